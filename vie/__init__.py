@@ -1,0 +1,1 @@
+"""Unsupervised Learning from Video with Deep Neural Embeddings, reproduced."""
