@@ -1,0 +1,1 @@
+"""Videos -> manifest -> frames -> index -> clips -> batches."""

@@ -1,0 +1,1 @@
+"""k-nearest neighbours, accuracy with its interval."""

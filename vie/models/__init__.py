@@ -1,0 +1,1 @@
+"""The ResNet-18 family and the encoders composed of it."""

@@ -1,0 +1,1 @@
+"""Memory bank, instance recognition, local aggregation."""

@@ -1,0 +1,86 @@
+"""Progress that stays readable when several jobs write to one terminal and to log files."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+
+class Progress:
+    """A bar printed as a whole line every few seconds instead of redrawn in place.
+
+    Snakemake runs jobs side by side: bars that rewrite their line would overwrite each other, and
+    would turn a log file into one endless line. tqdm formats the bar, the rate and the time left.
+    """
+
+    def __init__(
+        self,
+        iterable: Iterable[Any] | None = None,
+        *,
+        total: int | None = None,
+        label: str = "",
+        unit: str = "it",
+        every_seconds: float = 5.0,
+        initial: int = 0,
+        file: TextIO | None = None,
+    ) -> None:
+        if total is None and iterable is not None and hasattr(iterable, "__len__"):
+            total = len(iterable)
+        self.iterable, self.total, self.label, self.unit = iterable, total, label, unit
+        self.every_seconds, self.file = every_seconds, file
+        self.n = self.initial = initial
+        self.start = time.monotonic()
+        self.printed_at = self.start - every_seconds + 1.0  # the first line after one second
+        self.postfix: dict[str, Any] = {}
+
+    def set_postfix(self, **values: Any) -> None:
+        """Values shown after the bar (floats with three significant digits)."""
+        self.postfix = values
+
+    def update(self, n: int = 1) -> None:
+        """Count `n` more units as done and print a line when one is due."""
+        self.n += n
+        if time.monotonic() - self.printed_at >= self.every_seconds:
+            self.print()
+
+    def print(self) -> None:
+        """Print the bar now, as one line."""
+        self.printed_at = time.monotonic()
+        values = ", ".join(
+            f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in self.postfix.items()
+        )
+        line = tqdm.format_meter(
+            self.n,
+            self.total,
+            self.printed_at - self.start,
+            prefix=self.label,
+            unit=f" {self.unit}",
+            initial=self.initial,
+            postfix=values or None,
+            ncols=130,
+            ascii=" -=",
+        )
+        print(line, file=self.file or sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Print the last line."""
+        self.print()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.iterable is None:
+            raise TypeError(f"progress {self.label!r} has nothing to iterate over")
+        with self:
+            for item in self.iterable:
+                yield item
+                self.update()
+
+
+progress = Progress

@@ -1,0 +1,1 @@
+"""Pretraining, linear probe, schedules, checkpoints."""
