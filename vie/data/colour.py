@@ -16,6 +16,7 @@ from torch import Tensor
 
 MEAN = (0.485, 0.456, 0.406)  # ImageNet, protocol section 3
 STD = (0.229, 0.224, 0.225)
+CACHED_PIXELS = 65_536  # of one float32 plane: with its temporaries, about a core's L2 cache
 GREY = (0.2989, 0.587, 0.114)  # ITU-R 601-2 luma, as torchvision
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
 
@@ -60,45 +61,43 @@ def colour_noise(clips: Tensor, draws: ColourDraws) -> Tensor:
 
     Args:
         clips: (B, 3, T, H, W) uint8.
-        draws: factors (B, 4), order (B, 4), grey (B,), on any device.
+        draws: factors (B, 4), order (B, 4), grey (B,).
 
     Returns:
         (B, 3, T, H, W) float32, normalised as by `normalise`.
     """
     B, C, T, H, W = clips.shape
-    if clips.device.type == "cpu":
-        # Frame by frame: a frame fits into the cache and the order needs no gather.
-        out = torch.empty((B, C, T, H, W))
-        factors, orders, greys = (np.asarray(part) for part in draws)
-        for b in range(B):
-            for t in range(T):
-                frame = clips[b, :, t].float().div_(255)[None]  # (1, 3, H, W)
-                for operation in orders[b]:
-                    frame = OPERATIONS[operation](frame, float(factors[b, operation]))
-                out[b, :, t] = to_grey(frame)[0] if greys[b] else frame[0]
-        mean, std = torch.tensor(MEAN), torch.tensor(STD)
-        return out.sub_(mean.view(1, 3, 1, 1, 1)).div_(std.view(1, 3, 1, 1, 1))
-    return _colour_noise_batched(clips, draws)
+    frames = clips.transpose(1, 2).reshape(B * T, C, H, W)  # (B, 3, T, H, W) -> (B*T, 3, H, W)
+    per_frame = [torch.as_tensor(part).repeat_interleave(T, 0) for part in draws]  # (B*T, ...)
+    # A CPU is several times faster on pieces that stay in its cache, a GPU on one large piece.
+    piece = max(1, CACHED_PIXELS // (H * W)) if clips.device.type == "cpu" else B * T
+    out = torch.empty((B * T, C, H, W), device=clips.device)
+    for i in range(0, B * T, piece):
+        here = slice(i, i + piece)
+        out[here] = _colour_noise(frames[here], *(draw[here] for draw in per_frame))
+    # (B*T, 3, H, W) -> (B, 3, T, H, W), a view: networks fold time into the batch again
+    return out.view(B, T, C, H, W).transpose(1, 2)
 
 
-def _colour_noise_batched(clips: Tensor, draws: ColourDraws) -> Tensor:
-    """The same with few large kernels: at each place in the order, one call per operation."""
-    B, C, T, H, W = clips.shape
-    orders = torch.as_tensor(draws.order).cpu().repeat_interleave(T, 0)  # (B, 4) -> (B*T, 4)
-    factors = torch.as_tensor(draws.factors).to(clips.device).repeat_interleave(T, 0)
-    frames = clips.transpose(1, 2).reshape(B * T, C, H, W).float().div_(255)  # (B*T, 3, H, W)
+def _colour_noise(frames: Tensor, factors: Tensor, orders: Tensor, grey: Tensor) -> Tensor:
+    """(n, 3, H, W) uint8 -> float32; at each place in the order, one call per operation."""
+    frames = frames.float().div_(255)
+    device = frames.device
     for place in range(4):
-        for operation, function in enumerate(OPERATIONS):
-            chosen = (orders[:, place] == operation).nonzero()[:, 0].to(clips.device)
-            if len(chosen):
-                factor = factors[chosen, operation].view(-1, 1, 1, 1)
+        for operation in sorted(set(orders[:, place].tolist())):
+            function = OPERATIONS[operation]
+            chosen = (orders[:, place] == operation).nonzero()[:, 0]
+            factor = factors[chosen, operation].view(-1, 1, 1, 1).to(device)
+            if len(chosen) == len(frames):
+                frames = function(frames, factor)
+            else:
+                chosen = chosen.to(device)
                 frames[chosen] = function(frames[chosen], factor)
-    grey = torch.as_tensor(draws.grey).to(clips.device).repeat_interleave(T).view(-1, 1, 1, 1)
-    frames = torch.where(grey, to_grey(frames), frames)
+    if grey.any():
+        chosen = grey.nonzero()[:, 0].to(device)
+        frames[chosen] = to_grey(frames[chosen])
     mean, std = (frames.new_tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
-    frames = frames.sub_(mean).div_(std)
-    # (B*T, 3, H, W) -> (B, 3, T, H, W)
-    return frames.view(B, T, C, H, W).transpose(1, 2).contiguous()
+    return frames.sub_(mean).div_(std)
 
 
 def luma(frames: Tensor) -> Tensor:
@@ -112,23 +111,23 @@ def to_grey(frames: Tensor) -> Tensor:
     return luma(frames).expand_as(frames)
 
 
-def adjust_brightness(frames: Tensor, factor: Tensor | float) -> Tensor:
+def adjust_brightness(frames: Tensor, factor: Tensor) -> Tensor:
     """factor * frame, clamped to [0, 1]."""
     return (frames * factor).clamp_(0, 1)
 
 
-def adjust_contrast(frames: Tensor, factor: Tensor | float) -> Tensor:
+def adjust_contrast(frames: Tensor, factor: Tensor) -> Tensor:
     """Blend with each frame's mean luma."""
     mean = luma(frames).mean(dim=(1, 2, 3), keepdim=True)  # (n, 1, 1, 1)
     return (frames * factor).add_(mean * (1 - factor)).clamp_(0, 1)
 
 
-def adjust_saturation(frames: Tensor, factor: Tensor | float) -> Tensor:
+def adjust_saturation(frames: Tensor, factor: Tensor) -> Tensor:
     """Blend with each pixel's luma."""
     return (frames * factor).add_(luma(frames) * (1 - factor)).clamp_(0, 1)
 
 
-def adjust_hue(frames: Tensor, shift: Tensor | float) -> Tensor:
+def adjust_hue(frames: Tensor, shift: Tensor) -> Tensor:
     """Turn the hue by `shift` turns in HSV space.
 
     Value v, chroma c and m = v - c stay. With the turned hue h in [0, 6) sixths of a turn, the
@@ -143,7 +142,7 @@ def adjust_hue(frames: Tensor, shift: Tensor | float) -> Tensor:
     scale = (chroma + 1e-12).reciprocal_()
     hue = torch.where(g == value, (b - r).mul_(scale).add_(2), (r - g).mul_(scale).add_(4))
     hue = torch.where(r == value, (g - b).mul_(scale), hue)  # (n, H, W) in [-1, 5]
-    hue.mul_(1 / 6).add_(shift.view(-1, 1, 1) if isinstance(shift, Tensor) else shift)
+    hue.mul_(1 / 6).add_(shift.view(-1, 1, 1))
     hue.sub_(hue.floor()).mul_(6)  # remainder_() does the same several times slower
     # clamp(x, 0, 1) is clamp(|h - 3|, 1, 2) - 1 or 2 - clamp(|h - centre|, 1, 2).
     below, above = least - chroma, torch.add(least, chroma, alpha=2)
@@ -154,7 +153,7 @@ def adjust_hue(frames: Tensor, shift: Tensor | float) -> Tensor:
     return out
 
 
-OPERATIONS: tuple["Callable[[Tensor, Tensor | float], Tensor]", ...] = (
+OPERATIONS: tuple["Callable[[Tensor, Tensor], Tensor]", ...] = (
     adjust_brightness,
     adjust_contrast,
     adjust_saturation,

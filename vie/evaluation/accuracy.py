@@ -1,0 +1,70 @@
+"""Accuracy over videos, with its interval."""
+
+import numpy as np
+
+from vie.errors import VieError
+
+Z95 = 1.959964  # 97.5 % quantile of the normal distribution
+
+
+def top_k(probabilities: np.ndarray, labels: np.ndarray, k: int = 1) -> np.ndarray:
+    """Whether each video's class is among its k most probable ones.
+
+    Args:
+        probabilities: (V, classes), any scores where larger is more likely.
+        labels: (V,) integers.
+        k: ties go to the lower class number, as in argmax, so constant scores earn nothing.
+
+    Returns:
+        (V,) bool.
+
+    Raises:
+        VieError: if a score is NaN, or the shapes or labels do not fit.
+    """
+    probabilities, labels = np.asarray(probabilities), np.asarray(labels)
+    if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1]:
+        raise VieError(
+            f"scores {probabilities.shape} and labels {labels.shape} must have the shapes "
+            "(V, classes) and (V,)"
+        )
+    classes = probabilities.shape[1]
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise VieError(
+            f"labels lie in {labels.min()}..{labels.max()}, but there are {classes} classes"
+        )
+    if np.isnan(probabilities).any():
+        raise VieError("class scores contain NaN; the network or classifier has diverged")
+    own = np.take_along_axis(probabilities, labels[:, None], axis=1)  # (V, 1)
+    earlier = np.arange(classes) < labels[:, None]  # (V, classes)
+    better = (probabilities > own) | ((probabilities == own) & earlier)
+    return better.sum(axis=1) < k
+
+
+def interval(correct: np.ndarray) -> tuple[float, float]:
+    """Mean accuracy and the half-width of its 95 % interval, as fractions.
+
+    Two things are random: which videos were tested and which seed trained the network. With
+    c_v the share of seeds that get video v right and a_s the accuracy of seed s,
+
+        se^2 = var_v(c_v) / n + var_s(a_s) / S,    half-width = 1.96 se.
+
+    The second term is 0 for one seed: the interval then says nothing about other seeds. Both
+    terms hold the part of the noise that belongs to a single (seed, video), so the interval errs
+    to the wide side. For the first term four videos are added, two always right and two always
+    wrong (Agresti and Coull, 1998): an accuracy of 0 or 1 on a few videos is not certain.
+
+    Args:
+        correct: (S, n) bool, seeds x the same videos; (n,) is one seed.
+
+    Raises:
+        VieError: if there is no video.
+    """
+    correct = np.atleast_2d(np.asarray(correct, dtype=np.float64))
+    S, n = correct.shape
+    if S == 0 or n == 0:
+        raise VieError(f"accuracy of {n} videos and {S} seeds: there is nothing to average")
+    padded = np.concatenate([correct.mean(axis=0), [0, 0, 1, 1]])  # (n,) -> (n + 4,)
+    variance = padded.var() / (n + 4)
+    if S > 1:
+        variance += correct.mean(axis=1).var(ddof=1) / S
+    return float(correct.mean()), float(Z95 * np.sqrt(variance))

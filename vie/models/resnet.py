@@ -1,0 +1,229 @@
+"""One ResNet-18 whose parameters make every network of protocol section 4.
+
+Between layers a clip travels as folded frames (B*T, C, H, W) with T beside it. A convolution
+whose temporal kernel is 1 is then a plain 2D convolution, batch norm sees the same statistics as
+in 3D, and nothing is reshaped in a network without temporal kernels. A temporal convolution
+unfolds to (B, C, T, H, W) and folds back; in channels-last memory both are views.
+
+Padding is symmetric, as in torchvision (TensorFlow's "fixed padding" of the release pads the same
+amounts, and strided windows lie alike).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vie.errors import VieError
+
+FORMS = ("preactivation", "postactivation")
+FEATURES = ("conv1", "conv2", "conv3", "conv4", "conv5")
+BN_EPS = 1e-5  # protocol section 4
+
+
+def fold(clip: Tensor) -> Tensor:
+    """(B, C, T, H, W) -> (B*T, C, H, W)."""
+    return clip.transpose(1, 2).flatten(0, 1)
+
+
+def unfold(frames: Tensor, T: int) -> Tensor:
+    """(B*T, C, H, W) -> (B, C, T, H, W), a view."""
+    return frames.unflatten(0, (-1, T)).transpose(1, 2)
+
+
+class FrameConvolution(nn.Module):
+    """Convolution of folded frames, without bias, padded to keep the size at stride 1.
+
+    The weight is (O, I, k, k) for a temporal kernel of 1, else (O, I, k_t, k, k). He
+    initialisation over the fan-out, as torchvision's ResNet.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int = 1,
+        temporal_kernel: int = 1,
+        temporal_stride: int = 1,
+    ):
+        super().__init__()
+        self.stride, self.temporal_stride = stride, temporal_stride
+        self.padding, self.temporal_padding = kernel // 2, temporal_kernel // 2
+        temporal = (temporal_kernel,) if temporal_kernel > 1 else ()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, *temporal, kernel, kernel))
+        nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor, T: int) -> tuple[Tensor, int]:
+        """(B*T, I, H, W) -> (B*T', O, H', W') and T' = ceil(T / temporal stride)."""
+        if self.weight.ndim == 4:
+            if self.temporal_stride > 1:
+                x = x.unflatten(0, (-1, T))[:, :: self.temporal_stride]  # (B, T', I, H, W)
+                T = x.shape[1]
+                x = x.flatten(0, 1)  # (B*T', I, H, W)
+            return F.conv2d(x, self.weight, None, self.stride, self.padding), T
+        y = F.conv3d(
+            unfold(x, T),  # (B*T, I, H, W) -> (B, I, T, H, W)
+            self.weight,
+            None,
+            (self.temporal_stride, self.stride, self.stride),
+            (self.temporal_padding, self.padding, self.padding),
+        )
+        return fold(y), y.shape[2]  # (B, O, T', H', W') -> (B*T', O, H', W')
+
+
+class PreactivationBlock(nn.Module):
+    """BN-ReLU-conv, twice; the projection, where there is one, reads the activated input."""
+
+    def __init__(self, inputs, outputs, stride, temporal_stride, kernels, projection, momentum):
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(inputs, BN_EPS, momentum)
+        self.conv1 = FrameConvolution(inputs, outputs, 3, stride, kernels[0], temporal_stride)
+        self.bn2 = nn.BatchNorm2d(outputs, BN_EPS, momentum)
+        self.conv2 = FrameConvolution(outputs, outputs, 3, temporal_kernel=kernels[1])
+        self.projection = (
+            FrameConvolution(inputs, outputs, 1, stride, temporal_stride=temporal_stride)
+            if projection
+            else None
+        )
+
+    def forward(self, x: Tensor, T: int) -> tuple[Tensor, int, Tensor]:
+        """(B*T, I, H, W) -> the output (B*T', O, H', W'), T', and the activated input."""
+        activated = F.relu(self.bn1(x), inplace=True)
+        shortcut = x if self.projection is None else self.projection(activated, T)[0]
+        y, T = self.conv1(activated, T)
+        y, T = self.conv2(F.relu(self.bn2(y), inplace=True), T)
+        return y.add_(shortcut), T, activated
+
+
+class PostactivationBlock(nn.Module):
+    """Conv-BN-ReLU, conv-BN, sum, ReLU: torchvision's BasicBlock."""
+
+    def __init__(self, inputs, outputs, stride, temporal_stride, kernels, projection, momentum):
+        super().__init__()
+        self.conv1 = FrameConvolution(inputs, outputs, 3, stride, kernels[0], temporal_stride)
+        self.bn1 = nn.BatchNorm2d(outputs, BN_EPS, momentum)
+        self.conv2 = FrameConvolution(outputs, outputs, 3, temporal_kernel=kernels[1])
+        self.bn2 = nn.BatchNorm2d(outputs, BN_EPS, momentum)
+        self.projection = self.projection_bn = None
+        if projection:
+            self.projection = FrameConvolution(
+                inputs, outputs, 1, stride, temporal_stride=temporal_stride
+            )
+            self.projection_bn = nn.BatchNorm2d(outputs, BN_EPS, momentum)
+
+    def forward(self, x: Tensor, T: int) -> tuple[Tensor, int, Tensor]:
+        """(B*T, I, H, W) -> the output (B*T', O, H', W'), T', and the (activated) input."""
+        shortcut = x
+        if self.projection is not None:
+            shortcut = self.projection_bn(self.projection(x, T)[0])
+        y, T = self.conv1(x, T)
+        y, T = self.conv2(F.relu(self.bn1(y), inplace=True), T)
+        return F.relu(self.bn2(y).add_(shortcut), inplace=True), T, x
+
+
+class ResNet18(nn.Module):
+    """ResNet-18 on clips (protocol section 4).
+
+    Args:
+        width: filters of the stem; the four stages have 1, 2, 4 and 8 times as many.
+        form: "preactivation" (the release: BN-ReLU-conv, a final BN-ReLU, a 1x1 projection in the
+            first block of every stage) or "postactivation" (torchvision's).
+        bn_momentum: share of the new batch in the running averages; 0.003 is the release's.
+        temporal_kernels: of the stem and of stages 1-4, odd.
+        all_temporal: whether both convolutions of a block have its stage's temporal kernel
+            (3DResNet) or only the first one (Slow, Fast).
+        temporal_pool: temporal stride of the max pool; above 1 its window is 3 frames.
+        temporal_strides: of stages 1-4, in the first convolution.
+
+    Raises:
+        VieError: for an unknown form, or kernels that cannot be centred on a frame.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int = 64,
+        form: str = "preactivation",
+        bn_momentum: float = 0.003,
+        temporal_kernels: tuple[int, ...] = (1, 1, 1, 1, 1),
+        all_temporal: bool = False,
+        temporal_pool: int = 1,
+        temporal_strides: tuple[int, ...] = (1, 1, 1, 1),
+    ):
+        super().__init__()
+        if form not in FORMS:
+            raise VieError(f"block form {form!r} is unknown; use one of: {', '.join(FORMS)}")
+        if len(temporal_kernels) != 5 or any(k < 1 or k % 2 == 0 for k in temporal_kernels):
+            raise VieError(
+                f"temporal kernels {temporal_kernels}: give five odd numbers, for the stem and "
+                "the four stages"
+            )
+        if len(temporal_strides) != 4:
+            raise VieError(f"temporal strides {temporal_strides}: give one for each of 4 stages")
+        preactivation = form == "preactivation"
+        self.temporal_pool = temporal_pool
+        self.stem = FrameConvolution(3, width, 7, 2, temporal_kernels[0])
+        self.stem_bn = None if preactivation else nn.BatchNorm2d(width, BN_EPS, bn_momentum)
+        block = PreactivationBlock if preactivation else PostactivationBlock
+        inputs, stages = width, []
+        for number in range(4):
+            outputs, stride = width * 2**number, 1 if number == 0 else 2
+            step, kernel = temporal_strides[number], temporal_kernels[number + 1]
+            kernels = (kernel, kernel if all_temporal else 1)
+            project = preactivation or stride * step > 1 or inputs != outputs
+            stages.append(
+                nn.ModuleList(
+                    [
+                        block(inputs, outputs, stride, step, kernels, project, bn_momentum),
+                        block(outputs, outputs, 1, 1, kernels, False, bn_momentum),
+                    ]
+                )
+            )
+            inputs = outputs
+        self.stages = nn.ModuleList(stages)
+        self.final_bn = nn.BatchNorm2d(inputs, BN_EPS, bn_momentum) if preactivation else None
+        self.channels = inputs
+
+    def forward(self, clip: Tensor) -> dict[str, Tensor]:
+        """Features of a batch of clips.
+
+        Args:
+            clip: (B, 3, T, H, W) floats, normalised.
+
+        Returns:
+            conv1 ... conv5, each (B, C, T', H', W'): the pooled stem and stages 1-4, after the
+            BN-ReLU that follows them. For the pre-activation form that is the first BN-ReLU of
+            the next stage (the last: the final one), computed once and used by both.
+        """
+        check_clip(clip)
+        T = clip.shape[2]
+        x, T = self.stem(fold(clip), T)
+        if self.stem_bn is not None:
+            x = F.relu(self.stem_bn(x), inplace=True)
+        x, T = self._pool(x, T)
+        features = {}
+        for name, (first, second) in zip(FEATURES, self.stages, strict=False):
+            x, T_next, activated = first(x, T)
+            features[name] = unfold(activated, T)
+            x, T, _ = second(x, T_next)
+        if self.final_bn is not None:
+            x = F.relu(self.final_bn(x), inplace=True)
+        features["conv5"] = unfold(x, T)
+        return features
+
+    def _pool(self, x: Tensor, T: int) -> tuple[Tensor, int]:
+        """3x3 max pool of stride 2, over 3 frames where it strides in time."""
+        if self.temporal_pool == 1:
+            return F.max_pool2d(x, 3, 2, 1), T
+        y = F.max_pool3d(unfold(x, T), 3, (self.temporal_pool, 2, 2), 1)
+        return fold(y), y.shape[2]
+
+
+def check_clip(clip: Tensor) -> None:
+    """Raise VieError unless `clip` is (B, 3, T, H, W) of floats."""
+    if clip.ndim != 5 or clip.shape[1] != 3 or not clip.is_floating_point():
+        raise VieError(
+            f"a clip has the shape (B, 3, T, H, W) and holds floats, but this one is "
+            f"{tuple(clip.shape)} of {clip.dtype}; single images need T = 1, and uint8 clips go "
+            "through the colour functions first"
+        )

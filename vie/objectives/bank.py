@@ -1,0 +1,94 @@
+"""The memory bank: a running average of the embedding of every video (protocol section 5)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vie.errors import VieError
+
+
+class MemoryBank(nn.Module):
+    """One unit vector per instance, saved with the checkpoint.
+
+    Args:
+        instances: number N of videos; row i belongs to instance i of the index.
+        dimensions: D of the embedding.
+        momentum: share of the old vector in an update; protocol section 5 has 0.5.
+        seed: of the initial vectors, uniform in +-1/sqrt(D/3) and normalised.
+
+    Attributes:
+        vectors: (N, D) float32 buffer.
+    """
+
+    def __init__(
+        self, instances: int, dimensions: int = 128, *, momentum: float = 0.5, seed: int = 0
+    ):
+        super().__init__()
+        if instances < 1:
+            raise VieError(f"a memory bank needs at least one instance, but got {instances}")
+        if not 0 <= momentum < 1:
+            raise VieError(f"memory bank momentum {momentum} must lie in [0, 1)")
+        self.momentum = momentum
+        generator = torch.Generator().manual_seed(seed)
+        bound = 1 / math.sqrt(dimensions / 3)
+        vectors = torch.rand(instances, dimensions, generator=generator) * (2 * bound) - bound
+        self.register_buffer("vectors", F.normalize(vectors, dim=1))
+
+    @torch.no_grad()
+    def update(self, instances: Tensor, embeddings: Tensor) -> None:
+        """v_i <- normalise(momentum v_i + (1 - momentum) f), in place.
+
+        Call it after the backward pass. An instance that occurs several times in the batch takes
+        its last embedding, on every device.
+
+        Args:
+            instances: (B,) int64.
+            embeddings: (B, D), any float type; the arithmetic is the bank's.
+        """
+        with torch.autocast(embeddings.device.type, enabled=False):
+            # The order of colliding writes is undefined on a GPU, so they all write the same.
+            same = instances[:, None] == instances[None, :]  # (B, B)
+            last = (same * torch.arange(len(instances), device=instances.device)).amax(1)  # (B,)
+            mixed = self.momentum * self.vectors[instances] + (1 - self.momentum) * embeddings[
+                last
+            ].to(self.vectors.dtype)
+            self.vectors[instances] = F.normalize(mixed, dim=1)
+
+
+@torch.no_grad()
+def nearest(queries: Tensor, vectors: Tensor, k: int, chunk: int = 65536) -> Tensor:
+    """Rows of the k vectors with the largest inner product, best first.
+
+    Args:
+        queries: (B, D).
+        vectors: (N, D), same type and device.
+        k: at most N.
+        chunk: vectors compared at a time; B x chunk similarities are held at most.
+
+    Returns:
+        (B, k) int64.
+
+    Raises:
+        VieError: if k is not in 1..N.
+    """
+    if not 1 <= k <= len(vectors):
+        raise VieError(
+            f"{k} nearest neighbours of {len(vectors)} vectors: choose 1 to {len(vectors)}, or use "
+            "more videos"
+        )
+    with torch.autocast(queries.device.type, enabled=False):
+        best, rows = None, None
+        for start in range(0, len(vectors), chunk):
+            part = vectors[start : start + chunk]
+            similarity = queries @ part.T  # (B, D) x (D, chunk) -> (B, chunk)
+            top, where = similarity.topk(min(k, len(part)), dim=1)
+            where = where + start
+            if best is not None:
+                # (B, <= 2k) candidates -> (B, <= k)
+                top, where = torch.cat([best, top], 1), torch.cat([rows, where], 1)
+                top, kept = top.topk(min(k, top.shape[1]), dim=1)
+                where = where.gather(1, kept)
+            best, rows = top, where
+        return rows

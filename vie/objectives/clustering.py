@@ -1,0 +1,71 @@
+"""k-means over the memory bank, by faiss."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vie.errors import VieError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def kmeans(
+    vectors: "np.ndarray | Tensor",
+    clusters: int,
+    *,
+    iterations: int = 20,
+    seed: int = 0,
+    clusterings: int = 1,
+    threads: int | None = None,
+) -> np.ndarray:
+    """Cluster of every vector, in one or several independent clusterings.
+
+    Plain Lloyd iterations in Euclidean distance over all vectors, started from distinct random
+    ones, on the GPUs if faiss sees any. The same seed gives the same labels on the same device.
+
+    Args:
+        vectors: (N, D) float32, a numpy array or a tensor on any device.
+        clusters: m, at most N.
+        iterations: 20 in protocol section 5.
+        seed: of the first centroids; clusterings use different seeds derived from it.
+        clusterings: how many.
+        threads: on the CPU; None leaves faiss's own choice.
+
+    Returns:
+        (clusterings, N) int64, values in 0..m-1.
+
+    Raises:
+        VieError: if there are fewer vectors than clusters, or a vector is not finite.
+    """
+    import faiss
+
+    if not isinstance(vectors, np.ndarray):
+        vectors = vectors.detach().cpu().numpy()
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    N, D = vectors.shape
+    if not 1 <= clusters <= N:
+        raise VieError(f"{clusters} clusters of {N} vectors: set clusters to 1 to {N}")
+    if not np.isfinite(vectors).all():
+        raise VieError("the memory bank holds values that are not finite; training has diverged")
+    before = faiss.omp_get_max_threads()
+    if threads is not None:
+        faiss.omp_set_num_threads(threads)
+    try:
+        labels = np.empty((clusterings, N), dtype=np.int64)
+        seeds = np.random.SeedSequence(seed).generate_state(clusterings) & 0x7FFFFFFF  # 31 bits
+        for row, one in zip(labels, seeds, strict=True):
+            algorithm = faiss.Kmeans(
+                D,
+                clusters,
+                niter=iterations,
+                seed=int(one),
+                gpu=faiss.get_num_gpus() > 0,
+                min_points_per_centroid=1,  # no warning about small clusters
+                max_points_per_centroid=N,  # no silent subsampling
+            )
+            algorithm.train(vectors)
+            row[:] = algorithm.assign(vectors)[1]
+        return labels
+    finally:
+        faiss.omp_set_num_threads(before)

@@ -1,0 +1,124 @@
+"""Instance recognition: tell every video from all others (protocol section 5)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vie.errors import VieError
+
+# Z of the release: the constant that Wu et al. (2018) estimated on ImageNet, scaled to N.
+PAPER_Z_PER_INSTANCE = 2876934.2 / 1281167
+EPSILON = 1e-7  # added to each denominator, protocol section 5
+ESTIMATORS = ("nce_paper", "nce_estimated", "softmax")
+
+
+class InstanceRecognition(nn.Module):
+    """Loss that draws an embedding f to its own bank entry and away from the others.
+
+    With p(j) = exp(v_j . f / temperature) / Z, K noise entries drawn uniformly from the bank and
+    c = K / N, noise-contrastive estimation is
+
+        -log(p(i) / (p(i) + c + 1e-7)) - sum over noise k of log(c / (p(k) + c + 1e-7)).
+
+    Estimators:
+        nce_paper: Z = 2876934.2 / 1281167 * N, which fits a bank of random directions. Too small
+            by orders of magnitude when N is small and embeddings start out nearly parallel.
+        nce_estimated: Z = N * mean of exp(v . f / temperature) over the noise of the first
+            `estimation_batches` batches, then frozen.
+        softmax: exact cross-entropy over the whole bank; holds B x N numbers, so for small N.
+
+    Args:
+        instances: number N of videos in the bank.
+        estimator: one of the above.
+        temperature: tau.
+        negatives: K, drawn for each clip of the batch on its own, with replacement.
+        estimation_batches: for nce_estimated.
+
+    Attributes:
+        z_sum: () float64 buffer, sum of the batches' estimates (nce_paper: its constant).
+        z_batches: () int64 buffer, how many; Z is the quotient.
+
+    Raises:
+        VieError: for an unknown estimator or numbers below their minimum.
+    """
+
+    def __init__(
+        self,
+        instances: int,
+        *,
+        estimator: str = "nce_paper",
+        temperature: float = 0.07,
+        negatives: int = 4096,
+        estimation_batches: int = 10,
+    ):
+        super().__init__()
+        if estimator not in ESTIMATORS:
+            raise VieError(
+                f"estimator {estimator!r} is unknown; use one of: {', '.join(ESTIMATORS)}"
+            )
+        if temperature <= 0:
+            raise VieError(f"temperature {temperature} must be above 0")
+        if instances < 2 or negatives < 1 or estimation_batches < 1:
+            raise VieError(
+                f"instance recognition needs at least 2 instances, 1 negative and 1 estimation "
+                f"batch, but got {instances}, {negatives} and {estimation_batches}"
+            )
+        self.instances, self.estimator = instances, estimator
+        self.temperature, self.negatives = temperature, negatives
+        self.estimation_batches = estimation_batches
+        constant = PAPER_Z_PER_INSTANCE * instances if estimator == "nce_paper" else 0.0
+        self.register_buffer("z_sum", torch.tensor(constant, dtype=torch.float64))
+        self.register_buffer("z_batches", torch.tensor(int(estimator == "nce_paper")))
+
+    def forward(
+        self,
+        embedding: Tensor,
+        instances: Tensor,
+        vectors: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Loss, averaged over the batch.
+
+        Args:
+            embedding: (B, D) of unit length.
+            instances: (B,) int64, the rows of the videos in the bank.
+            vectors: (N, D), the bank; no gradient flows into it.
+            generator: of the noise, on any device; make one per step from the step's address.
+                softmax needs none.
+
+        Returns:
+            () in the embedding's type, float32 or better.
+        """
+        with torch.autocast(embedding.device.type, enabled=False):
+            embedding = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
+            vectors = vectors.detach().to(embedding.dtype)
+            if self.estimator == "softmax":
+                logits = embedding @ vectors.T / self.temperature  # (B, D) x (D, N) -> (B, N)
+                return F.cross_entropy(logits, instances)
+            return self._nce(embedding, instances, vectors, generator)
+
+    def _nce(self, embedding, instances, vectors, generator):
+        if generator is None:
+            raise VieError(f"estimator {self.estimator!r} draws noise: give it a torch.Generator")
+        B, N, K = len(embedding), len(vectors), self.negatives
+        noise = torch.randint(N, (B, K), generator=generator, device=generator.device)
+        noise = noise.to(embedding.device)
+        # Only the entries drawn enter the graph: (B, K, D) x (B, D, 1) -> (B, K, 1) -> (B, K)
+        others = torch.bmm(vectors[noise], embedding[:, :, None])[:, :, 0]
+        own = (vectors[instances] * embedding).sum(1)  # (B, D) -> (B,)
+        own, others = torch.exp(own / self.temperature), torch.exp(others / self.temperature)
+        z = self._z(others).to(embedding.dtype)
+        own, others, c = own / z, others / z, K / N
+        attraction = torch.log(own / (own + c + EPSILON))  # (B,)
+        repulsion = torch.log(c / (others + c + EPSILON)).sum(1)  # (B, K) -> (B,)
+        return -(attraction + repulsion).mean()
+
+    @torch.no_grad()
+    def _z(self, others: Tensor) -> Tensor:
+        """() float64; takes exp(v . f / temperature) of the noise, (B, K), into the estimate."""
+        if self.estimator == "nce_estimated":
+            # Without a branch on the device's value, which would wait for the device.
+            estimating = self.z_batches < self.estimation_batches
+            self.z_sum += torch.where(estimating, others.double().mean() * self.instances, 0.0)
+            self.z_batches += estimating
+        return self.z_sum / self.z_batches

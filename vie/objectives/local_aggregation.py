@@ -1,0 +1,118 @@
+"""Local aggregation: draw a video to its cluster among its neighbours (protocol section 5)."""
+
+import torch
+from torch import Tensor, nn
+
+from vie.errors import VieError
+from vie.objectives.bank import nearest
+from vie.objectives.clustering import kmeans
+
+EPSILON = 1e-7  # added to the ratio, protocol section 5
+
+
+class LocalAggregation(nn.Module):
+    """-log(sum of p over C_i and B_i / sum of p over B_i + 1e-7), averaged over the batch.
+
+    B_i are the k bank entries nearest to the embedding f; C_i are the members of video i's
+    clusters (the union over several clusterings); p(j) = exp(v_j . f / temperature) / Z. The
+    constant Z cancels in the ratio, so it does not appear: p may be the softmax over B_i, and the
+    ratio is then the sum of p over the neighbours that share a cluster with i.
+
+    Args:
+        instances: number N of videos in the bank.
+        clusters: m of each k-means.
+        neighbours: k.
+        clusterings: how many k-means with different seeds.
+        iterations: of each k-means.
+        temperature: tau.
+        threads: of the clustering on the CPU; None leaves faiss's own choice.
+
+    Attributes:
+        labels: (clusterings, N) int64 buffer, the cluster of every video; -1 before the first
+            `recluster`.
+
+    Raises:
+        VieError: if there are fewer videos than clusters or neighbours.
+    """
+
+    def __init__(
+        self,
+        instances: int,
+        *,
+        clusters: int = 8000,
+        neighbours: int = 512,
+        clusterings: int = 1,
+        iterations: int = 20,
+        temperature: float = 0.07,
+        threads: int | None = None,
+    ):
+        super().__init__()
+        for name, number in (("clusters", clusters), ("neighbours", neighbours)):
+            if not 1 <= number <= instances:
+                raise VieError(
+                    f"local aggregation with {number} {name} on {instances} videos: set {name} to "
+                    f"1 to {instances}, or use more videos"
+                )
+        if temperature <= 0 or clusterings < 1:
+            raise VieError(
+                f"temperature {temperature} and clusterings {clusterings} must be above 0"
+            )
+        self.clusters, self.neighbours, self.iterations = clusters, neighbours, iterations
+        self.temperature, self.threads = temperature, threads
+        self.register_buffer("labels", torch.full((clusterings, instances), -1))
+        self._clustered = False
+
+    def recluster(self, vectors: Tensor, seed: int) -> None:
+        """Cluster the bank (N, D) anew: at the start of every epoch."""
+        labels = kmeans(
+            vectors,
+            self.clusters,
+            iterations=self.iterations,
+            seed=seed,
+            clusterings=len(self.labels),
+            threads=self.threads,
+        )
+        self.labels.copy_(torch.from_numpy(labels))
+
+    def forward(
+        self,
+        embedding: Tensor,
+        instances: Tensor,
+        vectors: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Loss, averaged over the batch.
+
+        Args:
+            embedding: (B, D) of unit length.
+            instances: (B,) int64, the rows of the videos in the bank.
+            vectors: (N, D), the bank; no gradient flows into it.
+            generator: not needed; instance recognition has the same signature.
+
+        Returns:
+            () in the embedding's type, float32 or better. A clip without a neighbour from its own
+            cluster costs -log(1e-7) and has a gradient of zero.
+        """
+        self._check_clustered()
+        with torch.autocast(embedding.device.type, enabled=False):
+            embedding = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
+            vectors = vectors.detach().to(embedding.dtype)
+            background = nearest(embedding, vectors, self.neighbours)  # (B, k)
+            close = self.close(instances, background)  # (B, k)
+            # Only these k entries take part in the backward pass:
+            # (B, k, D) x (B, D, 1) -> (B, k, 1) -> (B, k)
+            logits = torch.bmm(vectors[background], embedding[:, :, None])[:, :, 0]
+            p = torch.softmax(logits / self.temperature, dim=1)
+            ratio = (p * close).sum(1)  # (B, k) -> (B,)
+            return -torch.log(ratio + EPSILON).mean()
+
+    def close(self, instances: Tensor, background: Tensor) -> Tensor:
+        """(B,), (B, k) -> (B, k) bool: which background neighbours share a cluster with i."""
+        # (clusterings, B, k) against (clusterings, B, 1), any over clusterings
+        return (self.labels[:, background] == self.labels[:, instances, None]).any(0)
+
+    def _check_clustered(self) -> None:
+        if not self._clustered:  # read the device's memory once, not in every step
+            if bool((self.labels < 0).any()):
+                raise VieError("local aggregation has no clusters yet: call recluster first")
+            self._clustered = True

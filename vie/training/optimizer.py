@@ -1,0 +1,29 @@
+"""SGD as in protocol section 6."""
+
+import torch
+from torch import nn
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
+    """Trainable parameters in two groups: all others, and batch norm's, which do not decay."""
+    normalisation = {
+        id(parameter)
+        for module in model.modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        for parameter in module.parameters(recurse=False)
+    }
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [
+        {
+            "params": [p for p in trainable if id(p) not in normalisation],
+            "weight_decay": weight_decay,
+        },
+        {"params": [p for p in trainable if id(p) in normalisation], "weight_decay": 0.0},
+    ]
+
+
+def sgd(
+    model: nn.Module, lr: float, momentum: float = 0.9, weight_decay: float = 1e-4
+) -> torch.optim.SGD:
+    """SGD with momentum over `parameter_groups`; the rates are protocol section 6's."""
+    return torch.optim.SGD(parameter_groups(model, weight_decay), lr=lr, momentum=momentum)
