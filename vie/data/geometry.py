@@ -64,7 +64,7 @@ def train_crop(geometry: Geometry, rng: np.random.Generator) -> Crop:
     return Crop(geometry.size / shorter_side, top, left, flip < geometry.flip)
 
 
-def test_crop(geometry: Geometry) -> Crop:
+def centre_crop(geometry: Geometry) -> Crop:
     """Centre crop, no flip."""
     return Crop(geometry.size / geometry.test_shorter_side, 0.5, 0.5, False)
 

@@ -97,5 +97,3 @@ def sampling(setting: str | dict) -> Sampling:
     if setting not in SAMPLINGS:
         raise VieError(f"clip sampling {setting!r} is unknown; known: {', '.join(SAMPLINGS)}")
     return SAMPLINGS[setting]
-
-

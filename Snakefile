@@ -1,0 +1,29 @@
+# Unsupervised Learning from Video with Deep Neural Embeddings, from videos to tables.
+#
+#   snakemake --cores 8 results/table_s1.csv
+#
+# Functions are in rules/common.smk, rules in the other files of rules/, code in vie/.
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+
+configfile: "config.yaml"
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/pretrain.smk"
+include: "rules/probe.smk"
+include: "rules/tables.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/table_s1.csv",
+        "results/random_control.csv",
+        expand("results/{dataset}/summary.csv", dataset=config["dataset"]),

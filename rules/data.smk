@@ -1,0 +1,159 @@
+# Videos -> manifest -> shards of frames -> index.
+rule embedded_videos:
+    output:
+        videos=directory("resources/{dataset}/videos"),
+        train="resources/{dataset}/annotations/train.csv",
+        val="resources/{dataset}/annotations/val.csv",
+    wildcard_constraints:
+        dataset="|".join(GENERATED) or "(?!)",
+    log:
+        "logs/{dataset}/embedded_videos.log",
+    benchmark:
+        "benchmarks/runs/{dataset}/embedded_videos.tsv"
+    threads: config["threads"]["videos"]
+    resources:
+        mem_mb=2000,
+        runtime=minutes(20),
+    params:
+        generator=lambda wildcards: dataset_of(wildcards)["generator"],
+        code=fingerprint("vie.data.embedded.write"),
+    conda:
+        "../envs/vie.yaml"
+    script:
+        "../workflow_scripts/embedded_videos.py"
+
+
+rule classes:
+    input:
+        annotation("train"),
+    output:
+        "resources/{dataset}/classes.csv",
+    log:
+        "logs/{dataset}/classes.log",
+    benchmark:
+        "benchmarks/runs/{dataset}/classes.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(20),
+    params:
+        layout=lambda wildcards: dataset_of(wildcards)["layout"],
+        videos=videos_folder,
+        code=fingerprint("vie.data.layouts", "vie.data.manifest"),
+    conda:
+        "../envs/vie.yaml"
+    script:
+        "../workflow_scripts/classes.py"
+
+
+rule manifest:
+    input:
+        annotation=lambda wildcards: annotation(wildcards.split)(wildcards),
+        classes="resources/{dataset}/classes.csv",
+    output:
+        "resources/{dataset}/{split}/manifest.parquet",
+    log:
+        "logs/{dataset}/manifest_{split}.log",
+    benchmark:
+        "benchmarks/runs/{dataset}/manifest_{split}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(20),
+    params:
+        layout=lambda wildcards: dataset_of(wildcards)["layout"],
+        videos=videos_folder,
+        code=fingerprint("vie.data.layouts", "vie.data.manifest"),
+    conda:
+        "../envs/vie.yaml"
+    script:
+        "../workflow_scripts/manifest.py"
+
+
+rule frames:
+    input:
+        "resources/{dataset}/{split}/manifest.parquet",
+    output:
+        tar="resources/{dataset}/{split}/frames/{shard}-of-{shards}.tar",
+        table="resources/{dataset}/{split}/frames/{shard}-of-{shards}.parquet",
+        rejected="resources/{dataset}/{split}/frames/{shard}-of-{shards}.rejected.csv",
+    log:
+        "logs/{dataset}/frames_{split}_{shard}-of-{shards}.log",
+    benchmark:
+        "benchmarks/runs/{dataset}/frames_{split}_{shard}-of-{shards}.tsv"
+    threads: config["threads"]["frames"]
+    resources:
+        mem_mb=4000,
+        runtime=minutes(120),
+    params:
+        videos=videos_folder,
+        frames=lambda wildcards: dataset_of(wildcards)["frames"],
+        code=fingerprint("vie.data.frames"),
+    conda:
+        "../envs/vie.yaml"
+    script:
+        "../workflow_scripts/frames.py"
+
+
+rule index:
+    input:
+        manifest="resources/{dataset}/{split}/manifest.parquet",
+        tars=shard_files(".tar"),
+        tables=shard_files(".parquet"),
+        rejected=shard_files(".rejected.csv"),
+    output:
+        index="resources/{dataset}/{split}/index.parquet",
+        sizes="resources/{dataset}/{split}/index.sizes.npy",
+        rejected="resources/{dataset}/{split}/rejected.csv",
+    log:
+        "logs/{dataset}/index_{split}.log",
+    benchmark:
+        "benchmarks/runs/{dataset}/index_{split}.tsv"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=minutes(30),
+    params:
+        min_frames=lambda wildcards: dataset_of(wildcards)["min_frames"],
+        code=fingerprint("vie.data.index"),
+    conda:
+        "../envs/vie.yaml"
+    script:
+        "../workflow_scripts/index.py"
+
+
+rule summary:
+    input:
+        train="resources/{dataset}/train/index.parquet",
+        val="resources/{dataset}/val/index.parquet",
+        train_rejected="resources/{dataset}/train/rejected.csv",
+        val_rejected="resources/{dataset}/val/rejected.csv",
+        classes="resources/{dataset}/classes.csv",
+    output:
+        table=report(
+            "results/{dataset}/summary.csv",
+            caption="../report/summary.rst",
+            category="Data",
+            labels={"dataset": "{dataset}", "shown as": "table"},
+        ),
+        svg=report(
+            "results/{dataset}/summary.svg",
+            caption="../report/summary.rst",
+            category="Data",
+            labels={"dataset": "{dataset}", "shown as": "plot"},
+        ),
+        png="results/{dataset}/summary.png",
+    log:
+        "logs/{dataset}/summary.log",
+    benchmark:
+        "benchmarks/runs/{dataset}/summary.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(10),
+    params:
+        code=fingerprint("vie.data.summary"),
+    conda:
+        "../envs/vie.yaml"
+    script:
+        "../workflow_scripts/summary.py"

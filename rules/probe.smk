@@ -1,0 +1,30 @@
+# A network and a clip sampling -> linear classifiers on Conv3, Conv4 and Conv5.
+rule probe:
+    input:
+        checkpoint=checkpoint_of,
+        train="resources/{dataset}/train/index.parquet",
+        val="resources/{dataset}/val/index.parquet",
+        classes="resources/{dataset}/classes.csv",
+    output:
+        predictions="results/{dataset}/probe/{readout}/{weights}/seed{seed}/predictions.parquet",
+        facts="results/{dataset}/probe/{readout}/{weights}/seed{seed}/facts.json",
+        metrics="results/{dataset}/probe/{readout}/{weights}/seed{seed}/metrics.jsonl",
+    log:
+        "logs/{dataset}/probe/{readout}/{weights}/seed{seed}.log",
+    benchmark:
+        "benchmarks/runs/{dataset}/probe/{readout}/{weights}/seed{seed}.tsv"
+    threads: config["threads"]["probe"]
+    resources:
+        mem_mb=16000,
+        runtime=minutes(1440),
+        gpu=1,
+    params:
+        clip=lambda wildcards: config["readouts"][wildcards.readout]["clip"],
+        view=lambda wildcards: {k: recipe_of(wildcards)[k] for k in ("geometry", "colour")},
+        probe=config["probe"],
+        identity=lambda wildcards: dataset_of(wildcards).get("identity"),
+        code=fingerprint("vie.training.probing", "vie.evaluation.probe"),
+    conda:
+        "../envs/vie.yaml"
+    script:
+        "../workflow_scripts/probe.py"

@@ -1,0 +1,73 @@
+"""Crops against torchvision's with the same boxes."""
+
+import numpy as np
+import pytest
+import torch
+
+from vie.data.geometry import Crop, Geometry, centre_crop, crop_frames, train_crop
+
+PAPER = Geometry(224, (256, 320), 256)
+
+
+def frames(count, height, width, seed=0):
+    rng = np.random.default_rng(seed)
+    coarse = torch.from_numpy(rng.uniform(0, 255, (count, 3, height // 6, width // 6)))
+    fine = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic")
+    fine = fine + torch.from_numpy(rng.normal(0, 6, fine.shape))
+    return [f.clamp(0, 255).byte().permute(1, 2, 0).contiguous().numpy() for f in fine]
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize(("height", "width"), [(320, 427), (427, 320), (80, 96)])
+def test_equals_torchvisions_resized_crop(height, width, flip):
+    from torchvision.transforms import functional
+
+    clip = frames(2, height, width)
+    crop = Crop(scale=0.81, top=0.3, left=0.9, flip=flip)
+    top, left, side = crop.box(height, width)
+    ours = crop_frames(clip, crop, 64)
+    for t, frame in enumerate(clip):
+        image = torch.from_numpy(frame).permute(2, 0, 1)
+        theirs = functional.resized_crop(image, top, left, side, side, [64, 64], antialias=True)
+        theirs = functional.hflip(theirs) if flip else theirs
+        assert (ours[:, t].int() - theirs.int()).abs().max() <= 1
+
+
+def test_equals_resizing_the_frame_then_cropping():
+    """The protocol's order of doing it, on whole frames, is within the rounding of the box."""
+    from torchvision.transforms import functional
+
+    (frame,) = frames(1, 320, 426)
+    image = torch.from_numpy(frame).permute(2, 0, 1)
+    resized = functional.resize(image, [256], antialias=True)  # (3, 256, 341)
+    theirs = functional.center_crop(resized, [224, 224]).float()
+    ours = crop_frames([frame], centre_crop(PAPER), 224)[:, 0].float()
+    assert (ours - theirs).abs().mean() < 2.5
+    shifted = theirs.roll(3, dims=-1)
+    assert (ours - shifted).abs().mean() > 4 * (ours - theirs).abs().mean()
+
+
+def test_train_crops_follow_the_protocol():
+    rng = np.random.default_rng(0)
+    crops = [train_crop(PAPER, rng) for _ in range(20_000)]
+    shorter = np.array([224 / crop.scale for crop in crops])
+    assert {round(s) for s in shorter} == set(range(256, 321))
+    assert abs(shorter.mean() - 288) < 1
+    assert abs(np.mean([crop.flip for crop in crops]) - 0.5) < 0.02
+    boxes = np.array([crop.box(320, 427) for crop in crops])
+    assert boxes[:, 2].min() == 224
+    assert boxes[:, 2].max() == 280
+    # Positions reach both borders, and their mean is the middle.
+    assert boxes[:, 0].min() == 0
+    assert (boxes[:, 0] + boxes[:, 2]).max() == 320
+    assert (boxes[:, 1] + boxes[:, 2]).max() == 427
+    assert abs((boxes[:, 1] + boxes[:, 2] / 2).mean() - 427 / 2) < 1
+
+
+def test_a_crop_never_leaves_the_frame():
+    for height, width in [(17, 16), (320, 427), (81, 80)]:
+        for scale in (0.05, 0.7, 1.0):
+            for place in (0.0, 0.5, 1.0):
+                top, left, side = Crop(scale, place, place, False).box(height, width)
+                assert 0 <= top <= height - side
+                assert 0 <= left <= width - side

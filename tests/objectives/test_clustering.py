@@ -1,0 +1,96 @@
+"""k-means against properties that every result of Lloyd's algorithm has, and a plain version."""
+
+import numpy as np
+import pytest
+import torch
+
+from vie.errors import VieError
+from vie.objectives.clustering import kmeans
+
+
+def blobs(clusters=6, members=40, D=16, spread=0.02, seed=0):
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(clusters, D))
+    truth = rng.permutation(np.repeat(np.arange(clusters), members))
+    v = centres[truth] + spread * rng.normal(size=(len(truth), D))
+    return (v / np.linalg.norm(v, axis=1, keepdims=True)).astype(np.float32), truth
+
+
+def means(v, labels, clusters):
+    return np.stack([v[labels == c].astype(np.float64).mean(0) for c in range(clusters)])
+
+
+def squared_distances(v, centroids):
+    return ((v[:, None].astype(np.float64) - centroids[None]) ** 2).sum(-1)
+
+
+def test_converged_labels_are_a_fixed_point_of_lloyd():
+    v = np.random.default_rng(1).normal(size=(400, 8)).astype(np.float32)
+    (labels,) = kmeans(v, 7, iterations=200, seed=0, threads=1)
+    assert set(labels) == set(range(7))
+    nearest = squared_distances(v, means(v, labels, 7)).argmin(1)
+    np.testing.assert_array_equal(labels, nearest)
+
+
+def test_objective_is_as_low_as_a_plain_lloyds():
+    v = np.random.default_rng(2).normal(size=(500, 6)).astype(np.float32)
+    (labels,) = kmeans(v, 10, iterations=20, seed=0, threads=1)
+    ours = ((v - means(v, labels, 10)[labels]) ** 2).sum()
+    rng, theirs = np.random.default_rng(0), []
+    for _ in range(8):
+        centroids = v[rng.choice(len(v), 10, replace=False)].astype(np.float64)
+        for _ in range(20):
+            nearest = squared_distances(v, centroids).argmin(1)
+            centroids = np.stack(
+                [
+                    v[nearest == c].mean(0) if (nearest == c).any() else centroids[c]
+                    for c in range(10)
+                ]
+            )
+        theirs.append(squared_distances(v, centroids).min(1).sum())
+    assert min(theirs) * 0.97 < ours < max(theirs) * 1.03
+
+
+def test_all_points_count():
+    """faiss trains on at most 256 points a centroid unless told otherwise, or asks for 39."""
+    v, _ = blobs(clusters=2, members=1000)
+    (labels,) = kmeans(v, 1, iterations=2, seed=0, threads=1)
+    assert (labels == 0).all()
+    rare = np.concatenate([np.tile(v[:1], (600, 1)), -v[:1]])  # one point far from 600 equal ones
+    found = kmeans(rare, 2, iterations=20, seed=0, clusterings=5, threads=1)
+    # Trained on all points, the lone one has its own cluster whenever it was an initial centroid
+    # or faiss splits the cluster of equal points; subsampling would lose it half of the time.
+    assert all((row[:600] == row[0]).all() for row in found)
+
+
+def test_deterministic_for_a_seed_and_different_between_clusterings(capfd):
+    v, _ = blobs(spread=0.5)
+    first = kmeans(v, 9, seed=4, clusterings=3, threads=1)
+    assert first.shape == (3, 240)
+    assert first.dtype == np.int64
+    np.testing.assert_array_equal(first, kmeans(v, 9, seed=4, clusterings=3, threads=1))
+    np.testing.assert_array_equal(first[0], kmeans(torch.from_numpy(v), 9, seed=4, threads=1)[0])
+    together = [(row[:, None] == row[None]) for row in first]
+    assert not np.array_equal(together[0], together[1])
+    other = kmeans(v, 9, seed=5, threads=1)[0]
+    assert not np.array_equal(together[0], other[:, None] == other[None])
+    assert "WARNING" not in "".join(capfd.readouterr())  # 240 points for 9 centroids: "too few"
+
+
+def test_torch_and_faiss_live_in_one_process():
+    v, _ = blobs()
+    x = torch.randn(200, 200)
+    torch_threads = torch.get_num_threads()
+    expected = x @ x
+    kmeans(v, 6, threads=2)
+    assert torch.get_num_threads() == torch_threads
+    torch.testing.assert_close(x @ x, expected)
+
+
+def test_errors():
+    v, _ = blobs()
+    with pytest.raises(VieError, match="241 clusters of 240 vectors"):
+        kmeans(v, 241)
+    v[3, 2] = np.nan
+    with pytest.raises(VieError, match="not finite"):
+        kmeans(v, 6)

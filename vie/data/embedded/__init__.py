@@ -1,0 +1,1 @@
+"""A small synthetic video dataset: class = an appearance x a motion."""

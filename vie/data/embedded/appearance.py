@@ -1,0 +1,101 @@
+"""What moves: eight figures drawn with strokes, each instance with its own proportions.
+
+All figures are made of strokes of the same widths, so that edges and texture are alike in all
+classes and only the arrangement of the strokes tells them apart. Every figure has an upper end and
+a lower end, and stands upright but for a small tilt: the content of a frame says which way is up.
+Their mirror images are the same figures: horizontal flips keep the class.
+"""
+
+import numpy as np
+
+SPRITE = 64  # pixels of the side of a sprite
+EXTENT = 1.45  # a sprite shows [-EXTENT, EXTENT]^2 of the figure's plane
+
+Polyline = list[tuple[float, float]]
+
+
+def _arc(x: float, y: float, radius: float, start: float, end: float, pieces: int) -> Polyline:
+    """Arc around (x, y) from `start` to `end` turns, clockwise from the right as y grows down."""
+    turns = np.linspace(start, end, pieces + 1) * 2 * np.pi
+    return [(x + radius * np.cos(a), y + radius * np.sin(a)) for a in turns]
+
+
+# x to the right, y down, in units of half the figure's height.
+FIGURES: dict[str, list[Polyline]] = {
+    "anchor": [
+        [(0, -0.95), (0, 0.9)],
+        [(-0.4, -0.6), (0.4, -0.6)],
+        _arc(0, 0.2, 0.75, 0.02, 0.48, 8),
+    ],
+    "arrow": [[(0, -0.95), (0, 0.95)], [(-0.65, -0.25), (0, -0.95), (0.65, -0.25)]],
+    "fork": [
+        [(0, -0.95), (0, 0.95)],
+        [(-0.62, -0.95), (-0.62, -0.1), (0.62, -0.1), (0.62, -0.95)],
+    ],
+    "horseshoe": [_arc(0, -0.1, 0.8, 0.37, 1.13, 12)],
+    "hourglass": [[(-0.6, -0.9), (0.6, -0.9), (-0.6, 0.9), (0.6, 0.9), (-0.6, -0.9)]],
+    "house": [
+        [(-0.6, 0.9), (-0.6, -0.1), (0, -0.95), (0.6, -0.1), (0.6, 0.9), (-0.6, 0.9)],
+    ],
+    "key": [
+        _arc(0, -0.5, 0.45, 0, 1, 10),
+        [(0, -0.05), (0, 0.95), (0.45, 0.95)],
+        [(0, 0.5), (0.4, 0.5)],
+    ],
+    "ladder": [
+        [(-0.5, -0.95), (-0.5, 0.95)],
+        [(0.5, -0.95), (0.5, 0.95)],
+        [(-0.5, -0.45), (0.5, -0.45)],
+        [(-0.5, 0.05), (0.5, 0.05)],
+        [(-0.5, 0.55), (0.5, 0.55)],
+    ],
+}
+APPEARANCES = tuple(FIGURES)
+
+
+def sprite(appearance: str, rng: np.random.Generator) -> np.ndarray:
+    """Opacity of one instance of a figure.
+
+    The instance's own numbers (aspect, taper, bends, tilt, width of the strokes) change the same
+    thing that defines the class, the arrangement of strokes: a network that learns to tell
+    instances apart has to look at it.
+
+    Returns:
+        (SPRITE, SPRITE) float32 in [0, 1].
+    """
+    aspect = np.exp(rng.uniform(-0.25, 0.25))
+    taper = rng.uniform(0.0, 0.35)  # narrower at the top
+    tilt = rng.uniform(-0.2, 0.2)  # radians
+    shear = rng.uniform(-0.15, 0.15)
+    half_width = rng.uniform(0.12, 0.18)
+    bend = rng.normal(0, 0.05, size=(2, 2, 3))  # (axis, sine or cosine, frequency)
+    lines = []
+    for line in FIGURES[appearance]:
+        x, y = np.array(line).T  # (V, 2) -> 2 x (V,)
+        x, y = _bent(x, y, bend)
+        x = x * aspect * (1 + taper * y) + shear * y
+        lines.append((np.cos(tilt) * x - np.sin(tilt) * y, np.sin(tilt) * x + np.cos(tilt) * y))
+    return _strokes(lines, half_width)
+
+
+def _bent(x: np.ndarray, y: np.ndarray, bend: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shift points by a smooth random field."""
+    k = np.arange(1, 4)[:, None] * 1.5
+    along_y = bend[0, 0] @ np.sin(k * y) + bend[0, 1] @ np.cos(k * y)
+    along_x = bend[1, 0] @ np.sin(k * x) + bend[1, 1] @ np.cos(k * x)
+    return x + along_y, y + along_x
+
+
+def _strokes(lines: list[tuple[np.ndarray, np.ndarray]], half_width: float) -> np.ndarray:
+    """Opacity of points nearer than `half_width` to a polyline, with soft edges."""
+    start = np.concatenate([np.stack([x[:-1], y[:-1]]) for x, y in lines], axis=1)  # (2, S)
+    end = np.concatenate([np.stack([x[1:], y[1:]]) for x, y in lines], axis=1)  # (2, S)
+    start, along = start.astype(np.float32)[:, :, None, None], (end - start).astype(np.float32)
+    along = along[:, :, None, None]  # (2, S) -> (2, S, 1, 1)
+    pixel = 2 * EXTENT / SPRITE
+    axis = (np.arange(SPRITE, dtype=np.float32) + 0.5) * pixel - EXTENT
+    dx, dy = axis[None, None, :] - start[0], axis[None, :, None] - start[1]
+    share = (dx * along[0] + dy * along[1]) / (along[0] ** 2 + along[1] ** 2)  # (S, Y, X)
+    share = np.clip(share, 0, 1)
+    distance = np.sqrt(((dx - share * along[0]) ** 2 + (dy - share * along[1]) ** 2).min(0))
+    return np.clip(0.5 + (half_width - distance) / pixel, 0, 1).astype(np.float32)

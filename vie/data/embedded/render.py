@@ -1,0 +1,118 @@
+"""One video of the embedded dataset, as pixels."""
+
+import numpy as np
+
+from vie.data.embedded.appearance import APPEARANCES, EXTENT, SPRITE, sprite
+from vie.data.embedded.motion import MOTIONS, path
+from vie.data.randomness import generator
+
+HEIGHT = 80  # pixels, the shorter side
+WIDTHS = (80, 88, 96)
+FRAMES = (62, 80)  # of a video, both ends included; a slowfast clip needs 61
+RADIUS = (14.0, 25.0)  # half the height of a figure of size 0 and 1, in pixels
+REACH = 16.0  # pixels of the figure's centre above and below the middle
+DISTRACTORS = 2
+
+CLASSES = tuple(f"{a} {m}" for a in APPEARANCES for m in MOTIONS)
+
+
+def render(label: str, draw: int, number: int) -> np.ndarray:
+    """Video `number` of a draw of the dataset, with the appearance and motion of its label.
+
+    Returns:
+        (T, HEIGHT, W, 3) uint8, T in FRAMES, W in WIDTHS, 25 frames per second.
+    """
+    appearance, motion = label.split(" ")
+    rng = generator(draw, "embedded", instance=number)
+    T, W = int(rng.integers(FRAMES[0], FRAMES[1] + 1)), int(rng.choice(WIDTHS))
+    height, size = path(motion, T, rng)
+    shake_x, shake_y = _wander(T, 1.2, 6, rng), _wander(T, 1.2, 6, rng)  # of the camera
+    radius = RADIUS[0] * (RADIUS[1] / RADIUS[0]) ** size
+    x = W / 2 + rng.uniform(-1, 1) * (W / 2 - 26) + _wander(T, 5, 25, rng)
+    y = HEIGHT / 2 + REACH * (1 - 2 * height)
+    opacity = _place(sprite(appearance, rng), x + shake_x, y + shake_y, radius, W)
+    frames, level = _background(T, W, rng)
+    for _ in range(DISTRACTORS):
+        _paint(frames, *_distractor(T, W, level, rng))
+    _paint(frames, opacity, _colour(level, rng))
+    pixels = (frames * 255 + 0.5).clip(0, 255).astype(np.uint8)
+    return np.ascontiguousarray(pixels.transpose(1, 2, 3, 0))  # (3, T, H, W) -> (T, H, W, 3)
+
+
+def _place(
+    figure: np.ndarray, x: np.ndarray, y: np.ndarray, radius: np.ndarray, width: int
+) -> np.ndarray:
+    """Resample a sprite to its place in every frame -> (T, HEIGHT, width) float32.
+
+    A shift and a scale are separable: one small matrix per axis and frame.
+    """
+    rows, columns = _resampling(y, radius, HEIGHT), _resampling(x, radius, width)
+    # (T, H, S) @ (S, S) @ (T, S, W) -> (T, H, W)
+    return (rows.reshape(-1, SPRITE) @ figure).reshape(rows.shape) @ columns.transpose(0, 2, 1)
+
+
+def _resampling(centre: np.ndarray, radius: np.ndarray, pixels: int) -> np.ndarray:
+    """(T, pixels, SPRITE) float32: triangle filter at least a pixel wide, rows sum to 1 or 0."""
+    scale = (2 * EXTENT * radius / SPRITE).astype(np.float32)[:, None, None]
+    # Distance from every pixel to every sprite pixel, in the larger of the two.
+    at = (np.arange(pixels) + 0.5 - centre[:, None]).astype(np.float32)[:, :, None]
+    source = np.arange(SPRITE, dtype=np.float32) + 0.5 - SPRITE / 2
+    away = (at - source * scale) / np.maximum(scale, 1)
+    weight = np.maximum(1 - np.abs(away, out=away), 0, out=away)
+    return weight / np.maximum(weight.sum(2, keepdims=True), 1e-6)
+
+
+def _paint(frames: np.ndarray, opacity: np.ndarray, colour: np.ndarray) -> None:
+    """Cover (3, T, H, W) frames by a colour where (T, H, W) is opaque, in place."""
+    for plane, value in zip(frames, colour, strict=True):
+        plane += opacity * (value - plane)
+
+
+def _background(T: int, W: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """Clouds of low chroma that change within half a second -> ((3, T, H, W), their mean level).
+
+    A background that stood still would tell instances apart by itself, and nothing else would be
+    learned.
+    """
+    level = rng.uniform(0.25, 0.4)
+    grey = rng.normal(0, 0.05, size=(1, T // 12 + 2, 7, 8))
+    knots = grey + rng.normal(0, 0.012, size=(3, T // 12 + 2, 7, 8))
+    tint = rng.uniform(-0.03, 0.03, size=3)
+    clouds = (knots + (level + tint)[:, None, None, None]).astype(np.float32)
+    # (3, t, y, x) -> (3, t, y, W) -> (3, t, H, W) -> (3, T, H, W)
+    clouds = clouds @ _linear(W, 8).T
+    clouds = _linear(HEIGHT, 7) @ clouds
+    t, places = clouds.shape[1], HEIGHT * W
+    return (_linear(T, t) @ clouds.reshape(3, t, places)).reshape(3, T, HEIGHT, W), level
+
+
+def _linear(n: int, knots: int) -> np.ndarray:
+    """(n, knots) float32: linear interpolation of evenly spaced knots at n points."""
+    at = np.linspace(0, knots - 1, n)[:, None]
+    return np.maximum(1 - np.abs(at - np.arange(knots)), 0).astype(np.float32)
+
+
+def _colour(level: float, rng: np.random.Generator) -> np.ndarray:
+    """(3,) float32: a colour lighter than the background's level."""
+    return (level + rng.uniform(0.35, 0.5) + rng.uniform(-0.1, 0.1, 3)).astype(np.float32)
+
+
+def _distractor(
+    T: int, W: int, level: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """A soft blob on its own way -> (opacity (T, H, W), colour)."""
+    width = rng.uniform(1.5, 3.0)
+    speed = rng.uniform(-0.6, 0.6, size=2)
+    place = rng.uniform(0, 1, size=2) * (W, HEIGHT)
+    planes = []
+    for axis, n in enumerate((W, HEIGHT)):
+        at = place[axis] + speed[axis] * (np.arange(T) - T / 2) + _wander(T, 4, 15, rng)
+        away = np.arange(n, dtype=np.float32) + 0.5 - at.astype(np.float32)[:, None]
+        planes.append(np.exp(-0.5 * (away / width) ** 2).astype(np.float32))  # (T, n)
+    return planes[1][:, :, None] * planes[0][:, None, :], _colour(level, rng)
+
+
+def _wander(T: int, amount: float, frames: int, rng: np.random.Generator) -> np.ndarray:
+    """(T,) smooth random walk around 0: standard deviation `amount`, changes over `frames`."""
+    knots = rng.normal(0, amount, size=T // frames + 3)
+    return np.interp(np.arange(T) / frames + rng.uniform(), np.arange(len(knots)), knots)

@@ -1,0 +1,113 @@
+"""The manifest: which videos a split should have, before anything is known about the files.
+
+`manifest.parquet` has one row per annotated video, in the order of (class, video): video (unique
+id), path (relative to the folder of videos), label (class name), class (int32). `classes.csv` has
+class,label with classes 0..C-1 in the order of their labels.
+"""
+
+import collections
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vie.errors import VieError
+from vie.files import whole
+
+SCHEMA = pa.schema(
+    [("video", pa.string()), ("path", pa.string()), ("label", pa.string()), ("class", pa.int32())]
+)
+
+
+class Video(NamedTuple):
+    """One annotated video: unique id, path relative to the folder of videos, class name."""
+
+    video: str
+    path: str
+    label: str
+
+
+def class_names(videos: Iterable[Video]) -> list[str]:
+    """The labels that occur, sorted: class number = place in this list."""
+    return sorted({video.label for video in videos})
+
+
+def write_classes(labels: list[str], path: Path) -> None:
+    """Write `classes.csv`."""
+    with whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("class", "label"))
+        writer.writerows(enumerate(labels))
+
+
+def read_classes(path: Path) -> list[str]:
+    """Labels of `classes.csv`, class 0 first.
+
+    Raises:
+        VieError: the file is not one that `write_classes` wrote.
+    """
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    if header != ["class", "label"] or [row[0] for row in rows] != [*map(str, range(len(rows)))]:
+        raise VieError(f"{path}: columns must be class,label with classes 0, 1, 2, ... in order")
+    return [row[1] for row in rows]
+
+
+def write_manifest(videos: Iterable[Video], labels: list[str], path: Path) -> None:
+    """Write `manifest.parquet`, sorted by (class, video).
+
+    Args:
+        videos: the annotated videos.
+        labels: all classes, as in `classes.csv`.
+        path: the file to write.
+
+    Raises:
+        VieError: no videos, a repeated id, or a label that is not in `labels`.
+    """
+    number = {label: i for i, label in enumerate(labels)}
+    videos = list(videos)
+    if unknown := sorted({video.label for video in videos} - set(number)):
+        raise VieError(
+            f"{path}: {len(unknown)} labels are not among the {len(labels)} classes, "
+            f"the first is {unknown[0]!r}; classes come from the train annotation"
+        )
+    counts = collections.Counter(video.video for video in videos)
+    if repeated := [video for video, count in counts.items() if count > 1]:
+        raise VieError(f"{path}: {len(repeated)} repeated video ids, the first is {repeated[0]!r}")
+    if not videos:
+        raise VieError(f"{path}: no videos")
+    rows = sorted((number[video.label], *video) for video in videos)
+    classes, ids, paths, names = zip(*rows, strict=True)
+    table = pa.table([ids, paths, names, pa.array(classes, pa.int32())], schema=SCHEMA)
+    with whole(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def read_manifest(path: Path) -> pa.Table:
+    """Read `manifest.parquet`.
+
+    Raises:
+        VieError: it cannot be read or has other columns.
+    """
+    return read_table(path, SCHEMA, "manifest")
+
+
+def read_table(path: Path, schema: pa.Schema, kind: str) -> pa.Table:
+    """Read a Parquet table that must have the columns of `schema`.
+
+    Raises:
+        VieError: it is not Parquet or its columns differ.
+    """
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise VieError(f"{path}: cannot be read as a {kind}: {error}") from error
+    if not table.schema.equals(schema):
+        raise VieError(
+            f"{path}: not a {kind}: its columns are {', '.join(table.column_names)}, "
+            f"expected {', '.join(f'{f.name} ({f.type})' for f in schema)}"
+        )
+    return table

@@ -1,0 +1,117 @@
+"""How good an embedding is while it trains: nearest neighbours in the bank (protocol section 5)."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vie.data.clips import View
+from vie.data.index import load_index
+from vie.data.manifest import read_classes
+from vie.evaluation.accuracy import top_k
+from vie.evaluation.knn import knn_predict
+from vie.evaluation.prediction import over_test_clips
+from vie.training.pretraining import pretrain
+from vie.training.resources import use_threads
+
+
+class KnnMonitor:
+    """Top-1 accuracy (%) of the weighted k-nearest-neighbour classifier on validation videos.
+
+    Args:
+        train_index, val_index: index.parquet of either split.
+        view: of the recipe.
+        classes: number of classes.
+        clips, neighbours, temperature: protocol section 5 has 5, 10 and 0.07.
+        workers: processes that load clips.
+    """
+
+    def __init__(
+        self,
+        train_index: Path,
+        val_index: Path,
+        view: View,
+        *,
+        classes: int,
+        clips: int,
+        neighbours: int,
+        temperature: float,
+        workers: int = 0,
+    ) -> None:
+        self.labels = torch.from_numpy(load_index(train_index).labels)
+        self.val_labels = load_index(val_index).labels
+        self.val_index, self.view, self.classes, self.clips = val_index, view, classes, clips
+        self.neighbours, self.temperature, self.workers = neighbours, temperature, workers
+
+    def __call__(self, encoder: nn.Module, vectors: Tensor) -> dict[str, float]:
+        """{"knn_top1": ...} of the encoder against the bank (N, D); leaves the mode as it was."""
+        training = encoder.training
+        encoder.eval()
+        embeddings = over_test_clips(
+            lambda clips: {"embedding": encoder(clips)[0]},
+            self.val_index,
+            self.view,
+            clips=self.clips,
+            device=vectors.device,
+            workers=self.workers,
+        )["embedding"]  # (V, clips, D)
+        encoder.train(training)
+        probabilities = knn_predict(
+            vectors,
+            self.labels,
+            embeddings.to(vectors.device),
+            classes=self.classes,
+            k=self.neighbours,
+            temperature=self.temperature,
+        )
+        correct = top_k(probabilities.cpu().numpy(), self.val_labels)
+        return {"knn_top1": 100 * float(correct.mean())}
+
+
+def pretrain_monitored(
+    recipe: dict,
+    stage: str,
+    train_index: Path,
+    val_index: Path,
+    classes: Path,
+    *,
+    seed: int,
+    name: str,
+    checkpoint: Path,
+    metrics: Path,
+    start_from: str | Path | None,
+    code: str,
+    threads: int,
+) -> None:
+    """`pretrain` one stage of a recipe with its `monitor`; `name` is the recipe's key.
+
+    What a run in progress needs lies beside `checkpoint`, in the folder `<stage>.in_progress`;
+    TensorBoard reads the folder `tensorboard` there.
+    """
+    workers = use_threads(threads)
+    settings = recipe["monitor"]
+    monitor = KnnMonitor(
+        train_index,
+        val_index,
+        View.of(recipe),
+        classes=len(read_classes(classes)),
+        clips=settings["clips"],
+        neighbours=settings["neighbours"],
+        temperature=recipe["objective"]["temperature"],
+        workers=workers,
+    )
+    pretrain(
+        recipe,
+        stage,
+        train_index,
+        seed=seed,
+        label=f"{name} {stage.replace('_', ' ')} seed {seed}",
+        checkpoint=checkpoint,
+        metrics=metrics,
+        tensorboard=checkpoint.parent / "tensorboard" / stage,
+        work=checkpoint.parent / f"{stage}.in_progress",
+        start_from=Path(start_from) if start_from else None,
+        monitor=monitor,
+        code=code,
+        workers=workers,
+    )

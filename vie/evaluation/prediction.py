@@ -1,0 +1,72 @@
+"""Class probabilities of videos, averaged over their test clips (protocol sections 2 and 7)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vie.data.clips import TestClips, View, loader, video_batches
+from vie.data.colour import normalise
+from vie.data.index import load_index
+from vie.progress import Progress
+
+
+@torch.no_grad()
+def over_test_clips(
+    function: Callable[[Tensor], dict[str, Tensor]],
+    index: Path,
+    view: View,
+    *,
+    clips: int,
+    device: torch.device,
+    workers: int = 0,
+    label: str = "",
+) -> dict[str, Tensor]:
+    """Outputs of `function` on every test clip of every video.
+
+    Args:
+        function: (B, 3, T, H, W) normalised floats -> {name: (B, D)}.
+        index: index.parquet of the videos.
+        view: sampling and geometry; test crops, no colour noise.
+        clips: clips per video, evenly spaced.
+        device: of the clips.
+        workers: processes that load clips.
+        label: shown with the progress; none without.
+
+    Returns:
+        {name: (V, clips, D)} on the CPU, videos in the index's order.
+    """
+    videos = len(load_index(index))
+    batches = loader(TestClips(index, view, clips=clips), video_batches(videos, clips), workers)
+    parts: dict[str, list[Tensor]] = {}
+    bar = Progress(total=videos, label=label, unit="videos") if label else None
+    for batch in batches:
+        outputs = function(normalise(batch.clips.to(device, non_blocking=True)))
+        for name, output in outputs.items():
+            # (B, D) -> (B // clips, clips, D)
+            parts.setdefault(name, []).append(output.float().cpu().unflatten(0, (-1, clips)))
+        if bar:
+            bar.update(len(batch.clips) // clips)
+    if bar:
+        bar.close()
+    return {name: torch.cat(part) for name, part in parts.items()}
+
+
+def predict(
+    classifiers: Callable[[Tensor], dict[str, Tensor]],
+    index: Path,
+    view: View,
+    *,
+    clips: int,
+    device: torch.device,
+    workers: int = 0,
+    label: str = "",
+) -> dict[str, np.ndarray]:
+    """{layer: (V, classes)} float32 probabilities: softmax of each clip, averaged over clips."""
+    logits = over_test_clips(
+        classifiers, index, view, clips=clips, device=device, workers=workers, label=label
+    )
+    # (V, clips, classes) -> (V, classes)
+    return {name: scores.softmax(2).mean(1).numpy() for name, scores in logits.items()}

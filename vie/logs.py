@@ -1,0 +1,60 @@
+"""Log and error output of one job of the workflow."""
+
+import contextlib
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from vie.errors import VieError
+
+
+class Tee:
+    """A text stream that writes to several others."""
+
+    def __init__(self, *streams: TextIO) -> None:
+        self.streams = streams
+
+    def write(self, text: str) -> int:
+        """Write to all."""
+        for stream in self.streams:
+            stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush all."""
+        for stream in self.streams:
+            stream.flush()
+
+    def isatty(self) -> bool:
+        """Never: whatever is written also goes to a file."""
+        return False
+
+
+@contextlib.contextmanager
+def job(log: str | Path) -> Iterator[None]:
+    """Send the block's messages and progress to the terminal and to `log`.
+
+    A VieError ends the job with its message alone; anything else is a fault of the program and
+    ends it with a traceback in the log as well.
+    """
+    path = Path(log)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    terminal = sys.stderr
+    with path.open("w", encoding="utf-8") as file:
+        sys.stderr = Tee(terminal, file)
+        logging.basicConfig(
+            stream=sys.stderr, level=logging.INFO, format="%(levelname)s: %(message)s", force=True
+        )
+        try:
+            yield
+        except VieError as error:
+            print(f"\nERROR: {error}\n(log: {path})", file=sys.stderr, flush=True)
+            raise SystemExit(1) from None
+        except Exception:
+            traceback.print_exc(file=file)
+            raise
+        finally:
+            sys.stderr = terminal

@@ -1,0 +1,83 @@
+"""Whole checkpoints: everything a run needs to go on as if it had never stopped."""
+
+import logging
+import pickle
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vie.errors import VieError
+from vie.files import whole
+
+log = logging.getLogger(__name__)
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors and plain values to `path`, whole or not at all."""
+    with whole(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
+    """Read a checkpoint; only tensors and plain values are accepted, never code.
+
+    Raises:
+        VieError: the file is damaged, or holds more than that.
+    """
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0]
+        raise VieError(f"{path} is not a checkpoint that can be read: {reason}") from error
+
+
+class Resumable:
+    """Checkpoints of a run in progress, as often as costs about 1 % of its time.
+
+    Args:
+        path: where; removed when the run is done.
+        identity: what the run depends on. A checkpoint of another identity is not resumed.
+        at_least_seconds: shortest time between two checkpoints.
+    """
+
+    def __init__(self, path: Path, identity: dict[str, Any], at_least_seconds: float = 20) -> None:
+        self.path, self.identity, self.at_least_seconds = path, identity, at_least_seconds
+        self.saved_at, self.cost = time.monotonic(), 0.0
+
+    def load(self) -> dict[str, Any] | None:
+        """Content of the last checkpoint, or None to start at the beginning."""
+        if not self.path.exists():
+            return None
+        content = load(self.path)
+        if content["identity"] != self.identity:
+            changed = [
+                key
+                for key in self.identity | content["identity"]
+                if self.identity.get(key) != content["identity"].get(key)
+            ]
+            log.warning(
+                "%s belongs to a run with other settings (%s): starting from the beginning",
+                self.path,
+                ", ".join(changed),
+            )
+            return None
+        log.info("resuming at step %d from %s", content["step"], self.path)
+        return content
+
+    def due(self) -> bool:
+        """Whether enough time has passed since the last checkpoint."""
+        wait = max(self.at_least_seconds, 100 * self.cost)
+        return time.monotonic() - self.saved_at >= wait
+
+    def save(self, content: dict[str, Any]) -> None:
+        """Write a checkpoint now."""
+        start = time.monotonic()
+        save(self.path, {"identity": self.identity, **content})
+        self.saved_at = time.monotonic()
+        self.cost = self.saved_at - start
+
+    def done(self) -> None:
+        """The run's result is written: forget the checkpoint."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,91 @@
+"""The loop that pretraining and readouts share: steps, metrics, checkpoints, progress."""
+
+import logging
+import math
+import time
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from vie.data.clips import Batch
+from vie.errors import VieError
+from vie.progress import Progress
+from vie.training.checkpoints import Resumable
+from vie.training.recorder import Recorder
+from vie.training.schedules import Schedule
+
+log = logging.getLogger(__name__)
+REPORTS = 50  # steps between rows of metrics; reading the loss waits for the device
+
+
+class Task(Protocol):
+    """What is trained."""
+
+    def before_step(self, step: int) -> dict[str, float]:
+        """Work that is due before `step`, such as a new clustering; metrics it has to report."""
+
+    def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
+        """One optimisation step; {"loss": (), ...} detached, on the device."""
+
+    def state(self) -> dict[str, Any]:
+        """Everything a checkpoint needs besides the step."""
+
+
+def run(
+    task: Task,
+    batches: Iterable[Batch],
+    schedule: Schedule,
+    *,
+    start: int,
+    resumable: Resumable,
+    recorder: Recorder,
+    label: str,
+) -> None:
+    """Train from step `start` to the schedule's end.
+
+    Raises:
+        VieError: the loss is not finite; the last checkpoint from before is kept.
+    """
+    sums: dict[str, Tensor] = {}
+    counted, clips, since = 0, 0, time.monotonic()
+    shown: dict[str, float] = {}
+    bar = Progress(
+        total=schedule.last - schedule.first,
+        initial=start - schedule.first,
+        label=label,
+        unit="steps",
+    )
+    with bar:
+        for step, batch in zip(range(start, schedule.last), batches, strict=True):
+            before = task.before_step(step)
+            if before:
+                recorder.write(step, **before)
+                shown.update(before)
+            for name, value in task.step(step, batch).items():
+                sums[name] = sums[name] + value if name in sums else value
+            counted, clips = counted + 1, clips + len(batch.clips)
+            done = step + 1 == schedule.last
+            due = resumable.due() and not done
+            if counted == REPORTS or done or due:
+                means = _means(sums, counted, step)
+                rate = clips / (time.monotonic() - since)
+                recorder.write(step, **means, clips_per_second=round(rate, 1))
+                shown.update(means, **{"clips/s": round(rate)})
+                bar.set_postfix(**shown)
+                sums, counted, clips, since = {}, 0, 0, time.monotonic()
+                if due:
+                    # Only after the loss was seen to be finite.
+                    resumable.save({"step": step + 1, **task.state()})
+            bar.update()
+
+
+def _means(sums: dict[str, Tensor], counted: int, step: int) -> dict[str, float]:
+    means = {name: float(value) / counted for name, value in sums.items()}
+    if not math.isfinite(means["loss"]):
+        raise VieError(
+            f"the loss became {means['loss']} in steps {step + 1 - counted} to {step}; the last "
+            "checkpoint is from before that. Lower optimiser.lr, or raise objective.temperature, "
+            "and start again"
+        )
+    return means

@@ -1,0 +1,38 @@
+"""Metrics of a run, as JSON lines and for TensorBoard."""
+
+import json
+from pathlib import Path
+
+
+class Recorder:
+    """Appends rows {"step": ..., name: value, ...} to `metrics.jsonl` and to TensorBoard.
+
+    Args:
+        path: the JSON lines.
+        tensorboard: folder of TensorBoard's event files.
+        step: rows at or after this step were written by a run that was killed later than its
+            last checkpoint; they are dropped, for they will be written again.
+    """
+
+    def __init__(self, path: Path, tensorboard: Path, step: int = 0) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text().splitlines() if path.exists() and step else []
+        # A line may be torn by the kill; such a line is never older than the last checkpoint.
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] < step]
+        path.write_text("".join(line + "\n" for line in kept))
+        self.file = path.open("a")
+        self.writer = SummaryWriter(str(tensorboard), purge_step=step)
+
+    def write(self, step: int, **values: float) -> None:
+        """One row; `step` is the number of the step that was just done."""
+        self.file.write(json.dumps({"step": step, **values}) + "\n")
+        self.file.flush()
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Close both."""
+        self.file.close()
+        self.writer.close()

@@ -1,0 +1,19 @@
+"""Rule frames: one shard of JPEG frames."""
+
+from pathlib import Path
+
+from vie.data.frames import extract_shard
+from vie.logs import job
+
+with job(snakemake.log[0]):
+    extract_shard(
+        Path(snakemake.input[0]),
+        int(snakemake.wildcards.shard),
+        int(snakemake.wildcards.shards),
+        Path(snakemake.params.videos),
+        Path(snakemake.output.tar),
+        Path(snakemake.output.table),
+        Path(snakemake.output.rejected),
+        processes=snakemake.threads,
+        **snakemake.params.frames,
+    )

@@ -1,0 +1,18 @@
+"""Rule index: join the shards of a split."""
+
+from pathlib import Path
+
+from vie.data.index import build_index
+from vie.logs import job
+
+with job(snakemake.log[0]):
+    build_index(
+        Path(snakemake.input.manifest),
+        [Path(path) for path in snakemake.input.tars],
+        [Path(path) for path in snakemake.input.tables],
+        [Path(path) for path in snakemake.input.rejected],
+        Path(snakemake.output.index),
+        Path(snakemake.output.sizes),
+        Path(snakemake.output.rejected),
+        min_frames=snakemake.params.min_frames,
+    )

@@ -1,0 +1,26 @@
+"""Rule probe: linear classifiers on one network and one clip sampling."""
+
+from pathlib import Path
+
+from vie.data.clips import View
+from vie.evaluation.probe import probe
+from vie.logs import job
+
+with job(snakemake.log[0]):
+    wildcards = snakemake.wildcards
+    probe(
+        Path(snakemake.input.checkpoint),
+        View.of(snakemake.params.view, snakemake.params.clip),
+        snakemake.params.probe,
+        train_index=Path(snakemake.input.train),
+        val_index=Path(snakemake.input.val),
+        classes=Path(snakemake.input.classes),
+        seed=int(wildcards.seed),
+        name=f"{wildcards.readout} {wildcards.weights}",
+        identity=snakemake.params.identity,
+        predictions=Path(snakemake.output.predictions),
+        facts=Path(snakemake.output.facts),
+        metrics=Path(snakemake.output.metrics),
+        code=snakemake.params.code,
+        threads=snakemake.threads,
+    )

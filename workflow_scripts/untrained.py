@@ -1,0 +1,11 @@
+"""Rule untrained: the network of a recipe before its first step."""
+
+from pathlib import Path
+
+from vie.logs import job
+from vie.training.pretraining import write_untrained
+
+with job(snakemake.log[0]):
+    write_untrained(
+        snakemake.params.recipe, int(snakemake.wildcards.seed), Path(snakemake.output[0])
+    )
