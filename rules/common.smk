@@ -14,7 +14,7 @@ except VieError as error:
 
 DATASET = config["dataset"]
 GENERATED = [name for name, dataset in config["datasets"].items() if "generator" in dataset]
-PUBLISHED = "vie/reporting/published/table_s1.csv"
+PUBLISHED = str(Path(workflow.basedir) / "vie" / "reporting" / "published" / "table_s1.csv")
 
 
 wildcard_constraints:

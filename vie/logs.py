@@ -48,6 +48,7 @@ def job(log: str | Path) -> Iterator[None]:
         logging.basicConfig(
             stream=sys.stderr, level=logging.INFO, format="%(levelname)s: %(message)s", force=True
         )
+        logging.getLogger("faiss").setLevel(logging.WARNING)  # it reports how it is loaded
         try:
             yield
         except VieError as error:

@@ -59,7 +59,7 @@ class Progress:
             unit=f" {self.unit}",
             initial=self.initial,
             postfix=values or None,
-            ncols=130,
+            bar_format="{l_bar}{bar:20}{r_bar}",
             ascii=" -=",
         )
         print(line, file=self.file or sys.stderr, flush=True)

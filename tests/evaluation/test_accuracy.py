@@ -15,7 +15,7 @@ def test_top_k_against_a_stable_sort():
     labels = rng.integers(0, 7, size=200)
     for k in (1, 3, 7):
         expected = [
-            label in sorted(range(7), key=lambda c: (-row[c], c))[:k]  # noqa: B023
+            label in sorted(range(7), key=lambda c: (-row[c], c))[:k]
             for row, label in zip(scores, labels, strict=True)
         ]
         np.testing.assert_array_equal(top_k(scores, labels, k), expected)

@@ -55,7 +55,7 @@ def test_against_loops(k, clusterings, tau):
 
 
 def test_empty_intersection_costs_a_constant_and_pulls_nowhere():
-    f, instances, v, _ = case(0, 1)
+    f, _, v, _ = case(0, 1)
     labels = torch.ones(1, 17, dtype=torch.int64)
     background = (f @ v.T).topk(3, dim=1).indices
     instance = next(i for i in range(17) if i not in background[0])

@@ -78,6 +78,10 @@ class Index:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __reduce__(self) -> tuple:
+        # Sent to a worker by its path: a pickle would carry all sizes along.
+        return load_index, (self.path,)
+
     def read_frames(self, instance: int, frames: Sequence[int] | np.ndarray) -> list[bytes]:
         """JPEGs of some frames of a video.
 
@@ -229,7 +233,8 @@ def load_index(path: Path) -> Index:
         VieError: it is not an index, or its array of sizes is missing or of another index.
     """
     path = Path(path)
-    table = read_table(path, SCHEMA, "index")
+    needed = [name for name in SCHEMA.names if name not in ("instance", "label")]
+    table = read_table(path, SCHEMA, "index", needed)
     metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
     if missing := [name for name in (*SETTINGS, "sizes") if name not in metadata]:
         raise VieError(f"{path}: not an index: its metadata lack {', '.join(missing)}")
