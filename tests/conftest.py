@@ -1,5 +1,6 @@
 """Fixtures and switches shared by all tests."""
 
+import io
 import random
 
 import numpy as np
@@ -23,8 +24,105 @@ def keep_random_state():
     """Tests may not pass or fail because of the random numbers that another test consumed."""
     import torch
 
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
     yield
     torch.set_rng_state(states[0])
-    np.random.set_state(states[1])  # noqa: NPY002
+    np.random.set_state(states[1])
     random.setstate(states[2])
+
+
+def write_split(folder, split, videos, classes, frames=(18, 26), height=40, width=52):
+    """An index of small JPEG videos: a bright square whose size and speed depend on the class."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from PIL import Image
+
+    from vie.data.frames import write_rejected
+    from vie.data.index import build_index
+    from vie.data.manifest import Video, class_names, write_classes, write_manifest
+    from vie.data.shards import TABLE_SCHEMA, ShardWriter
+
+    rng = np.random.default_rng([len(split), videos])
+    listed = [
+        Video(f"{split}{i}", f"{split}/{i}.mp4", f"class {i % classes}") for i in range(videos)
+    ]
+    home = folder / split
+    (home / "frames").mkdir(parents=True)
+    write_classes(class_names(listed), folder / "classes.csv")
+    write_manifest(listed, class_names(listed), home / "manifest.parquet")
+    rows = []
+    tar, table = home / "frames" / "0-of-1.tar", home / "frames" / "0-of-1.parquet"
+    with tar.open("wb") as file:
+        writer = ShardWriter(file)
+        for row in pq.read_table(home / "manifest.parquet").to_pylist():
+            count = int(rng.integers(*frames))
+            jpegs = []
+            for t in range(count):
+                pixels = rng.integers(90, 130, (height, width, 3), dtype=np.uint8)
+                side = 6 + 8 * row["class"]
+                top = (t * (1 + row["class"] % 2)) % (height - side + 1)
+                pixels[top : top + side, 8 : 8 + side] = 250
+                buffer = io.BytesIO()
+                Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
+                jpegs.append(buffer.getvalue())
+            offsets, sizes = writer.add(row["video"], jpegs)
+            shape = {"n_frames": count, "width": width, "height": height}
+            rows.append({**row, **shape, "offsets": offsets, "sizes": sizes})
+        writer.finish()
+    settings = {"fps": "25", "shorter_side": str(height), "quality": "3", "shards": "1"}
+    pq.write_table(pa.Table.from_pylist(rows, schema=TABLE_SCHEMA.with_metadata(settings)), table)
+    rejected = home / "frames" / "0-of-1.rejected.csv"
+    write_rejected([], rejected)
+    build_index(
+        home / "manifest.parquet",
+        [tar],
+        [table],
+        [rejected],
+        home / "index.parquet",
+        home / "index.sizes.npy",
+        home / "rejected.csv",
+        min_frames=3,
+    )
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory):
+    """Folder of a dataset of 4 classes: train/index.parquet (24 videos), val/ (8), classes.csv."""
+    folder = tmp_path_factory.mktemp("dataset")
+    write_split(folder, "train", 24, 4)
+    write_split(folder, "val", 8, 4)
+    return folder
+
+
+@pytest.fixture
+def recipe():
+    """A recipe that trains within seconds."""
+    return {
+        "encoder": {"network": "single", "width": 2, "embedding": 8, "bn_momentum": 0.1},
+        "clip": "single",
+        "geometry": {
+            "size": 32,
+            "train_shorter_side": [34, 40],
+            "test_shorter_side": 36,
+            "flip": 0.5,
+        },
+        "colour": {"strength": 0.4, "hue": 0.4, "grey": 0.3},
+        "objective": {
+            "temperature": 0.07,
+            "bank_momentum": 0.5,
+            "instance_recognition": {"estimator": "nce_estimated", "negatives": 16},
+            "local_aggregation": {
+                "clusters": 4,
+                "clusterings": 2,
+                "kmeans_iterations": 5,
+                "neighbours": 10,
+            },
+        },
+        "optimiser": {"batch": 5, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4},
+        "schedule": {
+            "instance_recognition": {"steps": 10},
+            "local_aggregation": {"steps": 13},
+            "lr_drops": [{"steps": 8}, {"epochs": 4}],
+        },
+        "monitor": {"every": {"epochs": 1}, "neighbours": 3, "clips": 2},
+    }

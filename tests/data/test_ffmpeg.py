@@ -319,9 +319,11 @@ def test_endless_messages_do_not_fill_memory(tmp_path, monkeypatch):
 
 def test_crash_and_kill_are_told_apart(tmp_path, monkeypatch):
     assert reason(stand_in(tmp_path, monkeypatch, "kill -SEGV $$")).endswith("with signal 11")
-    with pytest.raises(VieError, match="killed from outside") as error:
-        extract_jpegs(stand_in(tmp_path, monkeypatch, "kill -KILL $$"), shorter_side=64, **SETTINGS)
-    assert not isinstance(error.value, UnusableVideoError)
+    for end in ("kill -KILL $$", "kill -TERM $$", "exit 255"):
+        video = stand_in(tmp_path, monkeypatch, end)
+        with pytest.raises(VieError, match="killed from outside") as error:
+            extract_jpegs(video, shorter_side=64, **SETTINGS)
+        assert not isinstance(error.value, UnusableVideoError)
 
 
 def test_no_ffmpeg_says_what_to_install(monkeypatch):

@@ -165,6 +165,8 @@ def test_kill_midway_leaves_no_output(tmp_path):
     os.kill(job.pid, signal.SIGKILL)
     job.wait()
     assert not any(path.exists() for path in made)
+    assert os.listdir(tmp_path / "frames") != []
     tar, table, _ = extract(tmp_path)
+    assert set(os.listdir(tmp_path / "frames")) == {path.name for path in made}
     assert len(read_shard_table(table)) == 60
     check_shard(tar, read_shard_table(table))

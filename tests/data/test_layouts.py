@@ -152,7 +152,9 @@ def test_manifest_refuses(tmp_path):
         read_manifest(path)
     write_manifest([video], ["zoom"], path)
     pq.write_table(pq.read_table(path).drop_columns(["class"]), path)
-    with pytest.raises(VieError, match="not a manifest: its columns are video, path, label"):
+    with pytest.raises(
+        VieError, match="not the format of a manifest: its columns are video, path, label"
+    ):
         read_manifest(path)
     (tmp_path / "classes.csv").write_text("class,label\n1,a\n")
     with pytest.raises(VieError, match=r"classes\.csv"):

@@ -90,6 +90,7 @@ def extract_jpegs(
     Frames are taken at a constant rate from the first frame on, whatever the file's own rate;
     rotation and non-square pixels are applied, so that frames look as a player shows them; both
     sides are rounded to whole pixels, odd ones included. JPEGs are full-range BT.601 (JFIF) 4:2:0.
+    Transport streams do not say how long they are: only for these can a cut go unnoticed.
 
     Args:
         video: a local file in one of `FORMATS`.
@@ -109,10 +110,12 @@ def extract_jpegs(
     code, output, message = _run(argv, timeout_seconds)
     if code in (-signal.SIGXCPU, 128 + signal.SIGXCPU):
         raise UnusableVideoError(f"timed out after {timeout_seconds:g} s")
-    if code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
+    # ffmpeg answers SIGTERM and SIGINT by leaving with 255 and without a word.
+    stopped = code == 255 and not message.strip()
+    if stopped or code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
         # Not the video's fault: recording it would lose a good video in silence.
         raise VieError(
-            f"{video}: ffmpeg was killed from outside by signal {-code} (out of memory?); "
+            f"{video}: ffmpeg was killed from outside (exit code {code}; out of memory?); "
             "run the job again, with more memory or fewer processes"
         )
     if code < 0:
@@ -148,7 +151,7 @@ def _check_file(video: Path) -> None:
             declared = _declared_bytes(file, status.st_size)
     except OSError as error:
         raise UnusableVideoError(f"cannot be read: {error.strerror}") from error
-    if declared > status.st_size:
+    if declared > status.st_size + 1:  # an odd last chunk may lack its byte of padding
         raise UnusableVideoError(f"truncated: {status.st_size} bytes of {declared}")
 
 
@@ -189,7 +192,7 @@ def _command(
     timeout_seconds: float,
     max_frames: int,
 ) -> list[str]:
-    import ffmpeg  # 0.1 s to import, and pools of threads need it only here
+    import ffmpeg  # 0.1 s that reading frames from shards never needs
 
     # dar is the displayed width over height: storage size times the pixels' own aspect.
     longer_width = f"if(gte(dar,1),round({shorter_side}*dar),{shorter_side})"

@@ -2,16 +2,17 @@
 
 import collections
 import csv
+import glob
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vie.data.ffmpeg import Frames, UnusableVideoError, extract_jpegs, ffmpeg_version
 from vie.data.manifest import read_manifest
 from vie.data.shards import TABLE_SCHEMA, ShardWriter
+from vie.data.tables import make_table
 from vie.errors import VieError
 from vie.files import whole
 from vie.progress import progress
@@ -63,6 +64,9 @@ def extract_shard(
     decode = {"timeout_seconds": timeout_seconds, "max_seconds": max_seconds, "fps": fps}
     decode |= {"shorter_side": shorter_side, "quality": quality}
     kept, refused = [], []
+    # What a killed run of this shard left behind (`whole` names it so) would only fill the disk.
+    for path in Path(tar).parent.glob(f".{glob.escape(Path(tar).stem)}.*"):
+        path.unlink()
     # Left in the opposite order: the tar is in place before the table that speaks of it.
     with whole(rejected) as refused_to, whole(table) as table_to, whole(tar) as tar_to:
         bar = progress(None, total=len(rows), label=f"frames {shard} of {shards}", unit="videos")
@@ -78,7 +82,8 @@ def extract_shard(
                 bar.update(1)
             writer.finish()
         schema = TABLE_SCHEMA.with_metadata({k: str(v) for k, v in described.items()})
-        pq.write_table(pa.Table.from_pylist(kept, schema=schema), table_to)
+        columns = {name: [row[name] for row in kept] for name in schema.names}
+        pq.write_table(make_table(columns, schema), table_to)
         write_rejected(refused, refused_to)
 
 

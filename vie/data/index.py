@@ -18,11 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vie.data.frames import read_rejected, write_rejected
-from vie.data.manifest import read_manifest, read_table
+from vie.data.manifest import read_manifest
 from vie.data.shards import ShardReader, check_shard, frame_offsets, read_shard_table
+from vie.data.tables import make_table, numbers, read_table
 from vie.errors import VieError
 from vie.files import whole
 
@@ -134,47 +136,39 @@ def build_index(
     """
     if index.parent.resolve() != sizes.parent.resolve():
         raise VieError(f"{index} and {sizes} must lie in one folder")
-    wanted = read_manifest(manifest)
-    settings, joined, frame_sizes = _join(tars, tables, index.parent)
+    wanted = read_manifest(manifest).to_pylist()
+    settings, rows = _join(tars, tables, index.parent)
     refused = [row for path in rejected for row in read_rejected(path)]
-    place = _places(wanted, joined, refused, manifest)
-    short = joined["n_frames"].to_numpy() < min_frames
-    for row in joined.filter(pa.array(short)).to_pylist():
-        few = f"too short: {row['n_frames']} frames, at least {min_frames} needed"
-        refused.append({**row, "reason": few})
-    # (videos,) rows of `joined` that are usable, in the manifest's order.
-    order = np.flatnonzero(~short)
-    order = order[np.argsort([place[v] for v in joined["video"].take(order).to_pylist()])]
-    if not len(order):
+    place = _places(wanted, rows, refused, manifest)
+    for row in rows:
+        if row["n_frames"] < min_frames:
+            few = f"too short: {row['n_frames']} frames, at least {min_frames} needed"
+            refused.append({**row, "reason": few})
+    rows = [row for row in rows if row["n_frames"] >= min_frames]
+    if not rows:
         raise VieError(
             f"{manifest}: none of its {len(wanted)} videos is usable; see the reasons in "
             f"{', '.join(map(str, rejected))}"
         )
-    usable = joined.take(order)
-    table = pa.table(
-        [
-            pa.array(np.arange(len(order), dtype=np.int32)),
-            *(usable[field.name].cast(field.type) for field in list(SCHEMA)[1:]),
-        ],
-        schema=SCHEMA.with_metadata({**settings, "sizes": sizes.name}),
-    )
+    rows.sort(key=lambda row: place[row["video"]])
+    columns = {name: [row[name] for row in rows] for name in SCHEMA.names[1:]}
+    schema = SCHEMA.with_metadata({**settings, "sizes": sizes.name})
+    table = make_table({"instance": range(len(rows)), **columns}, schema)
     # The index names the array: it comes last. Refused videos keep the manifest's order.
     refused.sort(key=lambda row: place[row["video"]])
     with whole(index) as index_to, whole(sizes) as sizes_to, whole(rejected_out) as refused_to:
-        np.save(sizes_to, np.concatenate([frame_sizes[i] for i in order]))
+        np.save(sizes_to, np.concatenate([row["sizes"] for row in rows]))
         pq.write_table(table, index_to)
         write_rejected(refused, refused_to)
 
 
 def _join(
     tars: Sequence[Path], tables: Sequence[Path], folder: Path
-) -> tuple[dict[str, str], pa.Table, list[np.ndarray]]:
-    """All rows of all shards -> (settings, table with shard and first_offset, sizes per row)."""
+) -> tuple[dict[str, str], list[dict]]:
+    """All rows of all shards -> (settings, rows with shard, first_offset and an array of sizes)."""
     if not tables or len(tars) != len(tables):
-        raise VieError(
-            f"{len(tars)} shards and {len(tables)} tables; one table per shard is needed"
-        )
-    parts, sizes, settings, first = [], [], {}, tables[0]
+        raise VieError(f"{len(tars)} shards, {len(tables)} tables: each shard needs its table")
+    rows, settings, first = [], {}, tables[0]
     for tar, path in zip(tars, tables, strict=True):
         table = read_shard_table(path)
         metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
@@ -185,44 +179,41 @@ def _join(
                 f"{json.dumps(settings)}; run the frames again with one setting"
             )
         check_shard(tar, table)
-        name = os.path.relpath(tar, folder)
-        offsets = [row[0].as_py() for row in table["offsets"]]
-        sizes += [np.array(row.values, dtype=np.uint32) for row in table["sizes"]]
-        parts.append(
-            table.drop_columns(["offsets", "sizes"])
-            .append_column("shard", pa.array([name] * len(table), pa.string()))
-            .append_column("first_offset", pa.array(offsets, pa.int64()))
-            .replace_schema_metadata()
-        )
-    settings = {name: settings[name] for name in SETTINGS}
-    return settings, pa.concat_tables(parts).combine_chunks(), sizes
+        shard = os.path.relpath(tar, folder)
+        offsets, sizes = (numbers(pc.list_flatten(table[name])) for name in ("offsets", "sizes"))
+        start = 0
+        for row in table.drop_columns(["offsets", "sizes"]).to_pylist():
+            end = start + row["n_frames"]
+            of_tar = {"shard": shard, "first_offset": int(offsets[start])}
+            rows.append({**row, **of_tar, "sizes": sizes[start:end].astype(np.uint32)})
+            start = end
+    return {name: settings[name] for name in SETTINGS}, rows
 
 
 def _places(
-    wanted: pa.Table, joined: pa.Table, refused: list[dict], manifest: Path
+    wanted: list[dict], rows: list[dict], refused: list[dict], manifest: Path
 ) -> dict[str, int]:
     """Place of each video in the manifest, after checking that each is accounted for once."""
-    place = {video: i for i, video in enumerate(wanted["video"].to_pylist())}
+    place = {row["video"]: i for i, row in enumerate(wanted)}
     if len(place) != len(wanted):
         raise VieError(f"{manifest}: {len(wanted) - len(place)} video ids are there more than once")
     seen: set[str] = set()
     again = "; the shards are of another run: extract them anew from this manifest"
-    for video in [*joined["video"].to_pylist(), *(row["video"] for row in refused)]:
+    for row in [*rows, *refused]:
+        video = row["video"]
         if video not in place:
             raise VieError(f"{manifest}: does not have video {video!r}, but a shard does{again}")
         if video in seen:
             raise VieError(f"{manifest}: video {video!r} is in the shards twice{again}")
         seen.add(video)
+        row_wanted = wanted[place[video]]
+        if any(row[name] != row_wanted[name] for name in row_wanted if name in row):
+            raise VieError(f"{manifest}: gives another path or class to video {video!r}{again}")
     if missing := [video for video in place if video not in seen]:
         raise VieError(
             f"{manifest}: {len(missing)} videos are in no shard and not rejected, the first is "
             f"{missing[0]!r}{again}"
         )
-    columns = ["path", "label", "class"]
-    places = pa.array([place[video] for video in joined["video"].to_pylist()], pa.int64())
-    rows = wanted.select(columns).take(places)
-    if not rows.combine_chunks().equals(joined.select(columns).combine_chunks()):
-        raise VieError(f"{manifest}: gives other paths or classes than the shards{again}")
     return place
 
 
@@ -234,12 +225,11 @@ def load_index(path: Path) -> Index:
     """
     path = Path(path)
     needed = [name for name in SCHEMA.names if name not in ("instance", "label")]
-    table = read_table(path, SCHEMA, "index", needed)
+    table = read_table(path, SCHEMA, "an index", needed)
     metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
     if missing := [name for name in (*SETTINGS, "sizes") if name not in metadata]:
         raise VieError(f"{path}: not an index: its metadata lack {', '.join(missing)}")
-    table = table.combine_chunks()
-    n_frames = table["n_frames"].to_numpy()
+    n_frames = numbers(table["n_frames"])
     first_frames = np.cumsum(n_frames, dtype=np.int64) - n_frames
     sizes_path = path.parent / metadata["sizes"]
     try:
@@ -257,12 +247,12 @@ def load_index(path: Path) -> Index:
         fps=float(metadata["fps"]),
         shorter_side=int(metadata["shorter_side"]),
         videos=table["video"].chunk(0),
-        labels=table["class"].to_numpy().astype(np.int64),
+        labels=numbers(table["class"]).astype(np.int64),
         n_frames=n_frames,
-        widths=table["width"].to_numpy(),
-        heights=table["height"].to_numpy(),
-        shards=shards.indices.to_numpy(),
-        first_offsets=table["first_offset"].to_numpy(),
+        widths=numbers(table["width"]),
+        heights=numbers(table["height"]),
+        shards=np.from_dlpack(shards.indices),
+        first_offsets=numbers(table["first_offset"]),
         first_frames=first_frames,
         sizes=sizes,
         reader=ShardReader([path.parent / name for name in shards.dictionary.to_pylist()]),

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vie.data.tables import make_table, read_table
 from vie.errors import VieError
 from vie.files import whole
 
@@ -81,7 +82,7 @@ def write_manifest(videos: Iterable[Video], labels: list[str], path: Path) -> No
         raise VieError(f"{path}: no videos")
     rows = sorted((number[video.label], *video) for video in videos)
     classes, ids, paths, names = zip(*rows, strict=True)
-    table = pa.table([ids, paths, names, pa.array(classes, pa.int32())], schema=SCHEMA)
+    table = make_table({"video": ids, "path": paths, "label": names, "class": classes}, SCHEMA)
     with whole(path) as temporary:
         pq.write_table(table, temporary)
 
@@ -92,24 +93,4 @@ def read_manifest(path: Path) -> pa.Table:
     Raises:
         VieError: it cannot be read or has other columns.
     """
-    return read_table(path, SCHEMA, "manifest")
-
-
-def read_table(
-    path: Path, schema: pa.Schema, kind: str, columns: list[str] | None = None
-) -> pa.Table:
-    """Read a Parquet table that must have the columns of `schema`, or some of its columns.
-
-    Raises:
-        VieError: it is not Parquet or its columns differ.
-    """
-    try:
-        with pq.ParquetFile(path) as file:  # read_table would import pyarrow.dataset, 0.5 s
-            if not file.schema_arrow.equals(schema):
-                raise VieError(
-                    f"{path}: not a {kind}: its columns are {', '.join(file.schema_arrow.names)}, "
-                    f"expected {', '.join(f'{f.name} ({f.type})' for f in schema)}"
-                )
-            return file.read(columns)
-    except (pa.ArrowException, OSError) as error:
-        raise VieError(f"{path}: cannot be read as a {kind}: {error}") from error
+    return read_table(path, SCHEMA, "a manifest")

@@ -15,8 +15,9 @@ from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from vie.data.manifest import read_table
+from vie.data.tables import numbers, read_table
 from vie.errors import VieError
 
 BLOCK = tarfile.BLOCKSIZE  # 512
@@ -180,7 +181,7 @@ def read_shard_table(path: Path) -> pa.Table:
     Raises:
         VieError: it is not such a table.
     """
-    return read_table(path, TABLE_SCHEMA, "shard's table")
+    return read_table(path, TABLE_SCHEMA, "the table of a shard")
 
 
 def check_shard(tar: Path, table: pa.Table) -> None:
@@ -199,11 +200,11 @@ def check_shard(tar: Path, table: pa.Table) -> None:
         actual = tar.stat().st_size
     except OSError as error:
         raise VieError(f"{tar}: the shard cannot be read ({error.strerror}); {again}") from error
-    counts = table["n_frames"].to_numpy()
-    offsets = table["offsets"].combine_chunks().flatten().to_numpy()
-    sizes = table["sizes"].combine_chunks().flatten().to_numpy()
-    lengths = [table[c].combine_chunks().value_lengths() for c in ("offsets", "sizes")]
-    if any(not np.array_equal(length.to_numpy(), counts) for length in lengths):
+    counts = numbers(table["n_frames"])
+    lists = table["offsets"], table["sizes"]
+    offsets, sizes = (numbers(pc.list_flatten(column)) for column in lists)
+    lengths = [numbers(pc.list_value_length(column)) for column in lists]
+    if any(not np.array_equal(length, counts) for length in lengths):
         raise VieError(f"{tar}: the table has another number of offsets than frames; {again}")
     if len(sizes) and not np.array_equal(offsets, frame_offsets(BLOCK, sizes)):
         raise VieError(f"{tar}: the table's offsets and sizes do not follow each other; {again}")

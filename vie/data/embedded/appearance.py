@@ -1,4 +1,4 @@
-"""What moves: eight figures drawn with strokes, each instance with its own proportions.
+"""What moves: twelve figures drawn with strokes, each instance with its own proportions.
 
 All figures are made of strokes of the same widths, so that edges and texture are alike in all
 classes and only the arrangement of the strokes tells them apart. Every figure has an upper end and
@@ -28,9 +28,17 @@ FIGURES: dict[str, list[Polyline]] = {
         _arc(0, 0.2, 0.75, 0.02, 0.48, 8),
     ],
     "arrow": [[(0, -0.95), (0, 0.95)], [(-0.65, -0.25), (0, -0.95), (0.65, -0.25)]],
+    "flag": [
+        [(-0.45, 0.95), (-0.45, -0.95), (0.6, -0.7), (0.6, -0.1), (-0.45, 0.1)],
+    ],
     "fork": [
         [(0, -0.95), (0, 0.95)],
         [(-0.62, -0.95), (-0.62, -0.1), (0.62, -0.1), (0.62, -0.95)],
+    ],
+    "goblet": [
+        _arc(0, -0.85, 0.65, 0, 0.5, 8),
+        [(0, -0.2), (0, 0.9)],
+        [(-0.45, 0.9), (0.45, 0.9)],
     ],
     "horseshoe": [_arc(0, -0.1, 0.8, 0.37, 1.13, 12)],
     "hourglass": [[(-0.6, -0.9), (0.6, -0.9), (-0.6, 0.9), (0.6, 0.9), (-0.6, -0.9)]],
@@ -49,6 +57,16 @@ FIGURES: dict[str, list[Polyline]] = {
         [(-0.5, 0.05), (0.5, 0.05)],
         [(-0.5, 0.55), (0.5, 0.55)],
     ],
+    "tree": [
+        [(0, -0.9), (0, 0.95)],
+        [(-0.35, -0.45), (0, -0.9), (0.35, -0.45)],
+        [(-0.5, 0.05), (0, -0.45), (0.5, 0.05)],
+        [(-0.65, 0.55), (0, 0.0), (0.65, 0.55)],
+    ],
+    "umbrella": [
+        [*_arc(0, -0.15, 0.75, 0.5, 1, 10), (-0.75, -0.15)],
+        [(0, -0.15), (0, 0.75), *_arc(0.18, 0.75, 0.18, 0.5, 0, 4)[1:]],
+    ],
 }
 APPEARANCES = tuple(FIGURES)
 
@@ -63,12 +81,12 @@ def sprite(appearance: str, rng: np.random.Generator) -> np.ndarray:
     Returns:
         (SPRITE, SPRITE) float32 in [0, 1].
     """
-    aspect = np.exp(rng.uniform(-0.25, 0.25))
-    taper = rng.uniform(0.0, 0.35)  # narrower at the top
-    tilt = rng.uniform(-0.2, 0.2)  # radians
-    shear = rng.uniform(-0.15, 0.15)
-    half_width = rng.uniform(0.12, 0.18)
-    bend = rng.normal(0, 0.05, size=(2, 2, 3))  # (axis, sine or cosine, frequency)
+    aspect = np.exp(rng.uniform(-0.4, 0.4))
+    taper = rng.uniform(0.0, 0.4)  # narrower at the top
+    tilt = rng.uniform(-0.3, 0.3)  # radians
+    shear = rng.uniform(-0.2, 0.2)
+    half_width = rng.uniform(0.08, 0.2)
+    bend = rng.normal(0, 0.06, size=(2, 2, 3))  # (axis, sine or cosine, frequency)
     lines = []
     for line in FIGURES[appearance]:
         x, y = np.array(line).T  # (V, 2) -> 2 x (V,)

@@ -3,13 +3,13 @@
 import numpy as np
 
 from vie.data.embedded.appearance import APPEARANCES, EXTENT, SPRITE, sprite
-from vie.data.embedded.motion import MOTIONS, path
+from vie.data.embedded.motion import MOTIONS, heights
 from vie.data.randomness import generator
 
 HEIGHT = 80  # pixels, the shorter side
 WIDTHS = (80, 88, 96)
 FRAMES = (62, 80)  # of a video, both ends included; a slowfast clip needs 61
-RADIUS = (14.0, 25.0)  # half the height of a figure of size 0 and 1, in pixels
+RADIUS = (13.0, 24.0)  # half the height of a figure of size 0 and 1, in pixels
 REACH = 16.0  # pixels of the figure's centre above and below the middle
 DISTRACTORS = 2
 
@@ -25,7 +25,7 @@ def render(label: str, draw: int, number: int) -> np.ndarray:
     appearance, motion = label.split(" ")
     rng = generator(draw, "embedded", instance=number)
     T, W = int(rng.integers(FRAMES[0], FRAMES[1] + 1)), int(rng.choice(WIDTHS))
-    height, size = path(motion, T, rng)
+    height, size = heights(motion, T, rng), np.linspace(rng.uniform(), rng.uniform(), T)
     shake_x, shake_y = _wander(T, 1.2, 6, rng), _wander(T, 1.2, 6, rng)  # of the camera
     radius = RADIUS[0] * (RADIUS[1] / RADIUS[0]) ** size
     x = W / 2 + rng.uniform(-1, 1) * (W / 2 - 26) + _wander(T, 5, 25, rng)

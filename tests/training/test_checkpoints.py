@@ -1,0 +1,75 @@
+import os
+import pickle
+
+import pytest
+import torch
+
+from vie.errors import VieError
+from vie.training import checkpoints
+from vie.training.checkpoints import Resumable
+from vie.training.recorder import Recorder
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path):
+    class Attack:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "attacked"),)
+
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"encoder": Attack()}, path)
+    with pytest.raises(VieError, match=r"checkpoint\.pt is not a checkpoint that can be read"):
+        checkpoints.load(path)
+    path.write_bytes(pickle.dumps(Attack()))
+    with pytest.raises(VieError, match="not a checkpoint"):
+        checkpoints.load(path)
+    assert not (tmp_path / "attacked").exists()
+
+
+def test_half_a_checkpoint_is_named(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    checkpoints.save(path, {"a": torch.arange(1000)})
+    path.write_bytes(path.read_bytes()[:700])
+    with pytest.raises(VieError, match=r"checkpoint\.pt is not a checkpoint"):
+        checkpoints.load(path)
+
+
+def test_a_failed_save_leaves_the_old_checkpoint(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    checkpoints.save(path, {"step": 1})
+    with pytest.raises(Exception, match="pickle"):
+        checkpoints.save(path, {"step": lambda: 2})
+    assert checkpoints.load(path) == {"step": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_checkpoints_are_as_rare_as_they_are_costly(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    resumable = Resumable(tmp_path / "c.pt", {"seed": 1}, at_least_seconds=20)
+    assert not resumable.due()
+    now[0] = 20.0
+    assert resumable.due()
+    monkeypatch.setattr(checkpoints, "save", lambda path, content: now.__setitem__(0, now[0] + 3))
+    resumable.save({"step": 1})
+    now[0] += 299
+    assert not resumable.due()
+    now[0] += 2
+    assert resumable.due()
+
+
+def test_metrics_go_on_where_the_checkpoint_was(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    recorder = Recorder(path, tmp_path / "tensorboard")
+    for step in (1, 2, 3):
+        recorder.write(step, loss=float(step))
+    recorder.close()
+    with path.open("a") as file:
+        file.write('{"step": 4, "lo')  # torn by a kill
+    recorder = Recorder(path, tmp_path / "tensorboard", step=3)
+    recorder.write(3, loss=0.5)
+    recorder.close()
+    assert path.read_text().splitlines() == [
+        '{"step": 1, "loss": 1.0}',
+        '{"step": 2, "loss": 2.0}',
+        '{"step": 3, "loss": 0.5}',
+    ]

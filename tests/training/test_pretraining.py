@@ -1,0 +1,252 @@
+"""Pretraining: whole stages on a small dataset, killed, resumed, diverged."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from vie.data.clips import TrainClips, TrainOrder, View, loader
+from vie.data.colour import colour_noise
+from vie.errors import VieError
+from vie.training import checkpoints
+from vie.training.pretraining import Pretraining, new_encoder, pretrain, write_untrained
+from vie.training.schedules import pretraining_schedule
+
+IR, LA = "instance_recognition", "local_aggregation"
+
+
+def train(recipe, stage, dataset, folder, **settings):
+    paths = {
+        "checkpoint": folder / f"{stage}.pt",
+        "metrics": folder / f"{stage}.jsonl",
+        "tensorboard": folder / "tensorboard",
+        "work": folder / f"{stage}.in_progress",
+    }
+    start = folder / f"{IR}.pt" if stage == LA else None
+    pretrain(
+        recipe,
+        stage,
+        dataset / "train" / "index.parquet",
+        seed=1,
+        label="test",
+        start_from=start,
+        **paths,
+        **settings,
+    )
+    return checkpoints.load(paths["checkpoint"])
+
+
+def assert_same(one, other, path="checkpoint"):
+    """Equal to the last bit, whatever is nested."""
+    assert type(one) is type(other), path
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), path
+        for key in one:
+            assert_same(one[key], other[key], f"{path}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), path
+        for i, (a, b) in enumerate(zip(one, other, strict=True)):
+            assert_same(a, b, f"{path}[{i}]")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), path
+    else:
+        assert one == other, path
+
+
+def test_both_stages_leave_a_whole_checkpoint(recipe, small_dataset, tmp_path):
+    calls = []
+
+    def monitor(encoder, bank):
+        calls.append(bank.clone())
+        return {"knn_top1": float(len(calls))}
+
+    first = train(recipe, IR, small_dataset, tmp_path, monitor=monitor)
+    assert (first["step"], first["steps_per_epoch"], first["n_train"]) == (10, 4, 24)
+    # Before steps 0, 4, 8, and at the end.
+    assert len(calls) == 4
+    second = train(recipe, LA, small_dataset, tmp_path, monitor=monitor)
+    assert second["step"] == 23
+    assert second["objective"]["labels"].shape == (2, 24)
+    assert not torch.equal(first["bank"]["vectors"], second["bank"]["vectors"])
+    norms = second["bank"]["vectors"].norm(dim=1)
+    torch.testing.assert_close(norms, torch.ones(24))
+    rows = [json.loads(line) for line in (tmp_path / f"{LA}.jsonl").read_text().splitlines()]
+    assert [r["step"] for r in rows if "knn_top1" in r] == [10, 12, 16, 20, 23]
+    assert all(np.isfinite(r["loss"]) for r in rows if "loss" in r)
+    assert not (tmp_path / f"{LA}.in_progress").exists()
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_steps_equal_a_loop_written_out_in_plain_torch(recipe, small_dataset, tmp_path):
+    """Three steps of instance recognition: plain torch.optim, the bank row by row in numpy."""
+    recipe["objective"]["instance_recognition"] = {"estimator": "softmax", "negatives": 1}
+    recipe["schedule"] |= {IR: {"steps": 3}, "lr_drops": [{"steps": 2}]}
+    ours = train(recipe, IR, small_dataset, tmp_path)
+
+    encoder = new_encoder(recipe, 1)
+    task = Pretraining(recipe, IR, pretraining_schedule(recipe["schedule"], IR, 4), 24, seed=1)
+    bank = task.bank.vectors.numpy().copy()
+    norms = [m for m in encoder.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    plain = {id(p) for m in norms for p in m.parameters()}
+    optimiser = torch.optim.SGD(
+        [
+            {"params": [p for p in encoder.parameters() if id(p) in plain], "weight_decay": 0},
+            {"params": [p for p in encoder.parameters() if id(p) not in plain]},
+        ],
+        lr=1.0,
+        momentum=0.9,
+        weight_decay=1e-4,
+    )
+    clips = TrainClips(
+        small_dataset / "train" / "index.parquet", View.of(recipe), seed=1, stage="pretraining"
+    )
+    order = TrainOrder(24, 5, seed=1, stage="pretraining", first=0, last=3)
+    for rate, batch in zip([0.05, 0.05, 0.005], loader(clips, order, 0), strict=True):
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        f, _ = encoder(colour_noise(batch.clips, batch.colour))
+        similarity = torch.exp(f @ torch.from_numpy(bank).T / 0.07)
+        p = similarity[torch.arange(5), batch.instances] / similarity.sum(1)
+        optimiser.zero_grad()
+        (-p.log().mean()).backward()
+        optimiser.step()
+        for row, i in enumerate(batch.instances.tolist()):
+            mixed = 0.5 * bank[i] + 0.5 * f[row].detach().numpy()
+            bank[i] = mixed / np.sqrt((mixed**2).sum())
+    np.testing.assert_allclose(ours["bank"]["vectors"].numpy(), bank, atol=1e-4)
+    for name, value in encoder.state_dict().items():
+        torch.testing.assert_close(ours["encoder"][name], value, atol=1e-4, rtol=1e-3, msg=name)
+
+
+SCRIPT = """
+    import json, sys, time
+    from pathlib import Path
+    import torch
+    torch.set_num_threads(1)
+    from vie.training import loop, pretraining
+
+    recipe, stage, dataset, folder, slow = json.loads(sys.argv[1])
+    folder = Path(folder)
+    step = pretraining.Pretraining.step
+
+    def slowly(self, number, batch):
+        time.sleep(slow)
+        return step(self, number, batch)
+
+    pretraining.Pretraining.step = slowly
+    pretraining.pretrain(
+        recipe, stage, Path(dataset), seed=1, label="test",
+        checkpoint=folder / f"{stage}.pt", metrics=folder / f"{stage}.jsonl",
+        tensorboard=folder / "tensorboard", work=folder / f"{stage}.in_progress",
+        start_from=folder / "instance_recognition.pt" if stage == "local_aggregation" else None,
+        workers=1, checkpoint_seconds=0,
+    )
+"""
+
+
+@pytest.mark.parametrize("stage", [IR, LA])
+def test_a_run_that_is_killed_ends_with_the_same_bits(recipe, small_dataset, tmp_path, stage):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    torch.set_num_threads(1)
+    if stage == LA:
+        train(recipe, IR, small_dataset, whole)
+        (killed / f"{IR}.pt").write_bytes((whole / f"{IR}.pt").read_bytes())
+    expected = train(recipe, stage, small_dataset, whole)
+
+    index = str(small_dataset / "train" / "index.parquet")
+
+    def start(slow):
+        arguments = json.dumps([recipe, stage, index, str(killed), slow])
+        script = textwrap.dedent(SCRIPT)
+        return subprocess.Popen(
+            [sys.executable, "-c", script, arguments],
+            start_new_session=True,
+            stderr=subprocess.PIPE,
+        )
+
+    rng = np.random.default_rng()  # at a moment that nobody chose
+    run = start(0.1)
+    saved = killed / f"{stage}.in_progress" / "checkpoint.pt"
+    deadline = time.monotonic() + 60
+    while not saved.exists():
+        assert run.poll() is None, run.stderr.read().decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(rng.uniform(0, 0.6))
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    assert not (killed / f"{stage}.pt").exists()
+    step = checkpoints.load(saved)["step"]
+    assert 0 < step < expected["step"]
+
+    run = start(0)
+    _, errors = run.communicate(timeout=120)
+    assert run.returncode == 0, errors.decode()
+    assert_same(checkpoints.load(killed / f"{stage}.pt"), expected)
+    rows = [json.loads(line) for line in (killed / f"{stage}.jsonl").read_text().splitlines()]
+    steps = [row["step"] for row in rows]
+    assert steps == sorted(set(steps))
+
+
+def test_a_diverged_run_says_so_and_keeps_its_last_good_checkpoint(
+    recipe, small_dataset, tmp_path, monkeypatch
+):
+    step = Pretraining.step
+
+    def diverge(self, number, batch):
+        metrics = step(self, number, batch)
+        return {"loss": metrics["loss"] * float("nan")} if number == 6 else metrics
+
+    monkeypatch.setattr(Pretraining, "step", diverge)
+    with pytest.raises(VieError, match=r"loss became nan in steps \d+ to \d+;.*Lower optimiser.lr"):
+        train(recipe, IR, small_dataset, tmp_path, checkpoint_seconds=0)
+    kept = checkpoints.load(tmp_path / f"{IR}.in_progress" / "checkpoint.pt")
+    assert 0 < kept["step"] <= 6
+    assert all(torch.isfinite(v).all() for v in kept["encoder"].values())
+    assert not (tmp_path / f"{IR}.pt").exists()
+
+
+def test_another_recipe_does_not_resume(recipe, small_dataset, tmp_path, caplog, monkeypatch):
+    step = Pretraining.step
+
+    def die(self, number, batch):
+        if number == 6:
+            raise KeyboardInterrupt
+        return step(self, number, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pretraining, "step", die)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, IR, small_dataset, tmp_path / "a", checkpoint_seconds=0)
+    recipe["objective"]["temperature"] = 0.2
+    resumed = train(recipe, IR, small_dataset, tmp_path / "a")
+    assert "other settings (recipe)" in caplog.text
+    fresh = train(recipe, IR, small_dataset, tmp_path / "b")
+    assert_same(resumed, fresh)
+
+
+def test_untrained_is_where_pretraining_starts(recipe, small_dataset, tmp_path):
+    recipe["schedule"] |= {IR: {"steps": 0}}
+    write_untrained(recipe, 1, tmp_path / "untrained.pt")
+    started = train(recipe, IR, small_dataset, tmp_path)
+    untrained = checkpoints.load(tmp_path / "untrained.pt")
+    assert_same(untrained["encoder"], started["encoder"])
+    assert untrained["step"] == 0
+
+
+def test_a_bank_of_another_dataset_is_refused(recipe, small_dataset, tmp_path):
+    train(recipe, IR, small_dataset, tmp_path)
+    content = checkpoints.load(tmp_path / f"{IR}.pt")
+    content["bank"]["vectors"] = content["bank"]["vectors"][:20]
+    checkpoints.save(tmp_path / f"{IR}.pt", content)
+    with pytest.raises(VieError, match=r"memory bank has \(20, 8\).*ask for \(24, 8\)"):
+        train(recipe, LA, small_dataset, tmp_path)

@@ -1,0 +1,40 @@
+import pytest
+
+from vie.config import resolve_steps
+from vie.errors import VieError
+from vie.training.schedules import Schedule, pretraining_schedule, probe_schedule
+
+
+@pytest.mark.parametrize(
+    ("duration", "steps"),
+    [({"steps": 7}, 7), ({"epochs": 2}, 200), ({"epochs": 0.5}, 50), ({"epochs": 0.001}, 1)],
+)
+def test_steps_of_a_duration(duration, steps):
+    assert resolve_steps(duration, 100) == steps
+
+
+@pytest.mark.parametrize("duration", [{}, {"steps": 1, "epochs": 1}, {"hours": 2}, {"steps": -1}])
+def test_wrong_durations(duration):
+    with pytest.raises(VieError, match="duration"):
+        resolve_steps(duration, 100)
+
+
+def test_the_papers_schedule_of_vie_single():
+    settings = {
+        "instance_recognition": {"steps": 50_000},
+        "local_aggregation": {"steps": 1_400_000 - 50_000},
+        "lr_drops": [{"steps": 1_020_011}, {"steps": 1_220_011}],
+    }
+    first = pretraining_schedule(settings, "instance_recognition", 1874)
+    second = pretraining_schedule(settings, "local_aggregation", 1874)
+    assert (first.first, first.last, second.first, second.last) == (0, 50_000, 50_000, 1_400_000)
+    assert second.lr(0.03, 1_020_010) == 0.03
+    assert second.lr(0.03, 1_020_011) == pytest.approx(0.003)
+    assert second.lr(0.03, 1_220_011) == pytest.approx(0.0003)
+    with pytest.raises(VieError, match="'third' is unknown; known: instance_recognition"):
+        pretraining_schedule(settings, "third", 1)
+
+
+def test_probe_schedule():
+    settings = {"duration": {"epochs": 3}, "lr_drops": [{"epochs": 2}]}
+    assert probe_schedule(settings, 10) == Schedule(0, 30, (20,))
