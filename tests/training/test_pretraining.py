@@ -88,6 +88,8 @@ def test_steps_equal_a_loop_written_out_in_plain_torch(recipe, small_dataset, tm
     """Three steps of instance recognition: plain torch.optim, the bank row by row in numpy."""
     recipe["objective"]["instance_recognition"] = {"estimator": "softmax", "negatives": 1}
     recipe["schedule"] |= {IR: {"steps": 3}, "lr_drops": [{"steps": 2}]}
+    # Batch norm over a handful of numbers would magnify the last bits of float32.
+    recipe["geometry"] |= {"size": 64, "train_shorter_side": [66, 80]}
     ours = train(recipe, IR, small_dataset, tmp_path)
 
     encoder = new_encoder(recipe, 1)

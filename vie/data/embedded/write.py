@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vie.data.embedded.render import CLASSES, HEIGHT, WIDTHS, render
+from vie.data.embedded.render import CLASSES, render
 from vie.data.ffmpeg import ffmpeg_executable
 from vie.data.randomness import generator
 from vie.errors import VieError
