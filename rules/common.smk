@@ -74,7 +74,7 @@ def stage_recipe(stage):
         if stage == "untrained":
             return {"encoder": recipe["encoder"]}
         if stage == "instance_recognition":
-            recipe["schedule"] = dict(recipe["schedule"], local_aggregation={"steps": 0})
+            recipe["schedule"] = dict(recipe["schedule"], local_aggregation="0 steps")
             recipe["objective"] = dict(recipe["objective"])
             del recipe["objective"]["local_aggregation"]
         return recipe

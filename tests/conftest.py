@@ -120,9 +120,9 @@ def recipe():
         },
         "optimiser": {"batch": 5, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4},
         "schedule": {
-            "instance_recognition": {"steps": 10},
-            "local_aggregation": {"steps": 13},
-            "lr_drops": [{"steps": 8}, {"epochs": 4}],
+            "instance_recognition": "10 steps",
+            "local_aggregation": "13 steps",
+            "lr_drops": ["8 steps", "4 epochs"],
         },
-        "monitor": {"every": {"epochs": 1}, "neighbours": 3, "clips": 2},
+        "monitor": {"every": "1 epochs", "neighbours": 3, "clips": 2},
     }

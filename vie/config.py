@@ -68,6 +68,8 @@ def _explain(error: jsonschema.ValidationError) -> str:
     if error.validator == "enum":
         allowed = ", ".join(map(str, error.validator_value))
         return f"{key}: {error.instance!r} is not one of {allowed}{about}"
+    if error.validator == "pattern":
+        return f"{key}: {error.instance!r} is not written as it should be{about}"
     if error.validator == "oneOf":
         allowed = " or ".join(_alternative(choice) for choice in error.validator_value)
         return f"{key}: {error.instance!r} is not {allowed}{about}"
@@ -127,16 +129,14 @@ def _across(config: dict[str, Any]) -> Iterator[str]:
         yield f"seeds: {config['seeds']} names a seed twice"
 
 
-def resolve_steps(duration: dict[str, float], steps_per_epoch: int) -> int:
-    """Steps of a duration given as {steps: n} or {epochs: x}; at least 1 unless it is 0.
+def resolve_steps(duration: str, steps_per_epoch: int) -> int:
+    """Steps of a duration such as "500 steps" or "2.5 epochs", rounded up.
 
     Raises:
-        VieError: neither or both units, or a negative duration.
+        VieError: it is neither.
     """
-    if set(duration) not in ({"steps"}, {"epochs"}):
-        raise VieError(f"a duration has one of the keys steps, epochs; got {duration}")
-    ((unit, value),) = duration.items()
-    if value < 0:
-        raise VieError(f"a duration cannot be negative; got {duration}")
-    steps = value if unit == "steps" else value * steps_per_epoch
-    return math.ceil(steps - 1e-9)
+    found = re.fullmatch(r"(?:(\d+) steps?|(\d+(?:\.\d+)?) epochs?)", str(duration))
+    if not found:
+        raise VieError(f'a duration is written "500 steps" or "2.5 epochs", but got {duration!r}')
+    steps, epochs = found.groups()
+    return int(steps) if steps else math.ceil(float(epochs) * steps_per_epoch - 1e-9)

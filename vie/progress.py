@@ -32,7 +32,7 @@ class Progress:
         self.every_seconds, self.file = every_seconds, file
         self.n = self.initial = initial
         self.start = time.monotonic()
-        self.printed_at = self.start - every_seconds + 1.0  # the first line after one second
+        self.printed_at = self.start - max(every_seconds - 1, 0)  # the first line after a second
         self.postfix: dict[str, Any] = {}
 
     def set_postfix(self, **values: Any) -> None:

@@ -87,7 +87,7 @@ def test_both_stages_leave_a_whole_checkpoint(recipe, small_dataset, tmp_path):
 def test_steps_equal_a_loop_written_out_in_plain_torch(recipe, small_dataset, tmp_path):
     """Three steps of instance recognition: plain torch.optim, the bank row by row in numpy."""
     recipe["objective"]["instance_recognition"] = {"estimator": "softmax", "negatives": 1}
-    recipe["schedule"] |= {IR: {"steps": 3}, "lr_drops": [{"steps": 2}]}
+    recipe["schedule"] |= {IR: "3 steps", "lr_drops": ["2 steps"]}
     # Batch norm over a handful of numbers would magnify the last bits of float32.
     recipe["geometry"] |= {"size": 64, "train_shorter_side": [66, 80]}
     ours = train(recipe, IR, small_dataset, tmp_path)
@@ -237,7 +237,7 @@ def test_another_recipe_does_not_resume(recipe, small_dataset, tmp_path, caplog,
 
 
 def test_untrained_is_where_pretraining_starts(recipe, small_dataset, tmp_path):
-    recipe["schedule"] |= {IR: {"steps": 0}}
+    recipe["schedule"] |= {IR: "0 steps"}
     write_untrained(recipe, 1, tmp_path / "untrained.pt")
     started = train(recipe, IR, small_dataset, tmp_path)
     untrained = checkpoints.load(tmp_path / "untrained.pt")

@@ -13,7 +13,7 @@ from vie.training.probing import Classifiers, build_classifiers, readout_vector,
 
 PROBE = {
     "optimiser": {"batch": 8, "lr": 0.2, "momentum": 0.9, "weight_decay": 1e-4},
-    "schedule": {"duration": {"epochs": 40}, "lr_drops": [{"epochs": 30}]},
+    "schedule": {"duration": "40 epochs", "lr_drops": ["30 epochs"]},
 }
 
 

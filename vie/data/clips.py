@@ -91,9 +91,10 @@ def load_clip(index: Index, instance: int, frames: np.ndarray, crop: Crop, size:
     except ValueError as error:
         if isinstance(error, VieError):
             raise
+        video = index.videos[instance].as_py()
         raise VieError(
-            f"{index.path}: video {index.videos[instance].as_py()!r} has a frame that cannot be decoded ({error}); delete the "
-            "shard and its table to have it made again"
+            f"{index.path}: video {video!r} has a frame that cannot be decoded ({error}); delete "
+            "its shard and the shard's table to have them made again"
         ) from error
     return crop_frames([decoded[i] for i in back], crop, size)
 

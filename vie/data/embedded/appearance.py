@@ -3,7 +3,7 @@
 All figures are made of strokes of the same widths, so that edges and texture are alike in all
 classes and only the arrangement of the strokes tells them apart. Every figure has an upper end and
 a lower end, and stands upright but for a small tilt: the content of a frame says which way is up.
-Their mirror images are the same figures: horizontal flips keep the class.
+A figure and its mirror image are equally likely in a class: horizontal flips keep it.
 """
 
 import numpy as np
@@ -87,10 +87,11 @@ def sprite(appearance: str, rng: np.random.Generator) -> np.ndarray:
     shear = rng.uniform(-0.2, 0.2)
     half_width = rng.uniform(0.08, 0.2)
     bend = rng.normal(0, 0.06, size=(2, 2, 3))  # (axis, sine or cosine, frequency)
+    mirror = rng.choice((-1, 1))
     lines = []
     for line in FIGURES[appearance]:
         x, y = np.array(line).T  # (V, 2) -> 2 x (V,)
-        x, y = _bent(x, y, bend)
+        x, y = _bent(mirror * x, y, bend)
         x = x * aspect * (1 + taper * y) + shear * y
         lines.append((np.cos(tilt) * x - np.sin(tilt) * y, np.sin(tilt) * x + np.cos(tilt) * y))
     return _strokes(lines, half_width)

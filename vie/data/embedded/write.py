@@ -1,4 +1,4 @@
-"""Write the embedded dataset as Kinetics is laid out: H.264 files in class folders, and two CSVs."""
+"""The embedded dataset as files, laid out as Kinetics is: H.264 in class folders, and two CSVs."""
 
 import csv
 import shutil

@@ -1,0 +1,66 @@
+"""Draw the pictures of docs/embedded-dataset.md: `python docs/make_embedded_pictures.py`."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from vie.data.embedded.appearance import APPEARANCES
+from vie.data.embedded.motion import MOTIONS
+from vie.data.embedded.render import HEIGHT, render
+
+FOLDER = Path(__file__).parent / "images" / "embedded"
+DRAW = 0
+GAP = 4  # pixels
+CAPTION = 14
+
+
+def square(frame: np.ndarray) -> np.ndarray:
+    """Centre of a frame, HEIGHT x HEIGHT."""
+    left = (frame.shape[1] - HEIGHT) // 2
+    return frame[:, left : left + HEIGHT]
+
+
+def sheet(rows: list[list[tuple[str, np.ndarray]]], path: Path) -> None:
+    """A grid of captioned frames as PNG."""
+    step_x, step_y = HEIGHT + GAP, HEIGHT + CAPTION
+    page = Image.new("RGB", (step_x * len(rows[0]), step_y * len(rows)), "white")
+    pen = ImageDraw.Draw(page)
+    for j, row in enumerate(rows):
+        for i, (caption, frame) in enumerate(row):
+            pen.text((i * step_x + 2, j * step_y), caption, fill="black")
+            page.paste(Image.fromarray(square(frame)), (i * step_x, j * step_y + CAPTION - 2))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.quantize(192).save(path, optimize=True)
+    print(f"{path} {path.stat().st_size / 1000:.0f} kB")
+
+
+def classes() -> list[list[tuple[str, np.ndarray]]]:
+    """A row per appearance: three frames of a video of each of its two classes."""
+    rows = []
+    for i, appearance in enumerate(APPEARANCES):
+        row = []
+        for j, motion in enumerate(MOTIONS):
+            frames = render(f"{appearance} {motion}", DRAW, len(MOTIONS) * i + j)
+            captions = (f"{appearance} {motion}", "", "")
+            times = np.linspace(0, len(frames) - 1, 3).astype(int)
+            row += [(text, frames[t]) for text, t in zip(captions, times, strict=True)]
+        rows.append(row)
+    return rows
+
+
+def instances() -> list[list[tuple[str, np.ndarray]]]:
+    """A row per chosen class: the middle frame of eight of its videos."""
+    rows = []
+    for i, appearance in enumerate(("anchor", "house", "tree", "umbrella")):
+        label, first = f"{appearance} rising", 1000 + 8 * i
+        frames = [render(label, DRAW, first + n)[30] for n in range(8)]
+        rows.append([(label if n == 0 else "", frame) for n, frame in enumerate(frames)])
+    return rows
+
+
+if __name__ == "__main__":
+    half = len(APPEARANCES) // 2
+    sheet(classes()[:half], FOLDER / "classes_1.png")
+    sheet(classes()[half:], FOLDER / "classes_2.png")
+    sheet(instances(), FOLDER / "instances.png")

@@ -1,0 +1,116 @@
+"""Configs: the shipped ones are right, wrong ones are explained."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vie.config import SCHEMA, load_config, merge, validate
+from vie.errors import VieError
+
+ROOT = Path(__file__).parent.parent
+OVERLAYS = sorted((ROOT / "experiments").glob("*.yaml"))
+
+
+@pytest.fixture
+def config():
+    return load_config(ROOT / "config.yaml")
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
+def test_experiments_are_valid(overlay):
+    load_config(ROOT / "config.yaml", overlay)
+
+
+def every_schema(schema, path=""):
+    """(path, subschema) of everything that describes a value."""
+    for name, child in [*schema.get("properties", {}).items(), *schema.get("$defs", {}).items()]:
+        yield f"{path}.{name}", child
+        yield from every_schema(child, f"{path}.{name}")
+    for kind in ("items", "additionalProperties"):
+        if isinstance(schema.get(kind), dict):
+            yield from every_schema(schema[kind], f"{path}.*")
+    for i, choice in enumerate(schema.get("oneOf", [])):
+        yield from every_schema(choice, f"{path}[{i}]")
+
+
+def test_every_key_has_a_description_and_unknown_keys_are_refused():
+    schema = yaml.safe_load(SCHEMA.read_text())
+    found = list(every_schema(schema))
+    assert len(found) > 80
+    for path, child in found:
+        assert child.get("description") or "$ref" in child, f"{path} has no description"
+        if child.get("type") == "object":
+            assert "additionalProperties" in child, f"{path} accepts unknown keys"
+
+
+# (how to break the config, what the message must say)
+WRONG = [
+    (lambda c: c.update(sedes=[1]), ["unknown key sedes", "known here: ", "seeds"]),
+    (lambda c: c.pop("probe"), ["'probe' is a required property"]),
+    (lambda c: c.update(dataset="kinetics"), ["dataset: 'kinetics'", "embedded"]),
+    (lambda c: c.update(seeds=[0, 0]), ["seeds: [0, 0] names a seed twice"]),
+    (lambda c: c.update(seeds=[-1]), ["seeds.0: -1", "minimum of 0"]),
+    (
+        lambda c: c["recipes"]["vie_single"]["objective"].update(temperature=0),
+        ["recipes.vie_single.objective.temperature: 0 ", "tau"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_single"]["objective"]["instance_recognition"].update(
+            estimator="nce"
+        ),
+        ["instance_recognition.estimator: 'nce' is not one of nce_paper, nce_estimated, softmax"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_single"]["schedule"].update(local_aggregation="3 hours"),
+        ["schedule.local_aggregation: '3 hours'", "500 steps or 2.5 epochs"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_single"]["geometry"].update(train_shorter_side=[90, 70]),
+        ["geometry.train_shorter_side: [90, 70] must rise"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_single"]["geometry"].update(test_shorter_side=20),
+        ["geometry.test_shorter_side: must be at least size"],
+    ),
+    (
+        lambda c: c["recipes"].update({"a-b": c["recipes"]["vie_single"]}),
+        ["recipes.a-b", "letters"],
+    ),
+    (
+        lambda c: c["readouts"]["trn_input_single"].update(recipe="vie_slow"),
+        ["readouts.trn_input_single.recipe: 'vie_slow' is not among recipes: vie_single"],
+    ),
+    (
+        lambda c: c["readouts"]["trn_input_single"].update(clip="fast"),
+        ["'fast' is not one of single"],
+    ),
+    (lambda c: c["tables"]["table_s1"]["readouts"].append("x"), ["tables.table_s1.readouts: 'x'"]),
+    (lambda c: c["datasets"]["embedded"].update(videos="v"), ["datasets.embedded", "not both"]),
+    (lambda c: c["datasets"]["embedded"].pop("generator"), ["needs videos and annotations"]),
+]
+
+
+@pytest.mark.parametrize(("breaks", "words"), WRONG, ids=range(len(WRONG)))
+def test_wrong_configs_are_explained(config, breaks, words):
+    breaks(config)
+    with pytest.raises(VieError) as error:
+        validate(config)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_every_error_is_listed(config):
+    config["seeds"] = []
+    config["recipes"]["vie_single"]["optimiser"]["lr"] = "fast"
+    with pytest.raises(VieError) as error:
+        validate(config)
+    assert "seeds" in str(error.value)
+    assert "optimiser.lr: 'fast'" in str(error.value)
+
+
+def test_overlays_replace_values_and_keep_the_rest():
+    base = {"a": {"b": 1, "c": [1, 2]}, "d": 0}
+    merged = merge(copy.deepcopy(base), {"a": {"c": [3]}, "e": {"f": 1}})
+    assert merged == {"a": {"b": 1, "c": [3]}, "d": 0, "e": {"f": 1}}

@@ -1,0 +1,72 @@
+"""Fingerprints change with the code that a rule runs, and with nothing else."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from vie import fingerprint as module
+
+ROOT = Path(module.__file__).parent.parent
+PRETRAIN = ("vie.training.pretraining", "vie.evaluation.monitor")
+PROBE = ("vie.training.probing", "vie.evaluation.probe")
+
+
+@pytest.fixture
+def edit(tmp_path, monkeypatch):
+    """A copy of the package, and a function that edits it and returns both fingerprints."""
+    shutil.copytree(ROOT / "vie", tmp_path / "vie", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(module, "PACKAGE", tmp_path / "vie")
+
+    def edit(file=None, old="", new=""):
+        if file:
+            path = tmp_path / "vie" / file
+            text = path.read_text()
+            assert old in text
+            path.write_text(text.replace(old, new, 1))
+        for cached in (module._tree, module._imports, module._code_hash):
+            cached.cache_clear()
+        return module.fingerprint(*PRETRAIN), module.fingerprint(*PROBE)
+
+    yield edit
+    for cached in (module._tree, module._imports, module._code_hash):
+        cached.cache_clear()
+
+
+def test_an_edit_of_the_probe_concerns_the_probe_alone(edit):
+    before = edit()
+    after = edit("training/probing.py", "std=0.01", "std=0.02")
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+
+
+def test_an_edit_of_shared_code_concerns_both(edit):
+    before = edit()
+    after = edit("data/geometry.py", 'mode="bilinear"', 'mode="bicubic"')
+    assert after[0] != before[0]
+    assert after[1] != before[1]
+
+
+def test_an_edit_of_an_objective_concerns_pretraining_alone(edit):
+    before = edit()
+    after = edit("objectives/local_aggregation.py", "EPSILON = 1e-7", "EPSILON = 1e-6")
+    assert after[0] != before[0]
+    assert after[1] == before[1]
+
+
+def test_comments_docstrings_and_progress_concern_nothing(edit):
+    before = edit()
+    after = edit("training/probing.py", '"""Linear probe:', '# why\n"""Linear  probe:')
+    assert after == before
+    assert edit("progress.py", "every_seconds: float = 5.0", "every_seconds: float = 9.0") == before
+
+
+def test_closure_follows_imports_inside_functions():
+    found = module.closure(["vie.evaluation.probe"])
+    assert {"vie.training.probing", "vie.data.clips", "vie.models.resnet"} <= found
+    assert "vie.objectives.local_aggregation" not in found
+
+
+def test_unknown_modules():
+    with pytest.raises(ModuleNotFoundError, match=r"vie\.absent"):
+        module.fingerprint("vie.absent")

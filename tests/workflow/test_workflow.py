@@ -1,0 +1,182 @@
+"""The workflow, run by Snakemake itself."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles", "schemas")
+PARTS += ("report", "vie", "experiments")
+ORDER = "input output wildcard_constraints log benchmark threads resources params conda script"
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of the workflow that tests may edit and run in."""
+    folder = tmp_path_factory.mktemp("workflow")
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / part, ignore=ignore)
+        else:
+            shutil.copy(source, folder / part)
+    return folder
+
+
+def snakemake(folder, *arguments, fails=False):
+    """Output of a call; `folder`'s own package comes before the installed one."""
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode != 0) == fails, done.stdout
+    return done.stdout
+
+
+def planned(output):
+    """{rule: number of jobs} of a dry run's table."""
+    found = re.search(r"^job +count\n[- ]+\n(.*?)\ntotal", output, re.M | re.S)
+    rows = re.findall(r"^(\w+) +(\d+)$", found[1], re.M) if found else []
+    return {rule: int(count) for rule, count in rows}
+
+
+def test_default_targets_of_the_embedded_dataset(copy):
+    jobs = planned(snakemake(copy, "-n", "--cores", "2", "results/table_s1.csv"))
+    assert jobs["probe"] == 3
+    assert jobs["pretrain_instance_recognition"] == jobs["pretrain_local_aggregation"] == 1
+    assert "untrained" not in jobs
+
+
+def test_the_papers_experiment(copy, tmp_path):
+    """Whole shards, not videos, are jobs; nothing is generated."""
+    text = (copy / "experiments" / "kinetics400.yaml").read_text()
+    text = text.replace("data/kinetics400", str(tmp_path))
+    (tmp_path / "mine.yaml").write_text(text)
+    (tmp_path / "annotations").mkdir()
+    for split in ("train", "val"):
+        (tmp_path / "annotations" / f"{split}.csv").touch()
+    overlay = str(tmp_path / "mine.yaml")
+    output = snakemake(
+        copy, "-n", "-q", "rules", "--cores", "32", "--configfile", overlay, "--", "all"
+    )
+    jobs = planned(output)
+    assert jobs["frames"] == 440
+    assert "embedded_videos" not in jobs
+    assert jobs["probe"] == 6
+
+
+def test_lint_has_nothing_to_say(copy):
+    assert "good condition" in snakemake(copy, "--lint")
+
+
+def test_a_wrong_config_stops_before_the_first_job(copy, tmp_path):
+    (tmp_path / "wrong.yaml").write_text("recipes: {vie_single: {objective: {temprature: 0.1}}}")
+    overlay = str(tmp_path / "wrong.yaml")
+    output = snakemake(copy, "-n", "--cores", "1", "--configfile", overlay, "--", fails=True)
+    assert "recipes.vie_single.objective: unknown key temprature" in output
+    assert "Traceback" not in output
+
+
+def test_every_rule_is_complete():
+    text = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    rules = re.split(r"^rule ", text, flags=re.M)[1:]
+    assert len(rules) >= 12
+    for rule in rules:
+        name = rule.split(":")[0]
+        directives = re.findall(r"^    (\w+):", rule, re.M)
+        expected = [d for d in ORDER.split() if d in directives]
+        assert directives == expected, f"{name}: order of directives"
+        needed = {"output", "log", "benchmark", "threads", "resources", "params", "conda", "script"}
+        assert needed <= set(directives), name
+        for word in ("mem_mb=", "runtime=", "code=fingerprint("):
+            assert word in rule, f"{name} lacks {word}"
+        if name.startswith(("pretrain", "probe")):
+            assert "gpu=" in rule, name
+
+
+def test_conda_has_the_pins_of_the_lock_file():
+    lock = tomllib.loads((ROOT / "uv.lock").read_text())
+    locked = {}
+    for package in lock["package"]:
+        locked.setdefault(package["name"], []).append(package["version"])
+    environment = yaml.safe_load((ROOT / "envs" / "vie.yaml").read_text())
+    pins = environment["dependencies"][-1]["pip"]
+    found = [re.match(r"([\w-]+)==([\w.]+)", pin).groups() for pin in pins]
+    for name, version in found:
+        assert version in locked[name], name
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    wanted = {re.match(r"[\w-]+", line)[0] for line in project}
+    launchers = {"snakemake", "snakemake-executor-plugin-slurm"}
+    assert {name for name, _ in found} == wanted - launchers
+
+
+@pytest.mark.slow
+def test_runs_reruns_and_reports(copy):
+    """One run of every rule, then what an edit makes run again."""
+    smoke = ["--cores", "2", "--configfile", "experiments/smoke.yaml", "--"]
+    dry = ["-n", *smoke, "all"]
+    output = snakemake(copy, *smoke, "all")
+    assert "probe trn_input_single trained seed 0: 100%" in output
+    table = pd.read_csv(copy / "results" / "table_s1.csv")
+    assert table["model"].tolist() == ["TRN-Input-Single", "Slow-Input-Single", "Sf-Input-Single"]
+    assert (table["n_val"] == table["n_val"].iloc[0]).all()
+    assert not table["comparable"].any()
+    control = pd.read_csv(copy / "results" / "random_control.csv")
+    assert control.columns.tolist() == table.columns.tolist()
+    rejected = pd.read_csv(copy / "resources" / "smoke" / "train" / "rejected.csv")
+    assert len(rejected) >= 4
+    assert rejected["reason"].nunique() == len(rejected)
+    leftovers = [p for p in (copy / "results").rglob("*") if "in_progress" in p.name]
+    assert not leftovers
+
+    assert "Nothing to be done" in snakemake(copy, *dry)
+
+    for script in (copy / "workflow_scripts").iterdir():
+        script.touch()  # as a checkout does
+    assert "Nothing to be done" in snakemake(copy, *dry)
+
+    probing = copy / "vie" / "training" / "probing.py"
+    text = probing.read_text()
+    probing.write_text(text.replace("std=0.01", "std=0.02"))
+    expected = {"probe": 6, "table_s1": 1, "random_control": 1, "all": 1}
+    assert planned(snakemake(copy, *dry)) == expected
+    probing.write_text(text)
+    assert "Nothing to be done" in snakemake(copy, *dry)
+
+    config = copy / "config.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("temperature: 0.07", "temperature: 0.08"))
+    expected = {
+        "pretrain_instance_recognition": 1,
+        "pretrain_local_aggregation": 1,
+        "probe": 3,
+        "table_s1": 1,
+        "all": 1,
+    }
+    assert planned(snakemake(copy, *dry)) == expected
+    smoke_text = (copy / "experiments" / "smoke.yaml").read_text()
+    config.write_text(text)
+    (copy / "experiments" / "smoke.yaml").write_text(
+        smoke_text.replace("clusters: 8", "clusters: 9")
+    )
+    del expected["pretrain_instance_recognition"]
+    assert planned(snakemake(copy, *dry)) == expected
+    (copy / "experiments" / "smoke.yaml").write_text(smoke_text)
+
+    snakemake(copy, "--report", "report.html", *smoke[2:], "all")
+    html = (copy / "report.html").read_text()
+    assert "Table S1: top-1 accuracy" in html
