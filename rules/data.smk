@@ -4,12 +4,14 @@ rule embedded_videos:
         videos=directory("resources/{dataset}/videos"),
         train="resources/{dataset}/annotations/train.csv",
         val="resources/{dataset}/annotations/val.csv",
-    wildcard_constraints:
-        dataset="|".join(GENERATED) or "(?!)",
     log:
         "logs/{dataset}/embedded_videos.log",
     benchmark:
         "benchmarks/runs/{dataset}/embedded_videos.tsv"
+    wildcard_constraints:
+        dataset="|".join(GENERATED) or "(?!)",
+    conda:
+        "../envs/vie.yaml"
     threads: config["threads"]["videos"]
     resources:
         mem_mb=2000,
@@ -17,8 +19,6 @@ rule embedded_videos:
     params:
         generator=lambda wildcards: dataset_of(wildcards)["generator"],
         code=fingerprint("vie.data.embedded.write"),
-    conda:
-        "../envs/vie.yaml"
     script:
         "../workflow_scripts/embedded_videos.py"
 
@@ -32,6 +32,8 @@ rule classes:
         "logs/{dataset}/classes.log",
     benchmark:
         "benchmarks/runs/{dataset}/classes.tsv"
+    conda:
+        "../envs/vie.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -40,8 +42,6 @@ rule classes:
         layout=lambda wildcards: dataset_of(wildcards)["layout"],
         videos=videos_folder,
         code=fingerprint("vie.data.layouts", "vie.data.manifest"),
-    conda:
-        "../envs/vie.yaml"
     script:
         "../workflow_scripts/classes.py"
 
@@ -56,6 +56,8 @@ rule manifest:
         "logs/{dataset}/manifest_{split}.log",
     benchmark:
         "benchmarks/runs/{dataset}/manifest_{split}.tsv"
+    conda:
+        "../envs/vie.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -64,8 +66,6 @@ rule manifest:
         layout=lambda wildcards: dataset_of(wildcards)["layout"],
         videos=videos_folder,
         code=fingerprint("vie.data.layouts", "vie.data.manifest"),
-    conda:
-        "../envs/vie.yaml"
     script:
         "../workflow_scripts/manifest.py"
 
@@ -81,6 +81,8 @@ rule frames:
         "logs/{dataset}/frames_{split}_{shard}-of-{shards}.log",
     benchmark:
         "benchmarks/runs/{dataset}/frames_{split}_{shard}-of-{shards}.tsv"
+    conda:
+        "../envs/vie.yaml"
     threads: config["threads"]["frames"]
     resources:
         mem_mb=4000,
@@ -89,8 +91,6 @@ rule frames:
         videos=videos_folder,
         frames=lambda wildcards: dataset_of(wildcards)["frames"],
         code=fingerprint("vie.data.frames"),
-    conda:
-        "../envs/vie.yaml"
     script:
         "../workflow_scripts/frames.py"
 
@@ -109,6 +109,8 @@ rule index:
         "logs/{dataset}/index_{split}.log",
     benchmark:
         "benchmarks/runs/{dataset}/index_{split}.tsv"
+    conda:
+        "../envs/vie.yaml"
     threads: 1
     resources:
         mem_mb=8000,
@@ -116,8 +118,6 @@ rule index:
     params:
         min_frames=lambda wildcards: dataset_of(wildcards)["min_frames"],
         code=fingerprint("vie.data.index"),
-    conda:
-        "../envs/vie.yaml"
     script:
         "../workflow_scripts/index.py"
 
@@ -147,13 +147,13 @@ rule summary:
         "logs/{dataset}/summary.log",
     benchmark:
         "benchmarks/runs/{dataset}/summary.tsv"
+    conda:
+        "../envs/vie.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=minutes(10),
     params:
         code=fingerprint("vie.data.summary"),
-    conda:
-        "../envs/vie.yaml"
     script:
         "../workflow_scripts/summary.py"

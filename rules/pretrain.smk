@@ -6,6 +6,8 @@ rule untrained:
         "logs/{dataset}/pretrain/{recipe}/seed{seed}/untrained.log",
     benchmark:
         "benchmarks/runs/{dataset}/pretrain/{recipe}/seed{seed}/untrained.tsv"
+    conda:
+        "../envs/vie.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -13,8 +15,6 @@ rule untrained:
     params:
         recipe=stage_recipe("untrained"),
         code=fingerprint("vie.models.encoders"),
-    conda:
-        "../envs/vie.yaml"
     script:
         "../workflow_scripts/untrained.py"
 
@@ -31,6 +31,8 @@ rule pretrain_instance_recognition:
         "logs/{dataset}/pretrain/{recipe}/seed{seed}/instance_recognition.log",
     benchmark:
         "benchmarks/runs/{dataset}/pretrain/{recipe}/seed{seed}/instance_recognition.tsv"
+    conda:
+        "../envs/vie.yaml"
     threads: config["threads"]["pretrain"]
     resources:
         mem_mb=16000,
@@ -40,8 +42,6 @@ rule pretrain_instance_recognition:
         stage="instance_recognition",
         recipe=stage_recipe("instance_recognition"),
         code=fingerprint("vie.training.pretraining", "vie.evaluation.monitor"),
-    conda:
-        "../envs/vie.yaml"
     script:
         "../workflow_scripts/pretrain.py"
 
@@ -59,6 +59,8 @@ rule pretrain_local_aggregation:
         "logs/{dataset}/pretrain/{recipe}/seed{seed}/local_aggregation.log",
     benchmark:
         "benchmarks/runs/{dataset}/pretrain/{recipe}/seed{seed}/local_aggregation.tsv"
+    conda:
+        "../envs/vie.yaml"
     threads: config["threads"]["pretrain"]
     resources:
         mem_mb=16000,
@@ -68,7 +70,5 @@ rule pretrain_local_aggregation:
         stage="local_aggregation",
         recipe=stage_recipe("local_aggregation"),
         code=fingerprint("vie.training.pretraining", "vie.evaluation.monitor"),
-    conda:
-        "../envs/vie.yaml"
     script:
         "../workflow_scripts/pretrain.py"

@@ -13,6 +13,8 @@ rule probe:
         "logs/{dataset}/probe/{readout}/{weights}/seed{seed}.log",
     benchmark:
         "benchmarks/runs/{dataset}/probe/{readout}/{weights}/seed{seed}.tsv"
+    conda:
+        "../envs/vie.yaml"
     threads: config["threads"]["probe"]
     resources:
         mem_mb=16000,
@@ -24,7 +26,5 @@ rule probe:
         probe=config["probe"],
         identity=lambda wildcards: dataset_of(wildcards).get("identity"),
         code=fingerprint("vie.training.probing", "vie.evaluation.probe"),
-    conda:
-        "../envs/vie.yaml"
     script:
         "../workflow_scripts/probe.py"

@@ -23,6 +23,8 @@ rule table_s1:
         "logs/table_s1.log",
     benchmark:
         "benchmarks/runs/table_s1.tsv"
+    conda:
+        "../envs/vie.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -31,8 +33,6 @@ rule table_s1:
         labels=labels_of("table_s1"),
         title="Table S1: linear probe, single-frame network on multi-frame inputs",
         code=fingerprint("vie.reporting.tables", "vie.reporting.plots"),
-    conda:
-        "../envs/vie.yaml"
     script:
         "../workflow_scripts/table_s1.py"
 
@@ -61,6 +61,8 @@ rule random_control:
         "logs/random_control.log",
     benchmark:
         "benchmarks/runs/random_control.tsv"
+    conda:
+        "../envs/vie.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -69,7 +71,5 @@ rule random_control:
         labels=labels_of("table_s1"),
         title="Table S1's readouts of untrained networks",
         code=fingerprint("vie.reporting.tables", "vie.reporting.plots"),
-    conda:
-        "../envs/vie.yaml"
     script:
         "../workflow_scripts/table_s1.py"

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from vie.errors import VieError
-from vie.models.resnet import ResNet18, fold, unfold
+from vie.models.resnet import ResNet18, channels_last, fold, unfold
 
 
 def from_torchvision(state):
@@ -217,3 +217,12 @@ def test_errors_name_the_accepted_values():
         network(torch.zeros(1, 3, 32, 32))
     with pytest.raises(VieError, match="uint8"):
         network(torch.zeros(1, 3, 1, 32, 32, dtype=torch.uint8))
+
+
+def test_channels_last_changes_the_layout_and_no_value():
+    network = ResNet18(width=4, temporal_kernels=(1, 1, 1, 3, 3)).eval()
+    clip = torch.randn(2, 3, 4, 32, 32)
+    before = network(clip)["conv5"]
+    channels_last(network)
+    assert network.stem.weight.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(network(clip)["conv5"], before, atol=1e-5, rtol=1e-4)

@@ -16,6 +16,7 @@ from vie.data.randomness import torch_seed
 from vie.errors import VieError
 from vie.files import digest
 from vie.models.encoders import build_encoder
+from vie.models.resnet import channels_last
 from vie.objectives.bank import MemoryBank
 from vie.objectives.instance_recognition import InstanceRecognition
 from vie.objectives.local_aggregation import LocalAggregation
@@ -80,7 +81,7 @@ class Pretraining:
         self.recipe, self.schedule, self.seed = recipe, schedule, seed
         self.accelerator = Accelerator()
         device = self.accelerator.device
-        encoder = new_encoder(recipe, seed).to(memory_format=torch.channels_last)
+        encoder = channels_last(new_encoder(recipe, seed))
         optimiser = {k: v for k, v in recipe["optimiser"].items() if k != "batch"}
         self.encoder, self.optimiser = self.accelerator.prepare(encoder, sgd(encoder, **optimiser))
         self.bank = MemoryBank(

@@ -13,6 +13,7 @@ from vie.data.index import load_index
 from vie.data.randomness import torch_seed
 from vie.files import digest
 from vie.models.encoders import build_encoder, feature_shapes
+from vie.models.resnet import channels_last
 from vie.training import checkpoints
 from vie.training.loop import run
 from vie.training.optimizer import sgd
@@ -77,8 +78,7 @@ def build_classifiers(checkpoint: Path, view: View, classes: int, *, seed: int) 
             name: readout_vector(torch.empty(1, *shapes[name], device="meta")).shape[1]
             for name in LAYERS
         }
-        trunk = encoder.trunk.to(memory_format=torch.channels_last)
-        return Classifiers(trunk, widths, classes)
+        return Classifiers(channels_last(encoder.trunk), widths, classes)
 
 
 class Probing:

@@ -1,0 +1,171 @@
+"""Milliseconds a clip costs to load, beside a plain decode-resize-crop-jitter pipeline.
+
+    uv run python benchmarks/loader.py
+
+Both work on the same shard of 427x320 JPEG frames, on one core, in turns, in this process:
+
+    ours    what a loader process does: read, decode, crop, resize -> uint8
+    colour  colour noise and normalisation of those clips, batched, also on this one core
+            (in training it runs on the training device)
+    plain   per frame: PIL decodes and resizes the whole frame, crops, flips; torchvision's colour
+            functions on PIL images; to a normalised tensor. The usual torchvision pipeline.
+"""
+
+import argparse
+import io
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vie.data.clips import View, load_clip
+from vie.data.colour import MEAN, STD, ColourDraws, colour_noise, draw_colour
+from vie.data.geometry import train_crop
+from vie.data.index import Index, build_index, load_index
+from vie.data.manifest import Video, class_names, write_manifest
+from vie.data.randomness import generator
+
+PAPER = {"size": 224, "train_shorter_side": (256, 320), "test_shorter_side": 256, "flip": 0.5}
+SMALL = {"size": 112, "train_shorter_side": (128, 160), "test_shorter_side": 128, "flip": 0.5}
+COLOUR = {"strength": 0.4, "hue": 0.4, "grey": 0.3}
+INPUTS = {"single": PAPER, "trn": PAPER, "slow": PAPER, "slowfast": PAPER, "3dresnet": SMALL}
+# The authors' loader on the kind of machine that the design's figures are of, ms a clip.
+AUTHORS = {"single": 4.7, "slow": 17.7, "slowfast": 74.5, "3dresnet": 44.3}
+
+
+def natural_frame(rng: np.random.Generator) -> bytes:
+    """A 427x320 JPEG whose spectrum falls off as that of photographs does."""
+    frequency = np.hypot(np.fft.fftfreq(320)[:, None], np.fft.fftfreq(427)[None])
+    fall = 1 / np.maximum(frequency, 1 / 320) ** 1.4
+    noise = np.fft.fft2(rng.normal(size=(3, 320, 427)))
+    planes = np.fft.ifft2(noise * fall).real  # (3, 320, 427)
+    planes = planes.mean(0) + 0.3 * planes  # channels of photographs are alike
+    planes = (planes - planes.min()) / np.ptp(planes) * 255
+    buffer = io.BytesIO()
+    Image.fromarray(planes.transpose(1, 2, 0).astype(np.uint8)).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def build(folder: Path, videos: int, frames: int) -> Index:
+    """An index of `videos` videos; frames are drawn from a pool, since only bytes matter."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from vie.data.frames import write_rejected
+    from vie.data.shards import TABLE_SCHEMA, ShardWriter
+
+    rng = np.random.default_rng(0)
+    pool = [natural_frame(rng) for _ in range(60)]
+    listed = [Video(f"v{i:03d}", f"train/v{i:03d}.mp4", "a") for i in range(videos)]
+    write_manifest(listed, class_names(listed), folder / "manifest.parquet")
+    rows = []
+    with (folder / "0.tar").open("wb") as file:
+        writer = ShardWriter(file)
+        for row in pq.read_table(folder / "manifest.parquet").to_pylist():
+            jpegs = [pool[i] for i in rng.integers(len(pool), size=frames)]
+            offsets, sizes = writer.add(row["video"], jpegs)
+            shape = {"n_frames": frames, "width": 427, "height": 320}
+            rows.append({**row, **shape, "offsets": offsets, "sizes": sizes})
+        writer.finish()
+    settings = {"fps": "25", "shorter_side": "320", "quality": "3", "shards": "1"}
+    schema = TABLE_SCHEMA.with_metadata(settings)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "0.parquet")
+    write_rejected([], folder / "0.csv")
+    files = [folder / name for name in ("index.parquet", "sizes.npy", "rejected.csv")]
+    build_index(
+        folder / "manifest.parquet",
+        [folder / "0.tar"],
+        [folder / "0.parquet"],
+        [folder / "0.csv"],
+        *files,
+        min_frames=3,
+    )
+    return load_index(folder / "index.parquet")
+
+
+def ours(index: Index, view: View, instance: int) -> tuple[torch.Tensor, ColourDraws]:
+    """One training clip as a loader process makes it."""
+    rng = generator(0, "benchmark", 0, instance)
+    frames = view.sampling.train(int(index.n_frames[instance]), rng)
+    crop = train_crop(view.geometry, rng)
+    draws = draw_colour(rng, **view.colour)
+    return load_clip(index, instance, frames, crop, view.geometry.size), draws
+
+
+def plain(index: Index, view: View, instance: int) -> torch.Tensor:
+    """The same clip by PIL and torchvision, frame by frame."""
+    from torchvision.transforms import functional
+
+    rng = generator(0, "benchmark", 0, instance)
+    frames = view.sampling.train(int(index.n_frames[instance]), rng)
+    low, high = view.geometry.train_shorter_side
+    side, size = int(rng.integers(low, high + 1)), view.geometry.size
+    top, left = (int(v) for v in rng.integers((side - size + 1, side - size + 1)))
+    flip, (factors, order, grey) = rng.random() < 0.5, draw_colour(rng)
+    functions = (
+        functional.adjust_brightness,
+        functional.adjust_contrast,
+        functional.adjust_saturation,
+        functional.adjust_hue,
+    )
+    out = []
+    for jpeg in index.read_frames(instance, frames):
+        image = functional.resize(Image.open(io.BytesIO(jpeg)).convert("RGB"), side)
+        image = functional.crop(image, top, left, size, size)
+        image = functional.hflip(image) if flip else image
+        for operation in order:
+            image = functions[operation](image, float(factors[operation]))
+        image = functional.rgb_to_grayscale(image, 3) if grey else image
+        out.append(functional.normalize(functional.to_tensor(image), MEAN, STD))
+    return torch.stack(out, 1)  # (3, T, H, W)
+
+
+def measure(index: Index, kind: str, rounds: int) -> dict[str, float]:
+    """Median milliseconds a clip over rounds that take turns."""
+    view = View.of({"geometry": INPUTS[kind], "colour": COLOUR, "clip": kind})
+    times: dict[str, list[float]] = {"ours": [], "colour": [], "plain": []}
+    batch = 8
+    for turn in range(rounds + 1):
+        videos = [(turn * batch + i) % len(index) for i in range(batch)]
+        start = time.perf_counter()
+        clips, draws = zip(*(ours(index, view, video) for video in videos), strict=True)
+        loaded = time.perf_counter()
+        stacked = ColourDraws(*(torch.from_numpy(np.stack(p)) for p in zip(*draws, strict=True)))
+        colour_noise(torch.stack(clips), stacked)
+        coloured = time.perf_counter()
+        for video in videos[:2]:
+            plain(index, view, video)
+        end = time.perf_counter()
+        if turn:  # the first round warms up
+            times["ours"].append((loaded - start) / batch)
+            times["colour"].append((coloured - loaded) / batch)
+            times["plain"].append((end - coloured) / 2)
+    return {name: 1e3 * statistics.median(values) for name, values in times.items()}
+
+
+def main() -> None:
+    """Print one line per kind of input."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15, help="rounds of 8 clips per input")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"{'input':10}{'ours':>8}{'colour':>8}{'plain':>8}{'plain/ours':>12}", end="")
+    print(f"{'plain/(ours+colour)':>21}{'authors':>9}{'ours/authors':>14}")
+    with tempfile.TemporaryDirectory() as folder:
+        index = build(Path(folder), videos=40, frames=80)
+        for kind in INPUTS:
+            ms = measure(index, kind, arguments.rounds)
+            both = ms["ours"] + ms["colour"]
+            line = f"{kind:10}{ms['ours']:8.2f}{ms['colour']:8.2f}{ms['plain']:8.2f}"
+            line += f"{ms['plain'] / ms['ours']:12.1f}{ms['plain'] / both:21.1f}"
+            if kind in AUTHORS:
+                line += f"{AUTHORS[kind]:9.1f}{ms['ours'] / AUTHORS[kind]:14.2f}"
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
