@@ -11,7 +11,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 # What these do is seen on the screen, never in a result.
-COSMETIC = {"vie.errors", "vie.progress", "vie.logs"}
+COSMETIC = {"vie.errors", "vie.logs", "vie.progress", "vie.threads"}
 
 
 def fingerprint(*modules: str) -> str:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from vie.data.embedded.write import write_embedded
 from vie.logs import job
+from vie.threads import usable
 
 with job(snakemake.log[0]):
     write_embedded(
         snakemake.params.generator,
         Path(snakemake.output.videos),
         Path(snakemake.output.train).parent,
-        snakemake.threads,
+        usable(snakemake.threads),
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from vie.data.frames import extract_shard
 from vie.logs import job
+from vie.threads import usable
 
 with job(snakemake.log[0]):
     extract_shard(
@@ -14,6 +15,6 @@ with job(snakemake.log[0]):
         Path(snakemake.output.tar),
         Path(snakemake.output.table),
         Path(snakemake.output.rejected),
-        processes=snakemake.threads,
+        processes=usable(snakemake.threads),
         **snakemake.params.frames,
     )

@@ -11,8 +11,8 @@ from vie.data.manifest import read_classes
 from vie.evaluation.accuracy import top_k
 from vie.evaluation.knn import knn_predict
 from vie.evaluation.prediction import over_test_clips
+from vie.threads import use_threads
 from vie.training.pretraining import pretrain
-from vie.training.resources import use_threads
 
 
 class KnnMonitor:

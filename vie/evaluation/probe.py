@@ -11,9 +11,9 @@ from vie.data.manifest import read_classes
 from vie.evaluation.accuracy import top_k
 from vie.evaluation.prediction import predict
 from vie.files import whole
+from vie.threads import use_threads
 from vie.training import checkpoints
 from vie.training.probing import LAYERS, train_probe
-from vie.training.resources import use_threads
 
 
 def probe(
