@@ -1,6 +1,9 @@
 """How many processes and threads a job really has."""
 
+import contextlib
+import ctypes
 import os
+import platform
 
 
 def usable(threads: int) -> int:
@@ -15,13 +18,26 @@ def usable(threads: int) -> int:
 def use_threads(threads: int) -> int:
     """Let torch compute with the usable threads; returns how many processes should load clips.
 
-    Loading keeps pace with a GPU only if it has the job's cores to itself; on the CPU it shares
-    them with the network. One thread means one process for everything.
+    Loading keeps pace with a GPU only if it has the job's cores to itself. On the CPU it competes
+    with the network: below four threads, loading in between the steps is faster.
     """
     import torch
 
+    keep_freed_memory()
     threads = usable(threads)
     torch.set_num_threads(threads)
-    if threads == 1:
-        return 0
-    return threads - 1 if torch.cuda.is_available() else max(1, threads // 4)
+    return threads - 1 if torch.cuda.is_available() else threads // 4
+
+
+def keep_freed_memory() -> None:
+    """Let glibc reuse large blocks instead of giving them back to the system at every free.
+
+    Batches of many frames come and go by tens of megabytes; clearing fresh pages for them cost
+    about a fifth of the time on a CPU. Elsewhere than with glibc this does nothing.
+    """
+    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX of malloc.h
+    if platform.libc_ver()[0] == "glibc":
+        with contextlib.suppress(OSError, AttributeError):
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(trim_threshold, 2**31 - 1)
+            mallopt(mmap_max, 0)
