@@ -31,7 +31,7 @@ def sheet(rows: list[list[tuple[str, np.ndarray]]], path: Path) -> None:
             pen.text((i * step_x + 2, j * step_y), caption, fill="black")
             page.paste(Image.fromarray(square(frame)), (i * step_x, j * step_y + CAPTION - 2))
     path.parent.mkdir(parents=True, exist_ok=True)
-    page.quantize(192).save(path, optimize=True)
+    page.save(path, optimize=True)
     print(f"{path} {path.stat().st_size / 1000:.0f} kB")
 
 
