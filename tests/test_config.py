@@ -114,3 +114,19 @@ def test_overlays_replace_values_and_keep_the_rest():
     base = {"a": {"b": 1, "c": [1, 2]}, "d": 0}
     merged = merge(copy.deepcopy(base), {"a": {"c": [3]}, "e": {"f": 1}})
     assert merged == {"a": {"b": 1, "c": [3]}, "d": 0, "e": {"f": 1}}
+
+
+def test_numbers_from_the_command_line_may_be_text(config):
+    # What Snakemake makes of --config 'seeds=[0,1,2]'.
+    config["seeds"] = ["0", "1", "2"]
+    config["probe"]["optimiser"]["weight_decay"] = "1e-4"
+    validate(config)
+    assert config["seeds"] == [0, 1, 2]
+    assert config["probe"]["optimiser"]["weight_decay"] == 1e-4
+
+
+@pytest.mark.parametrize("text", ["", "one", "1.5", "nan", "inf", "[0", "true"])
+def test_other_text_is_no_number(config, text):
+    config["seeds"] = [text]
+    with pytest.raises(VieError, match="seeds"):
+        validate(config)

@@ -3,6 +3,7 @@
 Imports neither torch nor pandas: Snakemake runs this each time it builds the job graph.
 """
 
+import functools
 import math
 import re
 from collections.abc import Iterator
@@ -40,11 +41,16 @@ def merge(base: dict, overlay: dict) -> dict:
 def validate(config: dict[str, Any], schema: Path = SCHEMA) -> None:
     """Check a config against the schema and across its keys.
 
+    Numbers that are written as text where the schema wants a number are made numbers, in place:
+    Snakemake's --config hands over `seeds=[0,1,2]` as text.
+
     Raises:
         VieError: lists every wrong key with its value and what is allowed there.
     """
     with schema.open() as file:
         validator = jsonschema.Draft202012Validator(yaml.safe_load(file))
+    for error in list(validator.iter_errors(config)):
+        _read_number(config, error)
     # Unknown keys first: the rest of what is wrong often follows from a typo.
     errors = sorted(
         validator.iter_errors(config), key=lambda e: (e.validator != "additionalProperties", e.path)
@@ -52,6 +58,21 @@ def validate(config: dict[str, Any], schema: Path = SCHEMA) -> None:
     problems = [_explain(error) for error in errors] or list(_across(config))
     if problems:
         raise VieError("the config has errors:\n" + "\n".join(f"  - {p}" for p in problems))
+
+
+def _read_number(config: dict[str, Any], error: jsonschema.ValidationError) -> None:
+    """Mend, in place, a violation that consists in a number written as text."""
+    kinds = {"integer": int, "number": float}
+    wanted = error.validator_value if error.validator == "type" else None
+    if wanted not in kinds or not isinstance(error.instance, str):
+        return
+    try:
+        value = kinds[wanted](error.instance)
+    except ValueError:
+        return
+    *parents, key = error.absolute_path
+    if math.isfinite(value):
+        functools.reduce(lambda node, part: node[part], parents, config)[key] = value
 
 
 def _explain(error: jsonschema.ValidationError) -> str:
