@@ -26,4 +26,6 @@ rule all:
     input:
         "results/table_s1.csv",
         "results/random_control.csv",
+        "results/table_1.csv",
+        "results/learning_curves.csv",
         expand("results/{dataset}/summary.csv", dataset=config["dataset"]),

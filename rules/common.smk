@@ -3,7 +3,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from vie.config import validate
+from vie.config import STAGES, recipes_of, stages, validate
 from vie.errors import VieError
 from vie.fingerprint import fingerprint
 
@@ -14,7 +14,7 @@ except VieError as error:
 
 DATASET = config["dataset"]
 GENERATED = [name for name, dataset in config["datasets"].items() if "generator" in dataset]
-PUBLISHED = str(Path(workflow.basedir) / "vie" / "reporting" / "published" / "table_s1.csv")
+PUBLISHED = Path(workflow.basedir) / "vie" / "reporting" / "published"
 
 
 wildcard_constraints:
@@ -25,6 +25,7 @@ wildcard_constraints:
     recipe="|".join(config["recipes"]),
     readout="|".join(config["readouts"]),
     weights="trained|untrained",
+    stage="|".join(STAGES),
     seed=r"\d+",
 
 
@@ -35,6 +36,12 @@ def dataset_of(wildcards):
 def videos_folder(wildcards):
     dataset = dataset_of(wildcards)
     return dataset.get("videos", f"resources/{wildcards.dataset}/videos")
+
+
+def generated_videos(wildcards):
+    """The folder of videos where the workflow writes it: newer videos need new frames."""
+    generated = wildcards.dataset in GENERATED
+    return f"resources/{wildcards.dataset}/videos" if generated else []
 
 
 def annotations_folder(wildcards):
@@ -58,47 +65,79 @@ def shard_files(suffix):
 
 
 def recipe_of(wildcards):
-    """The recipe of a wildcard `recipe`, or of the wildcard `readout`."""
-    name = wildcards.get("recipe") or config["readouts"][wildcards.readout]["recipe"]
-    return config["recipes"][name]
+    return config["recipes"][wildcards.recipe]
 
 
-def stage_recipe(stage):
+def final_checkpoint(dataset, recipe, seed):
+    """The network at the end of a recipe's last stage."""
+    stage = stages(config["recipes"][recipe])[-1]
+    return f"results/{dataset}/pretrain/{recipe}/seed{seed}/{stage}.pt"
+
+
+def previous_checkpoint(wildcards):
+    """What a stage starts from: the previous one, the end of another recipe, or nothing."""
+    recipe = recipe_of(wildcards)
+    earlier = [s for s in stages(recipe) if STAGES.index(s) < STAGES.index(wildcards.stage)]
+    if earlier:
+        folder = f"results/{wildcards.dataset}/pretrain/{wildcards.recipe}/seed{wildcards.seed}"
+        return f"{folder}/{earlier[-1]}.pt"
+    origin = recipe.get("start_from")
+    return final_checkpoint(wildcards.dataset, origin, wildcards.seed) if origin else []
+
+
+def stage_recipe(wildcards):
     """What of a recipe the result of a stage depends on.
 
-    An edit of what only a later stage reads must not repeat an earlier one.
+    An edit of what only another stage reads must not repeat this one.
     """
-
-    def recipe(wildcards):
-        recipe = {k: v for k, v in recipe_of(wildcards).items() if k != "label"}
-        if stage == "untrained":
-            return {"encoder": recipe["encoder"]}
-        if stage == "instance_recognition":
-            recipe["schedule"] = dict(recipe["schedule"], local_aggregation="0 steps")
-            recipe["objective"] = dict(recipe["objective"])
-            del recipe["objective"]["local_aggregation"]
-        return recipe
-
-    return recipe
+    recipe = recipe_of(wildcards)
+    others = set(STAGES) - {wildcards.stage}
+    needed = {k: v for k, v in recipe.items() if k not in ("label", "start_from")}
+    for key in ("objective", "schedule"):
+        needed[key] = {k: v for k, v in recipe[key].items() if k not in others}
+    return needed
 
 
-def checkpoint_of(wildcards):
-    """The network that a readout reads: the end of pretraining, or its start."""
-    recipe = config["readouts"][wildcards.readout]["recipe"]
-    stage = {"trained": "local_aggregation", "untrained": "untrained"}[wildcards.weights]
-    return f"results/{wildcards.dataset}/pretrain/{recipe}/seed{wildcards.seed}/{stage}.pt"
+def stage_code(wildcards):
+    """Fingerprint of what a stage runs: its own objective and not the others'."""
+    others = [f"vie.objectives.{stage}" for stage in STAGES if stage != wildcards.stage]
+    modules = ("vie.training.pretraining", "vie.evaluation.monitor")
+    return fingerprint(*modules, without=others)
 
 
-def readouts_of(table, weights, file):
-    """`file` of every readout and seed of a table, readout by readout."""
-    return expand(
-        "results/{dataset}/probe/{readout}/{weights}/seed{seed}/{file}",
-        dataset=DATASET,
-        readout=config["tables"][table]["readouts"],
-        weights=weights,
-        seed=config["seeds"],
-        file=file,
-    )
+def readout_of(wildcards):
+    return config["readouts"][wildcards.readout]
+
+
+def networks_of(wildcards):
+    """Checkpoints that a readout reads: the end of pretraining, or its start."""
+    where = (wildcards.dataset, wildcards.seed)
+    untrained = "results/{}/pretrain/{}/seed{}/untrained.pt"
+    return [
+        final_checkpoint(where[0], recipe, where[1])
+        if wildcards.weights == "trained"
+        else untrained.format(where[0], recipe, where[1])
+        for recipe in recipes_of(readout_of(wildcards))
+    ]
+
+
+def view_of(wildcards):
+    """Geometry and colour of a readout's clips: those of its recipe."""
+    recipe = config["recipes"][recipes_of(readout_of(wildcards))[0]]
+    return {key: recipe[key] for key in ("geometry", "colour")}
+
+
+def readouts_of(table, file, weights=None):
+    """`file` of every readout and seed of a table, readout by readout.
+
+    `weights` are trained or untrained for all; left out, each readout's own.
+    """
+    folder = "results/{}/probe/{}/{}/seed{}/{}"
+    return [
+        folder.format(DATASET, name, weights or config["readouts"][name]["weights"], seed, file)
+        for name in config["tables"][table]["readouts"]
+        for seed in config["seeds"]
+    ]
 
 
 def labels_of(table):
@@ -106,6 +145,29 @@ def labels_of(table):
     return {name: config["readouts"][name]["label"] for name in config["tables"][table]["readouts"]}
 
 
+def pretrained_in(table):
+    """Recipes whose pretraining a table reads, in order."""
+    readouts = [config["readouts"][name] for name in config["tables"][table]["readouts"]]
+    names = [name for r in readouts if r["weights"] == "trained" for name in recipes_of(r)]
+    return list(dict.fromkeys(names))
+
+
+def curves_of(table):
+    """Metrics of every stage, recipe and seed that a table reads, and what they are of."""
+    folder = "results/{}/pretrain/{}/seed{}/{}.jsonl"
+    return [
+        {
+            "path": folder.format(DATASET, name, seed, stage),
+            "model": config["recipes"][name]["label"],
+            "seed": seed,
+            "stage": stage,
+        }
+        for name in pretrained_in(table)
+        for seed in config["seeds"]
+        for stage in stages(config["recipes"][name])
+    ]
+
+
 def minutes(at_least):
-    """Runtime that doubles with each attempt: a job that resumes is never lost to a limit."""
+    """Runtime that doubles with each attempt, for --retries on clusters with time limits."""
     return lambda wildcards, attempt: at_least * 2 ** (attempt - 1)

@@ -72,7 +72,8 @@ rule manifest:
 
 rule frames:
     input:
-        "resources/{dataset}/{split}/manifest.parquet",
+        manifest="resources/{dataset}/{split}/manifest.parquet",
+        generated=generated_videos,
     output:
         tar="resources/{dataset}/{split}/frames/{shard}-of-{shards}.tar",
         table="resources/{dataset}/{split}/frames/{shard}-of-{shards}.parquet",

@@ -1,4 +1,4 @@
-# A recipe -> its untrained network, the end of instance recognition, the end of local aggregation.
+# A recipe -> its untrained network, and the network at the end of each stage of its schedule.
 rule untrained:
     output:
         "results/{dataset}/pretrain/{recipe}/seed{seed}/untrained.pt",
@@ -13,52 +13,25 @@ rule untrained:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        recipe=stage_recipe("untrained"),
-        code=fingerprint("vie.models.encoders"),
+        recipe=lambda wildcards: {"encoder": recipe_of(wildcards)["encoder"]},
+        code=fingerprint("vie.training.initial"),
     script:
         "../workflow_scripts/untrained.py"
 
 
-rule pretrain_instance_recognition:
+rule pretrain:
     input:
         train="resources/{dataset}/train/index.parquet",
         val="resources/{dataset}/val/index.parquet",
         classes="resources/{dataset}/classes.csv",
+        start_from=previous_checkpoint,
     output:
-        checkpoint="results/{dataset}/pretrain/{recipe}/seed{seed}/instance_recognition.pt",
-        metrics="results/{dataset}/pretrain/{recipe}/seed{seed}/instance_recognition.jsonl",
+        checkpoint="results/{dataset}/pretrain/{recipe}/seed{seed}/{stage}.pt",
+        metrics="results/{dataset}/pretrain/{recipe}/seed{seed}/{stage}.jsonl",
     log:
-        "logs/{dataset}/pretrain/{recipe}/seed{seed}/instance_recognition.log",
+        "logs/{dataset}/pretrain/{recipe}/seed{seed}/{stage}.log",
     benchmark:
-        "benchmarks/runs/{dataset}/pretrain/{recipe}/seed{seed}/instance_recognition.tsv"
-    conda:
-        "../envs/vie.yaml"
-    threads: config["threads"]["pretrain"]
-    resources:
-        mem_mb=16000,
-        runtime=minutes(1440),
-        gpu=1,
-    params:
-        stage="instance_recognition",
-        recipe=stage_recipe("instance_recognition"),
-        code=fingerprint("vie.training.pretraining", "vie.evaluation.monitor"),
-    script:
-        "../workflow_scripts/pretrain.py"
-
-
-rule pretrain_local_aggregation:
-    input:
-        train="resources/{dataset}/train/index.parquet",
-        val="resources/{dataset}/val/index.parquet",
-        classes="resources/{dataset}/classes.csv",
-        start_from="results/{dataset}/pretrain/{recipe}/seed{seed}/instance_recognition.pt",
-    output:
-        checkpoint="results/{dataset}/pretrain/{recipe}/seed{seed}/local_aggregation.pt",
-        metrics="results/{dataset}/pretrain/{recipe}/seed{seed}/local_aggregation.jsonl",
-    log:
-        "logs/{dataset}/pretrain/{recipe}/seed{seed}/local_aggregation.log",
-    benchmark:
-        "benchmarks/runs/{dataset}/pretrain/{recipe}/seed{seed}/local_aggregation.tsv"
+        "benchmarks/runs/{dataset}/pretrain/{recipe}/seed{seed}/{stage}.tsv"
     conda:
         "../envs/vie.yaml"
     threads: config["threads"]["pretrain"]
@@ -67,8 +40,7 @@ rule pretrain_local_aggregation:
         runtime=minutes(10080),
         gpu=1,
     params:
-        stage="local_aggregation",
-        recipe=stage_recipe("local_aggregation"),
-        code=fingerprint("vie.training.pretraining", "vie.evaluation.monitor"),
+        recipe=stage_recipe,
+        code=stage_code,
     script:
         "../workflow_scripts/pretrain.py"

@@ -1,7 +1,7 @@
 # A network and a clip sampling -> linear classifiers on Conv3, Conv4 and Conv5.
 rule probe:
     input:
-        checkpoint=checkpoint_of,
+        networks=networks_of,
         train="resources/{dataset}/train/index.parquet",
         val="resources/{dataset}/val/index.parquet",
         classes="resources/{dataset}/classes.csv",
@@ -21,8 +21,8 @@ rule probe:
         runtime=minutes(1440),
         gpu=1,
     params:
-        clip=lambda wildcards: config["readouts"][wildcards.readout]["clip"],
-        view=lambda wildcards: {k: recipe_of(wildcards)[k] for k in ("geometry", "colour")},
+        clip=lambda wildcards: readout_of(wildcards)["clip"],
+        view=view_of,
         probe=config["probe"],
         identity=lambda wildcards: dataset_of(wildcards).get("identity"),
         code=fingerprint("vie.training.probing", "vie.evaluation.probe"),

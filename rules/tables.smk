@@ -1,9 +1,9 @@
 # Readouts -> the paper's tables and plots.
 rule table_s1:
     input:
-        predictions=readouts_of("table_s1", "trained", "predictions.parquet"),
-        facts=readouts_of("table_s1", "trained", "facts.json"),
-        published=PUBLISHED,
+        predictions=readouts_of("table_s1", "predictions.parquet", "trained"),
+        facts=readouts_of("table_s1", "facts.json", "trained"),
+        published=[PUBLISHED / "table_s1.csv", PUBLISHED / "other.csv"],
     output:
         table=report(
             "results/table_s1.csv",
@@ -39,9 +39,9 @@ rule table_s1:
 
 rule random_control:
     input:
-        predictions=readouts_of("table_s1", "untrained", "predictions.parquet"),
-        facts=readouts_of("table_s1", "untrained", "facts.json"),
-        published=PUBLISHED,
+        predictions=readouts_of("table_s1", "predictions.parquet", "untrained"),
+        facts=readouts_of("table_s1", "facts.json", "untrained"),
+        published=[PUBLISHED / "table_s1.csv", PUBLISHED / "other.csv"],
     output:
         table=report(
             "results/random_control.csv",
@@ -73,3 +73,75 @@ rule random_control:
         code=fingerprint("vie.reporting.tables", "vie.reporting.plots"),
     script:
         "../workflow_scripts/table_s1.py"
+
+
+rule table_1:
+    input:
+        predictions=readouts_of("table_1", "predictions.parquet"),
+        facts=readouts_of("table_1", "facts.json"),
+        published=[PUBLISHED / "table_s1.csv", PUBLISHED / "other.csv"],
+    output:
+        table=report(
+            "results/table_1.csv",
+            caption="../report/table_1.rst",
+            category="Tables",
+            labels={"table": "1", "shown as": "table"},
+        ),
+        seeds="results/table_1_seeds.csv",
+        svg=report(
+            "results/table_1.svg",
+            caption="../report/table_1.rst",
+            category="Tables",
+            labels={"table": "1", "shown as": "plot"},
+        ),
+        png="results/table_1.png",
+    log:
+        "logs/table_1.log",
+    benchmark:
+        "benchmarks/runs/table_1.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(10),
+    params:
+        labels=labels_of("table_1"),
+        title="Table 1: linear probes and nearest neighbours of every network",
+        code=fingerprint("vie.reporting.tables", "vie.reporting.plots"),
+    script:
+        "../workflow_scripts/table_1.py"
+
+
+rule learning_curves:
+    input:
+        [curve["path"] for curve in curves_of("table_1")],
+    output:
+        table=report(
+            "results/learning_curves.csv",
+            caption="../report/learning_curves.rst",
+            category="Training",
+            labels={"shown as": "table"},
+        ),
+        svg=report(
+            "results/learning_curves.svg",
+            caption="../report/learning_curves.rst",
+            category="Training",
+            labels={"shown as": "plot"},
+        ),
+        png="results/learning_curves.png",
+    log:
+        "logs/learning_curves.log",
+    benchmark:
+        "benchmarks/runs/learning_curves.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(10),
+    params:
+        curves=curves_of("table_1"),
+        code=fingerprint("vie.reporting.curves"),
+    script:
+        "../workflow_scripts/learning_curves.py"

@@ -79,12 +79,58 @@ WRONG = [
         ["recipes.a-b", "letters"],
     ),
     (
-        lambda c: c["readouts"]["trn_input_single"].update(recipe="vie_slow"),
-        ["readouts.trn_input_single.recipe: 'vie_slow' is not among recipes: vie_single"],
+        lambda c: c["readouts"]["trn_input_single"].update(recipe="vie_fast"),
+        ["readouts.trn_input_single.recipe: 'vie_fast' is not among recipes: vie_single"],
     ),
     (
         lambda c: c["readouts"]["trn_input_single"].update(clip="fast"),
         ["'fast' is not one of single"],
+    ),
+    (
+        lambda c: c["readouts"]["vie_two_pathway"].update(recipe=["vie_single", "vie_3dresnet"]),
+        ["readouts.vie_two_pathway.recipe: vie_single, vie_3dresnet are read side by side"],
+    ),
+    (
+        lambda c: c["readouts"]["random_slow"].update(clip={"frames": 4, "stride": 2, "bin": 5}),
+        ["readouts.random_slow.clip", "a bin must fit into its stride"],
+    ),
+    (
+        lambda c: c["readouts"]["random_slow"].update(label="VIE-Single"),
+        ["tables.table_1.readouts: two rows would have the label 'VIE-Single'"],
+    ),
+    (
+        lambda c: c["readouts"]["sf_input_single"].update(label="SlowFast"),
+        ["tables.table_s1.readouts: 'SlowFast' is not a row of the paper's: TRN-Input-Single"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_slow"]["encoder"].update(fast_width=2),
+        ["recipes.vie_slow.encoder.fast_width: only the network slowfast has it, not slow"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_trn"].update(clip={"frames": 8, "stride": 6}),
+        ["recipes.vie_trn.encoder.frames: 4 is not the 8 frames of its clip"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_slowfast"].update(clip={"frames": 6, "stride": 4}),
+        ["recipes.vie_slowfast.clip: has 6 frames, which is no multiple of encoder.stride"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_single"].update(start_from="vie_trn"),
+        ["start_from", "must be another recipe that does not start from this one"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_slow"]["schedule"].update(supervised="3 epochs"),
+        ["recipes.vie_slow.schedule: name instance_recognition", "or supervised alone"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_slow"]["objective"].pop("local_aggregation"),
+        ["recipes.vie_slow.objective: lacks local_aggregation"],
+    ),
+    (lambda c: c.update(seeds=[1.0]), ["seeds.0: 1.0"]),
+    (lambda c: c["datasets"]["embedded"].update({2020: 1}), ["unknown key 2020"]),
+    (
+        lambda c: c["datasets"]["embedded"].update(identity="kinetics400"),
+        ["datasets.embedded.identity: published values know no generated dataset"],
     ),
     (lambda c: c["tables"]["table_s1"]["readouts"].append("x"), ["tables.table_s1.readouts: 'x'"]),
     (lambda c: c["datasets"]["embedded"].update(videos="v"), ["datasets.embedded", "not both"]),
@@ -130,3 +176,21 @@ def test_other_text_is_no_number(config, text):
     config["seeds"] = [text]
     with pytest.raises(VieError, match="seeds"):
         validate(config)
+
+
+def test_every_recipe_is_read_out_and_patterns_name_rows(config):
+    config["recipes"]["vie_wide"] = copy.deepcopy(config["recipes"]["vie_slow"])
+    config["recipes"]["vie_wide"]["label"] = "VIE-Wide"
+    config["tables"]["table_1"]["readouts"] = ["vie_s*", "random_trn", "vie_*"]
+    validate(config)
+    wide = config["readouts"]["vie_wide"]
+    assert wide == {"label": "VIE-Wide", "recipe": "vie_wide", "clip": "slow", "weights": "trained"}
+    rows = config["tables"]["table_1"]["readouts"]
+    assert rows[:4] == ["vie_single", "vie_slow", "vie_slowfast", "random_trn"]
+    assert rows.count("vie_slow") == 1
+    assert set(rows[4:]) == {"vie_two_pathway", "vie_trn", "vie_3dresnet", "vie_wide"}
+
+
+def test_anchors_do_not_tie_recipes_together(config):
+    config["recipes"]["vie_single"]["objective"]["temperature"] = 0.5
+    assert config["recipes"]["vie_slow"]["objective"]["temperature"] == 0.07

@@ -7,6 +7,7 @@ runs: a hash of that module and of all `vie` modules that it imports, directly o
 import ast
 import functools
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -14,24 +15,29 @@ PACKAGE = Path(__file__).parent
 COSMETIC = {"vie.errors", "vie.logs", "vie.progress", "vie.threads"}
 
 
-def fingerprint(*modules: str) -> str:
+def fingerprint(*modules: str, without: Iterable[str] = ()) -> str:
     """12 hex digits of the code of `modules` (such as "vie.training.probe") and their imports.
 
     Comments, docstrings and formatting do not count: only an edit that can change what runs does.
+
+    Args:
+        modules: names of vie modules.
+        without: modules that are imported but do not run; what only they import is left out too.
     """
     code = hashlib.sha256()
-    for name in sorted(closure(modules)):
+    for name in sorted(closure(modules, without)):
         code.update(f"{name}:{_code_hash(name)}".encode())
     return code.hexdigest()[:12]
 
 
-def closure(modules: tuple[str, ...] | list[str]) -> set[str]:
+def closure(modules: Iterable[str], without: Iterable[str] = ()) -> set[str]:
     """`modules` and every vie module that they import, at the top or inside functions."""
+    left_out = COSMETIC | set(without)
     found: set[str] = set()
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name not in found and name not in COSMETIC:
+        if name not in found and name not in left_out:
             found.add(name)
             waiting.extend(_imports(name))
     return found

@@ -18,12 +18,18 @@ def usable(threads: int) -> int:
 def use_threads(threads: int) -> int:
     """Let torch compute with the usable threads; returns how many processes should load clips.
 
+    On a GPU, deterministic kernels are asked for, so that a resumed run repeats its bits there too.
+
     Loading keeps pace with a GPU only if it has the job's cores to itself. On the CPU it competes
     with the network: below four threads, loading in between the steps is faster.
     """
     import torch
 
     keep_freed_memory()
+    if torch.cuda.is_available():
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.benchmark = False
+        torch.use_deterministic_algorithms(True, warn_only=True)
     threads = usable(threads)
     torch.set_num_threads(threads)
     return threads - 1 if torch.cuda.is_available() else threads // 4

@@ -8,7 +8,7 @@ from vie.threads import usable
 
 with job(snakemake.log[0]):
     extract_shard(
-        Path(snakemake.input[0]),
+        Path(snakemake.input.manifest),
         int(snakemake.wildcards.shard),
         int(snakemake.wildcards.shards),
         Path(snakemake.params.videos),

@@ -1,4 +1,4 @@
-"""Rules pretrain_*: one stage of pretraining."""
+"""Rule pretrain: one stage of pretraining."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from vie.logs import job
 with job(snakemake.log[0]):
     pretrain_monitored(
         snakemake.params.recipe,
-        snakemake.params.stage,
+        snakemake.wildcards.stage,
         Path(snakemake.input.train),
         Path(snakemake.input.val),
         Path(snakemake.input.classes),

@@ -9,7 +9,7 @@ from vie.logs import job
 with job(snakemake.log[0]):
     wildcards = snakemake.wildcards
     probe(
-        Path(snakemake.input.checkpoint),
+        [Path(network) for network in snakemake.input.networks],
         View.of(snakemake.params.view, snakemake.params.clip),
         snakemake.params.probe,
         train_index=Path(snakemake.input.train),

@@ -3,16 +3,16 @@
 from pathlib import Path
 
 from vie.logs import job
-from vie.reporting.plots import plot_table
+from vie.reporting.plots import plot_bars
+from vie.reporting.published import read_published
 from vie.reporting.tables import probe_table, read_readouts, seed_table, write_csv
 
 with job(snakemake.log[0]):
-    readouts = read_readouts(
-        snakemake.params.labels, snakemake.input.predictions, snakemake.input.facts
-    )
-    table = probe_table(readouts, Path(snakemake.input.published))
-    write_csv(table, Path(snakemake.output.table))
-    write_csv(seed_table(readouts), Path(snakemake.output.seeds))
-    plot_table(
-        table, snakemake.params.title, [Path(snakemake.output.svg), Path(snakemake.output.png)]
-    )
+    params, output = snakemake.params, snakemake.output
+    readouts = read_readouts(params.labels, snakemake.input.predictions, snakemake.input.facts)
+    labels = [readout.label for readout in readouts]
+    theirs = read_published(Path(snakemake.input.published[0]).parent, labels, all_known=True)
+    table = probe_table(readouts, theirs)
+    write_csv(table, Path(output.table))
+    write_csv(seed_table(readouts), Path(output.seeds))
+    plot_bars(table, params.title, [Path(output.svg), Path(output.png)])

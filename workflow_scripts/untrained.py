@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vie.logs import job
-from vie.training.pretraining import write_untrained
+from vie.training.initial import write_untrained
 
 with job(snakemake.log[0]):
     write_untrained(

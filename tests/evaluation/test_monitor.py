@@ -4,7 +4,7 @@ import torch
 from vie.data.clips import View
 from vie.data.index import load_index
 from vie.evaluation.monitor import KnnMonitor
-from vie.training.pretraining import new_encoder
+from vie.training.initial import new_encoder
 
 
 def test_the_monitor_counts_videos_whose_neighbours_agree(recipe, small_dataset):

@@ -42,7 +42,7 @@ def test_paper_size_by_default():
 def test_feature_shapes_are_those_of_a_real_clip():
     encoder = build_encoder({"network": "single", "width": 4})
     before = {key: value.clone() for key, value in encoder.state_dict().items()}
-    shapes = feature_shapes(encoder, (3, 2, 48, 33))
+    shapes = feature_shapes(encoder.trunk, (3, 2, 48, 33))
     assert encoder.training
     assert all(torch.equal(before[key], value) for key, value in encoder.state_dict().items())
     _, features = encoder(torch.randn(2, 3, 2, 48, 33))

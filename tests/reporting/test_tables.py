@@ -9,11 +9,18 @@ import pandas as pd
 import pytest
 
 from vie.errors import VieError
-from vie.reporting.plots import plot_table
+from vie.reporting.curves import plot_curves, read_curves
+from vie.reporting.plots import plot_bars, plot_points
 from vie.reporting.published import PAPER, comparable, read_published
-from vie.reporting.tables import probe_table, read_readouts, seed_table, write_csv
+from vie.reporting.tables import (
+    probe_table,
+    read_readouts,
+    seed_table,
+    with_neighbours,
+    write_csv,
+)
 
-PUBLISHED = Path(__file__).parents[2] / "vie" / "reporting" / "published" / "table_s1.csv"
+PUBLISHED = Path(__file__).parents[2] / "vie" / "reporting" / "published"
 LABELS = {
     "trn": "TRN-Input-Single",
     "slow": "Slow-Input-Single",
@@ -36,10 +43,41 @@ def facts(seed, **other):
         "n_train": 239_000,
         "n_val": 19_600,
         "classes": 400,
-        "network_steps": 1_400_000,
-        "encoder": {"network": "single", "width": 64, "embedding": 128, "bn_momentum": 0.003},
+        "frames": {"fps": 25.0, "shorter_side": 320},
+        "networks": [network()],
+        "sampling": SAMPLINGS["trn"],
         "size": 224,
-        "clips": 5,
+        "probe": {
+            "clips": 5,
+            "optimiser": {"batch": 128, "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4},
+            "schedule": {"duration": "60 epochs", "lr_drops": ["30 epochs"]},
+        },
+    } | other
+
+
+SAMPLINGS = {
+    "trn": {"frames": 4, "stride": 12, "bin": 12},
+    "slow": {"frames": 4, "stride": 16, "bin": 1},
+    "sf": {"frames": 16, "stride": 4, "bin": 1},
+}
+
+
+def network(**other):
+    return {
+        "steps": 1_400_000,
+        "encoder": {"network": "single", "width": 64, "embedding": 128, "bn_momentum": 0.003},
+        "batch": 128,
+        "objective": {
+            "temperature": 0.07,
+            "bank_momentum": 0.5,
+            "instance_recognition": {"estimator": "nce_paper", "negatives": 4096},
+            "local_aggregation": {
+                "clusters": 8000,
+                "clusterings": 1,
+                "kmeans_iterations": 20,
+                "neighbours": 512,
+            },
+        },
     } | other
 
 
@@ -55,15 +93,21 @@ def probes(tmp_path):
             for k, layer in enumerate(("conv3", "conv4", "conv5")):
                 table[f"{layer}_top1"] = np.where(np.roll(right, k), labels, (labels + 1) % 4)
                 table[f"{layer}_top5"] = True
+            table["knn_top1"] = np.where(np.arange(10) < 1 + r, labels, (labels + 1) % 4)
             predictions.append(str(tmp_path / f"{r}{s}.parquet"))
             known.append(str(tmp_path / f"{r}{s}.json"))
             table.to_parquet(predictions[-1])
-            Path(known[-1]).write_text(json.dumps(facts(s)))
+            Path(known[-1]).write_text(json.dumps(facts(s, sampling=list(SAMPLINGS.values())[r])))
     return predictions, known
 
 
+def s1(probes, labels=LABELS):
+    readouts = read_readouts(labels, *probes)
+    return probe_table(readouts, read_published(PUBLISHED, list(labels.values()), all_known=True))
+
+
 def test_the_table_by_hand(probes, tmp_path):
-    table = probe_table(read_readouts(LABELS, *probes), PUBLISHED)
+    table = s1(probes)
     write_csv(table, tmp_path / "table.csv")
     with (tmp_path / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -77,14 +121,18 @@ def test_the_table_by_hand(probes, tmp_path):
     assert [row["comparable"] for row in rows] == ["true"] * 3
     # Row 0: video means 1, 1, 1, 0.5, then zeros, with two wrong and two right ones added.
     means = np.array([1, 1, 1, 0.5, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1])
-    error = np.sqrt(means.var() / 14 + np.var([0.3, 0.4], ddof=1) / 2)
-    assert float(rows[0]["conv5_ci95"]) == pytest.approx(196 * error, abs=0.01)
+    t = 12.706  # two seeds: one degree of freedom
+    half = np.sqrt(1.96**2 * means.var() / 14 + t**2 * np.var([0.3, 0.4], ddof=1) / 2)
+    assert float(rows[0]["conv5_ci95"]) == pytest.approx(100 * half, abs=0.02)
 
 
 def test_seeds_one_by_one(probes):
     table = seed_table(read_readouts(LABELS, *probes))
     assert table["conv4"].tolist() == [30.0, 40.0, 40.0, 50.0, 50.0, 60.0]
     assert table["seed"].tolist() == [0, 1] * 3
+
+
+LESS = network()["objective"] | {"local_aggregation": {"clusters": 100, "neighbours": 512}}
 
 
 @pytest.mark.parametrize(
@@ -94,35 +142,74 @@ def test_seeds_one_by_one(probes):
         {"n_train": 200_000},
         {"n_val": 15_000},
         {"classes": 399},
-        {"network_steps": 0},
         {"size": 112},
-        {"clips": 1},
-        {"encoder": {"width": 32, "embedding": 128}},
-        {"encoder": {"width": 64, "embedding": 64}},
+        {"frames": {"fps": 25.0, "shorter_side": 64}},
+        {"sampling": SAMPLINGS["slow"]},
+        {"probe": facts(0)["probe"] | {"clips": 1}},
+        {"probe": facts(0)["probe"] | {"optimiser": {"batch": 32}}},
+        {"networks": [network(steps=0)]},
+        {"networks": [network(batch=1)]},
+        {"networks": [network(objective=None)]},
+        {"networks": [network(objective=LESS)]},
+        {"networks": [network(encoder=network()["encoder"] | {"width": 32})]},
+        {"networks": [network(encoder=network()["encoder"] | {"network": "slow"})]},
+        {"networks": [network(), network()]},
     ],
-    ids=str,
+    ids=lambda change: next(iter(change)),
 )
 def test_published_values_are_comparable_at_the_papers_scale_alone(change):
-    assert comparable(facts(0), "kinetics400")
-    assert not comparable(facts(0, **change), "kinetics400")
-    assert not comparable(facts(0), "ucf101")
+    label = "TRN-Input-Single"
+    assert comparable(facts(0), label, "kinetics400")
+    assert not comparable(facts(0, **change), label, "kinetics400")
+    assert not comparable(facts(0), label, "ucf101")
+    assert not comparable(facts(0), "VIE-Slow", float("nan"))
+
+
+def test_the_published_row_of_3dresnet_has_its_own_scale():
+    theirs = network(
+        steps=1_600_000, batch=64, encoder=network()["encoder"] | {"network": "3dresnet"}
+    )
+    sampling = {"frames": 16, "stride": 1, "bin": 1}
+    known = facts(0, size=112, networks=[theirs], sampling=sampling)
+    assert comparable(known, "VIE-3DResNet", "kinetics400")
+    assert not comparable(known | {"size": 224}, "VIE-3DResNet", "kinetics400")
 
 
 def test_one_seed_below_the_papers_scale_spoils_the_row(probes):
-    Path(probes[1][3]).write_text(json.dumps(facts(1, network_steps=1000)))
-    table = probe_table(read_readouts(LABELS, *probes), PUBLISHED)
-    assert table["comparable"].tolist() == [True, False, True]
+    Path(probes[1][3]).write_text(json.dumps(facts(1, networks=[network(steps=1000)])))
+    assert s1(probes)["comparable"].tolist() == [True, False, True]
 
 
 def test_unknown_models_and_missing_files_are_errors(probes, tmp_path):
-    readouts = read_readouts(LABELS | {"sf": "SlowFast"}, *probes)
-    with pytest.raises(VieError, match=r"has no model SlowFast; it has TRN-Input-Single"):
-        probe_table(readouts, PUBLISHED)
-    with pytest.raises(VieError, match=r"absent\.csv: the file of published values is missing"):
-        read_published(tmp_path / "absent.csv", ["TRN-Input-Single"], ["conv3"])
-    (tmp_path / "cut.csv").write_text("model,conv3\nTRN-Input-Single,1\n")
+    with pytest.raises(VieError, match=r"nothing is published of SlowFast; there is: TRN-Input"):
+        s1(probes, LABELS | {"sf": "SlowFast"})
+    with pytest.raises(VieError, match=r"table_s1\.csv: the file of published values is missing"):
+        read_published(tmp_path, ["TRN-Input-Single"])
+    (tmp_path / "table_s1.csv").write_text("model,conv3\nTRN-Input-Single,1\n")
     with pytest.raises(VieError, match="lacks the columns dataset, conv4"):
-        read_published(tmp_path / "cut.csv", ["TRN-Input-Single"], ["conv3", "conv4"])
+        read_published(tmp_path, ["TRN-Input-Single"])
+
+
+def test_every_readout_has_the_same_seeds(probes):
+    with pytest.raises(VieError, match="every readout needs the same number of seeds"):
+        read_readouts(LABELS, probes[0][:5], probes[1][:5])
+
+
+def test_table_1_has_top5_neighbours_and_the_published_row_of_3dresnet(probes):
+    labels = {"trn": "VIE-TRN", "slow": "VIE-3DResNet", "sf": "Sf-Input-Single"}
+    readouts = read_readouts(labels, *probes)
+    theirs = read_published(PUBLISHED, list(labels.values()))
+    table = with_neighbours(probe_table(readouts, theirs), readouts, theirs).set_index("model")
+    assert table["knn10"].tolist() == [10.0, 20.0, 30.0]
+    assert table["top5"].tolist() == [100.0] * 3
+    assert set(table["best"]) <= {"conv3", "conv4", "conv5"}
+    published = table.loc["VIE-3DResNet"]
+    assert published[[f"conv{i}_published" for i in (3, 4, 5)]].tolist() == [33.42, 41.58, 43.46]
+    assert published["knn10_published"] == 32.07
+    assert np.isnan(table.loc["VIE-TRN", "conv3_published"])
+    assert np.isnan(table.loc["Sf-Input-Single", "knn10_published"])
+    assert table.loc["Sf-Input-Single", "conv5_published"] == 44.29
+    assert not table.loc["VIE-TRN", "comparable"]
 
 
 def test_seeds_of_different_videos_are_not_averaged(probes):
@@ -134,17 +221,59 @@ def test_seeds_of_different_videos_are_not_averaged(probes):
 
 
 def test_the_plot_shows_published_values_only_where_comparable(probes, tmp_path):
-    table = probe_table(read_readouts(LABELS, *probes), PUBLISHED)
+    table = s1(probes)
     one, two = tmp_path / "t.svg", tmp_path / "u.svg"
-    plot_table(table, "a title", [one, tmp_path / "t.png"])
-    plot_table(table.assign(comparable=False), "a title", [two])
+    plot_bars(table, "a title", [one, tmp_path / "t.png"])
+    plot_bars(table.assign(comparable=False), "a title", [two])
     assert "published" in text_of(one)
     assert "published" not in text_of(two)
     assert "TRN-Input-Single" in text_of(two)
     again = tmp_path / "again" / "t.svg"
-    plot_table(table, "a title", [again])
+    plot_bars(table, "a title", [again])
     assert again.read_bytes() == one.read_bytes()
     assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_published_values_above_ours_lie_inside_the_plot(probes, tmp_path, monkeypatch):
+    from vie.reporting import plots
+
+    limits = []
+    monkeypatch.setattr(
+        plots, "save", lambda figure, paths: limits.append(figure.axes[0].get_ylim())
+    )
+    table = s1(probes).assign(conv3=5.0, conv4=5.0, conv5=5.0)
+    table = table.assign(**{f"conv{i}_ci95": 1.0 for i in (3, 4, 5)})
+    plots.plot_bars(table, "a title", [])
+    plots.plot_bars(table.assign(comparable=False), "a title", [])
+    assert limits[0][1] > 44.62 > limits[1][1]
+
+
+def test_the_plot_of_table_1(probes, tmp_path):
+    readouts = read_readouts(LABELS, *probes)
+    theirs = read_published(PUBLISHED, list(LABELS.values()))
+    table = with_neighbours(probe_table(readouts, theirs), readouts, theirs)
+    plot_points(table, "a title", [tmp_path / "t.svg"])
+    for words in ("Sf-Input-Single", "nearest neighbours", "published", "seeds 0, 1"):
+        assert words in text_of(tmp_path / "t.svg")
+
+
+def test_learning_curves(tmp_path):
+    files = []
+    for seed in (0, 1):
+        path = tmp_path / f"{seed}.jsonl"
+        rows = [
+            {"step": 0, "epoch": 0.0, "knn_top1": 4.0 + seed},
+            {"step": 5, "loss": 1.0, "clips_per_second": 3.0},
+            {"step": 10, "epoch": 2.0, "knn_top1": 20.0 + seed},
+        ]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        stage = "instance_recognition"
+        files.append({"path": str(path), "model": "VIE-Slow", "seed": seed, "stage": stage})
+    curves = read_curves(files)
+    assert curves["knn_top1"].tolist() == [4.0, 20.0, 5.0, 21.0]
+    assert curves["epoch"].tolist() == [0.0, 2.0] * 2
+    plot_curves(curves, [tmp_path / "curves.svg"])
+    assert "VIE-Slow" in text_of(tmp_path / "curves.svg")
 
 
 def text_of(svg):
@@ -153,7 +282,7 @@ def text_of(svg):
 
 
 def test_the_published_file_holds_what_the_supplement_prints():
-    text = (PUBLISHED.parent / "table_s1.csv").read_text()
+    text = (PUBLISHED / "table_s1.csv").read_text()
     rows = {row["model"]: row for row in csv.DictReader(text.splitlines())}
     printed = {
         "TRN-Input-Single": ("25.52", "39.25", "44.27"),

@@ -1,6 +1,7 @@
 import os
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -73,3 +74,35 @@ def test_metrics_go_on_where_the_checkpoint_was(tmp_path):
         '{"step": 2, "loss": 2.0}',
         '{"step": 3, "loss": 0.5}',
     ]
+
+
+def test_every_damage_is_seen(tmp_path):
+    """Checkpoints come from strangers and from disks that fill up."""
+    path, rng = tmp_path / "checkpoint.pt", np.random.default_rng(0)
+    checkpoints.save(path, {"step": 3, "weights": torch.randn(300)})
+    good = path.read_bytes()
+    for _ in range(60):
+        bad = bytearray(good[: rng.integers(1, len(good))] if rng.random() < 0.5 else good)
+        for place in rng.integers(0, len(bad), 40):
+            bad[place] ^= 0xFF
+        path.write_bytes(bad)
+        with pytest.raises(VieError, match="delete it to have it made again"):
+            checkpoints.load(path)
+
+
+def test_weights_that_are_not_finite_never_replace_good_ones(tmp_path):
+    resumable = Resumable(tmp_path / "run" / "c.pt", {"seed": 1})
+    resumable.save({"step": 1, "optimiser": {"state": [torch.ones(2)]}})
+    with pytest.raises(VieError, match=r"no longer finite; the last good checkpoint is .*c\.pt"):
+        resumable.save({"step": 2, "optimiser": {"state": [torch.tensor([1.0, torch.nan])]}})
+    assert resumable.load()["step"] == 1
+
+
+def test_nothing_is_left_of_a_run_that_is_done(tmp_path):
+    folder = tmp_path / "run"
+    Resumable(folder / "c.pt", {}).save({"step": 1})
+    (folder / ".c.torn.pt").touch()  # by a kill while saving
+    resumable = Resumable(folder / "c.pt", {})
+    assert sorted(p.name for p in folder.iterdir()) == ["c.pt"]
+    resumable.done()
+    assert not folder.exists()

@@ -16,7 +16,8 @@ from vie.data.clips import TrainClips, TrainOrder, View, loader
 from vie.data.colour import colour_noise
 from vie.errors import VieError
 from vie.training import checkpoints
-from vie.training.pretraining import Pretraining, new_encoder, pretrain, write_untrained
+from vie.training.initial import new_encoder, write_untrained
+from vie.training.pretraining import Pretraining, pretrain
 from vie.training.schedules import pretraining_schedule
 
 IR, LA = "instance_recognition", "local_aggregation"
@@ -93,7 +94,9 @@ def test_steps_equal_a_loop_written_out_in_plain_torch(recipe, small_dataset, tm
     ours = train(recipe, IR, small_dataset, tmp_path)
 
     encoder = new_encoder(recipe, 1)
-    task = Pretraining(recipe, IR, pretraining_schedule(recipe["schedule"], IR, 4), 24, seed=1)
+    labels = torch.zeros(24, dtype=torch.int64)
+    schedule = pretraining_schedule(recipe["schedule"], IR, 4)
+    task = Pretraining(recipe, IR, schedule, labels, seed=1)
     bank = task.bank.vectors.numpy().copy()
     norms = [m for m in encoder.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     plain = {id(p) for m in norms for p in m.parameters()}
@@ -179,6 +182,8 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(recipe, small_dataset, tmp
     run = start(0.1)
     saved = killed / f"{stage}.in_progress" / "checkpoint.pt"
     deadline = time.monotonic() + 60
+    (saved.parent).mkdir()
+    (saved.parent / ".checkpoint.torn.pt").touch()  # as left by a kill while saving
     while not saved.exists():
         assert run.poll() is None, run.stderr.read().decode()
         assert time.monotonic() < deadline

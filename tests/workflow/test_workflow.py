@@ -57,8 +57,24 @@ def planned(output):
 def test_default_targets_of_the_embedded_dataset(copy):
     jobs = planned(snakemake(copy, "-n", "--cores", "2", "results/table_s1.csv"))
     assert jobs["probe"] == 3
-    assert jobs["pretrain_instance_recognition"] == jobs["pretrain_local_aggregation"] == 1
+    assert jobs["pretrain"] == 2
     assert "untrained" not in jobs
+
+
+def test_a_new_network_is_one_recipe(copy):
+    """Slow with 8 frames, as docs/networks.md shows it: its row comes by itself."""
+    config = copy / "config.yaml"
+    text = config.read_text()
+    before = planned(snakemake(copy, "-n", "--cores", "2", "results/table_1.csv"))
+    documented = (ROOT / "docs" / "networks.md").read_text()
+    recipe = re.search(r"```yaml\n(  vie_slow8:\n.*?)```", documented, re.S)[1]
+    place = "  supervised_single:"
+    config.write_text(text.replace(place, recipe + place, 1))
+    output = snakemake(copy, "-n", "--cores", "2", "results/table_1.csv")
+    config.write_text(text)
+    after = planned(output)
+    assert after == before | {"pretrain": before["pretrain"] + 2, "probe": before["probe"] + 1}
+    assert "results/embedded/probe/vie_slow8/trained/seed0/predictions.parquet" in output
 
 
 def test_the_papers_experiment(copy, tmp_path):
@@ -76,7 +92,7 @@ def test_the_papers_experiment(copy, tmp_path):
     jobs = planned(output)
     assert jobs["frames"] == 440
     assert "embedded_videos" not in jobs
-    assert jobs["probe"] == 6
+    assert jobs["probe"] == 22  # 19 rows of table 1, 3 more controls of table S1
 
 
 def test_lint_has_nothing_to_say(copy):
@@ -149,33 +165,31 @@ def test_runs_reruns_and_reports(copy):
         script.touch()  # as a checkout does
     assert "Nothing to be done" in snakemake(copy, *dry)
 
-    probing = copy / "vie" / "training" / "probing.py"
-    text = probing.read_text()
-    probing.write_text(text.replace("std=0.01", "std=0.02"))
-    expected = {"probe": 6, "table_s1": 1, "random_control": 1, "all": 1}
-    assert planned(snakemake(copy, *dry)) == expected
-    probing.write_text(text)
-    assert "Nothing to be done" in snakemake(copy, *dry)
+    def after_edit(file, old, new):
+        """Jobs that an edit asks for; the edit is taken back."""
+        path = copy / file
+        text = path.read_text()
+        assert text.count(old) == 1
+        path.write_text(text.replace(old, new))
+        jobs = planned(snakemake(copy, *dry))
+        path.write_text(text)
+        return jobs
 
-    config = copy / "config.yaml"
-    text = config.read_text()
-    config.write_text(text.replace("temperature: 0.07", "temperature: 0.08"))
-    expected = {
-        "pretrain_instance_recognition": 1,
-        "pretrain_local_aggregation": 1,
-        "probe": 3,
-        "table_s1": 1,
-        "all": 1,
-    }
-    assert planned(snakemake(copy, *dry)) == expected
-    smoke_text = (copy / "experiments" / "smoke.yaml").read_text()
-    config.write_text(text)
-    (copy / "experiments" / "smoke.yaml").write_text(
-        smoke_text.replace("clusters: 8", "clusters: 9")
-    )
-    del expected["pretrain_instance_recognition"]
-    assert planned(snakemake(copy, *dry)) == expected
-    (copy / "experiments" / "smoke.yaml").write_text(smoke_text)
+    tables = {"table_s1": 1, "table_1": 1, "all": 1}
+    curves = {"learning_curves": 1}
+    jobs = after_edit("vie/training/probing.py", "std=0.01", "std=0.02")
+    assert jobs == {"probe": 12, "random_control": 1, **tables}
+    jobs = after_edit("vie/objectives/supervised.py", "if temperature <= 0", "if temperature < 0")
+    assert jobs == {"pretrain": 1, "probe": 1, "table_1": 1, "all": 1} | curves
+    # One recipe's temperature: its two stages, its readout and the one beside VIE-Single.
+    objective = "{temperature: 0.08, local_aggregation: {clusters: 8, neighbours: 16}}"
+    hotter = f"fast_width: 2}}\n    objective: {objective}"
+    jobs = after_edit("experiments/smoke.yaml", "fast_width: 2}", hotter)
+    assert jobs == {"pretrain": 2, "probe": 2, "table_1": 1, "all": 1} | curves
+    # The clusters of every recipe: local aggregation of single, trn and slowfast, nothing before.
+    jobs = after_edit("experiments/smoke.yaml", "clusters: 8", "clusters: 9")
+    assert jobs == {"pretrain": 3, "probe": 7, **tables} | curves
+    assert "Nothing to be done" in snakemake(copy, *dry)
 
     snakemake(copy, "--report", "report.html", *smoke[2:], "all")
     html = (copy / "report.html").read_text()

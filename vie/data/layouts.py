@@ -87,6 +87,8 @@ def _rows(annotations: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 yield reader.line_num, dict(zip(header, row, strict=True))
     except FileNotFoundError as error:
         raise VieError(f"{annotations}: no such annotation file") from error
+    except OSError as error:
+        raise VieError(f"{annotations}: cannot be read: {error.strerror}") from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise VieError(f"{annotations}: cannot be read as UTF-8 CSV: {error}") from error
 

@@ -5,6 +5,9 @@ import numpy as np
 from vie.errors import VieError
 
 Z95 = 1.959964  # 97.5 % quantile of the normal distribution
+# 97.5 % quantiles of Student's t with 1, 2, ... 20 degrees of freedom.
+T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+T95 += (2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086)
 
 
 def top_k(probabilities: np.ndarray, labels: np.ndarray, k: int = 1) -> np.ndarray:
@@ -46,12 +49,13 @@ def interval(correct: np.ndarray) -> tuple[float, float]:
     Two things are random: which videos were tested and which seed trained the network. With
     c_v the share of seeds that get video v right and a_s the accuracy of seed s,
 
-        se^2 = var_v(c_v) / n + var_s(a_s) / S,    half-width = 1.96 se.
+        half-width^2 = 1.96^2 var_v(c_v) / n + t^2 var_s(a_s) / S
 
-    The second term is 0 for one seed: the interval then says nothing about other seeds. Both
-    terms hold the part of the noise that belongs to a single (seed, video), so the interval errs
-    to the wide side. For the first term four videos are added, two always right and two always
-    wrong (Agresti and Coull, 1998): an accuracy of 0 or 1 on a few videos is not certain.
+    with Student's t for S - 1 degrees of freedom, since few seeds say little of their variance. The
+    second term is 0 for one seed: the interval then says nothing about other seeds. Both terms
+    hold the part of the noise that belongs to a single (seed, video), so the interval errs to the
+    wide side. For the first term four videos are added, two always right and two always wrong
+    (Agresti and Coull, 1998): an accuracy of 0 or 1 on a few videos is not certain.
 
     Args:
         correct: (S, n) bool, seeds x the same videos; (n,) is one seed.
@@ -64,7 +68,8 @@ def interval(correct: np.ndarray) -> tuple[float, float]:
     if S == 0 or n == 0:
         raise VieError(f"accuracy of {n} videos and {S} seeds: there is nothing to average")
     padded = np.concatenate([correct.mean(axis=0), [0, 0, 1, 1]])  # (n,) -> (n + 4,)
-    variance = padded.var() / (n + 4)
+    squared = Z95**2 * padded.var() / (n + 4)
     if S > 1:
-        variance += correct.mean(axis=1).var(ddof=1) / S
-    return float(correct.mean()), float(Z95 * np.sqrt(variance))
+        t = T95[S - 2] if len(T95) > S - 2 else Z95 + 2.4 / (S - 1)
+        squared += t**2 * correct.mean(axis=1).var(ddof=1) / S
+    return float(correct.mean()), float(np.sqrt(squared))

@@ -54,19 +54,7 @@ def over_test_clips(
     return {name: torch.cat(part) for name, part in parts.items()}
 
 
-def predict(
-    classifiers: Callable[[Tensor], dict[str, Tensor]],
-    index: Path,
-    view: View,
-    *,
-    clips: int,
-    device: torch.device,
-    workers: int = 0,
-    label: str = "",
-) -> dict[str, np.ndarray]:
-    """{layer: (V, classes)} float32 probabilities: softmax of each clip, averaged over clips."""
-    logits = over_test_clips(
-        classifiers, index, view, clips=clips, device=device, workers=workers, label=label
-    )
+def class_probabilities(logits: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """{layer: (V, clips, classes)} -> {layer: (V, classes)}: softmax, averaged over clips."""
     # (V, clips, classes) -> (V, classes)
     return {name: scores.softmax(2).mean(1).numpy() for name, scores in logits.items()}

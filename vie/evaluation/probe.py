@@ -1,23 +1,32 @@
-"""A linear probe from its network to its predictions: what the workflow's rule `probe` does."""
+"""A readout from its network to its predictions: what the workflow's rule `probe` does."""
 
 import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from vie.config import LAYERS
 from vie.data.clips import View
 from vie.data.index import load_index
 from vie.data.manifest import read_classes
 from vie.evaluation.accuracy import top_k
-from vie.evaluation.prediction import predict
+from vie.evaluation.knn import knn_predict
+from vie.evaluation.prediction import class_probabilities, over_test_clips
 from vie.files import whole
 from vie.threads import use_threads
 from vie.training import checkpoints
-from vie.training.probing import LAYERS, train_probe
+from vie.training.probing import Network, train_probe
+
+NEIGHBOURS, TEMPERATURE = 10, 0.07  # protocol section 5
 
 
 def probe(
-    checkpoint: Path,
+    networks: Sequence[Path],
     view: View,
     settings: dict,
     *,
@@ -33,10 +42,10 @@ def probe(
     code: str,
     threads: int,
 ) -> None:
-    """Train the classifiers, test them, write what tables are made of.
+    """Train the classifiers, test them, find neighbours, write what tables are made of.
 
     Args:
-        checkpoint: the network that is read out.
+        networks: checkpoints of what is read out; several are read out side by side.
         view: the readout's clips.
         settings: `probe` of the config.
         train_index, val_index: index.parquet of either split.
@@ -44,8 +53,9 @@ def probe(
         seed: of the readout.
         name: shown with the progress.
         identity: name under which published values know the dataset, if they do.
-        predictions: Parquet to write: video, label, and for each layer `<layer>_top1` (class) and
-            `<layer>_top5` (whether the label is among the five most probable classes).
+        predictions: Parquet to write: video, label, for each layer `<layer>_top1` (class) and
+            `<layer>_top5` (whether the label is among the five most probable classes), and
+            `knn_top1` (class by the nearest neighbours of the embedding).
         facts: JSON to write: everything that decides whether published values are comparable.
         metrics: JSON lines to write.
         code: fingerprint of the code.
@@ -56,31 +66,42 @@ def probe(
     work = predictions.parent / "in_progress"
     labels = read_classes(classes)
     classifiers = train_probe(
-        checkpoint,
+        networks,
         settings,
         view,
         train_index,
         classes=len(labels),
         seed=seed,
         label=label,
-        metrics=metrics,
         tensorboard=predictions.parent / "tensorboard",
         work=work,
         code=code,
         workers=workers,
     )
-    probabilities = predict(
-        classifiers,
+    device = next(classifiers.parameters()).device
+    outputs = over_test_clips(
+        classifiers.with_embedding,
         val_index,
         view,
         clips=settings["clips"],
-        device=next(classifiers.parameters()).device,
+        device=device,
         workers=workers,
         label=f"{label} test",
     )
+    scores = class_probabilities({layer: outputs[layer] for layer in LAYERS})
+    scores["knn"] = neighbour_probabilities(
+        classifiers.network,
+        outputs["embedding"],
+        train_index,
+        view,
+        classes=len(labels),
+        device=device,
+        workers=workers,
+        label=f"{label} neighbours",
+    )
     val = load_index(val_index)
-    _write_predictions(val.videos, val.labels, probabilities, predictions)
-    content = checkpoints.load(checkpoint)
+    _write_predictions(val.videos, val.labels, scores, predictions)
+    contents = [checkpoints.load(path) for path in networks]
     _write_json(
         {
             "seed": seed,
@@ -88,13 +109,68 @@ def probe(
             "n_train": len(load_index(train_index)),
             "n_val": len(val),
             "classes": len(labels),
-            "network_steps": content["step"],
-            "encoder": content["recipe"]["encoder"],
+            "frames": {"fps": val.fps, "shorter_side": val.shorter_side},
+            "networks": [
+                {
+                    "steps": content["step"],
+                    "encoder": content["recipe"]["encoder"],
+                    "batch": content["recipe"].get("optimiser", {}).get("batch"),
+                    "objective": content["recipe"].get("objective"),
+                }
+                for content in contents
+            ],
+            "sampling": asdict(view.sampling),
             "size": view.geometry.size,
-            "clips": settings["clips"],
+            "probe": settings,
         },
         facts,
     )
+    with whole(metrics) as temporary:
+        shutil.copyfile(work / "metrics.jsonl", temporary)
+    shutil.rmtree(work)
+
+
+def neighbour_probabilities(
+    network: Network,
+    queries: Tensor,
+    train_index: Path,
+    view: View,
+    *,
+    classes: int,
+    device: torch.device,
+    workers: int,
+    label: str,
+) -> np.ndarray:
+    """(V, classes) probabilities of validation videos by their neighbours among the training ones.
+
+    Every training video is embedded by its middle clip. Unlike the memory bank of the monitor,
+    this is the same for networks that were pretrained, supervised or never trained.
+
+    Args:
+        network: gives embeddings.
+        queries: (V, clips, D), the embeddings of the validation videos' test clips.
+        train_index: index.parquet of the training videos.
+        view: the readout's clips.
+        classes: number of classes.
+        device, workers, label: as in `over_test_clips`.
+    """
+    embeddings = over_test_clips(
+        lambda clips: {"embedding": network.with_embedding(clips)[1]},
+        train_index,
+        view,
+        clips=1,
+        device=device,
+        workers=workers,
+        label=label,
+    )["embedding"]
+    return knn_predict(
+        embeddings[:, 0],  # (N, 1, D) -> (N, D)
+        torch.from_numpy(load_index(train_index).labels),
+        queries,
+        classes=classes,
+        k=NEIGHBOURS,
+        temperature=TEMPERATURE,
+    ).numpy()
 
 
 def _write_predictions(videos, labels: np.ndarray, probabilities: dict, path: Path) -> None:
@@ -105,6 +181,7 @@ def _write_predictions(videos, labels: np.ndarray, probabilities: dict, path: Pa
     for layer in LAYERS:
         columns[f"{layer}_top1"] = probabilities[layer].argmax(1)
         columns[f"{layer}_top5"] = top_k(probabilities[layer], labels, 5)
+    columns["knn_top1"] = probabilities["knn"].argmax(1)
     with whole(path) as temporary:
         pq.write_table(pa.table(columns), temporary)
 

@@ -8,15 +8,16 @@ from torch import Tensor, nn
 
 from vie.errors import VieError
 from vie.models.resnet import ResNet18
+from vie.models.trunks import Plain, Relation, SlowFast
 
 
 class Encoder(nn.Module):
-    """Trunk, global average pool, one linear layer, L2 normalisation (protocol section 4).
+    """Trunk, pool, one linear layer, L2 normalisation (protocol section 4).
 
     `trunk(clip)` alone gives the features without the cost of the head: what a probe needs.
 
     Args:
-        trunk: clip -> dict of features with "conv5", and its number of `channels`.
+        trunk: clip -> dict of features; its `pool(features)` is (B, `channels`).
         embedding: dimensions D of the embedding.
     """
 
@@ -37,37 +38,108 @@ class Encoder(nn.Module):
         Returns:
             The embedding (B, D) of unit length, in float32 under autocast, and the trunk's
             features. A 2D trunk gives features per frame, (B, C, T, H, W); the embedding is
-            always of the whole clip: the pool averages over time too.
+            always of the whole clip.
         """
         features = self.trunk(clip)
-        conv5 = features["conv5"]
+        return self.embed(features), features
+
+    def embed(self, features: dict[str, Tensor]) -> Tensor:
+        """(B, D) of unit length from the trunk's features."""
         # Unit length to float32's precision: the objectives divide by a small temperature.
-        with torch.autocast(conv5.device.type, enabled=False):
-            precise = torch.promote_types(conv5.dtype, torch.float32)
-            pooled = conv5.mean(dim=(2, 3, 4), dtype=precise)  # (B, C, T, H, W) -> (B, C)
-            return F.normalize(self.head(pooled), dim=1), features
+        with torch.autocast(features["conv5"].device.type, enabled=False):
+            return F.normalize(self.head(self.trunk.pool(features)), dim=1)
+
+    def adopt(self, state: dict[str, Tensor]) -> None:
+        """Take over the weights of another network's `state_dict`.
+
+        Raises:
+            VieError: that network is of another kind.
+        """
+        try:
+            self.load_state_dict(state)
+        except RuntimeError as error:
+            raise VieError(
+                "the network of this recipe cannot take over the weights it starts from: "
+                f"{str(error).splitlines()[-1].strip()}; start_from needs a recipe with the same "
+                "network and width"
+            ) from error
 
 
-def build_single(
-    *,
-    width: int = 64,
-    embedding: int = 128,
-    bn_momentum: float = 0.003,
-    form: str = "preactivation",
-) -> Encoder:
+class RelationEncoder(Encoder):
+    """TRN's encoder, which can start from the single-frame network that it repeats."""
+
+    def adopt(self, state: dict[str, Tensor]) -> None:
+        """Take over VIE-Single or another TRN.
+
+        From VIE-Single, each frame's part of the linear layer is Single's divided by the number
+        of frames: the first embedding of a clip is Single's of its averaged features. (*open*: the
+        release loads the shared layers and does not say more.)
+        """
+        wanted, given = self.head.weight.shape, state["head.weight"]
+        frames = self.trunk.frames
+        if given.shape != wanted and given.shape[1] * frames == wanted[1]:
+            # (D, C) -> (D, T * C)
+            state = dict(state, **{"head.weight": given.repeat(1, frames) / frames})
+        super().adopt(state)
+
+
+FAMILY = {"width": 64, "embedding": 128, "bn_momentum": 0.003, "form": "preactivation"}
+
+
+def build_single(*, embedding: int, **family) -> Encoder:
     """VIE-Single: the 2D ResNet-18, applied to every frame of a clip on its own."""
-    return Encoder(ResNet18(width=width, form=form, bn_momentum=bn_momentum), embedding)
+    return Encoder(Plain(ResNet18(**family)), embedding)
 
 
-BUILDERS = {"single": build_single}
+def build_trn(*, embedding: int, frames: int, **family) -> Encoder:
+    """VIE-TRN: the 2D ResNet-18 on each of `frames` frames, embedded together."""
+    return RelationEncoder(Relation(ResNet18(**family), frames), embedding)
+
+
+def build_slow(*, embedding: int, **family) -> Encoder:
+    """VIE-Slow: temporal kernels in the first convolution of each block of stages 3 and 4."""
+    return Encoder(Plain(ResNet18(temporal_kernels=(1, 1, 1, 3, 3), **family)), embedding)
+
+
+def build_fast(*, embedding: int, **family) -> Encoder:
+    """The fast pathway on its own: a temporal kernel in the stem and in every block."""
+    return Encoder(Plain(ResNet18(temporal_kernels=(5, 3, 3, 3, 3), **family)), embedding)
+
+
+def build_slowfast(*, embedding: int, fast_width: int, stride: int, **family) -> Encoder:
+    """VIE-SlowFast: both pathways with lateral connections."""
+    return Encoder(SlowFast(fast_width=fast_width, stride=stride, **family), embedding)
+
+
+def build_3dresnet(*, embedding: int, **family) -> Encoder:
+    """VIE-3DResNet: temporal kernels in all convolutions, striding in time as in space."""
+    resnet = ResNet18(
+        temporal_kernels=(7, 3, 3, 3, 3),
+        all_temporal=True,
+        temporal_pool=2,
+        temporal_strides=(1, 2, 2, 2),
+        **family,
+    )
+    return Encoder(Plain(resnet), embedding)
+
+
+# Name -> builder, and its settings with the paper's values (protocol section 4).
+BUILDERS = {
+    "single": (build_single, FAMILY),
+    "trn": (build_trn, FAMILY | {"frames": 4}),
+    "slow": (build_slow, FAMILY),
+    "fast": (build_fast, FAMILY | {"width": 8}),
+    "slowfast": (build_slowfast, FAMILY | {"fast_width": 8, "stride": 4}),
+    "3dresnet": (build_3dresnet, FAMILY),
+}
 
 
 def build_encoder(settings: dict) -> nn.Module:
     """Encoder of a recipe, with random weights from torch's global generator.
 
     Args:
-        settings: "network" names the builder; width, embedding, bn_momentum and form are its
-            arguments, with the paper's values where left out.
+        settings: "network" names the builder; the others are its settings in `BUILDERS`, with the
+            paper's values where left out.
 
     Raises:
         VieError: for an unknown network or key.
@@ -76,22 +148,22 @@ def build_encoder(settings: dict) -> nn.Module:
     network = settings.pop("network", None)
     if network not in BUILDERS:
         raise VieError(f"network {network!r} is unknown; use one of: {', '.join(BUILDERS)}")
-    builder = BUILDERS[network]
-    unknown = set(settings) - set(builder.__kwdefaults__)
+    builder, defaults = BUILDERS[network]
+    unknown = set(settings) - set(defaults)
     if unknown:
         raise VieError(
             f"network {network!r} has no setting {', '.join(sorted(unknown))}; it takes: "
-            f"{', '.join(builder.__kwdefaults__)}"
+            f"{', '.join(defaults)}"
         )
-    return builder(**settings)
+    return builder(**(defaults | settings))
 
 
-def feature_shapes(encoder: Encoder, clip_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+def feature_shapes(network: nn.Module, clip_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     """Shape (C, T', H', W') of each feature for clips of shape (3, T, H, W).
 
-    Found by running the trunk on shapes alone: costs neither arithmetic nor batch statistics.
+    Found by running the network on shapes alone: costs neither arithmetic nor batch statistics.
     """
-    trunk = copy.deepcopy(encoder.trunk).to("meta").eval()
+    network = copy.deepcopy(network).to("meta").eval()
     with torch.no_grad():
-        features = trunk(torch.empty(1, *clip_shape, device="meta"))
+        features = network(torch.empty(1, *clip_shape, device="meta"))
     return {name: tuple(feature.shape[1:]) for name, feature in features.items()}

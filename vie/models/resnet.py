@@ -60,7 +60,11 @@ class FrameConvolution(nn.Module):
                 x = x.unflatten(0, (-1, T))[:, :: self.temporal_stride]  # (B, T', I, H, W)
                 T = x.shape[1]
                 x = x.flatten(0, 1)  # (B*T', I, H, W)
-            return F.conv2d(x, self.weight, None, self.stride, self.padding), T
+            stride = self.stride
+            if self.padding == 0 and stride > 1:
+                # The same numbers; oneDNN's strided 1x1 kernel corrupts memory at 4 channels.
+                x, stride = x[:, :, ::stride, ::stride], 1  # (B*T', I, H', W')
+            return F.conv2d(x, self.weight, None, stride, self.padding), T
         y = F.conv3d(
             unfold(x, T),  # (B*T, I, H, W) -> (B, I, T, H, W)
             self.weight,
@@ -134,6 +138,7 @@ class ResNet18(nn.Module):
             (3DResNet) or only the first one (Slow, Fast).
         temporal_pool: temporal stride of the max pool; above 1 its window is 3 frames.
         temporal_strides: of stages 1-4, in the first convolution.
+        laterals: channels that another pathway adds after the pool and after stages 1-4.
 
     Raises:
         VieError: for an unknown form, or kernels that cannot be centred on a frame.
@@ -149,6 +154,7 @@ class ResNet18(nn.Module):
         all_temporal: bool = False,
         temporal_pool: int = 1,
         temporal_strides: tuple[int, ...] = (1, 1, 1, 1),
+        laterals: tuple[int, ...] = (0, 0, 0, 0, 0),
     ):
         super().__init__()
         if form not in FORMS:
@@ -165,7 +171,7 @@ class ResNet18(nn.Module):
         self.stem = FrameConvolution(3, width, 7, 2, temporal_kernels[0])
         self.stem_bn = None if preactivation else nn.BatchNorm2d(width, BN_EPS, bn_momentum)
         block = PreactivationBlock if preactivation else PostactivationBlock
-        inputs, stages = width, []
+        inputs, stages = width + laterals[0], []
         for number in range(4):
             outputs, stride = width * 2**number, 1 if number == 0 else 2
             step, kernel = temporal_strides[number], temporal_kernels[number + 1]
@@ -179,7 +185,7 @@ class ResNet18(nn.Module):
                     ]
                 )
             )
-            inputs = outputs
+            inputs = outputs + laterals[number + 1]
         self.stages = nn.ModuleList(stages)
         self.final_bn = nn.BatchNorm2d(inputs, BN_EPS, bn_momentum) if preactivation else None
         self.channels = inputs
@@ -195,21 +201,43 @@ class ResNet18(nn.Module):
             BN-ReLU that follows them. For the pre-activation form that is the first BN-ReLU of
             the next stage (the last: the final one), computed once and used by both.
         """
+        return self.run(clip)[0]
+
+    def run(
+        self, clip: Tensor, laterals: list[Tensor] | None = None
+    ) -> tuple[dict[str, Tensor], list[tuple[Tensor, int]]]:
+        """Features, and what lateral connections start from.
+
+        Args:
+            clip: (B, 3, T, H, W) floats, normalised.
+            laterals: folded frames (B*T', C, H', W') that are concatenated to the pooled stem and
+                to the outputs of stages 1-4; None for a network without.
+
+        Returns:
+            The features of `forward`, and for the pooled stem and stages 1-4 the folded outputs
+            before any BN of the next stage, without laterals, with their T'.
+        """
         check_clip(clip)
         T = clip.shape[2]
         x, T = self.stem(fold(clip), T)
         if self.stem_bn is not None:
             x = F.relu(self.stem_bn(x), inplace=True)
         x, T = self._pool(x, T)
-        features = {}
-        for name, (first, second) in zip(FEATURES, self.stages, strict=False):
+        features, outputs = {}, []
+        for number, (first, second) in enumerate(self.stages):
+            outputs.append((x, T))
+            if laterals is not None:
+                x = torch.cat([x, laterals[number]], 1)  # (B*T, C + lateral, H, W)
             x, T_next, activated = first(x, T)
-            features[name] = unfold(activated, T)
+            features[FEATURES[number]] = unfold(activated, T)
             x, T, _ = second(x, T_next)
+        outputs.append((x, T))
+        if laterals is not None:
+            x = torch.cat([x, laterals[-1]], 1)  # (B*T, C + lateral, H, W)
         if self.final_bn is not None:
             x = F.relu(self.final_bn(x), inplace=True)
         features["conv5"] = unfold(x, T)
-        return features
+        return features, outputs
 
     def _pool(self, x: Tensor, T: int) -> tuple[Tensor, int]:
         """3x3 max pool of stride 2, over 3 frames where it strides in time."""

@@ -1,1 +1,1 @@
-"""Memory bank, instance recognition, local aggregation."""
+"""Memory bank, instance recognition, local aggregation, supervised control."""

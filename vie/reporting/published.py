@@ -1,67 +1,128 @@
 """Published accuracies, and whether a measured one may stand beside them."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
+from vie.data.sampling import sampling
 from vie.errors import VieError
 
-# What makes a readout the paper's. Counts: protocol section 1; network and steps: sections 4 and
-# 6 (VIE-Single trains beyond its last drop of the rate); 5 test clips: section 2.
-PAPER = {
-    "n_train": 239_888,
-    "n_val": 19_653,
-    "classes": 400,
-    "width": 64,
-    "embedding": 128,
-    "size": 224,
-    "clips": 5,
-    "steps": 1_220_011,
+# What makes a readout the paper's: counts of protocol section 1, frames of section 1, 5 test clips
+# of section 2, objectives of section 5.
+PAPER = {"n_train": 239_888, "n_val": 19_653, "classes": 400, "clips": 5}
+FRAMES = {"fps": 25, "shorter_side": 320}
+OBJECTIVE = {
+    "temperature": 0.07,
+    "bank_momentum": 0.5,
+    "instance_recognition": {"estimator": "nce_paper", "negatives": 4096},
+    "local_aggregation": {"clusters": 8000, "neighbours": 512, "kmeans_iterations": 20},
 }
+PROBE = {"batch": 128, "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4}  # section 7
+# Published rows: network and clip sampling (sections 2, 4), and of the network the size of its
+# input, its batch and the step of its last drop of the rate (sections 3, 6).
+ROWS = {
+    "TRN-Input-Single": ("single", "trn"),
+    "Slow-Input-Single": ("single", "slow"),
+    "Sf-Input-Single": ("single", "slowfast"),
+    "VIE-3DResNet": ("3dresnet", "3dresnet"),
+}
+NETWORKS = {
+    "single": {"size": 224, "batch": 128, "steps": 1_220_011},
+    "3dresnet": {"size": 112, "batch": 64, "steps": 1_304_998},
+}
+ENCODER = {"width": 64, "embedding": 128, "bn_momentum": 0.003}
 MISSING_SHARE = 0.05  # videos disappear from the web: every copy of Kinetics lacks some
+# Quantities of other.csv that are columns of a table.
+QUANTITIES = {
+    "linear probe conv3 top-1 (end of training)": "conv3",
+    "linear probe conv4 top-1 (end of training)": "conv4",
+    "linear probe conv5 top-1 (end of training)": "conv5",
+    "10-nearest-neighbour top-1 at the end of pretraining": "knn10",
+}
+COLUMNS = ("conv3", "conv4", "conv5", "knn10")
 
 
-def read_published(path: Path, labels: list[str], columns: list[str]) -> pd.DataFrame:
-    """Rows of `labels`, in that order, indexed by model.
+def read_published(folder: Path, labels: list[str], *, all_known: bool = False) -> pd.DataFrame:
+    """Published values of the models `labels`, in that order, indexed by model.
+
+    Args:
+        folder: holds table_s1.csv and other.csv, every row with its source.
+        labels: models.
+        all_known: whether a model without published values is an error.
+
+    Returns:
+        Columns `COLUMNS` in percent and `dataset`; NaN where nothing is published.
 
     Raises:
-        VieError: no such file, or it lacks a model or a column.
+        VieError: a file is missing or lacks a column, or `all_known` does not hold.
     """
+    wide = _read(folder / "table_s1.csv", ("model", "dataset", "conv3", "conv4", "conv5"))
+    known = wide.set_index("model").reindex(columns=[*COLUMNS, "dataset"])
+    long = _read(folder / "other.csv", ("model", "quantity", "value", "dataset"))
+    for row in long.itertuples():
+        if row.quantity in QUANTITIES:
+            known.loc[row.model, [QUANTITIES[row.quantity], "dataset"]] = row.value, row.dataset
+    unknown = [label for label in labels if label not in known.index]
+    if unknown and all_known:
+        raise VieError(
+            f"{folder}: nothing is published of {', '.join(unknown)}; there is: "
+            f"{', '.join(known.index)}. The labels of the table's readouts in the config must be "
+            "among these"
+        )
+    return known.reindex(labels)
+
+
+def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     try:
         table = pd.read_csv(path)
     except FileNotFoundError:
         raise VieError(
             f"{path}: the file of published values is missing; restore it from the repository"
         ) from None
-    missing = [name for name in ("model", "dataset", *columns) if name not in table]
+    missing = [name for name in columns if name not in table]
     if missing:
         raise VieError(f"{path}: lacks the columns {', '.join(missing)}")
-    table = table.set_index("model")
-    unknown = [label for label in labels if label not in table.index]
-    if unknown:
-        raise VieError(
-            f"{path}: has no model {', '.join(unknown)}; it has {', '.join(table.index)}. "
-            "The labels of the table's readouts in the config must be among these"
-        )
-    return table.loc[labels]
+    return table
 
 
-def comparable(facts: dict, dataset: str) -> bool:
+def comparable(facts: dict, label: str, dataset: str | float) -> bool:
     """Whether a readout has the dataset and the scale of the published values.
 
     Args:
         facts: of a probe, as written by `vie.evaluation.probe`.
-        dataset: that the published values are of.
+        label: of the row.
+        dataset: that the published values are of; NaN where nothing is published.
     """
-    paper = PAPER
+    if label not in ROWS or facts["dataset_identity"] != dataset:
+        return False
+    network, clip = ROWS[label]
+    paper = NETWORKS[network]
+    enough = all(facts[n] >= (1 - MISSING_SHARE) * PAPER[n] for n in ("n_train", "n_val"))
     return (
-        facts["dataset_identity"] == dataset
-        and facts["classes"] == paper["classes"]
-        and facts["n_train"] >= (1 - MISSING_SHARE) * paper["n_train"]
-        and facts["n_val"] >= (1 - MISSING_SHARE) * paper["n_val"]
-        and facts["encoder"]["width"] == paper["width"]
-        and facts["encoder"]["embedding"] == paper["embedding"]
+        enough
+        and facts["classes"] == PAPER["classes"]
+        and facts["probe"]["clips"] == PAPER["clips"]
+        and _holds(facts["probe"]["optimiser"], PROBE)
+        and _holds(facts["frames"], FRAMES)
+        and facts["sampling"] == asdict(sampling(clip))
         and facts["size"] == paper["size"]
-        and facts["clips"] == paper["clips"]
-        and facts["network_steps"] >= paper["steps"]
+        and len(facts["networks"]) == 1
+        and all(
+            _holds(one["encoder"], ENCODER | {"network": network})
+            and one["batch"] == paper["batch"]
+            and one["steps"] >= paper["steps"]
+            and _holds(one["objective"] or {}, OBJECTIVE)
+            for one in facts["networks"]
+        )
+    )
+
+
+def _holds(settings: dict, wanted: dict) -> bool:
+    """Whether `settings` has all values of `wanted`, and perhaps others."""
+    return all(
+        _holds(settings.get(key) or {}, value)
+        if isinstance(value, dict)
+        else settings.get(key) == value
+        for key, value in wanted.items()
     )

@@ -1,4 +1,4 @@
-"""Tables of linear probes (Table S1)."""
+"""Tables of readouts (Tables 1 and S1)."""
 
 import json
 from collections.abc import Sequence
@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from vie.config import LAYERS
 from vie.errors import VieError
 from vie.evaluation.accuracy import interval
 from vie.files import whole
-from vie.reporting.published import comparable, read_published
-
-LAYERS = ("conv3", "conv4", "conv5")
+from vie.reporting.published import comparable
 
 
 @dataclass(frozen=True)
@@ -23,13 +22,17 @@ class Readout:
     Attributes:
         label: name of the model.
         seeds: S of them.
-        correct: {layer: (S, n) bool}, seeds x the same validation videos.
+        correct: {layer: (S, n) bool}, seeds x the same validation videos: top-1.
+        among_five: the same for top-5.
+        neighbours: (S, n) bool, of the nearest-neighbour classifier.
         facts: of each seed's probe.
     """
 
     label: str
     seeds: list[int]
     correct: dict[str, np.ndarray]
+    among_five: dict[str, np.ndarray]
+    neighbours: np.ndarray
     facts: list[dict]
 
 
@@ -43,9 +46,14 @@ def read_readouts(
         predictions, facts: files of the probes, readout by readout, the same seeds for each.
 
     Raises:
-        VieError: the seeds of a readout were not tested on the same videos.
+        VieError: the seeds of a readout were not tested on the same videos, or some are missing.
     """
-    seeds = len(predictions) // len(labels)
+    seeds, rest = divmod(len(predictions), len(labels))
+    if rest or len(facts) != len(predictions):
+        raise VieError(
+            f"{len(predictions)} predictions and {len(facts)} facts of {len(labels)} readouts: "
+            "every readout needs the same number of seeds"
+        )
     readouts = []
     for row, (name, label) in enumerate(labels.items()):
         here = slice(row * seeds, (row + 1) * seeds)
@@ -57,20 +65,26 @@ def read_readouts(
             )
         known = [json.loads(Path(path).read_text()) for path in facts[here]]
         correct = {
-            layer: np.stack([(table[f"{layer}_top1"] == table["label"]) for table in tables])
-            for layer in LAYERS
+            name: np.stack([(table[f"{name}_top1"] == table["label"]) for table in tables])
+            for name in (*LAYERS, "knn")
         }
-        readouts.append(Readout(label, [one["seed"] for one in known], correct, known))
+        five = {layer: np.stack([table[f"{layer}_top5"] for table in tables]) for layer in LAYERS}
+        neighbours = correct.pop("knn")
+        seeds_here = [one["seed"] for one in known]
+        readouts.append(Readout(label, seeds_here, correct, five, neighbours, known))
     return readouts
 
 
-def probe_table(readouts: list[Readout], published: Path) -> pd.DataFrame:
+def probe_table(readouts: list[Readout], theirs: pd.DataFrame) -> pd.DataFrame:
     """Accuracies in percent with the half-width of their 95 % interval, and published values.
 
     The interval is `vie.evaluation.accuracy.interval`'s. `comparable` says whether dataset and
     scale are those of the published values.
+
+    Args:
+        readouts: rows.
+        theirs: `read_published` of their labels.
     """
-    theirs = read_published(published, [readout.label for readout in readouts], list(LAYERS))
     rows = []
     for readout in readouts:
         row: dict[str, object] = {"model": readout.label}
@@ -81,9 +95,31 @@ def probe_table(readouts: list[Readout], published: Path) -> pd.DataFrame:
         row["seeds"] = " ".join(map(str, readout.seeds))
         row |= {f"{layer}_published": theirs.loc[readout.label, layer] for layer in LAYERS}
         dataset = theirs.loc[readout.label, "dataset"]
-        row["comparable"] = all(comparable(facts, dataset) for facts in readout.facts)
+        row["comparable"] = all(
+            comparable(facts, readout.label, dataset) for facts in readout.facts
+        )
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def with_neighbours(
+    table: pd.DataFrame, readouts: list[Readout], theirs: pd.DataFrame
+) -> pd.DataFrame:
+    """`probe_table` and what Table 1 has on top.
+
+    `best` is the layer with the highest top-1 accuracy, `top5` the top-5 accuracy there, `knn10`
+    the top-1 accuracy of the nearest neighbours of the embedding; both with their 95 % interval.
+    """
+    rows = []
+    for readout in readouts:
+        best = max(LAYERS, key=lambda layer: readout.correct[layer].mean())
+        row: dict[str, object] = {"best": best}
+        for name, correct in (("top5", readout.among_five[best]), ("knn10", readout.neighbours)):
+            mean, half = interval(correct)
+            row |= {name: round(100 * mean, 2), f"{name}_ci95": round(100 * half, 2)}
+        row["knn10_published"] = theirs.loc[readout.label, "knn10"]
+        rows.append(row)
+    return pd.concat([table, pd.DataFrame(rows)], axis=1)
 
 
 def seed_table(readouts: list[Readout]) -> pd.DataFrame:
@@ -97,6 +133,7 @@ def seed_table(readouts: list[Readout]) -> pd.DataFrame:
                     layer: round(100 * float(readout.correct[layer][s].mean()), 2)
                     for layer in LAYERS
                 },
+                "knn10": round(100 * float(readout.neighbours[s].mean()), 2),
                 "n_val": readout.correct["conv5"].shape[1],
             }
             for readout in readouts

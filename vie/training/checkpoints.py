@@ -1,8 +1,9 @@
 """Whole checkpoints: everything a run needs to go on as if it had never stopped."""
 
 import logging
-import pickle
+import shutil
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,26 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
         VieError: the file is damaged, or holds more than that.
     """
     try:
+        with zipfile.ZipFile(path) as archive:  # torch does not compare the checksums
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"the checksum of {damaged} is wrong")
         return torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
-        raise VieError(f"{path} is not a checkpoint that can be read: {reason}") from error
+    except FileNotFoundError:
+        raise VieError(f"{path}: no such checkpoint") from None
+    except Exception as error:  # torch and pickle raise many kinds on damaged files
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise VieError(
+            f"{path} is not a checkpoint that can be read ({reason}); delete it to have it made "
+            "again"
+        ) from error
 
 
 class Resumable:
     """Checkpoints of a run in progress, as often as costs about 1 % of its time.
 
     Args:
-        path: where; removed when the run is done.
+        path: where, in a folder of its own; the folder is removed when the run is done.
         identity: what the run depends on. A checkpoint of another identity is not resumed.
         at_least_seconds: shortest time between two checkpoints.
     """
@@ -45,6 +55,8 @@ class Resumable:
     def __init__(self, path: Path, identity: dict[str, Any], at_least_seconds: float = 20) -> None:
         self.path, self.identity, self.at_least_seconds = path, identity, at_least_seconds
         self.saved_at, self.cost = time.monotonic(), 0.0
+        for torn in path.parent.glob(f".{path.stem}.*"):  # of a run killed while it was saving
+            torn.unlink()
 
     def load(self) -> dict[str, Any] | None:
         """Content of the last checkpoint, or None to start at the beginning."""
@@ -72,12 +84,34 @@ class Resumable:
         return time.monotonic() - self.saved_at >= wait
 
     def save(self, content: dict[str, Any]) -> None:
-        """Write a checkpoint now."""
+        """Write a checkpoint now.
+
+        Raises:
+            VieError: a weight is not finite; the last checkpoint is kept.
+        """
         start = time.monotonic()
+        if not _finite(content):
+            raise VieError(f"weights are no longer finite; {self.advice()}")
         save(self.path, {"identity": self.identity, **content})
         self.saved_at = time.monotonic()
         self.cost = self.saved_at - start
 
+    def advice(self) -> str:
+        """What to do when training has diverged."""
+        kept = f"the last good checkpoint is {self.path}. " if self.path.exists() else ""
+        return f"{kept}Lower optimiser.lr, or raise objective.temperature, and start again"
+
     def done(self) -> None:
-        """The run's result is written: forget the checkpoint."""
-        self.path.unlink(missing_ok=True)
+        """The run's results are written: forget all that it needed while in progress."""
+        shutil.rmtree(self.path.parent)
+
+
+def _finite(content: Any) -> bool:
+    """Whether all tensors in nested dicts, lists and tuples are finite."""
+    if isinstance(content, torch.Tensor):
+        return bool(torch.isfinite(content).all())
+    if isinstance(content, dict):
+        return all(_finite(value) for value in content.values())
+    if isinstance(content, list | tuple):
+        return all(_finite(value) for value in content)
+    return True

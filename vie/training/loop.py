@@ -68,7 +68,7 @@ def run(
             done = step + 1 == schedule.last
             due = resumable.due() and not done
             if counted == REPORTS or done or due:
-                means = _means(sums, counted, step)
+                means = _means(sums, counted, step, resumable)
                 rate = clips / (time.monotonic() - since)
                 recorder.write(step, **means, clips_per_second=round(rate, 1))
                 shown.update(means, **{"clips/s": round(rate)})
@@ -80,12 +80,13 @@ def run(
             bar.update()
 
 
-def _means(sums: dict[str, Tensor], counted: int, step: int) -> dict[str, float]:
+def _means(
+    sums: dict[str, Tensor], counted: int, step: int, resumable: Resumable
+) -> dict[str, float]:
     means = {name: float(value) / counted for name, value in sums.items()}
     if not math.isfinite(means["loss"]):
         raise VieError(
-            f"the loss became {means['loss']} in steps {step + 1 - counted} to {step}; the last "
-            "checkpoint is from before that. Lower optimiser.lr, or raise objective.temperature, "
-            "and start again"
+            f"the loss became {means['loss']} in steps {step + 1 - counted} to {step}; "
+            f"{resumable.advice()}"
         )
     return means

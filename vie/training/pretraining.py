@@ -1,6 +1,8 @@
-"""Pretraining: instance recognition, then local aggregation (protocol sections 5 and 6)."""
+"""Pretraining, stage by stage: instance recognition, local aggregation, the supervised control
+(protocol sections 5 and 6)."""
 
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,14 @@ from vie.data.colour import colour_noise
 from vie.data.index import load_index
 from vie.data.randomness import torch_seed
 from vie.errors import VieError
-from vie.files import digest
-from vie.models.encoders import build_encoder
+from vie.files import digest, whole
 from vie.models.resnet import channels_last
 from vie.objectives.bank import MemoryBank
 from vie.objectives.instance_recognition import InstanceRecognition
 from vie.objectives.local_aggregation import LocalAggregation
+from vie.objectives.supervised import Supervised
 from vie.training import checkpoints
+from vie.training.initial import new_encoder
 from vie.training.loop import run
 from vie.training.optimizer import sgd
 from vie.training.recorder import Recorder
@@ -30,67 +33,67 @@ log = logging.getLogger(__name__)
 Monitor = Callable[[torch.nn.Module, Tensor], dict[str, float]]
 
 
-def instance_recognition(objective: dict, instances: int) -> InstanceRecognition:
-    """Objective of the first stage from a recipe's `objective`."""
+def instance_recognition(recipe: dict, labels: Tensor, seed: int) -> InstanceRecognition:
+    """Objective of VIE's first stage."""
+    objective = recipe["objective"]
     return InstanceRecognition(
-        instances, temperature=objective["temperature"], **objective["instance_recognition"]
+        len(labels), temperature=objective["temperature"], **objective["instance_recognition"]
     )
 
 
-def local_aggregation(objective: dict, instances: int) -> LocalAggregation:
-    """Objective of the second stage from a recipe's `objective`."""
-    settings = dict(objective["local_aggregation"])
+def local_aggregation(recipe: dict, labels: Tensor, seed: int) -> LocalAggregation:
+    """Objective of VIE's second stage."""
+    settings = dict(recipe["objective"]["local_aggregation"])
     return LocalAggregation(
-        instances,
-        temperature=objective["temperature"],
+        len(labels),
+        temperature=recipe["objective"]["temperature"],
         iterations=settings.pop("kmeans_iterations"),
         threads=torch.get_num_threads(),
         **settings,
     )
 
 
+def supervised(recipe: dict, labels: Tensor, seed: int) -> Supervised:
+    """Objective of the supervised control; the only one that reads the labels."""
+    return Supervised(
+        labels,
+        recipe["encoder"]["embedding"],
+        temperature=recipe["objective"]["temperature"],
+        seed=torch_seed(seed, "supervised"),
+    )
+
+
+# Stage -> its objective, from a recipe, the classes (N,) of the training videos and the seed.
 OBJECTIVES = {
     "instance_recognition": instance_recognition,
     "local_aggregation": local_aggregation,
+    "supervised": supervised,
 }
-
-
-def new_encoder(recipe: dict, seed: int) -> torch.nn.Module:
-    """The recipe's network with the random weights of `seed`."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(torch_seed(seed, "encoder"))
-        return build_encoder(recipe["encoder"])
-
-
-def write_untrained(recipe: dict, seed: int, path: Path) -> None:
-    """Checkpoint of the network before its first step: the control of every readout."""
-    encoder = new_encoder(recipe, seed)
-    checkpoints.save(
-        path, {"recipe": recipe, "seed": seed, "step": 0, "encoder": encoder.state_dict()}
-    )
 
 
 class Pretraining:
     """A network, its memory bank, its objective and its optimiser: a `loop.Task`."""
 
     def __init__(
-        self, recipe: dict, stage: str, schedule: Schedule, instances: int, *, seed: int
+        self, recipe: dict, stage: str, schedule: Schedule, labels: Tensor, *, seed: int
     ) -> None:
         from accelerate import Accelerator
 
         self.recipe, self.schedule, self.seed = recipe, schedule, seed
         self.accelerator = Accelerator()
         device = self.accelerator.device
-        encoder = channels_last(new_encoder(recipe, seed))
+        instances = len(labels)
+        encoder = channels_last(new_encoder(recipe, seed)).to(device)
+        self.objective = OBJECTIVES[stage](recipe, labels, seed).to(device)
         optimiser = {k: v for k, v in recipe["optimiser"].items() if k != "batch"}
-        self.encoder, self.optimiser = self.accelerator.prepare(encoder, sgd(encoder, **optimiser))
+        trained = torch.nn.ModuleList([encoder, self.objective])
+        self.encoder, self.optimiser = self.accelerator.prepare(encoder, sgd(trained, **optimiser))
         self.bank = MemoryBank(
             instances,
             recipe["encoder"]["embedding"],
             momentum=recipe["objective"]["bank_momentum"],
             seed=torch_seed(seed, "bank"),
         ).to(device)
-        self.objective = OBJECTIVES[stage](recipe["objective"], instances).to(device)
         self.steps_per_epoch = steps_per_epoch(instances, recipe["optimiser"]["batch"])
         self.monitor: Monitor | None = None
 
@@ -106,13 +109,16 @@ class Pretraining:
             seed = torch_seed(self.seed, "clustering", epoch) % 2**31
             self.objective.recluster(self.bank.vectors, seed)
         every = resolve_steps(self.recipe["monitor"]["every"], self.steps_per_epoch)
-        if self.monitor is not None and (first or (every and step % every == 0)):
-            return self.measure()
+        if first or (every and step % every == 0):
+            return self.measure(step)
         return {}
 
-    def measure(self) -> dict[str, float]:
-        """What the monitor says of the network as it is now."""
-        return self.monitor(self.network(), self.bank.vectors) if self.monitor else {}
+    def measure(self, step: int) -> dict[str, float]:
+        """What the monitor says of the network as it is before `step`."""
+        if self.monitor is None:
+            return {}
+        epoch = round(step / self.steps_per_epoch, 3)
+        return {"epoch": epoch, **self.monitor(self.network(), self.bank.vectors)}
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """Forward, backward, update of the weights, update of the bank."""
@@ -141,19 +147,28 @@ class Pretraining:
             "objective": self.objective.state_dict(),
         }
 
-    def restore(self, content: dict[str, Any], *, same_stage: bool) -> None:
-        """Take over a checkpoint; the previous stage's has another objective."""
+    def resume(self, content: dict[str, Any]) -> None:
+        """Take over a checkpoint of this very run."""
         self.network().load_state_dict(content["encoder"])
         self.optimiser.load_state_dict(content["optimiser"])
+        self.bank.load_state_dict(content["bank"])
+        self.objective.load_state_dict(content["objective"])
+
+    def start_from(self, content: dict[str, Any]) -> None:
+        """Take over the end of the previous stage, or of the recipe that this one starts from.
+
+        Network and bank go on; so does the optimiser's momentum, if it is the same network's.
+        """
+        self.network().adopt(content["encoder"])
+        if content["recipe"]["encoder"] == self.recipe["encoder"]:
+            self.optimiser.load_state_dict(content["optimiser"])
         if content["bank"]["vectors"].shape != self.bank.vectors.shape:
             raise VieError(
                 f"the checkpoint's memory bank has {tuple(content['bank']['vectors'].shape)} "
                 f"entries, the index and recipe ask for {tuple(self.bank.vectors.shape)}: pretrain "
-                "the previous stage again"
+                "what it starts from again"
             )
         self.bank.load_state_dict(content["bank"])
-        if same_stage:
-            self.objective.load_state_dict(content["objective"])
 
 
 def pretrain(
@@ -177,7 +192,7 @@ def pretrain(
 
     Args:
         recipe: one entry of `recipes` in the config.
-        stage: "instance_recognition" or "local_aggregation".
+        stage: a key of `OBJECTIVES`.
         index: index.parquet of the training videos.
         seed: of weights, bank, order, clips and noise.
         label: shown with the progress.
@@ -185,7 +200,8 @@ def pretrain(
         metrics: JSON lines, written at the end.
         tensorboard: folder of event files.
         work: folder of what a run in progress needs; nothing of it is left at the end.
-        start_from: checkpoint of the previous stage.
+        start_from: checkpoint of the previous stage, or of the recipe that this one starts from;
+            its step is the first of this stage.
         monitor: measures the network while it trains.
         code: fingerprint of the code; a run is not resumed with other code.
         workers: processes that load clips.
@@ -194,10 +210,16 @@ def pretrain(
     Raises:
         VieError: a setting does not fit the data, or the loss is not finite.
     """
-    instances = len(load_index(index))
-    batch = recipe["optimiser"]["batch"]
-    schedule = pretraining_schedule(recipe["schedule"], stage, steps_per_epoch(instances, batch))
-    task = Pretraining(recipe, stage, schedule, instances, seed=seed)
+    labels = torch.from_numpy(load_index(index).labels)
+    instances, batch = len(labels), recipe["optimiser"]["batch"]
+    previous = checkpoints.load(start_from) if start_from else None
+    schedule = pretraining_schedule(
+        recipe["schedule"],
+        stage,
+        steps_per_epoch(instances, batch),
+        first=previous["step"] if previous else 0,
+    )
+    task = Pretraining(recipe, stage, schedule, labels, seed=seed)
     task.monitor = monitor
     identity = {
         "recipe": recipe,
@@ -210,10 +232,10 @@ def pretrain(
     resumable = checkpoints.Resumable(work / "checkpoint.pt", identity, checkpoint_seconds)
     content, step = resumable.load(), schedule.first
     if content is not None:
-        task.restore(content, same_stage=True)
+        task.resume(content)
         step = content["step"]
-    elif start_from is not None:
-        task.restore(checkpoints.load(start_from), same_stage=False)
+    elif previous is not None:
+        task.start_from(previous)
     recorder = Recorder(work / "metrics.jsonl", tensorboard, step)
     order = TrainOrder(
         instances, batch, seed=seed, stage="pretraining", first=step, last=schedule.last
@@ -228,7 +250,7 @@ def pretrain(
         recorder=recorder,
         label=label,
     )
-    recorder.write(schedule.last, **task.measure())
+    recorder.write(schedule.last, **task.measure(schedule.last))
     recorder.close()
     checkpoints.save(
         checkpoint,
@@ -242,6 +264,6 @@ def pretrain(
             **task.state(),
         },
     )
-    (work / "metrics.jsonl").replace(metrics)
+    with whole(metrics) as temporary:
+        shutil.copyfile(work / "metrics.jsonl", temporary)
     resumable.done()
-    work.rmdir()

@@ -1,5 +1,6 @@
 """Linear probe: softmax classifiers on frozen features (protocol section 7)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vie.config import LAYERS
 from vie.data.clips import Batch, TrainClips, TrainOrder, View, loader, steps_per_epoch
 from vie.data.colour import colour_noise
 from vie.data.index import load_index
 from vie.data.randomness import torch_seed
 from vie.files import digest
-from vie.models.encoders import build_encoder, feature_shapes
+from vie.models.encoders import Encoder, build_encoder, feature_shapes
 from vie.models.resnet import channels_last
 from vie.training import checkpoints
 from vie.training.loop import run
@@ -20,7 +22,6 @@ from vie.training.optimizer import sgd
 from vie.training.recorder import Recorder
 from vie.training.schedules import Schedule, probe_schedule
 
-LAYERS = ("conv3", "conv4", "conv5")
 POOL_ABOVE = 200_000  # numbers in a feature map, protocol section 7
 
 
@@ -41,44 +42,90 @@ def readout_vector(features: Tensor) -> Tensor:
     return maps.flatten(1)
 
 
-class Classifiers(nn.Module):
-    """A frozen trunk in evaluation mode and one linear classifier on each of `LAYERS`."""
+class Network(nn.Module):
+    """What is read out: one frozen encoder, or several side by side."""
 
-    def __init__(self, trunk: nn.Module, widths: dict[str, int], classes: int) -> None:
+    def __init__(self, encoders: list[Encoder]) -> None:
         super().__init__()
-        self.trunk = trunk.eval().requires_grad_(False)
+        self.encoders = nn.ModuleList(channels_last(encoder) for encoder in encoders)
+        self.eval().requires_grad_(False)
+
+    def forward(self, clips: Tensor) -> dict[str, Tensor]:
+        """(B, 3, T, H, W) -> {layer: (B, C, T', H', W')}, all encoders' channels."""
+        return self._concatenated([encoder.trunk(clips) for encoder in self.encoders])
+
+    def with_embedding(self, clips: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The same, and the embedding: all encoders' one behind the other, (B, sum of D), of unit
+        length."""
+        features = [encoder.trunk(clips) for encoder in self.encoders]
+        embeddings = [
+            encoder.embed(one) for encoder, one in zip(self.encoders, features, strict=True)
+        ]
+        return self._concatenated(features), F.normalize(torch.cat(embeddings, 1), dim=1)
+
+    @staticmethod
+    def _concatenated(features: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        if len(features) == 1:
+            return features[0]
+        return {
+            # Networks may differ in T', which the readout averages over in any case:
+            # (B, C, T', H', W') -> (B, C, 1, H', W'), one behind the other
+            name: torch.cat([one[name].mean(2, keepdim=True) for one in features], 1)
+            for name in LAYERS
+        }
+
+
+class Classifiers(nn.Module):
+    """A frozen network in evaluation mode and one linear classifier on each of `LAYERS`."""
+
+    def __init__(self, network: Network, widths: dict[str, int], classes: int) -> None:
+        super().__init__()
+        self.network = network
         self.heads = nn.ModuleDict({k: nn.Linear(width, classes) for k, width in widths.items()})
         for head in self.heads.values():
             nn.init.normal_(head.weight, std=0.01)
             nn.init.zeros_(head.bias)
 
     def train(self, mode: bool = True) -> "Classifiers":
-        """The trunk stays in evaluation mode, whatever the classifiers do."""
+        """The network stays in evaluation mode, whatever the classifiers do."""
         super().train(mode)
-        self.trunk.eval()
+        self.network.eval()
         return self
 
     def forward(self, clips: Tensor) -> dict[str, Tensor]:
         """(B, 3, T, H, W) normalised floats -> {layer: (B, classes) logits}."""
         with torch.no_grad():
-            features = self.trunk(clips)
+            features = self.network(clips)
+        return self._logits(features)
+
+    def with_embedding(self, clips: Tensor) -> dict[str, Tensor]:
+        """The logits, and the network's embedding (B, D) under the name "embedding"."""
+        features, embedding = self.network.with_embedding(clips)
+        return {**self._logits(features), "embedding": embedding}
+
+    def _logits(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: head(readout_vector(features[name])) for name, head in self.heads.items()}
 
 
-def build_classifiers(checkpoint: Path, view: View, classes: int, *, seed: int) -> Classifiers:
-    """Classifiers, untrained, on the network of a checkpoint; widths follow from the view."""
-    content = checkpoints.load(checkpoint)
-    encoder = build_encoder(content["recipe"]["encoder"])
-    encoder.load_state_dict(content["encoder"])
+def build_classifiers(
+    networks: Sequence[Path], view: View, classes: int, *, seed: int
+) -> Classifiers:
+    """Classifiers, untrained, on the networks of checkpoints; widths follow from the view."""
+    encoders = []
+    for path in networks:
+        content = checkpoints.load(path)
+        encoders.append(build_encoder(content["recipe"]["encoder"]))
+        encoders[-1].load_state_dict(content["encoder"])
+    network = Network(encoders)
     size = view.geometry.size
-    shapes = feature_shapes(encoder, (3, view.sampling.frames, size, size))
+    shapes = feature_shapes(network, (3, view.sampling.frames, size, size))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "probe"))
         widths = {
             name: readout_vector(torch.empty(1, *shapes[name], device="meta")).shape[1]
             for name in LAYERS
         }
-        return Classifiers(channels_last(encoder.trunk), widths, classes)
+        return Classifiers(network, widths, classes)
 
 
 class Probing:
@@ -121,7 +168,7 @@ class Probing:
         return self.accelerator.unwrap_model(self.classifiers)
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds; the trunk is in the checkpoint that is read out."""
+        """What a checkpoint holds; the network is in the checkpoints that are read out."""
         return {
             "heads": self.network().heads.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -134,7 +181,7 @@ class Probing:
 
 
 def train_probe(
-    checkpoint: Path,
+    networks: Sequence[Path],
     probe: dict,
     view: View,
     index: Path,
@@ -142,34 +189,35 @@ def train_probe(
     classes: int,
     seed: int,
     label: str,
-    metrics: Path,
     tensorboard: Path,
     work: Path,
     code: str = "",
     workers: int = 0,
     checkpoint_seconds: float = 20,
 ) -> Classifiers:
-    """Train classifiers on the frozen network of `checkpoint`, going on where a run was killed.
+    """Train classifiers on frozen networks, going on where a run was killed.
 
     Args:
-        checkpoint: the network, trained or not.
+        networks: checkpoints, trained or not; several are read out side by side.
         probe: `probe` of the config.
         view: clips and augmentation, as in pretraining but for the readout's sampling.
         index: index.parquet of the training videos.
         classes: number of classes.
         seed: of classifiers, order and clips.
         label: shown with the progress.
-        metrics, tensorboard, work, code, workers, checkpoint_seconds: as in `pretrain`.
+        work: folder of what a run in progress needs; `metrics.jsonl` and a checkpoint of the end
+            are left there.
+        tensorboard, code, workers, checkpoint_seconds: as in `pretrain`.
 
     Returns:
         The classifiers, trained, in evaluation mode.
     """
     videos, batch = len(load_index(index)), probe["optimiser"]["batch"]
     schedule = probe_schedule(probe["schedule"], steps_per_epoch(videos, batch))
-    classifiers = build_classifiers(checkpoint, view, classes, seed=seed)
+    classifiers = build_classifiers(networks, view, classes, seed=seed)
     task = Probing(classifiers, probe["optimiser"], schedule)
     identity = {
-        "checkpoint": digest(checkpoint),
+        "networks": [digest(path) for path in networks],
         "probe": probe,
         "view": repr(view),
         "index": digest(index),
@@ -193,7 +241,6 @@ def train_probe(
         label=label,
     )
     recorder.close()
-    (work / "metrics.jsonl").replace(metrics)
-    resumable.done()
-    work.rmdir()
+    # Testing may be killed too; the caller removes the folder when it has written its results.
+    resumable.save({"step": schedule.last, **task.state()})
     return task.network().eval()

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from vie.config import resolve_steps
-from vie.errors import VieError
 
 
 @dataclass(frozen=True)
@@ -24,24 +23,21 @@ class Schedule:
         return base * 0.1 ** sum(step >= drop for drop in self.drops)
 
 
-def pretraining_schedule(settings: dict, stage: str, steps_per_epoch: int) -> Schedule:
-    """Schedule of one stage; steps and drops count from the start of the first stage.
+def pretraining_schedule(
+    settings: dict, stage: str, steps_per_epoch: int, *, first: int = 0
+) -> Schedule:
+    """Schedule of one stage. Drops count from the start of the first stage, or, in a recipe that
+    starts from another one, from that one's start.
 
     Args:
         settings: `schedule` of a recipe.
-        stage: "instance_recognition" or "local_aggregation".
+        stage: one of its stages.
         steps_per_epoch: batches in an epoch.
+        first: the step at which what came before has ended.
     """
-    recognition = resolve_steps(settings["instance_recognition"], steps_per_epoch)
-    aggregation = resolve_steps(settings["local_aggregation"], steps_per_epoch)
+    duration = resolve_steps(settings[stage], steps_per_epoch)
     drops = tuple(resolve_steps(drop, steps_per_epoch) for drop in settings["lr_drops"])
-    spans = {
-        "instance_recognition": (0, recognition),
-        "local_aggregation": (recognition, recognition + aggregation),
-    }
-    if stage not in spans:
-        raise VieError(f"pretraining stage {stage!r} is unknown; known: {', '.join(spans)}")
-    return Schedule(*spans[stage], drops)
+    return Schedule(first, first + duration, drops)
 
 
 def probe_schedule(settings: dict, steps_per_epoch: int) -> Schedule:

@@ -1,0 +1,123 @@
+"""Trunks: one ResNet, one shared over frames, two pathways.
+
+A trunk gives features conv1 ... conv5, each (B, C, T', H', W'), and pools them to the vector
+that the embedding is made of: `pool(features)` is (B, channels).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from vie.errors import VieError
+from vie.models.resnet import FrameConvolution, ResNet18, check_clip
+
+LATERAL_KERNEL = 5  # frames, protocol section 4
+
+
+def global_pool(features: Tensor) -> Tensor:
+    """(B, C, T, H, W) -> (B, C), the average over time and space, float32 or better."""
+    return features.mean(dim=(2, 3, 4), dtype=torch.promote_types(features.dtype, torch.float32))
+
+
+class Plain(nn.Module):
+    """One ResNet; a 2D one sees every frame on its own and its average over time is taken."""
+
+    def __init__(self, resnet: ResNet18):
+        super().__init__()
+        self.resnet, self.channels = resnet, resnet.channels
+
+    def forward(self, clip: Tensor) -> dict[str, Tensor]:
+        """(B, 3, T, H, W) -> features of the ResNet."""
+        return self.resnet(clip)
+
+    def pool(self, features: dict[str, Tensor]) -> Tensor:
+        """Conv5's average over time and space: (B, C)."""
+        return global_pool(features["conv5"])
+
+
+class Relation(Plain):
+    """TRN: one ResNet shared over the frames, whose pooled outputs are concatenated in order.
+
+    Args:
+        resnet: a 2D ResNet.
+        frames: T, of every clip.
+    """
+
+    def __init__(self, resnet: ResNet18, frames: int):
+        super().__init__(resnet)
+        self.frames, self.channels = frames, frames * resnet.channels
+
+    def pool(self, features: dict[str, Tensor]) -> Tensor:
+        """(B, T * C): frame by frame, the average over space.
+
+        Raises:
+            VieError: the clips do not have the number of frames that the network is made for.
+        """
+        conv5 = features["conv5"]
+        if conv5.shape[2] != self.frames:
+            raise VieError(
+                f"this network relates {self.frames} frames, but the clip has {conv5.shape[2]}: "
+                "set encoder.frames to the frames of the recipe's clip"
+            )
+        dtype = torch.promote_types(conv5.dtype, torch.float32)
+        frames = conv5.mean(dim=(3, 4), dtype=dtype)  # (B, C, T, H, W) -> (B, C, T)
+        return frames.transpose(1, 2).flatten(1)  # (B, C, T) -> (B, T * C)
+
+
+class SlowFast(nn.Module):
+    """A slow pathway on every `stride`-th frame that reads along with a fast one on all frames.
+
+    After the pool and after each stage, the fast pathway's output goes through a convolution of
+    5 x 1 x 1 with temporal stride `stride` to twice its channels, and is concatenated to the slow
+    pathway's (protocol section 4). Features are the slow pathway's with these channels; the pool
+    has both pathways'.
+
+    Args:
+        width: filters of the slow pathway's stem.
+        fast_width: filters of the fast pathway's stem.
+        stride: fast frames per slow frame.
+        settings: of both ResNets.
+    """
+
+    def __init__(self, *, width: int, fast_width: int, stride: int, **settings):
+        super().__init__()
+        self.stride = stride
+        self.fast = ResNet18(width=fast_width, temporal_kernels=(5, 3, 3, 3, 3), **settings)
+        channels = [fast_width * factor for factor in (1, 1, 2, 4, 8)]  # pool, stages 1-4
+        self.laterals = nn.ModuleList(
+            FrameConvolution(C, 2 * C, 1, temporal_kernel=LATERAL_KERNEL, temporal_stride=stride)
+            for C in channels
+        )
+        self.slow = ResNet18(
+            width=width,
+            temporal_kernels=(1, 1, 1, 3, 3),
+            laterals=tuple(2 * C for C in channels),
+            **settings,
+        )
+        self.channels = self.slow.channels + self.fast.channels
+
+    def forward(self, clip: Tensor) -> dict[str, Tensor]:
+        """Features of the slow pathway, laterals included, and the fast pathway's conv5 as "fast".
+
+        Args:
+            clip: (B, 3, T, H, W) floats, normalised, T a multiple of the stride.
+
+        Raises:
+            VieError: the clip is not of this form.
+        """
+        check_clip(clip)
+        if clip.shape[2] % self.stride:
+            raise VieError(
+                f"a clip of {clip.shape[2]} frames for two pathways: its frames must be a multiple "
+                f"of {self.stride}, as those of the sampling slowfast are"
+            )
+        fast, outputs = self.fast.run(clip)
+        laterals = [
+            convolution(x, T)[0]  # (B*T, C, H, W) -> (B*T / stride, 2C, H, W)
+            for convolution, (x, T) in zip(self.laterals, outputs, strict=True)
+        ]
+        slow, _ = self.slow.run(clip[:, :, :: self.stride], laterals)
+        return {**slow, "fast": fast["conv5"]}
+
+    def pool(self, features: dict[str, Tensor]) -> Tensor:
+        """(B, slow + fast channels): the average over time and space of either pathway."""
+        return torch.cat([global_pool(features["conv5"]), global_pool(features["fast"])], 1)

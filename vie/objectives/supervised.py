@@ -1,0 +1,57 @@
+"""Supervised control: the same network, taught with the labels that VIE never sees."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vie.errors import VieError
+
+
+class Supervised(nn.Module):
+    """Cross-entropy of a linear classifier on the embedding.
+
+    The logits are W f / temperature with f of unit length: the class weights stand where the
+    memory bank stands in instance recognition, all else is the same.
+
+    Args:
+        labels: (N,) int64, the class of every training video.
+        dimensions: D of the embedding.
+        temperature: tau.
+        seed: of the initial class weights, drawn as the bank's first vectors are.
+
+    Attributes:
+        weight: (classes, D) parameter.
+    """
+
+    def __init__(self, labels: Tensor, dimensions: int, *, temperature: float, seed: int) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise VieError(f"temperature {temperature} must be above 0")
+        self.temperature = temperature
+        self.register_buffer("labels", labels.clone())
+        generator = torch.Generator().manual_seed(seed)
+        weight = torch.randn(int(labels.max()) + 1, dimensions, generator=generator)
+        self.weight = nn.Parameter(F.normalize(weight, dim=1))
+
+    def forward(
+        self,
+        embedding: Tensor,
+        instances: Tensor,
+        vectors: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Loss, averaged over the batch.
+
+        Args:
+            embedding: (B, D) of unit length.
+            instances: (B,) int64, which videos.
+            vectors, generator: not needed; other objectives have the same signature.
+
+        Returns:
+            () in the embedding's type, float32 or better.
+        """
+        with torch.autocast(embedding.device.type, enabled=False):
+            embedding = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
+            weight = self.weight.to(embedding.dtype)
+            logits = embedding @ weight.T / self.temperature  # (B, D) x (D, C) -> (B, C)
+            return F.cross_entropy(logits, self.labels[instances])

@@ -1,0 +1,57 @@
+"""Learning curves: nearest-neighbour accuracy against epochs."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from vie.reporting.plots import save
+
+COLUMNS = ("model", "seed", "stage", "epoch", "knn_top1")
+
+
+def read_curves(files: Sequence[dict]) -> pd.DataFrame:
+    """Measurements of the monitor, one per row: model, seed, stage, epoch, knn_top1 (%).
+
+    Args:
+        files: what to read, each {"path": JSON lines of a stage, "model": label, "seed", "stage"}.
+            A recipe's stages follow each other.
+    """
+    rows = []
+    for file in files:
+        lines = Path(file["path"]).read_text().splitlines()
+        measured = [row for row in map(json.loads, lines) if "knn_top1" in row]
+        known = {key: file[key] for key in ("model", "seed", "stage")}
+        rows += [{**known, "epoch": m["epoch"], "knn_top1": m["knn_top1"]} for m in measured]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).round({"epoch": 3, "knn_top1": 2})
+
+
+def plot_curves(curves: pd.DataFrame, paths: Sequence[Path]) -> None:
+    """One line per model, the mean over seeds, with the range of the seeds shaded.
+
+    A dot marks the beginning of each stage.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+    axis = figure.subplots()
+    for model, rows in curves.groupby("model", sort=False):
+        by_epoch = rows.groupby("epoch")["knn_top1"].agg(["mean", "min", "max"])
+        (line,) = axis.plot(by_epoch.index, by_epoch["mean"], label=model, lw=1.6)
+        axis.fill_between(
+            by_epoch.index, by_epoch["min"], by_epoch["max"], color=line.get_color(), alpha=0.15
+        )
+        starts = rows.groupby("stage", sort=False)["epoch"].min()
+        axis.plot(starts, by_epoch["mean"].reindex(starts), "o", ms=4, color=line.get_color())
+    seeds = " ".join(map(str, sorted(curves["seed"].unique())))
+    axis.set_xlabel("epochs")
+    axis.set_ylabel("nearest-neighbour top-1 accuracy (%)")
+    axis.set_title(
+        f"While networks train (dots: a stage begins; seeds {seeds}, their range shaded)",
+        fontsize=10,
+    )
+    axis.set_ylim(bottom=0)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, fontsize=8, ncols=2)
+    save(figure, paths)

@@ -1,0 +1,12 @@
+"""Rule learning_curves: nearest-neighbour accuracy while networks train."""
+
+from pathlib import Path
+
+from vie.logs import job
+from vie.reporting.curves import plot_curves, read_curves
+from vie.reporting.tables import write_csv
+
+with job(snakemake.log[0]):
+    curves = read_curves(snakemake.params.curves)
+    write_csv(curves, Path(snakemake.output.table))
+    plot_curves(curves, [Path(snakemake.output.svg), Path(snakemake.output.png)])

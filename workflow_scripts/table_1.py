@@ -1,0 +1,24 @@
+"""Rule table_1: a table, its seeds one by one, and its plot."""
+
+from pathlib import Path
+
+from vie.logs import job
+from vie.reporting.plots import plot_points
+from vie.reporting.published import read_published
+from vie.reporting.tables import (
+    probe_table,
+    read_readouts,
+    seed_table,
+    with_neighbours,
+    write_csv,
+)
+
+with job(snakemake.log[0]):
+    params, output = snakemake.params, snakemake.output
+    readouts = read_readouts(params.labels, snakemake.input.predictions, snakemake.input.facts)
+    labels = [readout.label for readout in readouts]
+    theirs = read_published(Path(snakemake.input.published[0]).parent, labels)
+    table = with_neighbours(probe_table(readouts, theirs), readouts, theirs)
+    write_csv(table, Path(output.table))
+    write_csv(seed_table(readouts), Path(output.seeds))
+    plot_points(table, params.title, [Path(output.svg), Path(output.png)])
