@@ -246,8 +246,7 @@ def test_trn_starts_as_single_on_the_whole_clip():
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("width", [2, 4, 7, 8])
-def test_gradients_of_narrow_networks_in_channels_last(width, threads):
+def test_gradients_of_narrow_networks_in_channels_last(threads):
     """Against float64: a strided 1x1 convolution of few channels is wrong in some oneDNN builds,
     and corrupts memory, so the network runs in a process of its own."""
     code = f"""
@@ -255,16 +254,17 @@ def test_gradients_of_narrow_networks_in_channels_last(width, threads):
         from vie.models.encoders import build_encoder
         from vie.models.resnet import channels_last
         torch.set_num_threads({threads})
-        torch.manual_seed(0)
-        encoder = channels_last(build_encoder({{"network": "single", "width": {width}}}))
-        precise = build_encoder({{"network": "single", "width": {width}}}).double()
-        precise.load_state_dict(encoder.state_dict())
-        clips = torch.randn(16, 3, 2, 64, 64)
-        encoder(clips)[0][:, 0].sum().backward()
-        precise(clips.double())[0][:, 0].sum().backward()
-        for one, other in zip(encoder.parameters(), precise.parameters(), strict=True):
-            error = (one.grad - other.grad).norm() / other.grad.norm()
-            assert error < 0.05, error  # float32; the fault is 0.5
+        for width in (2, 4, 7, 8):
+            torch.manual_seed(0)
+            encoder = channels_last(build_encoder({{"network": "single", "width": width}}))
+            precise = build_encoder({{"network": "single", "width": width}}).double()
+            precise.load_state_dict(encoder.state_dict())
+            clips = torch.randn(16, 3, 2, 64, 64)
+            encoder(clips)[0][:, 0].sum().backward()
+            precise(clips.double())[0][:, 0].sum().backward()
+            for one, other in zip(encoder.parameters(), precise.parameters(), strict=True):
+                error = (one.grad - other.grad).norm() / other.grad.norm()
+                assert error < 0.05, (width, error)  # float32; the fault is 0.5
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False

@@ -118,8 +118,9 @@ def test_every_rule_is_complete():
         assert directives == expected, f"{name}: order of directives"
         needed = {"output", "log", "benchmark", "threads", "resources", "params", "conda", "script"}
         assert needed <= set(directives), name
-        for word in ("mem_mb=", "runtime=", "code=fingerprint("):
+        for word in ("mem_mb=", "runtime="):
             assert word in rule, f"{name} lacks {word}"
+        assert re.search(r"code=(fingerprint\(|stage_code)", rule), name
         if name.startswith(("pretrain", "probe")):
             assert "gpu=" in rule, name
 
