@@ -114,9 +114,11 @@ def networks_of(wildcards):
     where = (wildcards.dataset, wildcards.seed)
     untrained = "results/{}/pretrain/{}/seed{}/untrained.pt"
     return [
-        final_checkpoint(where[0], recipe, where[1])
-        if wildcards.weights == "trained"
-        else untrained.format(where[0], recipe, where[1])
+        (
+            final_checkpoint(where[0], recipe, where[1])
+            if wildcards.weights == "trained"
+            else untrained.format(where[0], recipe, where[1])
+        )
         for recipe in recipes_of(readout_of(wildcards))
     ]
 
