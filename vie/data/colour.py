@@ -69,8 +69,10 @@ def colour_noise(clips: Tensor, draws: ColourDraws) -> Tensor:
     B, C, T, H, W = clips.shape
     frames = clips.transpose(1, 2).reshape(B * T, C, H, W)  # (B, 3, T, H, W) -> (B*T, 3, H, W)
     per_frame = [torch.as_tensor(part).repeat_interleave(T, 0) for part in draws]  # (B*T, ...)
-    # A CPU is several times faster on pieces that stay in its cache, a GPU on one large piece.
-    piece = max(1, CACHED_PIXELS // (H * W)) if clips.device.type == "cpu" else B * T
+    # A CPU is several times faster on pieces that stay in its cache, a GPU on one large piece. Of
+    # short clips in a piece, each with its own order, one call sees only a part.
+    cached = CACHED_PIXELS * (2 if 4 * T * H * W <= CACHED_PIXELS else 1)
+    piece = max(1, cached // (H * W)) if clips.device.type == "cpu" else B * T
     out = torch.empty((B * T, C, H, W), device=clips.device)
     for i in range(0, B * T, piece):
         here = slice(i, i + piece)

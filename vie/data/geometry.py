@@ -13,6 +13,8 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
+PIXELS_TOGETHER = 65_536  # of a crop, resized in one call
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -85,12 +87,15 @@ def crop_frames(frames: list[np.ndarray], crop: Crop, size: int) -> "torch.Tenso
     height, width = frames[0].shape[:2]
     top, left, side = crop.box(height, width)
     out = torch.empty((3, len(frames), size, size), dtype=torch.uint8)
-    for t, frame in enumerate(frames):
-        cut = torch.from_numpy(frame)[top : top + side, left : left + side]
-        cut = cut.permute(2, 0, 1)[None]  # (side, side, 3) -> (1, 3, side, side)
+    # Several small frames in one call; a large frame alone, for it then stays in the cache.
+    together = max(1, PIXELS_TOGETHER // side**2)
+    for t in range(0, len(frames), together):
+        cut = np.stack([f[top : top + side, left : left + side] for f in frames[t : t + together]])
+        cut = torch.from_numpy(cut).permute(0, 3, 1, 2)  # (n, side, side, 3) -> (n, 3, side, side)
         if side != size:
             cut = torch.nn.functional.interpolate(
                 cut, size=(size, size), mode="bilinear", antialias=True
             )
-        out[:, t] = cut[0].flip(-1) if crop.flip else cut[0]
+        cut = cut.flip(-1) if crop.flip else cut
+        out[:, t : t + together] = cut.transpose(0, 1)  # (n, 3, size, size) -> (3, n, size, size)
     return out
