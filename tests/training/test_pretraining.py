@@ -156,6 +156,16 @@ SCRIPT = """
 """
 
 
+def test_the_last_checkpoint_knows_the_objectives_of_all_stages(recipe, small_dataset, tmp_path):
+    """Each stage is given its own settings only; a table asks for all of them."""
+    whole = recipe["objective"]
+    recipe["schedule"] |= {IR: "1 steps", LA: "1 steps"}
+    recipe["objective"] = {k: v for k, v in whole.items() if k != LA}
+    train(recipe, IR, small_dataset, tmp_path)
+    recipe["objective"] = {k: v for k, v in whole.items() if k != IR}
+    assert train(recipe, LA, small_dataset, tmp_path)["objectives"] == whole
+
+
 @pytest.mark.parametrize("stage", [IR, LA])
 def test_a_run_that_is_killed_ends_with_the_same_bits(recipe, small_dataset, tmp_path, stage):
     whole, killed = tmp_path / "whole", tmp_path / "killed"

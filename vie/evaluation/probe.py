@@ -115,7 +115,7 @@ def probe(
                     "steps": content["step"],
                     "encoder": content["recipe"]["encoder"],
                     "batch": content["recipe"].get("optimiser", {}).get("batch"),
-                    "objective": content["recipe"].get("objective"),
+                    "objective": content.get("objectives"),
                 }
                 for content in contents
             ],

@@ -261,6 +261,8 @@ def pretrain(
             "step": schedule.last,
             "steps_per_epoch": order.steps_per_epoch,
             "n_train": instances,
+            # Of all stages so far: a stage's own recipe may have been stripped of the others'.
+            "objectives": {**(previous["objectives"] if previous else {}), **recipe["objective"]},
             **task.state(),
         },
     )
