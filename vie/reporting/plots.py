@@ -111,7 +111,7 @@ def plot_points(table: pd.DataFrame, title: str, paths: Sequence[Path]) -> None:
     axis.grid(axis="x", color="#e4e4e4")
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=5)
     save(figure, paths)
 
 
