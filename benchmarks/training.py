@@ -29,6 +29,7 @@ import torch
 from vie.config import load_config, merge
 from vie.data.clips import Batch, View
 from vie.data.colour import ColourDraws, draw_colour
+from vie.threads import use_threads
 from vie.training.pretraining import Pretraining
 from vie.training.schedules import Schedule
 
@@ -74,13 +75,14 @@ class Plain:
 
 def measure(recipe: dict, batch: int, instances: int, steps: int, threads: int) -> dict:
     """Seconds a step and memory; runs in a fresh process."""
-    torch.set_num_threads(threads)
+    use_threads(threads)
     recipe["optimiser"]["batch"] = batch
     labels = torch.zeros(instances, dtype=torch.int64)
     task = Pretraining(recipe, STAGE, Schedule(0, steps), labels, seed=0)
     device = task.accelerator.device
     loaded = random_batch(recipe, batch, instances)
-    ours = [timed(lambda step=step: task.step(step, loaded), device) for step in range(2)]
+    for step in range(2):  # the first steps warm up
+        task.step(step, loaded)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB -> GiB
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated() / 2**30
