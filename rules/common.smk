@@ -1,4 +1,5 @@
 # Functions that the rules use; no rules here.
+import os
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -6,11 +7,16 @@ from snakemake.exceptions import WorkflowError
 from vie.config import STAGES, recipes_of, stages, validate
 from vie.errors import VieError
 from vie.fingerprint import fingerprint
+from vie.threads import PROMISED
 
 try:
     validate(config)
 except VieError as error:
     raise WorkflowError(str(error)) from None
+
+# Jobs inherit it and must not replace it: theirs is a Snakemake of their own.
+if workflow.cores:
+    os.environ.setdefault(PROMISED, str(workflow.cores))
 
 DATASET = config["dataset"]
 GENERATED = [name for name, dataset in config["datasets"].items() if "generator" in dataset]

@@ -2,16 +2,28 @@ import os
 
 import torch
 
-from vie.threads import usable, use_threads
+from vie.threads import PROMISED, usable, use_threads
 
 
 def test_no_more_threads_than_cpus(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5}, raising=False)
+    monkeypatch.delenv(PROMISED, raising=False)
     assert [usable(n) for n in (1, 2, 3, 64)] == [1, 2, 3, 3]
+    monkeypatch.setenv(PROMISED, "2")  # fewer than there are: Snakemake's number holds
+    assert [usable(n) for n in (1, 2)] == [1, 2]
+
+
+def test_jobs_share_cpus_that_were_promised_twice(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
+    monkeypatch.setenv(PROMISED, "8")
+    assert [usable(n) for n in (1, 2, 4, 7, 8)] == [1, 1, 1, 1, 2]
+    # However Snakemake fills its eight cores with jobs of four, they use what there is.
+    assert sum(usable(4) for _ in range(8 // 4)) == 2
 
 
 def test_torch_is_told(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
+    monkeypatch.delenv(PROMISED, raising=False)
     before = torch.get_num_threads()
     try:
         assert use_threads(1) == 0

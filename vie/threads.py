@@ -6,13 +6,19 @@ import os
 import platform
 
 
-def usable(threads: int) -> int:
-    """`threads`, but no more than the CPUs this process may run on.
+PROMISED = "VIE_CORES"  # environment variable: the --cores of the Snakemake that runs this job
 
-    `snakemake --cores 8` on a machine with two would otherwise start eight busy threads on them.
+
+def usable(threads: int) -> int:
+    """Threads of a job that was given `threads` of Snakemake's cores, on the CPUs there are.
+
+    `snakemake --cores 8` on a machine with two has jobs share what they do not have: a job that
+    was given all eight may use both CPUs, one that was given four leaves the other CPU to another.
     """
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(threads, cpus or 1))
+    cpus = cpus or 1
+    promised = max(cpus, int(os.environ.get(PROMISED, cpus)))
+    return max(1, min(threads * cpus // promised, cpus))
 
 
 def use_threads(threads: int) -> int:
