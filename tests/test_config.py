@@ -23,6 +23,23 @@ def test_experiments_are_valid(overlay):
     load_config(ROOT / "config.yaml", overlay)
 
 
+def test_the_papers_experiment_has_the_papers_clips():
+    """The default experiment has fewer frames in some; Table 1 is made of rows of both kinds."""
+    config = load_config(ROOT / "config.yaml", ROOT / "experiments" / "kinetics400.yaml")
+    of_network = {name: name for name in ("single", "trn", "slow", "slowfast", "3dresnet")}
+    for recipe in config["recipes"].values():
+        assert recipe["clip"] == of_network[recipe["encoder"]["network"]]
+        assert recipe["encoder"].get("stride", 4) == 4
+    clips = {name: readout["clip"] for name, readout in config["readouts"].items()}
+    inputs = {"trn_input_single": "trn", "slow_input_single": "slow", "sf_input_single": "slowfast"}
+    assert {name: clips[name] for name in inputs} == inputs
+    for name in of_network:
+        assert (
+            clips[f"random_{name}"] == clips[f"vie_{name}"] == clips[f"supervised_{name}"] == name
+        )
+    assert clips["vie_two_pathway"] == "slowfast"
+
+
 def every_schema(schema, path=""):
     """(path, subschema) of everything that describes a value."""
     for name, child in [*schema.get("properties", {}).items(), *schema.get("$defs", {}).items()]:
