@@ -128,8 +128,8 @@ WRONG = [
         ["recipes.vie_trn.encoder.frames: 4 is not the 8 frames of its clip"],
     ),
     (
-        lambda c: c["recipes"]["vie_slowfast"].update(clip={"frames": 6, "stride": 4}),
-        ["recipes.vie_slowfast.clip: has 6 frames, which is no multiple of encoder.stride"],
+        lambda c: c["recipes"]["vie_slowfast"].update(clip={"frames": 7, "stride": 4}),
+        ["recipes.vie_slowfast.clip: has 7 frames, which is no multiple of encoder.stride"],
     ),
     (
         lambda c: c["recipes"]["vie_single"].update(start_from="vie_trn"),

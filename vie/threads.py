@@ -5,7 +5,6 @@ import ctypes
 import os
 import platform
 
-
 PROMISED = "VIE_CORES"  # environment variable: the --cores of the Snakemake that runs this job
 
 
