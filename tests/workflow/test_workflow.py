@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles", "schemas")
 PARTS += ("report", "vie", "experiments")
-ORDER = "input output log benchmark wildcard_constraints conda threads resources params script"
+ORDER = "input output log benchmark wildcard_constraints conda priority threads resources params script"
 
 
 @pytest.fixture(scope="module")
