@@ -14,9 +14,9 @@ try:
 except VieError as error:
     raise WorkflowError(str(error)) from None
 
-# Jobs inherit it and must not replace it: theirs is a Snakemake of their own.
-if workflow.cores:
-    os.environ.setdefault(PROMISED, str(workflow.cores))
+# Jobs inherit it and must not replace it: theirs may be a Snakemake of their own.
+if workflow.resource_settings.cores is not None:  # as with --report, --unlock, on a cluster
+    os.environ.setdefault(PROMISED, str(workflow.resource_settings.cores))
 
 DATASET = config["dataset"]
 GENERATED = [name for name, dataset in config["datasets"].items() if "generator" in dataset]

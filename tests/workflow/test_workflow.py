@@ -15,7 +15,8 @@ import yaml
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles", "schemas")
 PARTS += ("report", "vie", "experiments")
-ORDER = "input output log benchmark wildcard_constraints conda priority threads resources params script"
+ORDER = "input output log benchmark wildcard_constraints priority conda threads resources "
+ORDER += "params script"
 
 
 @pytest.fixture(scope="module")
