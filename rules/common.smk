@@ -14,9 +14,12 @@ try:
 except VieError as error:
     raise WorkflowError(str(error)) from None
 
-# Jobs inherit it and must not replace it: theirs may be a Snakemake of their own.
-if workflow.resource_settings.cores is not None:  # as with --report, --unlock, on a cluster
-    os.environ.setdefault(PROMISED, str(workflow.resource_settings.cores))
+# How many cores local jobs share. With --jobs (nodes) they run elsewhere, each with its own.
+settings = workflow.resource_settings
+if workflow.remote_exec or settings.nodes is not None or settings.cores is None:
+    os.environ.pop(PROMISED, None)
+elif not workflow.subprocess_exec:  # a job of its own Snakemake inherits the first one's
+    os.environ[PROMISED] = str(settings.cores)
 
 DATASET = config["dataset"]
 GENERATED = [name for name, dataset in config["datasets"].items() if "generator" in dataset]

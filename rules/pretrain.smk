@@ -32,7 +32,7 @@ rule pretrain:
         "logs/{dataset}/pretrain/{recipe}/seed{seed}/{stage}.log",
     benchmark:
         "benchmarks/runs/{dataset}/pretrain/{recipe}/seed{seed}/{stage}.tsv"
-    priority: 1  # readouts wait for it, nothing waits for them
+    priority: 1  # the long chains first; readouts fill what they leave
     conda:
         "../envs/vie.yaml"
     threads: config["threads"]["pretrain"]

@@ -137,10 +137,16 @@ def _alternative(schema: dict) -> str:
 
 def _complete(config: dict[str, Any]) -> None:
     """Add what goes without saying, in place."""
-    readouts = config["readouts"]
-    for name, recipe in config["recipes"].items():
-        own = {"label": recipe["label"], "recipe": name, "clip": recipe["clip"]}
-        readouts.setdefault(name, {**own, "weights": "trained"})
+    own = {
+        name: {
+            "label": recipe["label"],
+            "recipe": name,
+            "clip": recipe["clip"],
+            "weights": "trained",
+        }
+        for name, recipe in config["recipes"].items()
+    }
+    readouts = config["readouts"] = {**own, **config["readouts"]}
     for table in config["tables"].values():
         rows: list[str] = []
         for pattern in table["readouts"]:

@@ -12,12 +12,14 @@ def usable(threads: int) -> int:
     """Threads of a job that was given `threads` of Snakemake's cores, on the CPUs there are.
 
     `snakemake --cores 8` on a machine with two has jobs share what they do not have: a job that
-    was given all eight may use both CPUs, one that was given four leaves the other CPU to another.
+    was given all eight may use both CPUs, one that was given four leaves the other CPU to the
+    other job that fits. At least one thread each, however many fit.
     """
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cpus = cpus or 1
     promised = max(cpus, int(os.environ.get(PROMISED, cpus)))
-    return max(1, min(threads * cpus // promised, cpus))
+    at_once = max(1, promised // threads)
+    return max(1, min(threads, cpus // at_once))
 
 
 def use_threads(threads: int) -> int:

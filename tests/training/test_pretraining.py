@@ -61,6 +61,37 @@ def assert_same(one, other, path="checkpoint"):
         assert one == other, path
 
 
+def test_epochs_go_on_from_a_recipe_with_another_batch(recipe, small_dataset, tmp_path):
+    """24 videos: 10 steps of batch 5 are 2.5 epochs, 12 more of batch 6 are 3."""
+    train(recipe, IR, small_dataset, tmp_path)
+    optimiser = recipe["optimiser"] | {"batch": 6}
+    schedule = {LA: "12 steps", "lr_drops": []}
+    second = train(
+        recipe | {"optimiser": optimiser, "schedule": schedule},
+        LA,
+        small_dataset,
+        tmp_path,
+        monitor=lambda encoder, bank: {"knn_top1": 1.0},
+    )
+    rows = [json.loads(row) for row in (tmp_path / f"{LA}.jsonl").read_text().splitlines()]
+    epochs = [(row["step"], row["epoch"]) for row in rows if "epoch" in row]
+    assert epochs == [(10, 2.5), (12, 3.0), (16, 4.0), (20, 5.0), (22, 5.5)]
+    assert second["epoch"] == 5.5
+
+
+def test_momentum_goes_on_only_with_the_same_settings(recipe, small_dataset, tmp_path):
+    """A recipe may start from labels' end, which had more parameters, and has its own optimiser."""
+    schedule = {"supervised": "3 steps", "lr_drops": []}
+    labelled = train(recipe | {"schedule": schedule}, "supervised", small_dataset, tmp_path)
+    (tmp_path / "supervised.pt").rename(tmp_path / f"{IR}.pt")
+    other = recipe | {"optimiser": recipe["optimiser"] | {"weight_decay": 0.5}}
+    for settings in (recipe, other):
+        after = train(settings, LA, small_dataset, tmp_path)
+        decays = {group["weight_decay"] for group in after["optimiser"]["param_groups"]}
+        assert settings["optimiser"]["weight_decay"] in decays
+        assert after["step"] == labelled["step"] + 13
+
+
 def test_both_stages_leave_a_whole_checkpoint(recipe, small_dataset, tmp_path):
     calls = []
 

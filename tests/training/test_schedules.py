@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from vie.config import resolve_steps
+from vie.config import load_config, resolve_steps, stages
 from vie.errors import VieError
 from vie.training.schedules import Schedule, pretraining_schedule, probe_schedule
 
@@ -31,6 +33,35 @@ def test_the_papers_schedule_of_vie_single():
     assert second.lr(0.03, 1_020_010) == 0.03
     assert second.lr(0.03, 1_020_011) == pytest.approx(0.003)
     assert second.lr(0.03, 1_220_011) == pytest.approx(0.0003)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "batch", "drops", "last"),
+    [  # protocol section 6; the ends of VIE-3DResNet and, by TRN's drops, of VIE-Single are known
+        ("vie_single", 128, (1_020_011, 1_220_011), 1_400_000),
+        ("vie_trn", 64, (1_455_011, 1_570_011), None),
+        ("vie_3dresnet", 64, (974_946, 1_304_998), 1_600_000),
+        ("vie_slow", 64, (1_170_011, 1_380_011), None),
+        ("vie_slowfast", 64, (1_120_011, 1_294_998), None),
+    ],
+)
+def test_the_papers_optimisation_is_in_its_experiment(recipe, batch, drops, last):
+    root = Path(__file__).parents[2]
+    config = load_config(root / "config.yaml", root / "experiments" / "kinetics400.yaml")
+    settings = config["recipes"][recipe]
+    assert settings["optimiser"] == {
+        "batch": batch,
+        "lr": 0.03,
+        "momentum": 0.9,
+        "weight_decay": 1e-4,
+    }
+    first = 1_400_000 if recipe == "vie_trn" else 0  # TRN goes on from VIE-Single's end
+    for stage in stages(settings):
+        schedule = pretraining_schedule(settings["schedule"], stage, 239_888 // batch, first=first)
+        first = schedule.last
+    assert schedule.drops == drops
+    assert schedule.last > drops[-1]
+    assert last in (None, schedule.last)
 
 
 def test_probe_schedule():

@@ -38,9 +38,10 @@ def narrow_convolution(
     """A temporal convolution to few channels, as a spatial one that makes several frames at once.
 
     A CPU computes 8 to 16 channels in one instruction and leaves most of it idle where a pathway
-    has fewer. n = 16 / O output frames together are a spatial convolution of the n + k_t - 1 input
-    frames that they see, to n * O channels; weights of frames that an output does not see are 0.
-    Worth it for a stem: where `x` needs a gradient, gathering it costs what this saves.
+    has fewer. n output frames together, 16 / O or what T is a multiple of, are a spatial
+    convolution of the n + k_t - 1 input frames that they see, to n * O channels; weights of frames
+    that an output does not see are 0. Worth it for a stem: where `x` needs a gradient, gathering it
+    costs what this saves.
 
     Args:
         x: (B*T, I, H, W).
@@ -86,12 +87,13 @@ class FrameConvolution(nn.Module):
         stride: int = 1,
         temporal_kernel: int = 1,
         temporal_stride: int = 1,
+        stem: bool = False,
     ):
         super().__init__()
         self.stride, self.temporal_stride = stride, temporal_stride
         self.padding, self.temporal_padding = kernel // 2, temporal_kernel // 2
         temporal = (temporal_kernel,) if temporal_kernel > 1 else ()
-        self.narrow_stem = bool(temporal) and temporal_stride == 1 and inputs == 3 and outputs < 16
+        self.narrow_stem = stem and bool(temporal) and temporal_stride == 1 and outputs <= 8
         self.weight = nn.Parameter(torch.empty(outputs, inputs, *temporal, kernel, kernel))
         nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
 
@@ -213,7 +215,7 @@ class ResNet18(nn.Module):
             raise VieError(f"temporal strides {temporal_strides}: give one for each of 4 stages")
         preactivation = form == "preactivation"
         self.temporal_pool = temporal_pool
-        self.stem = FrameConvolution(3, width, 7, 2, temporal_kernels[0])
+        self.stem = FrameConvolution(3, width, 7, 2, temporal_kernels[0], stem=True)
         self.stem_bn = None if preactivation else nn.BatchNorm2d(width, BN_EPS, bn_momentum)
         block = PreactivationBlock if preactivation else PostactivationBlock
         inputs, stages = width + laterals[0], []

@@ -95,6 +95,7 @@ class Pretraining:
             seed=torch_seed(seed, "bank"),
         ).to(device)
         self.steps_per_epoch = steps_per_epoch(instances, recipe["optimiser"]["batch"])
+        self.first_epoch = 0.0
         self.monitor: Monitor | None = None
 
     def network(self) -> torch.nn.Module:
@@ -113,12 +114,16 @@ class Pretraining:
             return self.measure(step)
         return {}
 
+    def epoch(self, step: int) -> float:
+        """Epochs before `step`, those of the recipes it started from with their own batch."""
+        return self.first_epoch + (step - self.schedule.first) / self.steps_per_epoch
+
     def measure(self, step: int) -> dict[str, float]:
         """What the monitor says of the network as it is before `step`."""
         if self.monitor is None:
             return {}
-        epoch = round(step / self.steps_per_epoch, 3)
-        return {"epoch": epoch, **self.monitor(self.network(), self.bank.vectors)}
+        epoch = self.epoch(step)
+        return {"epoch": round(epoch, 3), **self.monitor(self.network(), self.bank.vectors)}
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """Forward, backward, update of the weights, update of the bank."""
@@ -157,10 +162,13 @@ class Pretraining:
     def start_from(self, content: dict[str, Any]) -> None:
         """Take over the end of the previous stage, or of the recipe that this one starts from.
 
-        Network and bank go on; so does the optimiser's momentum, if it is the same network's.
+        Network and bank go on; so does the optimiser's momentum between stages with the same
+        parameters and settings.
         """
         self.network().adopt(content["encoder"])
-        if content["recipe"]["encoder"] == self.recipe["encoder"]:
+        settings = ("encoder", "optimiser")
+        same = all(content["recipe"][key] == self.recipe[key] for key in settings)
+        if same and _sizes(content["optimiser"]) == _sizes(self.optimiser.state_dict()):
             self.optimiser.load_state_dict(content["optimiser"])
         if content["bank"]["vectors"].shape != self.bank.vectors.shape:
             raise VieError(
@@ -169,6 +177,11 @@ class Pretraining:
                 "what it starts from again"
             )
         self.bank.load_state_dict(content["bank"])
+
+
+def _sizes(optimiser: dict) -> list[int]:
+    """How many parameters are in each group of an optimiser's `state_dict`."""
+    return [len(group["params"]) for group in optimiser["param_groups"]]
 
 
 def pretrain(
@@ -221,6 +234,7 @@ def pretrain(
     )
     task = Pretraining(recipe, stage, schedule, labels, seed=seed)
     task.monitor = monitor
+    task.first_epoch = previous["epoch"] if previous else 0.0
     identity = {
         "recipe": recipe,
         "stage": stage,
@@ -259,6 +273,7 @@ def pretrain(
             "stage": stage,
             "seed": seed,
             "step": schedule.last,
+            "epoch": task.epoch(schedule.last),
             "steps_per_epoch": order.steps_per_epoch,
             "n_train": instances,
             # Of all stages so far: a stage's own recipe may have been stripped of the others'.
