@@ -79,6 +79,19 @@ def test_epochs_go_on_from_a_recipe_with_another_batch(recipe, small_dataset, tm
     assert second["epoch"] == 5.5
 
 
+@pytest.mark.parametrize("checkpoint", ["of other settings", None])
+def test_an_earlier_attempt_leaves_no_metrics(recipe, small_dataset, tmp_path, checkpoint):
+    train(recipe, IR, small_dataset, tmp_path)
+    work = tmp_path / f"{LA}.in_progress"
+    work.mkdir()
+    (work / "metrics.jsonl").write_text('{"step": 3, "epoch": 0.6, "knn_top1": 50.0}\n')
+    if checkpoint:
+        checkpoints.save(work / "checkpoint.pt", {"identity": {"seed": 9}, "step": 4})
+    train(recipe, LA, small_dataset, tmp_path)
+    rows = [json.loads(row) for row in (tmp_path / f"{LA}.jsonl").read_text().splitlines()]
+    assert min(row["step"] for row in rows) == 10
+
+
 def test_momentum_goes_on_only_with_the_same_settings(recipe, small_dataset, tmp_path):
     """A recipe may start from labels' end, which had more parameters, and has its own optimiser."""
     schedule = {"supervised": "3 steps", "lr_drops": []}

@@ -59,8 +59,12 @@ class Resumable:
             torn.unlink()
 
     def load(self) -> dict[str, Any] | None:
-        """Content of the last checkpoint, or None to start at the beginning."""
+        """Content of the last checkpoint, or None to start at the beginning.
+
+        Then nothing of an earlier attempt is left, its metrics among it.
+        """
         if not self.path.exists():
+            shutil.rmtree(self.path.parent, ignore_errors=True)
             return None
         content = load(self.path)
         if content["identity"] != self.identity:
@@ -74,6 +78,7 @@ class Resumable:
                 self.path,
                 ", ".join(changed),
             )
+            shutil.rmtree(self.path.parent)
             return None
         log.info("resuming at step %d from %s", content["step"], self.path)
         return content
