@@ -89,7 +89,7 @@ def test_an_earlier_attempt_leaves_no_metrics(recipe, small_dataset, tmp_path, c
         checkpoints.save(work / "checkpoint.pt", {"identity": {"seed": 9}, "step": 4})
     train(recipe, LA, small_dataset, tmp_path)
     rows = [json.loads(row) for row in (tmp_path / f"{LA}.jsonl").read_text().splitlines()]
-    assert min(row["step"] for row in rows) == 10
+    assert all(row["step"] >= 10 for row in rows)
 
 
 def test_momentum_goes_on_only_with_the_same_settings(recipe, small_dataset, tmp_path):
