@@ -11,7 +11,6 @@ WIDTHS = (80, 88, 96)
 FRAMES = (62, 80)  # of a video, both ends included; a slowfast clip needs 61
 RADIUS = (13.0, 24.0)  # half the height of a figure of size 0 and 1, in pixels
 REACH = 16.0  # pixels of the figure's centre above and below the middle
-DISTRACTORS = 2
 
 CLASSES = tuple(f"{a} {m}" for a in APPEARANCES for m in MOTIONS)
 
@@ -32,8 +31,6 @@ def render(label: str, draw: int, number: int) -> np.ndarray:
     y = HEIGHT / 2 + REACH * (1 - 2 * height)
     opacity = _place(sprite(appearance, rng), x + shake_x, y + shake_y, radius, W)
     frames, level = _background(T, W, rng)
-    for _ in range(DISTRACTORS):
-        _paint(frames, *_distractor(T, W, level, rng))
     _paint(frames, opacity, _colour(level, rng))
     pixels = (frames * 255 + 0.5).clip(0, 255).astype(np.uint8)
     return np.ascontiguousarray(pixels.transpose(1, 2, 3, 0))  # (3, T, H, W) -> (T, H, W, 3)
@@ -96,22 +93,7 @@ def _linear(n: int, knots: int) -> np.ndarray:
 
 def _colour(level: float, rng: np.random.Generator) -> np.ndarray:
     """(3,) float32: a colour lighter than the background's level."""
-    return (level + rng.uniform(0.35, 0.5) + rng.uniform(-0.1, 0.1, 3)).astype(np.float32)
-
-
-def _distractor(
-    T: int, W: int, level: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """A soft blob on its own way -> (opacity (T, H, W), colour)."""
-    width = rng.uniform(1.5, 3.0)
-    speed = rng.uniform(-0.6, 0.6, size=2)
-    place = rng.uniform(0, 1, size=2) * (W, HEIGHT)
-    planes = []
-    for axis, n in enumerate((W, HEIGHT)):
-        at = place[axis] + speed[axis] * (np.arange(T) - T / 2) + _wander(T, 4, 15, rng)
-        away = np.arange(n, dtype=np.float32) + 0.5 - at.astype(np.float32)[:, None]
-        planes.append(np.exp(-0.5 * (away / width) ** 2).astype(np.float32))  # (T, n)
-    return planes[1][:, :, None] * planes[0][:, None, :], _colour(level, rng)
+    return (level + rng.uniform(0.5, 0.6) + rng.uniform(-0.05, 0.05, 3)).astype(np.float32)
 
 
 def _wander(T: int, amount: float, frames: int, rng: np.random.Generator) -> np.ndarray:
