@@ -200,9 +200,8 @@ def test_every_recipe_is_read_out_and_patterns_name_rows(config):
     config["recipes"]["vie_wide"]["label"] = "VIE-Wide"
     config["tables"]["table_1"]["readouts"] = ["vie_s*", "random_trn", "vie_*"]
     validate(config)
-    clip = config["recipes"]["vie_slow"]["clip"]
     wide = config["readouts"]["vie_wide"]
-    assert wide == {"label": "VIE-Wide", "recipe": "vie_wide", "clip": clip, "weights": "trained"}
+    assert wide == {"label": "VIE-Wide", "recipe": "vie_wide", "clip": "slow", "weights": "trained"}
     rows = config["tables"]["table_1"]["readouts"]
     assert rows[:4] == ["vie_single", "vie_slow", "vie_slowfast", "random_trn"]
     assert rows.count("vie_slow") == 1
