@@ -28,4 +28,5 @@ rule all:
         "results/random_control.csv",
         "results/table_1.csv",
         "results/learning_curves.csv",
+        "results/pretext.csv" if pretext_rows() else [],
         expand("results/{dataset}/summary.csv", dataset=config["dataset"]),

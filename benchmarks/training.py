@@ -78,7 +78,7 @@ def measure(recipe: dict, batch: int, instances: int, steps: int, threads: int) 
     use_threads(threads)
     recipe["optimiser"]["batch"] = batch
     labels = torch.zeros(instances, dtype=torch.int64)
-    task = Pretraining(recipe, STAGE, Schedule(0, steps), labels, seed=0)
+    task = Pretraining(recipe, STAGE, Schedule(0, steps), labels, seed=0, steps_per_epoch=steps)
     device = task.accelerator.device
     loaded = random_batch(recipe, batch, instances)
     for step in range(2):  # the first steps warm up

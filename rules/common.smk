@@ -4,7 +4,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from vie.config import STAGES, recipes_of, stages, validate
+from vie.config import PRETEXTS, STAGES, asks_for_motion, recipes_of, stages, validate
 from vie.errors import VieError
 from vie.fingerprint import fingerprint
 from vie.threads import PROMISED
@@ -62,12 +62,12 @@ def annotation(split):
     return lambda wildcards: Path(annotations_folder(wildcards)) / f"{split}.csv"
 
 
-def shard_files(suffix):
+def shard_files(suffix, kind="frames"):
     """Files of all shards of a split."""
 
     def files(wildcards):
         shards = dataset_of(wildcards)["shards"][wildcards.split]
-        folder = f"resources/{wildcards.dataset}/{wildcards.split}/frames"
+        folder = f"resources/{wildcards.dataset}/{wildcards.split}/{kind}"
         return [f"{folder}/{shard}-of-{shards}{suffix}" for shard in range(shards)]
 
     return files
@@ -81,6 +81,16 @@ def final_checkpoint(dataset, recipe, seed):
     """The network at the end of a recipe's last stage."""
     stage = stages(config["recipes"][recipe])[-1]
     return f"results/{dataset}/pretrain/{recipe}/seed{seed}/{stage}.pt"
+
+
+def motion_of(split):
+    """Where the videos of a split move, if the clips of a recipe ask for it."""
+
+    def file(wildcards):
+        asks = asks_for_motion(recipe_of(wildcards)["clip"])
+        return f"resources/{wildcards.dataset}/{split}/motion.npy" if asks else []
+
+    return file
 
 
 def previous_checkpoint(wildcards):
@@ -114,6 +124,32 @@ def stage_code(wildcards):
     return fingerprint(*modules, without=others)
 
 
+def stage_without(wildcards):
+    """Objectives that a recipe's last stage does not run."""
+    last = stages(recipe_of(wildcards))[-1]
+    return [f"vie.objectives.{stage}" for stage in STAGES if stage != last]
+
+
+def pretext_code(wildcards):
+    """Fingerprint of the questions to a pretext network: its own objective and not the others'."""
+    return fingerprint("vie.evaluation.pretext", without=stage_without(wildcards))
+
+
+def pretext_rows():
+    """Answers of every pretext recipe and seed, and the model they are of."""
+    folder = "results/{}/pretext/{}/seed{}"
+    return [
+        {
+            "model": recipe["label"],
+            "answers": folder.format(DATASET, name, seed) + "/answers.parquet",
+            "facts": folder.format(DATASET, name, seed) + "/facts.json",
+        }
+        for name, recipe in config["recipes"].items()
+        if stages(recipe)[-1] in PRETEXTS
+        for seed in config["seeds"]
+    ]
+
+
 def readout_of(wildcards):
     return config["readouts"][wildcards.readout]
 
@@ -133,9 +169,10 @@ def networks_of(wildcards):
 
 
 def view_of(wildcards):
-    """Geometry and colour of a readout's clips: those of its recipe."""
-    recipe = config["recipes"][recipes_of(readout_of(wildcards))[0]]
-    return {key: recipe[key] for key in ("geometry", "colour")}
+    """Geometry and colour of a readout's clips: its own, or those of its recipe."""
+    readout = readout_of(wildcards)
+    recipe = config["recipes"][recipes_of(readout)[0]]
+    return {key: readout.get(key, recipe[key]) for key in ("geometry", "colour")}
 
 
 def readouts_of(table, file, weights=None):

@@ -1,4 +1,4 @@
-# Videos -> manifest -> shards of frames -> index.
+# Videos -> manifest -> shards of frames -> index; where videos move, for recipes that ask.
 rule embedded_videos:
     output:
         videos=directory("resources/{dataset}/videos"),
@@ -121,6 +121,52 @@ rule index:
         code=fingerprint("vie.data.index"),
     script:
         "../workflow_scripts/index.py"
+
+
+rule motion:
+    input:
+        tar="resources/{dataset}/{split}/frames/{shard}-of-{shards}.tar",
+        table="resources/{dataset}/{split}/frames/{shard}-of-{shards}.parquet",
+    output:
+        "resources/{dataset}/{split}/motion/{shard}-of-{shards}.npy",
+    log:
+        "logs/{dataset}/motion_{split}_{shard}-of-{shards}.log",
+    benchmark:
+        "benchmarks/runs/{dataset}/motion_{split}_{shard}-of-{shards}.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: config["threads"]["frames"]
+    resources:
+        mem_mb=4000,
+        runtime=minutes(120),
+    params:
+        code=fingerprint("vie.data.motion"),
+    script:
+        "../workflow_scripts/motion.py"
+
+
+rule motion_index:
+    input:
+        index="resources/{dataset}/{split}/index.parquet",
+        tars=shard_files(".tar"),
+        tables=shard_files(".parquet"),
+        motions=shard_files(".npy", "motion"),
+    output:
+        "resources/{dataset}/{split}/motion.npy",
+    log:
+        "logs/{dataset}/motion_index_{split}.log",
+    benchmark:
+        "benchmarks/runs/{dataset}/motion_index_{split}.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=minutes(30),
+    params:
+        code=fingerprint("vie.data.motion"),
+    script:
+        "../workflow_scripts/motion_index.py"
 
 
 rule summary:

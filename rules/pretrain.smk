@@ -1,4 +1,5 @@
-# A recipe -> its untrained network, and the network at the end of each stage of its schedule.
+# A recipe -> its untrained network, the network at the end of each stage of its schedule, and, for
+# a pretext task, its answers on validation videos.
 rule untrained:
     output:
         "results/{dataset}/pretrain/{recipe}/seed{seed}/untrained.pt",
@@ -25,6 +26,7 @@ rule pretrain:
         val="resources/{dataset}/val/index.parquet",
         classes="resources/{dataset}/classes.csv",
         start_from=previous_checkpoint,
+        motion=motion_of("train"),
     output:
         checkpoint="results/{dataset}/pretrain/{recipe}/seed{seed}/{stage}.pt",
         metrics="results/{dataset}/pretrain/{recipe}/seed{seed}/{stage}.jsonl",
@@ -45,3 +47,31 @@ rule pretrain:
         code=stage_code,
     script:
         "../workflow_scripts/pretrain.py"
+
+
+rule pretext:
+    input:
+        checkpoint=lambda wildcards: final_checkpoint(
+            wildcards.dataset, wildcards.recipe, wildcards.seed
+        ),
+        val="resources/{dataset}/val/index.parquet",
+        motion=motion_of("val"),
+    output:
+        answers="results/{dataset}/pretext/{recipe}/seed{seed}/answers.parquet",
+        facts="results/{dataset}/pretext/{recipe}/seed{seed}/facts.json",
+    log:
+        "logs/{dataset}/pretext/{recipe}/seed{seed}.log",
+    benchmark:
+        "benchmarks/runs/{dataset}/pretext/{recipe}/seed{seed}.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: config["threads"]["probe"]
+    resources:
+        mem_mb=16000,
+        runtime=minutes(240),
+        gpu=1,
+    params:
+        identity=lambda wildcards: dataset_of(wildcards).get("identity"),
+        code=pretext_code,
+    script:
+        "../workflow_scripts/pretext.py"

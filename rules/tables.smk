@@ -145,3 +145,40 @@ rule learning_curves:
         code=fingerprint("vie.reporting.curves"),
     script:
         "../workflow_scripts/learning_curves.py"
+
+
+rule pretext_table:
+    input:
+        answers=[row["answers"] for row in pretext_rows()],
+        facts=[row["facts"] for row in pretext_rows()],
+        published=PUBLISHED / "other.csv",
+    output:
+        table=report(
+            "results/pretext.csv",
+            caption="../report/pretext.rst",
+            category="Tables",
+            labels={"table": "Pretext tasks", "shown as": "table"},
+        ),
+        seeds="results/pretext_seeds.csv",
+        svg=report(
+            "results/pretext.svg",
+            caption="../report/pretext.rst",
+            category="Tables",
+            labels={"table": "Pretext tasks", "shown as": "plot"},
+        ),
+        png="results/pretext.png",
+    log:
+        "logs/pretext.log",
+    benchmark:
+        "benchmarks/runs/pretext.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(10),
+    params:
+        rows=pretext_rows(),
+        code=fingerprint("vie.reporting.pretext"),
+    script:
+        "../workflow_scripts/pretext_table.py"

@@ -117,6 +117,8 @@ def recipe():
                 "kmeans_iterations": 5,
                 "neighbours": 10,
             },
+            "order_prediction": {"hidden": 8, "jitter": 1, "channel_dropping": True},
+            "rotation": {"hidden": 6},
         },
         "optimiser": {"batch": 5, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4},
         "schedule": {

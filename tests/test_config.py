@@ -27,7 +27,12 @@ def test_the_papers_experiment_has_the_papers_clips():
     """The default experiment has fewer frames in some; Table 1 is made of rows of both kinds."""
     config = load_config(ROOT / "config.yaml", ROOT / "experiments" / "kinetics400.yaml")
     of_network = {name: name for name in ("single", "trn", "slow", "slowfast", "3dresnet")}
-    for recipe in config["recipes"].values():
+    own = {"opn": "opn", "3drotnet": "3dresnet_16fps"}  # section 2's and 9's table
+    for name, recipe in config["recipes"].items():
+        if name in own:
+            assert recipe["clip"] == own[name]
+            assert recipe["min_frames"] == 16
+            continue
         assert recipe["clip"] == of_network[recipe["encoder"]["network"]]
         assert recipe["encoder"].get("stride", 4) == 4
     clips = {name: readout["clip"] for name, readout in config["readouts"].items()}
@@ -137,11 +142,47 @@ WRONG = [
     ),
     (
         lambda c: c["recipes"]["vie_slow"]["schedule"].update(supervised="3 epochs"),
-        ["recipes.vie_slow.schedule: name instance_recognition", "or supervised alone"],
+        ["recipes.vie_slow.schedule: name instance_recognition", "supervised, order_prediction"],
     ),
     (
         lambda c: c["recipes"]["vie_slow"]["objective"].pop("local_aggregation"),
         ["recipes.vie_slow.objective: lacks local_aggregation"],
+    ),
+    (
+        lambda c: c["recipes"]["rotnet"]["schedule"].update(order_prediction="1 epochs"),
+        ["recipes.rotnet.schedule", "or one of supervised, order_prediction, rotation alone"],
+    ),
+    (
+        lambda c: c["recipes"]["rotnet"]["objective"].pop("rotation"),
+        ["recipes.rotnet.objective: lacks rotation, which its schedule names"],
+    ),
+    (
+        lambda c: c["recipes"]["opn"]["encoder"].update(network="slow"),
+        ["recipes.opn.encoder.network: order prediction", "needs single, not slow"],
+    ),
+    (
+        lambda c: c["recipes"]["opn"].update(min_frames=45),
+        ["recipes.opn.min_frames: must be at least the 46 frames that its clip spans"],
+    ),
+    (
+        lambda c: c["recipes"]["opn"].update(clip={"frames": 8, "windows": [16]}),
+        ["recipes.opn.clip: order prediction needs 3 to 5 frames, not 8"],
+    ),
+    (
+        lambda c: c["recipes"]["opn"]["objective"]["order_prediction"].update(jitter=9),
+        ["order_prediction.jitter: 9 pixels to either side do not fit"],
+    ),
+    (
+        lambda c: c["recipes"]["opn"].update(clip={"frames": 4, "windows": [31], "stride": 2}),
+        ["recipes.opn.clip", "a window takes the place of stride and bin"],
+    ),
+    (
+        lambda c: c["readouts"]["opn"].update(clip="opn"),
+        ["readouts.opn.clip: readouts take frames with a stride, not windows"],
+    ),
+    (
+        lambda c: c["recipes"]["rotnet"]["encoder"].update(embedding="none"),
+        ["recipes.rotnet.encoder.embedding: 'none' is not", "pooled"],
     ),
     (lambda c: c.update(seeds=[1.0]), ["seeds.0: 1.0"]),
     (lambda c: c["datasets"]["embedded"].update({2020: 1}), ["unknown key 2020"]),
@@ -211,3 +252,11 @@ def test_every_recipe_is_read_out_and_patterns_name_rows(config):
 def test_anchors_do_not_tie_recipes_together(config):
     config["recipes"]["vie_single"]["objective"]["temperature"] = 0.5
     assert config["recipes"]["vie_slow"]["objective"]["temperature"] == 0.07
+
+
+def test_a_recipe_with_windows_is_read_out_on_its_longest_one_anywhere():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    del config["readouts"]["opn"]
+    config["recipes"]["opn"] |= {"clip": "opn", "min_frames": 16}
+    validate(config)
+    assert config["readouts"]["opn"]["clip"] == {"frames": 4, "stride": 5}

@@ -18,7 +18,14 @@ import yaml
 from vie.errors import VieError
 
 # Stages of pretraining in their order; a recipe has those that its schedule names.
-STAGES = ("instance_recognition", "local_aggregation", "supervised")
+STAGES = (
+    *("instance_recognition", "local_aggregation"),
+    *("supervised", "order_prediction", "rotation"),
+)
+PRETEXTS = ("order_prediction", "rotation")  # stages that set a task with right answers
+ALONE = ("supervised", *PRETEXTS)  # stages that neither follow nor precede another one
+# Settings of its own that the objective of a stage needs.
+SETTINGS = ("instance_recognition", "local_aggregation", *PRETEXTS)
 LAYERS = ("conv3", "conv4", "conv5")  # that classifiers read, protocol section 7
 # Settings of an encoder that one network alone has.
 ONLY = {"frames": "trn", "fast_width": "slowfast", "stride": "slowfast"}
@@ -128,8 +135,9 @@ def _alternative(schema: dict) -> str:
         return "one of " + ", ".join(map(str, schema["enum"]))
     if "properties" not in schema:
         return schema["description"]
+    least = " of at least {}"
     keys = ", ".join(
-        f"{name} ({value['type']}{' of at least ' + str(value['minimum'])})"
+        f"{name} ({value['type']}{least.format(value['minimum']) if 'minimum' in value else ''})"
         for name, value in schema["properties"].items()
     )
     return f"a mapping with {keys}"
@@ -141,7 +149,7 @@ def _complete(config: dict[str, Any]) -> None:
         name: {
             "label": recipe["label"],
             "recipe": name,
-            "clip": recipe["clip"],
+            "clip": _anywhere(recipe["clip"]),
             "weights": "trained",
         }
         for name, recipe in config["recipes"].items()
@@ -153,6 +161,19 @@ def _complete(config: dict[str, Any]) -> None:
             matching = [n for n in readouts if fnmatch.fnmatchcase(str(n), pattern)] or [pattern]
             rows += [name for name in matching if name not in rows]
         table["readouts"] = rows
+
+
+def _anywhere(clip: str | dict) -> str | dict:
+    """The clip of a recipe's own readout: its longest window, wherever the video moves."""
+    from vie.data.sampling import sampling
+
+    try:
+        found = sampling(clip)
+    except VieError:
+        return clip  # is reported with the recipe
+    if not found.windows:
+        return clip
+    return {"frames": found.frames, "stride": (found.span - 1) / max(found.frames - 1, 1)}
 
 
 def _across(config: dict[str, Any]) -> Iterator[str]:
@@ -212,9 +233,12 @@ def _readout(name: str, readout: dict[str, Any], recipes: dict[str, Any]) -> Ite
     for recipe in absent:
         yield f"readouts.{name}.recipe: {recipe!r} is not among recipes: {known}"
     try:
-        _frames(readout["clip"])
+        moving = asks_for_motion(readout["clip"])
     except VieError as error:
         yield f"readouts.{name}.clip: {error}"
+    else:
+        if moving:
+            yield f"readouts.{name}.clip: readouts take frames with a stride, not windows"
     views = [
         {key: recipes[recipe][key] for key in ("geometry", "colour")}
         for recipe in recipes_of(readout)
@@ -240,14 +264,16 @@ def _recipe(name: str, recipe: dict[str, Any], recipes: dict[str, Any]) -> Itera
         yield f"recipes.{name}.geometry.test_shorter_side: must be at least size ({size})"
     yield from _encoder(name, recipe)
     found = stages(recipe)
-    if not found or ("supervised" in found and len(found) > 1):
+    if not found or (len(found) > 1 and set(found) & set(ALONE)):
         yield (
             f"recipes.{name}.schedule: name instance_recognition and local_aggregation, one of "
-            "them, or supervised alone"
+            f"them, or one of {', '.join(ALONE)} alone"
         )
-    for stage in ("instance_recognition", "local_aggregation"):
+    for stage in SETTINGS:
         if stage in found and stage not in recipe["objective"]:
             yield f"recipes.{name}.objective: lacks {stage}, which its schedule names"
+    if "order_prediction" in found and not any(True for _ in _encoder(name, recipe)):
+        yield from _order(name, recipe)
     chain, origin = [name], recipe.get("start_from")
     while origin is not None:
         if origin not in recipes or origin in chain:
@@ -258,6 +284,33 @@ def _recipe(name: str, recipe: dict[str, Any], recipes: dict[str, Any]) -> Itera
             return
         chain.append(origin)
         origin = recipes[origin].get("start_from")
+
+
+def _order(name: str, recipe: dict[str, Any]) -> Iterator[str]:
+    """What order prediction asks of its recipe."""
+    from vie.data.sampling import sampling
+
+    clip, geometry = sampling(recipe["clip"]), recipe["geometry"]
+    settings = recipe["objective"].get("order_prediction", {})
+    network = recipe["encoder"]["network"]
+    if network != "single":
+        yield (
+            f"recipes.{name}.encoder.network: order prediction shuffles frames that the network "
+            f"has seen one by one, so it needs single, not {network}"
+        )
+    if not 3 <= clip.frames <= 5:
+        yield f"recipes.{name}.clip: order prediction needs 3 to 5 frames, not {clip.frames}"
+    if recipe.get("min_frames", 1) < clip.span:
+        yield (
+            f"recipes.{name}.min_frames: must be at least the {clip.span} frames that its clip "
+            "spans: a video that starts again from its first frame has no order"
+        )
+    room = geometry["train_shorter_side"][0] - geometry["size"]
+    if room < 2 * settings.get("jitter", 0):
+        yield (
+            f"recipes.{name}.objective.order_prediction.jitter: {settings['jitter']} pixels to "
+            f"either side do not fit: geometry.train_shorter_side must exceed size by twice as much"
+        )
 
 
 def _encoder(name: str, recipe: dict[str, Any]) -> Iterator[str]:
@@ -290,6 +343,17 @@ def _frames(clip: str | dict) -> int:
     from vie.data.sampling import sampling
 
     return sampling(clip).frames
+
+
+def asks_for_motion(clip: str | dict) -> bool:
+    """Whether a clip setting places its frames where the video moves.
+
+    Raises:
+        VieError: its numbers do not fit each other.
+    """
+    from vie.data.sampling import sampling
+
+    return bool(sampling(clip).windows)
 
 
 def stages(recipe: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ with job(snakemake.log[0]):
         checkpoint=Path(snakemake.output.checkpoint),
         metrics=Path(snakemake.output.metrics),
         start_from=snakemake.input.get("start_from"),
+        motion=snakemake.input.get("motion"),
         code=snakemake.params.code,
         threads=snakemake.threads,
     )

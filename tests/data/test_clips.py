@@ -15,6 +15,7 @@ from vie.data.clips import (
     decode,
     load_clip,
     loader,
+    long_enough,
     steps_per_epoch,
     video_batches,
 )
@@ -139,3 +140,36 @@ def test_a_damaged_frame_is_named(small_dataset, monkeypatch):
     name = index.videos[4].as_py()
     with pytest.raises(VieError, match=f"'{name}' has a frame that cannot be decoded"):
         load_clip(index, 4, np.array([0]), Crop(1, 0, 0, False), 32)
+
+
+def test_dropping_channels_leaves_one_of_each_frame(small_dataset, recipe):
+    """The same draws of frames and crops with and without: every frame is one of its channels."""
+    path = small_dataset / "train" / "index.parquet"
+    found, kept = [], []
+    for dropping in (False, True):
+        view = View.of(recipe, "slow", channel_dropping=dropping)
+        clips = TrainClips(path, view, seed=0, stage="s")
+        found.append(torch.cat([clips[e, np.arange(24)].clips for e in range(4)]))
+    for whole, dropped in zip(*found, strict=True):
+        for t in range(4):
+            assert torch.equal(dropped[0, t], dropped[1, t])
+            assert torch.equal(dropped[0, t], dropped[2, t])
+            kept.append([torch.equal(dropped[0, t], whole[c, t]) for c in range(3)])
+    assert all(any(row) for row in kept)
+    counts = np.array([row for row in kept if sum(row) == 1]).sum(0)
+    assert (counts > 0.25 * counts.sum()).all()  # each channel a third of the time
+
+
+def test_only_videos_that_are_long_enough_take_part(small_dataset, caplog):
+    path = small_dataset / "train" / "index.parquet"
+    counts = load_index(path).n_frames
+    chosen = long_enough(path, 22)
+    assert chosen.tolist() == [i for i, n in enumerate(counts) if n >= 22]
+    assert 0 < len(chosen) < 24
+    assert f"{24 - len(chosen)} of 24 videos have fewer than 22 frames" in caplog.text
+    order = TrainOrder(chosen, 3, seed=0, stage="s", first=0, last=40)
+    assert order.steps_per_epoch == len(chosen) // 3
+    shown = np.concatenate([videos for _, videos in order])
+    assert set(shown.tolist()) == set(chosen.tolist())
+    with pytest.raises(VieError, match="no video has the 99 frames"):
+        long_enough(path, 99)

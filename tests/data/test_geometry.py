@@ -71,3 +71,33 @@ def test_a_crop_never_leaves_the_frame():
                 top, left, side = Crop(scale, place, place, False).box(height, width)
                 assert 0 <= top <= height - side
                 assert 0 <= left <= width - side
+
+
+def test_jitter_moves_single_frames_and_never_leaves_the_frame():
+    """80 pixels of 100, shifted by up to 5: every frame is the frame's own square."""
+    geometry, rng = Geometry(80, (100, 120), 100), np.random.default_rng(0)
+    clip = frames(4, 120, 160)
+    reached = set()
+    for _ in range(200):
+        crop = train_crop(geometry, rng, jitter=5)
+        top, left, side = crop.box(120, 160)
+        shifts = rng.integers(-5, 6, size=(4, 2))
+        found = crop_frames(clip, crop, 80, shifts)
+        reached |= {(side, top), (side, left)}
+        for t in range(4):
+            y, x = (np.array([top, left]) + np.rint(shifts[t] * side / 80).astype(int)).tolist()
+            assert 0 <= y <= 120 - side
+            assert 0 <= x <= 160 - side
+            alone = Crop(side / 120, y / max(120 - side, 1), x / (160 - side), crop.flip)
+            alone_box = alone.box(120, 160)
+            if alone_box == (y, x, side):  # to within the rounding of shares
+                assert torch.equal(found[:, t], crop_frames([clip[t]], alone, 80)[:, 0])
+    still = crop_frames(clip, crop, 80, np.zeros((4, 2), int))
+    assert torch.equal(still, crop_frames(clip, crop, 80))
+    assert len(reached) > 50
+
+
+def test_without_jitter_crops_are_what_they_were():
+    one, two = (train_crop(PAPER, np.random.default_rng(7), jitter) for jitter in (0, 5))
+    assert (one.scale, one.top, one.left, one.flip) == (two.scale, two.top, two.left, two.flip)
+    assert one.jitter == 0

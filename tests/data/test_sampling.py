@@ -78,11 +78,11 @@ def test_3drotnet_sees_16_frames_a_second():
 def test_short_videos_are_looped(kind, n_frames):
     chosen = SAMPLINGS[kind]
     rng = np.random.default_rng(2)
-    clip = chosen.train(n_frames, rng)
+    clip = chosen.train(n_frames, rng, np.ones(n_frames))
     assert clip.min() >= 0
     assert clip.max() < n_frames
     assert np.array_equal(chosen.test(n_frames, 5)[0], chosen.test(n_frames, 5)[4])
-    if chosen.bin == 1:  # without chance: the start is 0
+    if chosen.bin == 1 and not chosen.windows:  # without chance: the start is 0
         frames = np.tile(np.arange(n_frames), 100)
         assert np.array_equal(
             clip, frames[np.floor(np.arange(chosen.frames) * chosen.stride).astype(int)]
@@ -99,3 +99,44 @@ def test_own_sampling_and_errors():
         sampling("fast")
     with pytest.raises(VieError, match="bin must fit"):
         Sampling(4, 2, bin=3)
+
+
+def test_opn_spreads_four_frames_over_a_window_of_10_or_16():
+    rng, n_frames = np.random.default_rng(3), 40
+    clips = np.stack(
+        [SAMPLINGS["opn"].train(n_frames, rng, np.ones(n_frames)) for _ in range(4000)]
+    )
+    steps = np.diff(clips, axis=1)
+    assert (steps == steps[:, :1]).all()
+    assert set(steps[:, 0].tolist()) == {3, 5}
+    assert abs((steps[:, 0] == 3).mean() - 0.5) < 0.05
+    assert clips.min() == 0
+    assert clips.max() == 39
+    # Testing: the longest window, evenly spaced starts.
+    assert SAMPLINGS["opn"].test(26, 3).tolist() == [[s, s + 5, s + 10, s + 15] for s in (0, 5, 10)]
+
+
+def test_windows_are_drawn_in_proportion_to_the_motion_inside_them():
+    rng, n_frames, window = np.random.default_rng(4), 24, 10
+    motion = np.random.default_rng(0).uniform(0, 1, n_frames) ** 3
+    chosen = Sampling(4, windows=(window,))
+    draws = 40_000
+    starts = collections.Counter(int(chosen.train(n_frames, rng, motion)[0]) for _ in range(draws))
+    # Window s has the frames s ... s + 9 and the motion from each to the next inside it.
+    inside = [sum(motion[t] for t in range(s, s + window - 1)) for s in range(15)]
+    expected = np.array(inside) / sum(inside) * draws
+    found = np.array([starts[s] for s in range(15)])
+    assert found.sum() == draws
+    chi2 = ((found - expected) ** 2 / expected).sum()
+    assert chi2 < 14 + 5 * np.sqrt(2 * 14)
+
+
+def test_windows_where_nothing_moves_and_where_the_video_is_short():
+    rng = np.random.default_rng(5)
+    still = {int(SAMPLINGS["opn"].train(12, rng, np.zeros(12))[0]) for _ in range(300)}
+    assert still == {0, 1, 2}  # windows of 10 in 12 frames; a window of 16 loops from 0
+    with pytest.raises(VieError, match="motion of the video is not known"):
+        SAMPLINGS["opn"].train(30, rng)
+    for wrong in ({"frames": 4, "windows": [3]}, {"frames": 4, "windows": [9], "stride": 2}):
+        with pytest.raises(VieError, match="a window takes the place of stride and bin"):
+            sampling(wrong)

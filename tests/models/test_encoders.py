@@ -45,7 +45,7 @@ def test_feature_shapes_are_those_of_a_real_clip():
     shapes = feature_shapes(encoder.trunk, (3, 2, 48, 33))
     assert encoder.training
     assert all(torch.equal(before[key], value) for key, value in encoder.state_dict().items())
-    _, features = encoder(torch.randn(2, 3, 2, 48, 33))
+    features = encoder.trunk(torch.randn(2, 3, 2, 48, 33))
     assert shapes == {name: tuple(feature.shape[1:]) for name, feature in features.items()}
 
 
@@ -54,3 +54,15 @@ def test_unknown_settings_are_refused():
         build_encoder({"network": "resnet"})
     with pytest.raises(VieError, match=r"no setting widht.*width"):
         build_encoder({"network": "single", "widht": 4})
+
+
+@pytest.mark.parametrize("network", ["single", "3dresnet", "slowfast"])
+def test_a_pooled_embedding_is_the_averaged_features(network):
+    encoder = build_encoder({"network": network, "width": 4, "embedding": "pooled"}).eval()
+    embedding, features = encoder(torch.randn(2, 3, 8, 32, 32))
+    pathways = [features["conv5"]] + ([features["fast"]] if network == "slowfast" else [])
+    pooled = torch.cat([maps.mean((2, 3, 4)) for maps in pathways], 1)
+    torch.testing.assert_close(features["pooled"], pooled)
+    torch.testing.assert_close(embedding, pooled / pooled.norm(dim=1, keepdim=True))
+    assert embedding.shape == (2, encoder.dimensions)
+    assert not list(encoder.head.parameters())

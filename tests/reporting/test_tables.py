@@ -56,9 +56,9 @@ def facts(seed, **other):
 
 
 SAMPLINGS = {
-    "trn": {"frames": 4, "stride": 12, "bin": 12},
-    "slow": {"frames": 4, "stride": 16, "bin": 1},
-    "sf": {"frames": 16, "stride": 4, "bin": 1},
+    "trn": {"frames": 4, "stride": 12, "bin": 12, "windows": []},
+    "slow": {"frames": 4, "stride": 16, "bin": 1, "windows": []},
+    "sf": {"frames": 16, "stride": 4, "bin": 1, "windows": []},
 }
 
 
@@ -169,7 +169,7 @@ def test_the_published_row_of_3dresnet_has_its_own_scale():
     theirs = network(
         steps=1_600_000, batch=64, encoder=network()["encoder"] | {"network": "3dresnet"}
     )
-    sampling = {"frames": 16, "stride": 1, "bin": 1}
+    sampling = {"frames": 16, "stride": 1, "bin": 1, "windows": []}
     known = facts(0, size=112, networks=[theirs], sampling=sampling)
     assert comparable(known, "VIE-3DResNet", "kinetics400")
     assert not comparable(known | {"size": 224}, "VIE-3DResNet", "kinetics400")

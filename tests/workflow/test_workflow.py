@@ -93,7 +93,9 @@ def test_the_papers_experiment(copy, tmp_path):
     jobs = planned(output)
     assert jobs["frames"] == 440
     assert "embedded_videos" not in jobs
-    assert jobs["probe"] == 22  # 19 rows of table 1, 3 more controls of table S1
+    assert jobs["probe"] == 25  # 22 rows of table 1, 3 more controls of table S1
+    assert jobs["pretext"] == 3
+    assert jobs["motion"] == 440
 
 
 def test_lint_has_nothing_to_say(copy):
@@ -121,8 +123,8 @@ def test_every_rule_is_complete():
         assert needed <= set(directives), name
         for word in ("mem_mb=", "runtime="):
             assert word in rule, f"{name} lacks {word}"
-        assert re.search(r"code=(fingerprint\(|stage_code)", rule), name
-        if name.startswith(("pretrain", "probe")):
+        assert re.search(r"code=(fingerprint\(|stage_code|pretext_code)", rule), name
+        if name in ("pretrain", "probe", "pretext"):
             assert "gpu=" in rule, name
 
 

@@ -4,6 +4,7 @@ Every draw comes from the address (seed, stage, epoch, instance, clip), so batch
 on the number of workers, on a resume or on the order of arrival.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,12 @@ from torch.utils.data import DataLoader, Dataset
 from vie.data.colour import ColourDraws, draw_colour
 from vie.data.geometry import Crop, Geometry, centre_crop, crop_frames, train_crop
 from vie.data.index import Index, load_index
+from vie.data.motion import Motion
 from vie.data.randomness import generator
 from vie.data.sampling import Sampling, sampling
 from vie.errors import VieError
+
+log = logging.getLogger(__name__)
 
 
 class Batch(NamedTuple):
@@ -47,15 +51,24 @@ class View:
         sampling: frames of a clip.
         geometry: crop and size.
         colour: keyword arguments of `draw_colour`.
+        jitter: in training, every frame's crop is shifted by up to this many pixels of the input,
+            down and right, on its own.
+        channel_dropping: in training, one colour channel of every frame, drawn for each frame,
+            replaces all three.
     """
 
     sampling: Sampling
     geometry: Geometry
     colour: dict[str, float]
+    jitter: int = 0
+    channel_dropping: bool = False
 
     @classmethod
-    def of(cls, recipe: dict, clip: str | dict | None = None) -> "View":
-        """View of a recipe; a readout may replace the recipe's clip sampling."""
+    def of(cls, recipe: dict, clip: str | dict | None = None, **frames) -> "View":
+        """View of a recipe; a readout may replace the recipe's clip sampling.
+
+        `frames` are jitter and channel_dropping.
+        """
         geometry = recipe["geometry"]
         return cls(
             sampling(recipe["clip"] if clip is None else clip),
@@ -66,6 +79,7 @@ class View:
                 geometry["flip"],
             ),
             dict(recipe["colour"]),
+            **frames,
         )
 
 
@@ -82,8 +96,18 @@ def decode(jpeg: bytes, least: float) -> np.ndarray:
     return simplejpeg.decode_jpeg(jpeg, min_height=height // fraction, min_width=width // fraction)
 
 
-def load_clip(index: Index, instance: int, frames: np.ndarray, crop: Crop, size: int) -> Tensor:
-    """(3, T, size, size) uint8 of one clip; a frame that occurs twice is decoded once."""
+def load_clip(
+    index: Index,
+    instance: int,
+    frames: np.ndarray,
+    crop: Crop,
+    size: int,
+    shifts: np.ndarray | None = None,
+) -> Tensor:
+    """(3, T, size, size) uint8 of one clip; a frame that occurs twice is decoded once.
+
+    `frames` (T,) are numbers of frames, `shifts` (T, 2) as in `crop_frames`.
+    """
     unique, back = np.unique(frames, return_inverse=True)
     least = size / crop.scale
     try:
@@ -96,24 +120,50 @@ def load_clip(index: Index, instance: int, frames: np.ndarray, crop: Crop, size:
             f"{index.path}: video {video!r} has a frame that cannot be decoded ({error}); delete "
             "its shard and the shard's table to have them made again"
         ) from error
-    return crop_frames([decoded[i] for i in back], crop, size)
+    return crop_frames([decoded[i] for i in back], crop, size, shifts)
+
+
+def drop_channels(clip: Tensor, rng: np.random.Generator) -> Tensor:
+    """Replace all channels of every frame by one of them, drawn for each frame.
+
+    (3, T, H, W) -> the same shape; protocol section 9.
+    """
+    T = clip.shape[1]
+    kept = torch.from_numpy(rng.integers(3, size=T))
+    return clip[kept, torch.arange(T)].expand_as(clip)  # (T, H, W) -> (3, T, H, W)
 
 
 class TrainClips(Dataset):
-    """Random clips; a key is (epoch, [instances of the batch])."""
+    """Random clips; a key is (epoch, [instances of the batch]).
 
-    def __init__(self, index: Path, view: View, *, seed: int, stage: str) -> None:
+    Args:
+        index: index.parquet of the videos.
+        view: of the clips.
+        seed, stage: of the address of every draw.
+        motion: motion.npy beside the index, for a sampling that asks where videos move.
+    """
+
+    def __init__(
+        self, index: Path, view: View, *, seed: int, stage: str, motion: Path | None = None
+    ) -> None:
         self.index, self.view, self.seed, self.stage = load_index(index), view, seed, stage
+        self.motion = Motion(motion, self.index) if motion else None
 
     def __getitem__(self, key: tuple[int, np.ndarray]) -> Batch:
         epoch, instances = key
         view, clips, draws = self.view, [], []
-        for instance in instances:
-            rng = generator(self.seed, self.stage, epoch, int(instance))
-            frames = view.sampling.train(int(self.index.n_frames[instance]), rng)
-            crop = train_crop(view.geometry, rng)
+        for instance in map(int, instances):
+            rng = generator(self.seed, self.stage, epoch, instance)
+            n_frames = int(self.index.n_frames[instance])
+            motion = self.motion.of(instance) if self.motion else None
+            frames = view.sampling.train(n_frames, rng, motion)
+            crop = train_crop(view.geometry, rng, view.jitter)
             draws.append(draw_colour(rng, **view.colour))
-            clips.append(load_clip(self.index, int(instance), frames, crop, view.geometry.size))
+            shifts = None
+            if view.jitter:
+                shifts = rng.integers(-view.jitter, view.jitter + 1, size=(len(frames), 2))
+            clip = load_clip(self.index, instance, frames, crop, view.geometry.size, shifts)
+            clips.append(drop_channels(clip, rng) if view.channel_dropping else clip)
         return Batch(
             torch.stack(clips),  # B x (3, T, H, W) -> (B, 3, T, H, W)
             torch.from_numpy(np.asarray(instances, dtype=np.int64)),
@@ -165,19 +215,46 @@ def steps_per_epoch(videos: int, batch: int) -> int:
     return videos // batch
 
 
+def long_enough(index: Path, min_frames: int) -> np.ndarray:
+    """Instances (V,) int64 of the videos with `min_frames` frames or more.
+
+    Raises:
+        VieError: there is none.
+    """
+    counts = load_index(index).n_frames
+    found = np.flatnonzero(counts >= min_frames)
+    if not len(found):
+        raise VieError(f"{index}: no video has the {min_frames} frames of the recipe's min_frames")
+    if len(found) < len(counts):
+        log.warning(
+            "%d of %d videos have fewer than %d frames (the recipe's min_frames) and take no part",
+            len(counts) - len(found),
+            len(counts),
+            min_frames,
+        )
+    return found
+
+
 class TrainOrder:
     """Keys of `TrainClips` for steps `first` to `last` - 1: each epoch is its own permutation.
 
     The incomplete batch at an epoch's end is left out; the permutation decides which videos
     that concerns, so over epochs every video has its turn.
+
+    Args:
+        videos: instances (V,) that take part, or V where these are 0 to V - 1.
+        batch: videos in a batch.
+        seed, stage: of the address of the order.
+        first, last: steps.
     """
 
     def __init__(
-        self, videos: int, batch: int, *, seed: int, stage: str, first: int, last: int
+        self, videos: int | np.ndarray, batch: int, *, seed: int, stage: str, first: int, last: int
     ) -> None:
-        self.videos, self.batch, self.seed, self.stage = videos, batch, seed, stage
+        self.videos = np.arange(videos) if isinstance(videos, int) else videos
+        self.batch, self.seed, self.stage = batch, seed, stage
         self.first, self.last = first, last
-        self.steps_per_epoch = steps_per_epoch(videos, batch)
+        self.steps_per_epoch = steps_per_epoch(len(self.videos), batch)
 
     def __len__(self) -> int:
         return self.last - self.first
@@ -188,8 +265,9 @@ class TrainOrder:
             epoch, position = divmod(step, self.steps_per_epoch)
             if permutation_of != epoch:
                 order = generator(self.seed, f"{self.stage}/order", epoch)
-                permutation, permutation_of = order.permutation(self.videos), epoch
-            yield epoch, permutation[position * self.batch : (position + 1) * self.batch]
+                permutation, permutation_of = order.permutation(len(self.videos)), epoch
+            chosen = permutation[position * self.batch : (position + 1) * self.batch]
+            yield epoch, self.videos[chosen]
 
 
 def loader(dataset: Dataset, order: "TrainOrder | list[np.ndarray]", workers: int) -> DataLoader:

@@ -41,29 +41,47 @@ class Crop:
         scale: side of the square as a share of the frame's shorter side, in (0, 1].
         top, left: position as a share of what is left over, in [0, 1].
         flip: whether the crop is mirrored.
+        jitter: how far, as a share of its side, single frames may be shifted from it: it keeps
+            this distance from the borders of the frame, where there is room.
     """
 
     scale: float
     top: float
     left: float
     flip: bool
+    jitter: float = 0.0
 
     def box(self, height: int, width: int) -> tuple[int, int, int]:
         """(top, left, side) in whole pixels of a height x width frame."""
         side = max(1, min(round(self.scale * min(height, width)), height, width))
+        margin = round(self.jitter * side)
         return (
-            min(int(self.top * (height - side + 1)), height - side),
-            min(int(self.left * (width - side + 1)), width - side),
+            _within(self.top, height, side, margin),
+            _within(self.left, width, side, margin),
             side,
         )
 
 
-def train_crop(geometry: Geometry, rng: np.random.Generator) -> Crop:
-    """Random crop of a clip: shorter side uniform in its range, position uniform, flip."""
+def _within(place: float, length: int, side: int, margin: int) -> int:
+    """Where a side starts on a length, `place` in [0, 1] of the room that margins leave."""
+    margin = min(margin, (length - side) // 2)
+    room = length - side - 2 * margin
+    return margin + min(int(place * (room + 1)), room)
+
+
+def train_crop(geometry: Geometry, rng: np.random.Generator, jitter: int = 0) -> Crop:
+    """Random crop of a clip: shorter side uniform in its range, position uniform, flip.
+
+    Args:
+        geometry: of the clip.
+        rng: of the clip.
+        jitter: pixels of the network's input that single frames may be shifted.
+    """
     low, high = geometry.train_shorter_side
     shorter_side = rng.integers(low, high + 1)
     top, left, flip = rng.random(3)
-    return Crop(geometry.size / shorter_side, top, left, flip < geometry.flip)
+    scale = geometry.size / shorter_side
+    return Crop(scale, top, left, flip < geometry.flip, jitter / geometry.size)
 
 
 def centre_crop(geometry: Geometry) -> Crop:
@@ -71,13 +89,17 @@ def centre_crop(geometry: Geometry) -> Crop:
     return Crop(geometry.size / geometry.test_shorter_side, 0.5, 0.5, False)
 
 
-def crop_frames(frames: list[np.ndarray], crop: Crop, size: int) -> "torch.Tensor":
+def crop_frames(
+    frames: list[np.ndarray], crop: Crop, size: int, shifts: np.ndarray | None = None
+) -> "torch.Tensor":
     """Cut and resize the frames of one clip.
 
     Args:
         frames: T arrays (H, W, 3) uint8, all of one size.
         crop: what to cut, the same for every frame.
         size: side of the result, in pixels.
+        shifts: (T, 2) down and right, in pixels of the result: by how much each frame's crop is
+            moved (at most `crop.jitter`).
 
     Returns:
         (3, T, size, size) uint8, resized bilinearly with antialiasing.
@@ -86,11 +108,16 @@ def crop_frames(frames: list[np.ndarray], crop: Crop, size: int) -> "torch.Tenso
 
     height, width = frames[0].shape[:2]
     top, left, side = crop.box(height, width)
+    corners = np.tile([top, left], (len(frames), 1))  # (T, 2)
+    if shifts is not None:
+        moved = corners + np.rint(shifts * (side / size)).astype(int)
+        corners = np.clip(moved, 0, [height - side, width - side])
     out = torch.empty((3, len(frames), size, size), dtype=torch.uint8)
     # Several small frames in one call; a large frame alone, for it then stays in the cache.
     together = max(1, PIXELS_TOGETHER // side**2)
     for t in range(0, len(frames), together):
-        cut = np.stack([f[top : top + side, left : left + side] for f in frames[t : t + together]])
+        here = zip(frames[t : t + together], corners[t : t + together], strict=True)
+        cut = np.stack([frame[y : y + side, x : x + side] for frame, (y, x) in here])
         cut = torch.from_numpy(cut).permute(0, 3, 1, 2)  # (n, side, side, 3) -> (n, 3, side, side)
         if side != size:
             cut = torch.nn.functional.interpolate(

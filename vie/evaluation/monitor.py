@@ -80,6 +80,7 @@ def pretrain_monitored(
     checkpoint: Path,
     metrics: Path,
     start_from: str | Path | None,
+    motion: str | Path | None,
     code: str,
     threads: int,
 ) -> None:
@@ -111,6 +112,7 @@ def pretrain_monitored(
         tensorboard=checkpoint.parent / "tensorboard" / stage,
         work=checkpoint.parent / f"{stage}.in_progress",
         start_from=Path(start_from) if start_from else None,
+        motion=Path(motion) if motion else None,
         monitor=monitor,
         code=code,
         workers=workers,

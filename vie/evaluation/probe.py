@@ -102,7 +102,7 @@ def probe(
     val = load_index(val_index)
     _write_predictions(val.videos, val.labels, scores, predictions)
     contents = [checkpoints.load(path) for path in networks]
-    _write_json(
+    write_json(
         {
             "seed": seed,
             "dataset_identity": identity,
@@ -186,6 +186,6 @@ def _write_predictions(videos, labels: np.ndarray, probabilities: dict, path: Pa
         pq.write_table(pa.table(columns), temporary)
 
 
-def _write_json(content: dict, path: Path) -> None:
+def write_json(content: dict, path: Path) -> None:
     with whole(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")

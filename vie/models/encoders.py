@@ -10,6 +10,8 @@ from vie.errors import VieError
 from vie.models.resnet import ResNet18
 from vie.models.trunks import Plain, Relation, SlowFast
 
+POOLED = "pooled"  # as the embedding, in place of its dimensions
+
 
 class Encoder(nn.Module):
     """Trunk, pool, one linear layer, L2 normalisation (protocol section 4).
@@ -18,13 +20,20 @@ class Encoder(nn.Module):
 
     Args:
         trunk: clip -> dict of features; its `pool(features)` is (B, `channels`).
-        embedding: dimensions D of the embedding.
+        embedding: dimensions D of the embedding; "pooled" leaves the linear layer out, for
+            networks whose objective has a head of its own (protocol section 9).
+
+    Attributes:
+        dimensions: D.
     """
 
-    def __init__(self, trunk: nn.Module, embedding: int = 128):
+    def __init__(self, trunk: nn.Module, embedding: int | str = 128):
         super().__init__()
         self.trunk = trunk
-        self.head = nn.Linear(trunk.channels, embedding)
+        if embedding == POOLED:
+            self.dimensions, self.head = trunk.channels, nn.Identity()
+            return
+        self.dimensions, self.head = embedding, nn.Linear(trunk.channels, embedding)
         # The release does not state it: Glorot's uniform without bias, TensorFlow's default.
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -37,17 +46,20 @@ class Encoder(nn.Module):
 
         Returns:
             The embedding (B, D) of unit length, in float32 under autocast, and the trunk's
-            features. A 2D trunk gives features per frame, (B, C, T, H, W); the embedding is
-            always of the whole clip.
+            features with their pool, (B, C), as "pooled". A 2D trunk gives features per frame,
+            (B, C, T, H, W); pool and embedding are always of the whole clip.
         """
         features = self.trunk(clip)
+        features["pooled"] = self.trunk.pool(features)
         return self.embed(features), features
 
     def embed(self, features: dict[str, Tensor]) -> Tensor:
-        """(B, D) of unit length from the trunk's features."""
+        """(B, D) of unit length from the trunk's features, pooled already or not."""
         # Unit length to float32's precision: the objectives divide by a small temperature.
         with torch.autocast(features["conv5"].device.type, enabled=False):
-            return F.normalize(self.head(self.trunk.pool(features)), dim=1)
+            pooled = features.get("pooled")
+            pooled = self.trunk.pool(features) if pooled is None else pooled
+            return F.normalize(self.head(pooled), dim=1)
 
     def adopt(self, state: dict[str, Tensor]) -> None:
         """Take over the weights of another network's `state_dict`.
@@ -75,9 +87,8 @@ class RelationEncoder(Encoder):
         of frames: the first embedding of a clip is Single's of its averaged features. (*open*: the
         release loads the shared layers and does not say more.)
         """
-        wanted, given = self.head.weight.shape, state["head.weight"]
-        frames = self.trunk.frames
-        if given.shape != wanted and given.shape[1] * frames == wanted[1]:
+        given, frames = state.get("head.weight"), self.trunk.frames
+        if given is not None and given.shape[1] * frames == self.trunk.channels:
             # (D, C) -> (D, T * C)
             state = dict(state, **{"head.weight": given.repeat(1, frames) / frames})
         super().adopt(state)
@@ -86,32 +97,32 @@ class RelationEncoder(Encoder):
 FAMILY = {"width": 64, "embedding": 128, "bn_momentum": 0.003, "form": "preactivation"}
 
 
-def build_single(*, embedding: int, **family) -> Encoder:
+def build_single(*, embedding: int | str, **family) -> Encoder:
     """VIE-Single: the 2D ResNet-18, applied to every frame of a clip on its own."""
     return Encoder(Plain(ResNet18(**family)), embedding)
 
 
-def build_trn(*, embedding: int, frames: int, **family) -> Encoder:
+def build_trn(*, embedding: int | str, frames: int, **family) -> Encoder:
     """VIE-TRN: the 2D ResNet-18 on each of `frames` frames, embedded together."""
     return RelationEncoder(Relation(ResNet18(**family), frames), embedding)
 
 
-def build_slow(*, embedding: int, **family) -> Encoder:
+def build_slow(*, embedding: int | str, **family) -> Encoder:
     """VIE-Slow: temporal kernels in the first convolution of each block of stages 3 and 4."""
     return Encoder(Plain(ResNet18(temporal_kernels=(1, 1, 1, 3, 3), **family)), embedding)
 
 
-def build_fast(*, embedding: int, **family) -> Encoder:
+def build_fast(*, embedding: int | str, **family) -> Encoder:
     """The fast pathway on its own: a temporal kernel in the stem and in every block."""
     return Encoder(Plain(ResNet18(temporal_kernels=(5, 3, 3, 3, 3), **family)), embedding)
 
 
-def build_slowfast(*, embedding: int, fast_width: int, stride: int, **family) -> Encoder:
+def build_slowfast(*, embedding: int | str, fast_width: int, stride: int, **family) -> Encoder:
     """VIE-SlowFast: both pathways with lateral connections."""
     return Encoder(SlowFast(fast_width=fast_width, stride=stride, **family), embedding)
 
 
-def build_3dresnet(*, embedding: int, **family) -> Encoder:
+def build_3dresnet(*, embedding: int | str, **family) -> Encoder:
     """VIE-3DResNet: temporal kernels in all convolutions, striding in time as in space."""
     resnet = ResNet18(
         temporal_kernels=(7, 3, 3, 3, 3),

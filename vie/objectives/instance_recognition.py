@@ -2,9 +2,10 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from vie.errors import VieError
+from vie.objectives.base import Objective
 
 # Z of the release: the constant that Wu et al. (2018) estimated on ImageNet, scaled to N.
 PAPER_Z_PER_INSTANCE = 2876934.2 / 1281167
@@ -12,7 +13,7 @@ EPSILON = 1e-7  # added to each denominator, protocol section 5
 ESTIMATORS = ("nce_paper", "nce_estimated", "softmax")
 
 
-class InstanceRecognition(nn.Module):
+class InstanceRecognition(Objective):
     """Loss that draws an embedding f to its own bank entry and away from the others.
 
     With p(j) = exp(v_j . f / temperature) / Z, K noise entries drawn uniformly from the bank and

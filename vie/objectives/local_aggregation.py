@@ -1,16 +1,17 @@
 """Local aggregation: draw a video to its cluster among its neighbours (protocol section 5)."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vie.errors import VieError
 from vie.objectives.bank import nearest
+from vie.objectives.base import Objective
 from vie.objectives.clustering import kmeans
 
 EPSILON = 1e-7  # added to the ratio, protocol section 5
 
 
-class LocalAggregation(nn.Module):
+class LocalAggregation(Objective):
     """-log(sum of p over C_i and B_i / sum of p over B_i + 1e-7), averaged over the batch.
 
     B_i are the k bank entries nearest to the embedding f; C_i are the members of video i's

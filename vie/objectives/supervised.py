@@ -5,9 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vie.errors import VieError
+from vie.objectives.base import Objective
 
 
-class Supervised(nn.Module):
+class Supervised(Objective):
     """Cross-entropy of a linear classifier on the embedding.
 
     The logits are W f / temperature with f of unit length: the class weights stand where the

@@ -1,5 +1,6 @@
 """Published accuracies, and whether a measured one may stand beside them."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,6 +42,19 @@ QUANTITIES = {
     "10-nearest-neighbour top-1 at the end of pretraining": "knn10",
 }
 COLUMNS = ("conv3", "conv4", "conv5", "knn10")
+# What makes a pretext task the published one (section 9); the step is that of OPN's last drop.
+PRETEXT_QUANTITY = "frame-order accuracy on its training task"
+PRETEXT = {
+    "OPN": {
+        "task": "order_prediction",
+        "clip": "opn",
+        "size": 80,
+        "batch": 128,
+        "encoder": {"network": "single", "width": 64},
+        "objective": {"jitter": 5, "channel_dropping": True},
+    }
+}
+PRETEXT_STEPS = 269_998
 
 
 def read_published(folder: Path, labels: list[str], *, all_known: bool = False) -> pd.DataFrame:
@@ -71,6 +85,34 @@ def read_published(folder: Path, labels: list[str], *, all_known: bool = False) 
             "among these"
         )
     return known.reindex(labels)
+
+
+def read_published_pretext(folder: Path, labels: list[str]) -> pd.DataFrame:
+    """Published accuracies of pretext tasks, columns value (percent) and dataset, by model.
+
+    Raises:
+        VieError: the file is missing or lacks a column.
+    """
+    long = _read(folder / "other.csv", ("model", "quantity", "value", "dataset"))
+    known = long[long["quantity"] == PRETEXT_QUANTITY].set_index("model")
+    return known[["value", "dataset"]].reindex(labels)
+
+
+def comparable_pretext(facts: dict, label: str, dataset: str | float) -> bool:
+    """Whether a pretext accuracy has the dataset and the scale of the published one.
+
+    Args:
+        facts: as written by `vie.evaluation.pretext`.
+        label: of the row.
+        dataset: that the published value is of; NaN where nothing is published.
+    """
+    return (
+        label in PRETEXT
+        and facts["dataset_identity"] == dataset
+        and _holds(facts, PRETEXT[label])
+        and facts["steps"] >= PRETEXT_STEPS
+        and all(facts[n] >= (1 - MISSING_SHARE) * PAPER[n] for n in ("n_train", "n_val"))
+    )
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -105,7 +147,7 @@ def comparable(facts: dict, label: str, dataset: str | float) -> bool:
         and facts["probe"]["clips"] == PAPER["clips"]
         and _holds(facts["probe"]["optimiser"], PROBE)
         and _holds(facts["frames"], FRAMES)
-        and facts["sampling"] == asdict(sampling(clip))
+        and facts["sampling"] == json.loads(json.dumps(asdict(sampling(clip))))
         and facts["size"] == paper["size"]
         and len(facts["networks"]) == 1
         and all(

@@ -1,5 +1,4 @@
-"""Pretraining, stage by stage: instance recognition, local aggregation, the supervised control
-(protocol sections 5 and 6)."""
+"""Pretraining, stage by stage (protocol sections 5, 6 and 9)."""
 
 import logging
 import shutil
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vie.config import resolve_steps
-from vie.data.clips import Batch, TrainClips, TrainOrder, View, loader, steps_per_epoch
+from vie.data.clips import Batch, TrainClips, TrainOrder, loader, long_enough, steps_per_epoch
 from vie.data.colour import colour_noise
 from vie.data.index import load_index
 from vie.data.randomness import torch_seed
@@ -19,63 +18,30 @@ from vie.errors import VieError
 from vie.files import digest, whole
 from vie.models.resnet import channels_last
 from vie.objectives.bank import MemoryBank
-from vie.objectives.instance_recognition import InstanceRecognition
-from vie.objectives.local_aggregation import LocalAggregation
-from vie.objectives.supervised import Supervised
 from vie.training import checkpoints
 from vie.training.initial import new_encoder
 from vie.training.loop import run
 from vie.training.optimizer import sgd
 from vie.training.recorder import Recorder
 from vie.training.schedules import Schedule, pretraining_schedule
+from vie.training.stages import OBJECTIVES, view_of
 
 log = logging.getLogger(__name__)
 Monitor = Callable[[torch.nn.Module, Tensor], dict[str, float]]
-
-
-def instance_recognition(recipe: dict, labels: Tensor, seed: int) -> InstanceRecognition:
-    """Objective of VIE's first stage."""
-    objective = recipe["objective"]
-    return InstanceRecognition(
-        len(labels), temperature=objective["temperature"], **objective["instance_recognition"]
-    )
-
-
-def local_aggregation(recipe: dict, labels: Tensor, seed: int) -> LocalAggregation:
-    """Objective of VIE's second stage."""
-    settings = dict(recipe["objective"]["local_aggregation"])
-    return LocalAggregation(
-        len(labels),
-        temperature=recipe["objective"]["temperature"],
-        iterations=settings.pop("kmeans_iterations"),
-        threads=torch.get_num_threads(),
-        **settings,
-    )
-
-
-def supervised(recipe: dict, labels: Tensor, seed: int) -> Supervised:
-    """Objective of the supervised control; the only one that reads the labels."""
-    return Supervised(
-        labels,
-        recipe["encoder"]["embedding"],
-        temperature=recipe["objective"]["temperature"],
-        seed=torch_seed(seed, "supervised"),
-    )
-
-
-# Stage -> its objective, from a recipe, the classes (N,) of the training videos and the seed.
-OBJECTIVES = {
-    "instance_recognition": instance_recognition,
-    "local_aggregation": local_aggregation,
-    "supervised": supervised,
-}
 
 
 class Pretraining:
     """A network, its memory bank, its objective and its optimiser: a `loop.Task`."""
 
     def __init__(
-        self, recipe: dict, stage: str, schedule: Schedule, labels: Tensor, *, seed: int
+        self,
+        recipe: dict,
+        stage: str,
+        schedule: Schedule,
+        labels: Tensor,
+        *,
+        seed: int,
+        steps_per_epoch: int,
     ) -> None:
         from accelerate import Accelerator
 
@@ -84,17 +50,17 @@ class Pretraining:
         device = self.accelerator.device
         instances = len(labels)
         encoder = channels_last(new_encoder(recipe, seed)).to(device)
-        self.objective = OBJECTIVES[stage](recipe, labels, seed).to(device)
+        self.objective = OBJECTIVES[stage](recipe, labels, seed, encoder).to(device)
         optimiser = {k: v for k, v in recipe["optimiser"].items() if k != "batch"}
         trained = torch.nn.ModuleList([encoder, self.objective])
         self.encoder, self.optimiser = self.accelerator.prepare(encoder, sgd(trained, **optimiser))
         self.bank = MemoryBank(
             instances,
-            recipe["encoder"]["embedding"],
+            encoder.dimensions,
             momentum=recipe["objective"]["bank_momentum"],
             seed=torch_seed(seed, "bank"),
         ).to(device)
-        self.steps_per_epoch = steps_per_epoch(instances, recipe["optimiser"]["batch"])
+        self.steps_per_epoch = steps_per_epoch
         self.first_epoch = 0.0
         self.monitor: Monitor | None = None
 
@@ -135,13 +101,14 @@ class Pretraining:
         instances = batch.instances.to(device, non_blocking=True)
         noise = torch.Generator(device).manual_seed(torch_seed(self.seed, "noise", step))
         with self.accelerator.autocast():
-            embedding, _ = self.encoder(clips)  # (B, 3, T, H, W) -> (B, D)
-        loss = self.objective(embedding, instances, self.bank.vectors, noise)
+            # (B, 3, T, H, W) -> (B, D); a pretext task shows more than the B clips, these first
+            embedding, features = self.encoder(self.objective.inputs(clips))
+        measures = self.objective.measures(embedding, features, instances, self.bank.vectors, noise)
         self.optimiser.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
+        self.accelerator.backward(measures["loss"])
         self.optimiser.step()
-        self.bank.update(instances, embedding.detach())
-        return {"loss": loss.detach()}
+        self.bank.update(instances, embedding[: len(instances)].detach())
+        return {name: value.detach() for name, value in measures.items()}
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds."""
@@ -196,6 +163,7 @@ def pretrain(
     tensorboard: Path,
     work: Path,
     start_from: Path | None = None,
+    motion: Path | None = None,
     monitor: Monitor | None = None,
     code: str = "",
     workers: int = 0,
@@ -215,6 +183,7 @@ def pretrain(
         work: folder of what a run in progress needs; nothing of it is left at the end.
         start_from: checkpoint of the previous stage, or of the recipe that this one starts from;
             its step is the first of this stage.
+        motion: motion.npy beside the index, for clips that ask where videos move.
         monitor: measures the network while it trains.
         code: fingerprint of the code; a run is not resumed with other code.
         workers: processes that load clips.
@@ -224,15 +193,12 @@ def pretrain(
         VieError: a setting does not fit the data, or the loss is not finite.
     """
     labels = torch.from_numpy(load_index(index).labels)
-    instances, batch = len(labels), recipe["optimiser"]["batch"]
+    videos, batch = long_enough(index, recipe.get("min_frames", 1)), recipe["optimiser"]["batch"]
     previous = checkpoints.load(start_from) if start_from else None
-    schedule = pretraining_schedule(
-        recipe["schedule"],
-        stage,
-        steps_per_epoch(instances, batch),
-        first=previous["step"] if previous else 0,
-    )
-    task = Pretraining(recipe, stage, schedule, labels, seed=seed)
+    steps = steps_per_epoch(len(videos), batch)
+    first = previous["step"] if previous else 0
+    schedule = pretraining_schedule(recipe["schedule"], stage, steps, first=first)
+    task = Pretraining(recipe, stage, schedule, labels, seed=seed, steps_per_epoch=steps)
     task.monitor = monitor
     task.first_epoch = previous["epoch"] if previous else 0.0
     identity = {
@@ -240,6 +206,7 @@ def pretrain(
         "stage": stage,
         "seed": seed,
         "index": digest(index),
+        "motion": digest(motion) if motion else None,
         "start_from": digest(start_from) if start_from else None,
         "code": code,
     }
@@ -251,10 +218,9 @@ def pretrain(
     elif previous is not None:
         task.start_from(previous)
     recorder = Recorder(work / "metrics.jsonl", tensorboard, step)
-    order = TrainOrder(
-        instances, batch, seed=seed, stage="pretraining", first=step, last=schedule.last
-    )
-    clips = TrainClips(index, View.of(recipe), seed=seed, stage="pretraining")
+    address = {"seed": seed, "stage": "pretraining"}
+    order = TrainOrder(videos, batch, first=step, last=schedule.last, **address)
+    clips = TrainClips(index, view_of(recipe, stage), motion=motion, **address)
     run(
         task,
         loader(clips, order, workers),
@@ -275,7 +241,7 @@ def pretrain(
             "step": schedule.last,
             "epoch": task.epoch(schedule.last),
             "steps_per_epoch": order.steps_per_epoch,
-            "n_train": instances,
+            "n_train": len(videos),
             # Of all stages so far: a stage's own recipe may have been stripped of the others'.
             "objectives": {**(previous["objectives"] if previous else {}), **recipe["objective"]},
             **task.state(),

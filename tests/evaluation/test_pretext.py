@@ -1,0 +1,88 @@
+"""Answers of a pretext network on other videos, against a loop over clips and questions."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from vie.data.clips import TrainClips
+from vie.data.colour import colour_noise
+from vie.data.index import load_index
+from vie.evaluation.pretext import pretext, right_answers, trained_pretext
+from vie.training import checkpoints
+from vie.training.pretraining import Pretraining
+from vie.training.schedules import Schedule
+from vie.training.stages import view_of
+
+
+@pytest.fixture(params=["rotation", "order_prediction"])
+def content(request, recipe):
+    """A checkpoint's content, as rule pretrain leaves it; the network has random weights."""
+    stage = request.param
+    recipe["encoder"]["embedding"] = "pooled"
+    recipe["schedule"] = {stage: "1 steps", "lr_drops": []}
+    if stage == "order_prediction":
+        recipe |= {"clip": {"frames": 3, "windows": [9, 12]}, "min_frames": 20}
+    task = Pretraining(
+        recipe, stage, Schedule(0, 1), torch.zeros(24, dtype=torch.int64), seed=2, steps_per_epoch=1
+    )
+    known = {"recipe": recipe, "stage": stage, "seed": 2, "step": 1, "n_train": 24}
+    return known | task.state()
+
+
+@pytest.fixture
+def motion(small_dataset, tmp_path):
+    frames = len(load_index(small_dataset / "val" / "index.parquet").sizes)
+    np.save(tmp_path / "motion.npy", np.ones(frames, np.float32))
+    return tmp_path / "motion.npy"
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_shares_of_right_answers_by_hand(content, small_dataset, motion, workers):
+    index = small_dataset / "val" / "index.parquet"
+    videos = np.array([1, 4, 6])
+    found = right_answers(content, index, videos, clips=2, motion=motion, workers=workers)
+    encoder, objective = trained_pretext(content)
+    view = view_of(content["recipe"], content["stage"])
+    clips = TrainClips(index, view, seed=2, stage="pretext", motion=motion)
+    for video, share in zip(videos, found, strict=True):
+        hits = []
+        for clip in range(2):
+            batch = clips[clip, np.array([video])]
+            shown = objective.inputs(colour_noise(batch.clips, batch.colour))
+            with torch.no_grad():
+                scores, right = objective.answers(encoder(shown)[1])
+            hits += [int(scores[0, q].argmax()) == int(right[q]) for q in range(len(right))]
+        assert share == pytest.approx(np.mean(hits))
+    assert not encoder.training
+
+
+def test_what_the_rule_writes(content, small_dataset, motion, tmp_path):
+    checkpoints.save(tmp_path / "checkpoint.pt", content)
+    index = small_dataset / "val" / "index.parquet"
+    pretext(
+        tmp_path / "checkpoint.pt",
+        index,
+        motion=motion,
+        identity="kinetics400",
+        name="test",
+        answers=tmp_path / "answers.parquet",
+        facts=tmp_path / "facts.json",
+        threads=1,
+    )
+    answers = pq.read_table(tmp_path / "answers.parquet").to_pydict()
+    loaded = load_index(index)
+    least = content["recipe"].get("min_frames", 1)
+    assert answers["video"] == [
+        name
+        for name, n in zip(loaded.videos.to_pylist(), loaded.n_frames, strict=True)
+        if n >= least
+    ]
+    assert all(0 <= share <= 1 for share in answers["right"])
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    chance = {"rotation": 1 / 4, "order_prediction": 1 / 3}[content["stage"]]
+    assert facts["chance"] == pytest.approx(chance)
+    assert facts["n_val"] == len(answers["video"])
+    assert (facts["task"], facts["clips"], facts["steps"]) == (content["stage"], 2, 1)

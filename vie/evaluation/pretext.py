@@ -1,0 +1,142 @@
+"""How well a network does its pretext task on videos that it was not trained on (protocol
+section 9)."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vie.data.clips import TrainClips, loader, long_enough, video_batches
+from vie.data.colour import colour_noise
+from vie.data.index import load_index
+from vie.evaluation.probe import write_json
+from vie.files import whole
+from vie.models.encoders import build_encoder
+from vie.models.resnet import channels_last
+from vie.objectives.base import Pretext
+from vie.progress import Progress
+from vie.threads import use_threads
+from vie.training import checkpoints
+from vie.training.stages import OBJECTIVES, view_of
+
+
+def trained_pretext(content: dict) -> tuple[torch.nn.Module, Pretext]:
+    """Network and objective of a checkpoint, in evaluation mode."""
+    recipe = content["recipe"]
+    encoder = channels_last(build_encoder(recipe["encoder"]))
+    encoder.load_state_dict(content["encoder"])
+    objective = OBJECTIVES[content["stage"]](recipe, torch.empty(0), content["seed"], encoder)
+    objective.load_state_dict(content["objective"])
+    return encoder.eval(), objective.eval()
+
+
+@torch.no_grad()
+def right_answers(
+    content: dict,
+    index: Path,
+    videos: np.ndarray,
+    *,
+    clips: int,
+    motion: Path | None = None,
+    workers: int = 0,
+    label: str = "pretext",
+) -> np.ndarray:
+    """Share of right answers of each video, over all questions about all its clips.
+
+    Clips are drawn as in training (windows, crops, jitter, dropped channels), with draws of their
+    own: the task is the one that was trained, on other videos.
+
+    Args:
+        content: of the checkpoint.
+        index: index.parquet of the videos.
+        videos: instances (V,) to ask about.
+        clips: of each video.
+        motion: motion.npy beside the index, for clips that ask where videos move.
+        workers: processes that load clips.
+        label: shown with the progress.
+
+    Returns:
+        (V,) float64 in [0, 1].
+    """
+    from accelerate import Accelerator
+
+    device = Accelerator().device
+    encoder, objective = (module.to(device) for module in trained_pretext(content))
+    view = view_of(content["recipe"], content["stage"])
+    dataset = TrainClips(index, view, seed=content["seed"], stage="pretext", motion=motion)
+    keys = [
+        (clip, videos[rows]) for clip in range(clips) for rows in video_batches(len(videos), 1, 64)
+    ]
+    found: list[np.ndarray] = []
+    with Progress(total=len(videos) * clips, label=label, unit="clips") as bar:
+        for batch in loader(dataset, keys, workers):
+            shown = colour_noise(batch.clips.to(device, non_blocking=True), batch.colour)
+            scores, right = objective.answers(encoder(objective.inputs(shown))[1])
+            # (B, Q) -> (B,): right answers of each clip
+            found.append((scores.argmax(2) == right).double().mean(1).cpu().numpy())
+            bar.update(len(batch.clips))
+    # clips x V, clip by clip -> (clips, V) -> (V,)
+    return np.concatenate(found).reshape(clips, len(videos)).mean(0)
+
+
+def pretext(
+    checkpoint: Path,
+    val_index: Path,
+    *,
+    motion: str | Path | None,
+    identity: str | None,
+    name: str,
+    answers: Path,
+    facts: Path,
+    threads: int,
+) -> None:
+    """What the workflow's rule `pretext` does: ask, and write what the table is made of.
+
+    Args:
+        checkpoint: of a finished pretext recipe, whose monitor says how many clips of a video.
+        val_index: index.parquet of the validation videos.
+        motion: motion.npy beside it, if the recipe's clips ask where videos move.
+        identity: name under which published values know the dataset, if they do.
+        name: the recipe's key, shown with the progress.
+        answers: Parquet to write: video, `right` (share of right answers).
+        facts: JSON to write: chance, and what decides whether published values are comparable.
+        threads: that may be used.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    workers = use_threads(threads)
+    content = checkpoints.load(checkpoint)
+    recipe, stage = content["recipe"], content["stage"]
+    index = load_index(val_index)
+    videos = long_enough(val_index, recipe.get("min_frames", 1))
+    right = right_answers(
+        content,
+        val_index,
+        videos,
+        clips=recipe["monitor"]["clips"],
+        motion=Path(motion) if motion else None,
+        workers=workers,
+        label=f"{name} {stage.replace('_', ' ')} seed {content['seed']} on validation videos",
+    )
+    every = index.videos.to_pylist()
+    with whole(answers) as temporary:
+        pq.write_table(pa.table({"video": [every[i] for i in videos], "right": right}), temporary)
+    write_json(
+        {
+            "seed": content["seed"],
+            "task": stage,
+            "chance": trained_pretext(content)[1].chance,
+            "clips": recipe["monitor"]["clips"],
+            "dataset_identity": identity,
+            "n_train": content["n_train"],
+            "n_val": len(videos),
+            "steps": content["step"],
+            "batch": recipe["optimiser"]["batch"],
+            "encoder": recipe["encoder"],
+            "size": recipe["geometry"]["size"],
+            "clip": recipe["clip"],
+            "objective": recipe["objective"][stage],
+        },
+        facts,
+    )

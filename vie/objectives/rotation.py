@@ -1,0 +1,39 @@
+"""Rotation: by which multiple of 90 degrees is a clip turned? (protocol section 9)."""
+
+import torch
+from torch import Tensor, nn
+
+from vie.objectives.base import Pretext
+
+TURNS = 4
+
+
+class Rotation(Pretext):
+    """RotNet and 3DRotNet: all four rotations of every clip are in the batch.
+
+    A clip is decoded and given its colours once. A quarter turn of a square only moves pixels, so
+    it leaves neither a border nor a trace of interpolation.
+
+    Args:
+        channels: C of the trunk's pooled features.
+        hidden: units between these and the four answers; 0 for none. 3DRotNet has 64.
+    """
+
+    chance = 1 / TURNS
+
+    def __init__(self, channels: int, *, hidden: int = 0) -> None:
+        super().__init__()
+        below = [nn.Linear(channels, hidden), nn.ReLU()] if hidden else []
+        self.head = nn.Sequential(*below, nn.Linear(hidden or channels, TURNS))
+
+    def inputs(self, clips: Tensor) -> Tensor:
+        """(B, 3, T, S, S) -> (4 B, 3, T, S, S): all upright, then all turned once, ..."""
+        return torch.cat([torch.rot90(clips, turn, (3, 4)) for turn in range(TURNS)])
+
+    def answers(self, features: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """As for `Pretext`, Q = K = 4: question q is the clip turned q times."""
+        pooled = features["pooled"]  # (4 B, C), float32 under autocast too
+        with torch.autocast(pooled.device.type, enabled=False):
+            # (4 B, 4) -> (4, B, 4) -> (B, 4, 4)
+            scores = self.head(pooled).unflatten(0, (TURNS, -1)).transpose(0, 1)
+        return scores, torch.arange(TURNS, device=pooled.device)

@@ -1,0 +1,18 @@
+"""Rule pretext: a finished pretext network's answers on validation videos."""
+
+from pathlib import Path
+
+from vie.evaluation.pretext import pretext
+from vie.logs import job
+
+with job(snakemake.log[0]):
+    pretext(
+        Path(snakemake.input.checkpoint),
+        Path(snakemake.input.val),
+        motion=snakemake.input.get("motion"),
+        identity=snakemake.params.identity,
+        name=snakemake.wildcards.recipe,
+        answers=Path(snakemake.output.answers),
+        facts=Path(snakemake.output.facts),
+        threads=snakemake.threads,
+    )

@@ -1,0 +1,18 @@
+"""Rule pretext_table: accuracies of pretext tasks, their seeds one by one, and their plot."""
+
+from pathlib import Path
+
+from vie.logs import job
+from vie.reporting.pretext import plot_pretext, pretext_seeds, pretext_table, read_answers
+from vie.reporting.published import read_published_pretext
+from vie.reporting.tables import write_csv
+
+with job(snakemake.log[0]):
+    output = snakemake.output
+    answers = read_answers(snakemake.params.rows)
+    labels = list(dict.fromkeys(answers["model"]))
+    theirs = read_published_pretext(Path(snakemake.input.published).parent, labels)
+    table = pretext_table(answers, theirs)
+    write_csv(table, Path(output.table))
+    write_csv(pretext_seeds(answers), Path(output.seeds))
+    plot_pretext(table, [Path(output.svg), Path(output.png)])
