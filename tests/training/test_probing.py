@@ -178,7 +178,7 @@ def test_what_a_probe_writes(recipe, small_dataset, tmp_path):
         "single",
         "slowfast",
     ]
-    assert facts["sampling"] == {"frames": 16, "stride": 4, "bin": 1}
+    assert facts["sampling"] == {"frames": 16, "stride": 4, "bin": 1, "windows": []}
     assert not (tmp_path / "in_progress").exists()
 
 

@@ -1,7 +1,5 @@
 """Encoders: a trunk that gives features, and a head that gives the embedding."""
 
-import copy
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -172,9 +170,12 @@ def build_encoder(settings: dict) -> nn.Module:
 def feature_shapes(network: nn.Module, clip_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     """Shape (C, T', H', W') of each feature for clips of shape (3, T, H, W).
 
-    Found by running the network on shapes alone: costs neither arithmetic nor batch statistics.
+    Found by running it on one black clip in evaluation mode, which leaves it as it is. (On torch's
+    meta device this costs no arithmetic, but five seconds of imports.)
     """
-    network = copy.deepcopy(network).to("meta").eval()
+    training = network.training
+    network.eval()
     with torch.no_grad():
-        features = network(torch.empty(1, *clip_shape, device="meta"))
+        features = network(next(network.parameters()).new_zeros(1, *clip_shape))
+    network.train(training)
     return {name: tuple(feature.shape[1:]) for name, feature in features.items()}

@@ -122,7 +122,7 @@ def build_classifiers(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "probe"))
         widths = {
-            name: readout_vector(torch.empty(1, *shapes[name], device="meta")).shape[1]
+            name: readout_vector(torch.empty(1, *shapes[name])).shape[1]
             for name in LAYERS
         }
         return Classifiers(network, widths, classes)
