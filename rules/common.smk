@@ -23,6 +23,7 @@ elif not workflow.subprocess_exec:  # a job of its own Snakemake inherits the fi
 
 DATASET = config["dataset"]
 GENERATED = [name for name, dataset in config["datasets"].items() if "generator" in dataset]
+EARLY = [name for name, recipe in config["recipes"].items() if recipe.get("early")]
 PUBLISHED = Path(workflow.basedir) / "vie" / "reporting" / "published"
 
 
@@ -111,7 +112,7 @@ def stage_recipe(wildcards):
     """
     recipe = recipe_of(wildcards)
     others = set(STAGES) - {wildcards.stage}
-    needed = {k: v for k, v in recipe.items() if k not in ("label", "start_from")}
+    needed = {k: v for k, v in recipe.items() if k not in ("label", "start_from", "early")}
     for key in ("objective", "schedule"):
         needed[key] = {k: v for k, v in recipe[key].items() if k not in others}
     return needed

@@ -140,7 +140,7 @@ rule motion:
         mem_mb=4000,
         runtime=minutes(120),
     params:
-        code=fingerprint("vie.data.motion"),
+        code=fingerprint("vie.data.flow"),
     script:
         "../workflow_scripts/motion.py"
 
@@ -164,7 +164,7 @@ rule motion_index:
         mem_mb=8000,
         runtime=minutes(30),
     params:
-        code=fingerprint("vie.data.motion"),
+        code=fingerprint("vie.data.motion_index"),
     script:
         "../workflow_scripts/motion_index.py"
 

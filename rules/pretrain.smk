@@ -49,6 +49,16 @@ rule pretrain:
         "../workflow_scripts/pretrain.py"
 
 
+# The same for recipes that take longest: begun last, they would keep all others waiting at the end.
+use rule pretrain as pretrain_early with:
+    wildcard_constraints:
+        recipe="|".join(EARLY) or "(?!)",
+    priority: 2
+
+
+ruleorder: pretrain_early > pretrain
+
+
 rule pretext:
     input:
         checkpoint=lambda wildcards: final_checkpoint(

@@ -173,6 +173,17 @@ WRONG = [
         ["order_prediction.jitter: 9 pixels to either side do not fit"],
     ),
     (
+        lambda c: (
+            c["recipes"]["opn"]["objective"].pop("order_prediction"),
+            c["recipes"]["opn"]["geometry"].update(train_shorter_side=[50, 60]),
+        ),
+        ["recipes.opn.objective: lacks order_prediction", "train_shorter_side: [50, 60] must rise"],
+    ),
+    (
+        lambda c: c["recipes"].update(opn2=c["recipes"]["opn"]),
+        ["recipes: two rows of results/pretext.csv would have the label 'OPN'"],
+    ),
+    (
         lambda c: c["recipes"]["opn"].update(clip={"frames": 4, "windows": [31], "stride": 2}),
         ["recipes.opn.clip", "a window takes the place of stride and bin"],
     ),
@@ -260,3 +271,16 @@ def test_a_recipe_with_windows_is_read_out_on_its_longest_one_anywhere():
     config["recipes"]["opn"] |= {"clip": "opn", "min_frames": 16}
     validate(config)
     assert config["readouts"]["opn"]["clip"] == {"frames": 4, "stride": 5}
+
+
+def test_dimensions_may_be_written_as_text_and_readouts_have_their_own_colour():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["recipes"]["rotnet"]["encoder"]["embedding"] = "64"
+    pair = {"label": "Pair", "recipe": ["vie_single", "rotnet"], "clip": "single"}
+    colour = config["recipes"]["vie_single"]["colour"]
+    config["readouts"]["pair"] = pair | {"weights": "trained", "colour": colour}
+    validate(config)
+    assert config["recipes"]["rotnet"]["encoder"]["embedding"] == 64
+    del config["readouts"]["pair"]["colour"]
+    with pytest.raises(VieError, match="read side by side, so their geometry and colour must be"):
+        validate(config)

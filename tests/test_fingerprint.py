@@ -70,3 +70,13 @@ def test_closure_follows_imports_inside_functions():
 def test_unknown_modules():
     with pytest.raises(ModuleNotFoundError, match=r"vie\.absent"):
         module.fingerprint("vie.absent")
+
+
+def test_optical_flow_and_the_probe_are_nobody_elses_business():
+    """A constant of the flow re-runs no network; neither does one of the probe a pretext task."""
+    for modules in (PRETRAIN, PROBE, ("vie.evaluation.pretext",)):
+        found = module.closure(modules)
+        assert not found & {"vie.data.flow", "vie.data.motion_index"}
+    assert "vie.data.index" not in module.closure(["vie.data.flow"])
+    probing = {"vie.training.probing", "vie.evaluation.probe"}
+    assert not module.closure(["vie.evaluation.pretext"]) & probing

@@ -94,6 +94,9 @@ def validate(config: dict[str, Any], schema: Path = SCHEMA) -> None:
 
 def _read_number(config: dict[str, Any], error: jsonschema.ValidationError) -> None:
     """Mend, in place, a violation that consists in a number written as text."""
+    for choice in error.context:  # of a oneOf: mended if one of its alternatives is a number
+        if not choice.relative_path:
+            _read_number(config, choice)
     kinds = {"integer": int, "number": float}
     wanted = error.validator_value if error.validator == "type" else None
     if wanted not in kinds or not isinstance(error.instance, str):
@@ -205,6 +208,9 @@ def _across(config: dict[str, Any]) -> Iterator[str]:
         yield from _table(table, content["readouts"], readouts)
     for name, recipe in recipes.items():
         yield from _recipe(name, recipe, recipes)
+    pretexts = [r["label"] for r in recipes.values() if set(stages(r)) & set(PRETEXTS)]
+    for label in {label for label in pretexts if pretexts.count(label) > 1}:
+        yield f"recipes: two rows of results/pretext.csv would have the label {label!r}"
     if len(set(config["seeds"])) != len(config["seeds"]):
         yield f"seeds: {config['seeds']} names a seed twice"
 
@@ -239,15 +245,16 @@ def _readout(name: str, readout: dict[str, Any], recipes: dict[str, Any]) -> Ite
     else:
         if moving:
             yield f"readouts.{name}.clip: readouts take frames with a stride, not windows"
+    shared = [key for key in ("geometry", "colour") if key not in readout]
     views = [
-        {key: recipes[recipe][key] for key in ("geometry", "colour")}
+        {key: recipes[recipe][key] for key in shared}
         for recipe in recipes_of(readout)
         if recipe in recipes
     ]
     if any(view != views[0] for view in views):
         yield (
             f"readouts.{name}.recipe: {', '.join(recipes_of(readout))} are read side by side, so "
-            "their geometry and colour must be the same"
+            f"their {' and '.join(shared)} must be the same"
         )
 
 
@@ -305,10 +312,10 @@ def _order(name: str, recipe: dict[str, Any]) -> Iterator[str]:
             f"recipes.{name}.min_frames: must be at least the {clip.span} frames that its clip "
             "spans: a video that starts again from its first frame has no order"
         )
-    room = geometry["train_shorter_side"][0] - geometry["size"]
-    if room < 2 * settings.get("jitter", 0):
+    room, jitter = geometry["train_shorter_side"][0] - geometry["size"], settings.get("jitter", 0)
+    if 0 <= room < 2 * jitter:
         yield (
-            f"recipes.{name}.objective.order_prediction.jitter: {settings['jitter']} pixels to "
+            f"recipes.{name}.objective.order_prediction.jitter: {jitter} pixels to "
             f"either side do not fit: geometry.train_shorter_side must exceed size by twice as much"
         )
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -32,6 +33,12 @@ def whole(path: str | Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_json(content: dict, path: str | Path) -> None:
+    """Write a JSON file, whole."""
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def digest(path: str | Path) -> str:

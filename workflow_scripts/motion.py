@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vie.data.motion import write_shard_motion
+from vie.data.flow import write_shard_motion
 from vie.logs import job
 from vie.threads import usable
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vie.data.motion import join_motion
+from vie.data.motion_index import join_motion
 from vie.logs import job
 
 with job(snakemake.log[0]):

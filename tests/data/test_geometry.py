@@ -73,28 +73,24 @@ def test_a_crop_never_leaves_the_frame():
                 assert 0 <= left <= width - side
 
 
-def test_jitter_moves_single_frames_and_never_leaves_the_frame():
-    """80 pixels of 100, shifted by up to 5: every frame is the frame's own square."""
-    geometry, rng = Geometry(80, (100, 120), 100), np.random.default_rng(0)
-    clip = frames(4, 120, 160)
-    reached = set()
+@pytest.mark.parametrize("flip", [False, True])
+def test_jitter_moves_single_frames_and_never_leaves_the_frame(flip):
+    """Pixels that say where they are: what is cut is where crop and shift say, flipped or not."""
+    y, x = np.mgrid[:120, :160].astype(np.uint8)
+    frame = np.stack([y, x, y], -1)
+    geometry, rng = Geometry(80, (100, 120), 100, flip=float(flip)), np.random.default_rng(0)
     for _ in range(200):
         crop = train_crop(geometry, rng, jitter=5)
         top, left, side = crop.box(120, 160)
         shifts = rng.integers(-5, 6, size=(4, 2))
-        found = crop_frames(clip, crop, 80, shifts)
-        reached |= {(side, top), (side, left)}
-        for t in range(4):
-            y, x = (np.array([top, left]) + np.rint(shifts[t] * side / 80).astype(int)).tolist()
-            assert 0 <= y <= 120 - side
-            assert 0 <= x <= 160 - side
-            alone = Crop(side / 120, y / max(120 - side, 1), x / (160 - side), crop.flip)
-            alone_box = alone.box(120, 160)
-            if alone_box == (y, x, side):  # to within the rounding of shares
-                assert torch.equal(found[:, t], crop_frames([clip[t]], alone, 80)[:, 0])
-    still = crop_frames(clip, crop, 80, np.zeros((4, 2), int))
-    assert torch.equal(still, crop_frames(clip, crop, 80))
-    assert len(reached) > 50
+        found = crop_frames([frame] * 4, crop, 80, shifts).float()
+        for t, (down, right) in enumerate(shifts * side / 80):
+            # The mean of a cut is its centre: shifts are rounded to pixels of the frame.
+            assert found[0, t].mean() == pytest.approx(top + down + (side - 1) / 2, abs=0.6)
+            assert found[1, t].mean() == pytest.approx(left + right + (side - 1) / 2, abs=0.6)
+            assert (found[1, t, :, 0].mean() > found[1, t, :, -1].mean()) == flip
+    still = crop_frames([frame], crop, 80, np.zeros((1, 2), int))
+    assert torch.equal(still, crop_frames([frame], crop, 80))
 
 
 def test_without_jitter_crops_are_what_they_were():

@@ -7,14 +7,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 
-from vie.data.clips import TrainClips, View
+from vie.data.clips import TrainClips, View, loader
+from vie.data.flow import magnitudes, write_shard_motion
 from vie.data.frames import write_rejected
 from vie.data.geometry import Geometry
-from vie.data.index import build_index, load_index
+from vie.data.index import Index, build_index, load_index
 from vie.data.manifest import Video, class_names, write_manifest
-from vie.data.motion import Motion, join_motion, magnitudes, write_shard_motion
+from vie.data.motion import Motion
+from vie.data.motion_index import join_motion
 from vie.data.sampling import SAMPLINGS
 from vie.data.shards import TABLE_SCHEMA, ShardWriter
 from vie.errors import VieError
@@ -132,15 +135,34 @@ def test_windows_go_where_a_video_moves(split):
     assert (uniform[:, 3] > 30).mean() < 0.65
 
 
-def test_batches_use_the_motion_and_cannot_do_without(split):
+def test_batches_use_the_motion_and_cannot_do_without(split, monkeypatch):
     folder, _ = split
+    real = Index.read_frames
     view = View(
         SAMPLINGS["opn"], Geometry(32, (40, 48), 40), {"strength": 0, "hue": 0, "grey": 0}, jitter=3
     )
     settings = {"seed": 0, "stage": "s"}
     key = (0, np.array([0, 2]))
-    clips = TrainClips(folder / "index.parquet", view, motion=folder / "motion.npy", **settings)
+    index = folder / "index.parquet"
+    clips = TrainClips(index, view, motion=folder / "motion.npy", **settings)
     assert clips[key].clips.shape == (2, 3, 4, 32, 32)
+    # The frames that two worker processes ask for: those of the video's own motion.
+    asked = []
+    monkeypatch.setattr(
+        type(clips.index),
+        "read_frames",
+        lambda self, i, frames: asked.append((i, frames)) or real(self, i, frames),
+    )
+    for epoch in range(60):
+        clips[epoch, np.array([0, 2])]
+    late = [max(frames) for i, frames in asked if i == 0]
+    walk = [max(frames) for i, frames in asked if i == 2]
+    assert np.mean(np.array(late) > 30) > 0.95
+    assert np.mean(np.array(walk) > 30) < 0.6
+    batches = list(loader(clips, [(e, np.array([0, 2])) for e in range(3)], 2))
+    assert all(
+        torch.equal(b.clips, clips[e, np.array([0, 2])].clips) for e, b in enumerate(batches)
+    )
     with pytest.raises(VieError, match="motion of the video is not known"):
         TrainClips(folder / "index.parquet", view, **settings)[key]
 
@@ -157,6 +179,9 @@ def test_motion_of_another_index_is_refused(split, tmp_path):
         join_motion(index, tars[::-1], tables, motions, tmp_path / "out.npy")
     with pytest.raises(VieError, match="its shard has 42 frames"):
         join_motion(index, tars, tables, motions[::-1], tmp_path / "out.npy")
+    (tmp_path / "torn.npy").write_bytes(motions[0].read_bytes()[:-9])
+    with pytest.raises(VieError, match=r"torn.npy: cannot be read .*delete it and run again"):
+        join_motion(index, tars, tables, [tmp_path / "torn.npy", motions[1]], tmp_path / "out.npy")
     with pytest.raises(VieError, match="are in none of its shards"):
         join_motion(index, tars[:1], tables[:1], motions[:1], tmp_path / "out.npy")
     assert not (tmp_path / "out.npy").exists()

@@ -131,6 +131,16 @@ def test_windows_are_drawn_in_proportion_to_the_motion_inside_them():
     assert chi2 < 14 + 5 * np.sqrt(2 * 14)
 
 
+@pytest.mark.parametrize(("frames", "window"), [(12, 16), (12, 31), (8, 62), (4, 16)])
+def test_a_window_is_spread_from_its_first_frame_to_its_last(frames, window):
+    chosen = Sampling(frames, windows=(window,))
+    expected = [i * (window - 1) // (frames - 1) for i in range(frames)]
+    assert chosen.test(window, 1)[0].tolist() == expected
+    drawn = chosen.train(window, np.random.default_rng(0), np.ones(window))
+    assert drawn.tolist() == expected
+    assert (expected[0], expected[-1]) == (0, window - 1)
+
+
 def test_windows_where_nothing_moves_and_where_the_video_is_short():
     rng = np.random.default_rng(5)
     still = {int(SAMPLINGS["opn"].train(12, rng, np.zeros(12))[0]) for _ in range(300)}

@@ -43,8 +43,9 @@ def motion(small_dataset, tmp_path):
 def test_shares_of_right_answers_by_hand(content, small_dataset, motion, workers):
     index = small_dataset / "val" / "index.parquet"
     videos = np.array([1, 4, 6])
-    found = right_answers(content, index, videos, clips=2, motion=motion, workers=workers)
     encoder, objective = trained_pretext(content)
+    settings = {"clips": 2, "motion": motion, "workers": workers}
+    found = right_answers(encoder, objective, content, index, videos, **settings)
     view = view_of(content["recipe"], content["stage"])
     clips = TrainClips(index, view, seed=2, stage="pretext", motion=motion)
     for video, share in zip(videos, found, strict=True):

@@ -27,7 +27,7 @@ def facts(**other):
         "batch": 128,
         "encoder": {"network": "single", "width": 64, "embedding": "pooled"},
         "size": 80,
-        "clip": "opn",
+        "sampling": {"frames": 4, "stride": 1, "bin": 1, "windows": [10, 16]},
         "objective": {"hidden": 128, "jitter": 5, "channel_dropping": True},
     } | other
 
@@ -80,7 +80,7 @@ def test_table_and_seeds_by_hand(rows, tmp_path):
         {"n_train": 200_000},
         {"steps": 200_000},
         {"size": 64},
-        {"clip": {"frames": 4, "windows": [10, 16]}},
+        {"sampling": {"frames": 4, "stride": 1, "bin": 1, "windows": [31, 46]}},
         {"objective": {"jitter": 0, "channel_dropping": True}},
         {"encoder": {"network": "single", "width": 16}},
     ],

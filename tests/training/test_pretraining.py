@@ -12,38 +12,16 @@ import numpy as np
 import pytest
 import torch
 
-from vie.data.clips import TrainClips, TrainOrder, View, loader, long_enough
+from vie.data.clips import TrainClips, TrainOrder, View, loader
 from vie.data.colour import colour_noise
 from vie.errors import VieError
-from vie.objectives.order_prediction import orders
 from vie.training import checkpoints
 from vie.training.initial import new_encoder, write_untrained
 from vie.training.pretraining import Pretraining, pretrain
 from vie.training.schedules import pretraining_schedule
-from vie.training.stages import view_of
 
 IR, LA = "instance_recognition", "local_aggregation"
 ORDER, ROTATION = "order_prediction", "rotation"
-
-
-def alone(recipe, stage, duration="13 steps"):
-    """The recipe with one stage that is trained alone."""
-    changed = {"schedule": {stage: duration, "lr_drops": ["8 steps"]}}
-    changed["encoder"] = recipe["encoder"] | {"embedding": "pooled"}
-    if stage == ORDER:
-        changed |= {"clip": {"frames": 3, "windows": [9, 12]}, "min_frames": 20}
-    return recipe | changed
-
-
-@pytest.fixture(scope="session")
-def motion(small_dataset):
-    """motion.npy of the training videos: any numbers will do."""
-    from vie.data.index import load_index
-
-    frames = len(load_index(small_dataset / "train" / "index.parquet").sizes)
-    path = small_dataset / "train" / "motion.npy"
-    np.save(path, np.random.default_rng(0).uniform(0, 1, frames).astype(np.float32))
-    return path
 
 
 def train(recipe, stage, dataset, folder, **settings):
@@ -235,7 +213,7 @@ def test_the_last_checkpoint_knows_the_objectives_of_all_stages(recipe, small_da
 
 @pytest.mark.parametrize("stage", [IR, LA, ORDER, ROTATION])
 def test_a_run_that_is_killed_ends_with_the_same_bits(
-    recipe, small_dataset, motion, tmp_path, stage
+    recipe, alone, small_dataset, motion, tmp_path, stage
 ):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
@@ -244,7 +222,7 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(
     if stage == LA:
         train(recipe, IR, small_dataset, whole)
         (killed / f"{IR}.pt").write_bytes((whole / f"{IR}.pt").read_bytes())
-    recipe = alone(recipe, stage) if stage in (ORDER, ROTATION) else recipe
+    recipe = alone(stage) if stage in (ORDER, ROTATION) else recipe
     motion = motion if stage == ORDER else None
     expected = train(recipe, stage, small_dataset, whole, motion=motion)
 
@@ -339,85 +317,3 @@ def test_a_bank_of_another_dataset_is_refused(recipe, small_dataset, tmp_path):
     checkpoints.save(tmp_path / f"{IR}.pt", content)
     with pytest.raises(VieError, match=r"memory bank has \(20, 8\).*ask for \(24, 8\)"):
         train(recipe, LA, small_dataset, tmp_path)
-
-
-@pytest.mark.parametrize("stage", [ORDER, ROTATION])
-def test_pretext_steps_equal_a_loop_written_out(recipe, small_dataset, motion, tmp_path, stage):
-    """Two steps in plain torch: every order and every rotation forwarded on its own."""
-    recipe = alone(recipe, stage, "2 steps")
-    # Batch norm over a handful of numbers would magnify the last bits of float32.
-    recipe["geometry"] |= {"size": 64, "train_shorter_side": [66, 80]}
-    motion = motion if stage == ORDER else None
-    ours = train(recipe, stage, small_dataset, tmp_path, motion=motion)
-    index = small_dataset / "train" / "index.parquet"
-    videos = long_enough(index, recipe.get("min_frames", 1))
-    assert ours["n_train"] == len(videos)
-    if stage == ORDER:
-        assert 5 < len(videos) < 24
-
-    schedule = pretraining_schedule(recipe["schedule"], stage, len(videos) // 5)
-    task = Pretraining(
-        recipe, stage, schedule, torch.zeros(24, dtype=torch.int64), seed=1, steps_per_epoch=1
-    )
-    encoder, objective = task.network(), task.objective
-    parameters = [*encoder.parameters(), *objective.parameters()]
-    clips = TrainClips(index, view_of(recipe, stage), seed=1, stage="pretraining", motion=motion)
-    order = TrainOrder(videos, 5, seed=1, stage="pretraining", first=0, last=2)
-    momenta = [torch.zeros_like(p) for p in parameters]
-    norms = {
-        id(p)
-        for m in encoder.modules()
-        if isinstance(m, torch.nn.BatchNorm2d)
-        for p in m.parameters()
-    }
-    for batch in loader(clips, order, 0):
-        x = colour_noise(batch.clips, batch.colour)
-        if stage == ROTATION:
-            turned = [torch.from_numpy(np.rot90(x.numpy(), k, (3, 4)).copy()) for k in range(4)]
-            pooled = encoder.trunk(torch.cat(turned))["conv5"].mean((2, 3, 4))
-            scores = objective.head(pooled)
-            right = [k for k in range(4) for _ in range(5)]
-        else:
-            maps = encoder.trunk(x)["conv5"].mean((3, 4))  # (5, C, 3)
-            shown, classes = orders(3)
-            scores, right = [], []
-            for b in range(5):
-                for o, c in zip(shown.tolist(), classes.tolist(), strict=True):
-                    g = [maps[b, :, f] for f in o]
-                    pairs = [torch.cat([g[p], g[q]]) for p, q in ((0, 1), (0, 2), (1, 2))]
-                    hidden = [torch.relu(objective.pair(pair)) for pair in pairs]
-                    scores.append(objective.head(torch.cat(hidden)))
-                    right.append(c)
-            scores = torch.stack(scores)
-        loss = torch.nn.functional.cross_entropy(scores, torch.tensor(right))
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
-        with torch.no_grad():
-            for p, g, v in zip(parameters, gradients, momenta, strict=True):
-                if g is not None:
-                    v.mul_(0.9).add_(g + (0 if id(p) in norms else 1e-4) * p)
-                    p.sub_(0.05 * v)
-    for name, value in encoder.state_dict().items():
-        torch.testing.assert_close(ours["encoder"][name], value, atol=1e-4, rtol=1e-3, msg=name)
-    for name, value in objective.state_dict().items():
-        torch.testing.assert_close(ours["objective"][name], value, atol=1e-4, rtol=1e-3, msg=name)
-    rows = [json.loads(line) for line in (tmp_path / f"{stage}.jsonl").read_text().splitlines()]
-    assert 0 <= rows[0]["pretext_top1"] <= 100
-
-
-def test_the_bank_of_a_pretext_network_holds_pooled_features(recipe, small_dataset, tmp_path):
-    """Of the upright clips alone, although four rotations go through the network."""
-    recipe = alone(recipe, ROTATION, "1 steps")
-    recipe["objective"]["bank_momentum"] = 0
-    content = train(recipe, ROTATION, small_dataset, tmp_path)
-    index = small_dataset / "train" / "index.parquet"
-    _, instances = next(iter(TrainOrder(24, 5, seed=1, stage="pretraining", first=0, last=1)))
-    batch = TrainClips(index, view_of(recipe, ROTATION), seed=1, stage="pretraining")[0, instances]
-    encoder = new_encoder(recipe, 1)
-    x = colour_noise(batch.clips, batch.colour)
-    four = torch.cat([torch.rot90(x, k, (3, 4)) for k in range(4)])
-    pooled = encoder.trunk(four)["conv5"].mean((2, 3, 4))[:5]
-    expected = pooled / pooled.norm(dim=1, keepdim=True)
-    assert content["bank"]["vectors"].shape == (24, 16)
-    torch.testing.assert_close(
-        content["bank"]["vectors"][instances], expected.detach(), atol=1e-4, rtol=1e-3
-    )

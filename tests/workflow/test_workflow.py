@@ -52,7 +52,11 @@ def planned(output):
     """{rule: number of jobs} of a dry run's table."""
     found = re.search(r"^job +count\n[- ]+\n(.*?)\ntotal", output, re.M | re.S)
     rows = re.findall(r"^(\w+) +(\d+)$", found[1], re.M) if found else []
-    return {rule: int(count) for rule, count in rows}
+    jobs: dict[str, int] = {}
+    for rule, count in rows:  # the longest recipes' pretraining is the same rule with a priority
+        name = rule.removesuffix("_early")
+        jobs[name] = jobs.get(name, 0) + int(count)
+    return jobs
 
 
 def test_default_targets_of_the_embedded_dataset(copy):
@@ -112,6 +116,7 @@ def test_a_wrong_config_stops_before_the_first_job(copy, tmp_path):
 
 def test_every_rule_is_complete():
     text = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    text = re.sub(r"^use rule .*?(?=^rule )", "", text, flags=re.M | re.S)  # complete as its base
     rules = re.split(r"^rule ", text, flags=re.M)[1:]
     assert len(rules) >= 12
     for rule in rules:

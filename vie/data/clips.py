@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from vie.data.colour import ColourDraws, draw_colour
 from vie.data.geometry import Crop, Geometry, centre_crop, crop_frames, train_crop
 from vie.data.index import Index, load_index
+from vie.data.jpeg import fraction_of
 from vie.data.motion import Motion
 from vie.data.randomness import generator
 from vie.data.sampling import Sampling, sampling
@@ -87,13 +88,7 @@ def decode(jpeg: bytes, least: float) -> np.ndarray:
     """(H, W, 3) uint8 of a JPEG, decoded at a power-of-two fraction of its size where that keeps
     the shorter side at `least` pixels or more: for small inputs, most of the decoding is saved.
     """
-    height, width, *_ = simplejpeg.decode_jpeg_header(jpeg)
-    fraction = 1
-    while min(height, width) // (2 * fraction) >= least and fraction < 8:
-        fraction *= 2
-    if fraction == 1:
-        return simplejpeg.decode_jpeg(jpeg)
-    return simplejpeg.decode_jpeg(jpeg, min_height=height // fraction, min_width=width // fraction)
+    return simplejpeg.decode_jpeg(jpeg, **fraction_of(jpeg, least))
 
 
 def load_clip(

@@ -97,9 +97,14 @@ class Sampling:
         return np.stack([self._indices(n_frames, start, self.bin // 2) for start in starts])
 
     def _indices(self, n_frames: int, start: int, within: np.ndarray | int) -> np.ndarray:
-        stride = (self.span - 1) / max(self.frames - 1, 1) if self.windows else self.stride
-        steps = np.floor(np.arange(self.frames) * stride).astype(np.int64)
+        if self.windows:
+            return loop(start + self._spread(self.span), n_frames)
+        steps = np.floor(np.arange(self.frames) * self.stride).astype(np.int64)
         return loop(start + steps + within, n_frames)
+
+    def _spread(self, window: int) -> np.ndarray:
+        """All frames evenly over a window, its first and its last among them."""
+        return np.arange(self.frames) * (window - 1) // max(self.frames - 1, 1)
 
     def _window(
         self, n_frames: int, rng: np.random.Generator, motion: np.ndarray | None
@@ -113,8 +118,7 @@ class Sampling:
         inside = total[window - 1 :][:starts] - total[:starts] if starts > 1 else np.ones(1)
         likely = inside / inside.sum() if inside.sum() > 0 else np.full(starts, 1 / starts)
         start = rng.choice(starts, p=likely)
-        steps = np.floor(np.arange(self.frames) * (window - 1) / max(self.frames - 1, 1))
-        return loop(start + steps.astype(np.int64), n_frames)
+        return loop(start + self._spread(window), n_frames)
 
 
 def loop(indices: np.ndarray, n_frames: int) -> np.ndarray:

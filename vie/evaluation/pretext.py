@@ -1,16 +1,16 @@
 """How well a network does its pretext task on videos that it was not trained on (protocol
 section 9)."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from vie.data.clips import TrainClips, loader, long_enough, video_batches
+from vie.data.clips import TrainClips, View, loader, long_enough, video_batches
 from vie.data.colour import colour_noise
 from vie.data.index import load_index
-from vie.evaluation.probe import write_json
-from vie.files import whole
+from vie.files import whole, write_json
 from vie.models.encoders import build_encoder
 from vie.models.resnet import channels_last
 from vie.objectives.base import Pretext
@@ -32,6 +32,8 @@ def trained_pretext(content: dict) -> tuple[torch.nn.Module, Pretext]:
 
 @torch.no_grad()
 def right_answers(
+    encoder: torch.nn.Module,
+    objective: Pretext,
     content: dict,
     index: Path,
     videos: np.ndarray,
@@ -47,6 +49,7 @@ def right_answers(
     own: the task is the one that was trained, on other videos.
 
     Args:
+        encoder, objective: `trained_pretext` of the checkpoint.
         content: of the checkpoint.
         index: index.parquet of the videos.
         videos: instances (V,) to ask about.
@@ -61,7 +64,7 @@ def right_answers(
     from accelerate import Accelerator
 
     device = Accelerator().device
-    encoder, objective = (module.to(device) for module in trained_pretext(content))
+    encoder, objective = encoder.to(device), objective.to(device)
     view = view_of(content["recipe"], content["stage"])
     dataset = TrainClips(index, view, seed=content["seed"], stage="pretext", motion=motion)
     keys = [
@@ -110,7 +113,10 @@ def pretext(
     recipe, stage = content["recipe"], content["stage"]
     index = load_index(val_index)
     videos = long_enough(val_index, recipe.get("min_frames", 1))
+    encoder, objective = trained_pretext(content)
     right = right_answers(
+        encoder,
+        objective,
         content,
         val_index,
         videos,
@@ -122,21 +128,22 @@ def pretext(
     every = index.videos.to_pylist()
     with whole(answers) as temporary:
         pq.write_table(pa.table({"video": [every[i] for i in videos], "right": right}), temporary)
-    write_json(
-        {
-            "seed": content["seed"],
-            "task": stage,
-            "chance": trained_pretext(content)[1].chance,
-            "clips": recipe["monitor"]["clips"],
-            "dataset_identity": identity,
-            "n_train": content["n_train"],
-            "n_val": len(videos),
-            "steps": content["step"],
-            "batch": recipe["optimiser"]["batch"],
-            "encoder": recipe["encoder"],
-            "size": recipe["geometry"]["size"],
-            "clip": recipe["clip"],
-            "objective": recipe["objective"][stage],
-        },
-        facts,
-    )
+    known = _facts(content) | {"chance": objective.chance, "n_val": len(videos)}
+    write_json(known | {"dataset_identity": identity}, facts)
+
+
+def _facts(content: dict) -> dict:
+    """What a checkpoint says about itself that decides what its answers may be compared with."""
+    recipe, stage = content["recipe"], content["stage"]
+    return {
+        "seed": content["seed"],
+        "task": stage,
+        "clips": recipe["monitor"]["clips"],
+        "n_train": content["n_train"],
+        "steps": content["step"],
+        "batch": recipe["optimiser"]["batch"],
+        "encoder": recipe["encoder"],
+        "size": recipe["geometry"]["size"],
+        "sampling": asdict(View.of(recipe).sampling),
+        "objective": recipe["objective"][stage],
+    }

@@ -1,6 +1,5 @@
 """A readout from its network to its predictions: what the workflow's rule `probe` does."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,7 +16,7 @@ from vie.data.manifest import read_classes
 from vie.evaluation.accuracy import top_k
 from vie.evaluation.knn import knn_predict
 from vie.evaluation.prediction import class_probabilities, over_test_clips
-from vie.files import whole
+from vie.files import whole, write_json
 from vie.threads import use_threads
 from vie.training import checkpoints
 from vie.training.probing import Network, train_probe
@@ -184,8 +183,3 @@ def _write_predictions(videos, labels: np.ndarray, probabilities: dict, path: Pa
     columns["knn_top1"] = probabilities["knn"].argmax(1)
     with whole(path) as temporary:
         pq.write_table(pa.table(columns), temporary)
-
-
-def write_json(content: dict, path: Path) -> None:
-    with whole(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")

@@ -47,7 +47,6 @@ PRETEXT_QUANTITY = "frame-order accuracy on its training task"
 PRETEXT = {
     "OPN": {
         "task": "order_prediction",
-        "clip": "opn",
         "size": 80,
         "batch": 128,
         "encoder": {"network": "single", "width": 64},
@@ -110,6 +109,7 @@ def comparable_pretext(facts: dict, label: str, dataset: str | float) -> bool:
         label in PRETEXT
         and facts["dataset_identity"] == dataset
         and _holds(facts, PRETEXT[label])
+        and facts["sampling"] == _numbers_of("opn")
         and facts["steps"] >= PRETEXT_STEPS
         and all(facts[n] >= (1 - MISSING_SHARE) * PAPER[n] for n in ("n_train", "n_val"))
     )
@@ -147,7 +147,7 @@ def comparable(facts: dict, label: str, dataset: str | float) -> bool:
         and facts["probe"]["clips"] == PAPER["clips"]
         and _holds(facts["probe"]["optimiser"], PROBE)
         and _holds(facts["frames"], FRAMES)
-        and facts["sampling"] == json.loads(json.dumps(asdict(sampling(clip))))
+        and facts["sampling"] == _numbers_of(clip)
         and facts["size"] == paper["size"]
         and len(facts["networks"]) == 1
         and all(
@@ -158,6 +158,11 @@ def comparable(facts: dict, label: str, dataset: str | float) -> bool:
             for one in facts["networks"]
         )
     )
+
+
+def _numbers_of(clip: str) -> dict:
+    """A clip sampling as facts have it: through JSON, which knows no tuples."""
+    return json.loads(json.dumps(asdict(sampling(clip))))
 
 
 def _holds(settings: dict, wanted: dict) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vie.config import resolve_steps
+from vie.config import ALONE, resolve_steps
 from vie.data.clips import Batch, TrainClips, TrainOrder, loader, long_enough, steps_per_epoch
 from vie.data.colour import colour_noise
 from vie.data.index import load_index
@@ -27,6 +27,7 @@ from vie.training.schedules import Schedule, pretraining_schedule
 from vie.training.stages import OBJECTIVES, view_of
 
 log = logging.getLogger(__name__)
+HEADED = set(ALONE)  # stages whose objectives have parameters
 Monitor = Callable[[torch.nn.Module, Tensor], dict[str, float]]
 
 
@@ -135,7 +136,9 @@ class Pretraining:
         self.network().adopt(content["encoder"])
         settings = ("encoder", "optimiser")
         same = all(content["recipe"][key] == self.recipe[key] for key in settings)
-        if same and _sizes(content["optimiser"]) == _sizes(self.optimiser.state_dict()):
+        # A head that an objective brought along is a new one here, and so is its momentum.
+        heads = list(self.objective.parameters()) or HEADED & set(content["recipe"]["schedule"])
+        if same and not heads:
             self.optimiser.load_state_dict(content["optimiser"])
         if content["bank"]["vectors"].shape != self.bank.vectors.shape:
             raise VieError(
@@ -144,11 +147,6 @@ class Pretraining:
                 "what it starts from again"
             )
         self.bank.load_state_dict(content["bank"])
-
-
-def _sizes(optimiser: dict) -> list[int]:
-    """How many parameters are in each group of an optimiser's `state_dict`."""
-    return [len(group["params"]) for group in optimiser["param_groups"]]
 
 
 def pretrain(

@@ -121,10 +121,7 @@ def build_classifiers(
     shapes = feature_shapes(network, (3, view.sampling.frames, size, size))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "probe"))
-        widths = {
-            name: readout_vector(torch.empty(1, *shapes[name])).shape[1]
-            for name in LAYERS
-        }
+        widths = {name: readout_vector(torch.empty(1, *shapes[name])).shape[1] for name in LAYERS}
         return Classifiers(network, widths, classes)
 
 
