@@ -32,10 +32,14 @@ def plot_curves(curves: pd.DataFrame, paths: Sequence[Path]) -> None:
 
     A dot marks the beginning of each stage.
     """
+    from matplotlib import colormaps, cycler
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.2, 4.6), layout="constrained")
     axis = figure.subplots()
+    # Ten colours, and a dash for the next ten models.
+    styles = cycler(linestyle=["-", "--", ":"]) * cycler(color=colormaps["tab10"].colors)
+    axis.set_prop_cycle(styles)
     for model, rows in curves.groupby("model", sort=False):
         by_epoch = rows.groupby("epoch")["knn_top1"].agg(["mean", "min", "max"])
         (line,) = axis.plot(by_epoch.index, by_epoch["mean"], label=model, lw=1.6)
