@@ -138,12 +138,12 @@ def pretext_code(wildcards):
 
 def pretext_rows():
     """Answers of every pretext recipe and seed, and the model they are of."""
-    folder = "results/{}/pretext/{}/seed{}"
+    place = "results/{}/pretext/{}/seed{}/{}"
     return [
         {
             "model": recipe["label"],
-            "answers": folder.format(DATASET, name, seed) + "/answers.parquet",
-            "facts": folder.format(DATASET, name, seed) + "/facts.json",
+            "answers": place.format(DATASET, name, seed, "answers.parquet"),
+            "facts": place.format(DATASET, name, seed, "facts.json"),
         }
         for name, recipe in config["recipes"].items()
         if stages(recipe)[-1] in PRETEXTS

@@ -170,9 +170,9 @@ def test_steps_equal_a_loop_written_out_in_plain_torch(recipe, small_dataset, tm
         for row, i in enumerate(batch.instances.tolist()):
             mixed = 0.5 * bank[i] + 0.5 * f[row].detach().numpy()
             bank[i] = mixed / np.sqrt((mixed**2).sum())
-    np.testing.assert_allclose(ours["bank"]["vectors"].numpy(), bank, atol=1e-4)
+    np.testing.assert_allclose(ours["bank"]["vectors"].numpy(), bank, atol=1e-3)
     for name, value in encoder.state_dict().items():
-        torch.testing.assert_close(ours["encoder"][name], value, atol=1e-4, rtol=1e-3, msg=name)
+        torch.testing.assert_close(ours["encoder"][name], value, atol=1e-3, rtol=1e-2, msg=name)
 
 
 SCRIPT = """
