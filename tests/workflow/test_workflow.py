@@ -187,7 +187,7 @@ def test_runs_reruns_and_reports(copy):
     tables = {"table_s1": 1, "table_1": 1, "all": 1}
     curves = {"learning_curves": 1}
     jobs = after_edit("vie/training/probing.py", "std=0.01", "std=0.02")
-    assert jobs == {"probe": 12, "random_control": 1, **tables}
+    assert jobs == {"probe": 13, "random_control": 1, **tables}
     jobs = after_edit("vie/objectives/supervised.py", "if temperature <= 0", "if temperature < 0")
     assert jobs == {"pretrain": 1, "probe": 1, "table_1": 1, "all": 1} | curves
     # One recipe's temperature: its two stages, its readout and the one beside VIE-Single.
