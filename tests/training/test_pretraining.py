@@ -15,6 +15,7 @@ import torch
 from vie.data.clips import TrainClips, TrainOrder, View, loader
 from vie.data.colour import colour_noise
 from vie.errors import VieError
+from vie.models.resnet import channels_last
 from vie.training import checkpoints
 from vie.training.initial import new_encoder, write_untrained
 from vie.training.pretraining import Pretraining, pretrain
@@ -138,7 +139,8 @@ def test_steps_equal_a_loop_written_out_in_plain_torch(recipe, small_dataset, tm
     recipe["geometry"] |= {"size": 64, "train_shorter_side": [66, 80]}
     ours = train(recipe, IR, small_dataset, tmp_path)
 
-    encoder = new_encoder(recipe, 1)
+    # In the same memory layout: other kernels round otherwise, more than is allowed for here.
+    encoder = channels_last(new_encoder(recipe, 1))
     labels = torch.zeros(24, dtype=torch.int64)
     schedule = pretraining_schedule(recipe["schedule"], IR, 4)
     task = Pretraining(recipe, IR, schedule, labels, seed=1, steps_per_epoch=4)
@@ -170,9 +172,9 @@ def test_steps_equal_a_loop_written_out_in_plain_torch(recipe, small_dataset, tm
         for row, i in enumerate(batch.instances.tolist()):
             mixed = 0.5 * bank[i] + 0.5 * f[row].detach().numpy()
             bank[i] = mixed / np.sqrt((mixed**2).sum())
-    np.testing.assert_allclose(ours["bank"]["vectors"].numpy(), bank, atol=1e-3)
+    np.testing.assert_allclose(ours["bank"]["vectors"].numpy(), bank, atol=1e-4)
     for name, value in encoder.state_dict().items():
-        torch.testing.assert_close(ours["encoder"][name], value, atol=1e-3, rtol=1e-2, msg=name)
+        torch.testing.assert_close(ours["encoder"][name], value, atol=1e-4, rtol=1e-3, msg=name)
 
 
 SCRIPT = """
