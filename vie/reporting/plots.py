@@ -28,18 +28,7 @@ def plot_bars(table: pd.DataFrame, title: str, paths: Sequence[Path]) -> None:
     for i, (layer, colour) in enumerate(zip(LAYERS, COLOURS, strict=True)):
         x = places + (i - 1) * width
         axis.bar(x, table[layer], width * 0.92, color=colour, label=layer.capitalize())
-        axis.errorbar(
-            x, table[layer], table[f"{layer}_ci95"], fmt="none", ecolor="#333333", capsize=2, lw=1
-        )
-        for place, value, half in zip(x, table[layer], table[f"{layer}_ci95"], strict=True):
-            axis.annotate(
-                f"{value:.1f}",
-                (place, value + half),
-                (0, 3),
-                textcoords="offset points",
-                ha="center",
-                fontsize=8,
-            )
+        mark_intervals(axis, x, table[layer], table[f"{layer}_ci95"])
         shown = table["comparable"].to_numpy(bool)
         if shown.any():
             axis.scatter(
@@ -63,6 +52,20 @@ def plot_bars(table: pd.DataFrame, title: str, paths: Sequence[Path]) -> None:
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, ncols=4, loc="upper left", bbox_to_anchor=(0, 1), fontsize=8)
     save(figure, paths)
+
+
+def mark_intervals(axis, x: np.ndarray, values: pd.Series, halves: pd.Series) -> None:
+    """The interval of each bar, and its value above it."""
+    axis.errorbar(x, values, halves, fmt="none", ecolor="#333333", capsize=2, lw=1)
+    for place, value, half in zip(x, values, halves, strict=True):
+        axis.annotate(
+            f"{value:.1f}",
+            (place, value + half),
+            (0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+        )
 
 
 def plot_points(table: pd.DataFrame, title: str, paths: Sequence[Path]) -> None:

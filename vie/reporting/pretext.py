@@ -9,7 +9,7 @@ import pandas as pd
 
 from vie.errors import VieError
 from vie.evaluation.accuracy import interval
-from vie.reporting.plots import interval_of, save
+from vie.reporting.plots import interval_of, mark_intervals, save
 from vie.reporting.published import comparable_pretext
 
 
@@ -111,18 +111,7 @@ def plot_pretext(table: pd.DataFrame, paths: Sequence[Path]) -> None:
     axis = figure.subplots()
     places = np.arange(len(table))
     axis.bar(places, table["accuracy"], 0.55, color="#3f77b5", label="validation videos")
-    axis.errorbar(
-        places, table["accuracy"], table["accuracy_ci95"], fmt="none", ecolor="#333333", capsize=3
-    )
-    for place, value, half in zip(places, table["accuracy"], table["accuracy_ci95"], strict=True):
-        axis.annotate(
-            f"{value:.1f}",
-            (place, value + half),
-            (0, 3),
-            textcoords="offset points",
-            ha="center",
-            fontsize=9,
-        )
+    mark_intervals(axis, places, table["accuracy"], table["accuracy_ci95"])
     ends = places - 0.38, places + 0.38
     axis.hlines(table["chance"], *ends, color="#c23b22", ls="--", lw=1.4, label="chance")
     shown = (table["comparable"] & table["accuracy_published"].notna()).to_numpy(bool)
