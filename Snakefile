@@ -18,6 +18,7 @@ include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/pretrain.smk"
 include: "rules/probe.smk"
+include: "rules/finetune.smk"
 include: "rules/tables.smk"
 
 
@@ -28,5 +29,7 @@ rule all:
         "results/random_control.csv",
         "results/table_1.csv",
         "results/learning_curves.csv",
+        expand("results/{table}.csv", table=PIPELINES),
+        expand("results/{table}_{target}_classes.csv", table=PIPELINES, target=TARGETS),
         "results/pretext.csv" if pretext_rows() else [],
         expand("results/{dataset}/summary.csv", dataset=config["dataset"]),

@@ -24,7 +24,6 @@ from PIL import Image
 
 from vie.data.clips import View, load_clip
 from vie.data.colour import MEAN, STD, ColourDraws, colour_noise, draw_colour
-from vie.data.geometry import train_crop
 from vie.data.index import Index, build_index, load_index
 from vie.data.manifest import Video, class_names, write_manifest
 from vie.data.randomness import generator
@@ -91,7 +90,7 @@ def ours(index: Index, view: View, instance: int) -> tuple[torch.Tensor, ColourD
     """One training clip as a loader process makes it."""
     rng = generator(0, "benchmark", 0, instance)
     frames = view.sampling.train(int(index.n_frames[instance]), rng)
-    crop = train_crop(view.geometry, rng)
+    crop = view.geometry.train_crop(rng)
     draws = draw_colour(rng, **view.colour)
     return load_clip(index, instance, frames, crop, view.geometry.size), draws
 

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from vie.config import PRETEXTS, STAGES, asks_for_motion, recipes_of, stages, validate
+from vie.config import validate
+from vie.data.layouts import LAYOUTS
 from vie.errors import VieError
 from vie.fingerprint import fingerprint
+from vie.settings import PRETEXTS, STAGES, asks_for_motion, recipes_of, stages
 from vie.threads import PROMISED
 
 try:
@@ -22,20 +24,30 @@ elif not workflow.subprocess_exec:  # a job of its own Snakemake inherits the fi
     os.environ[PROMISED] = str(settings.cores)
 
 DATASET = config["dataset"]
-GENERATED = [name for name, dataset in config["datasets"].items() if "generator" in dataset]
+GENERATED = {
+    name: dataset["layout"]
+    for name, dataset in config["datasets"].items()
+    if "generator" in dataset
+}
 EARLY = [name for name, recipe in config["recipes"].items() if recipe.get("early")]
+TARGETS = config["finetuning"]["targets"]
+PIPELINES = {"table_2": "scale_crop", "table_3": "colour_jitter"}
 PUBLISHED = Path(workflow.basedir) / "vie" / "reporting" / "published"
 
 
 wildcard_constraints:
     dataset="|".join(config["datasets"]),
-    split="train|val",
+    split="train|val|all",
+    number=r"\d+",
     shard=r"\d+",
     shards=r"\d+",
     recipe="|".join(config["recipes"]),
     readout="|".join(config["readouts"]),
     weights="trained|untrained",
     stage="|".join(STAGES),
+    target="|".join(TARGETS),
+    pipeline="|".join(PIPELINES.values()),
+    table="|".join(PIPELINES),
     seed=r"\d+",
 
 
@@ -59,8 +71,31 @@ def annotations_folder(wildcards):
     return dataset.get("annotations", f"resources/{wildcards.dataset}/annotations")
 
 
-def annotation(split):
-    return lambda wildcards: Path(annotations_folder(wildcards)) / f"{split}.csv"
+def annotation(wildcards, split):
+    """What the layout of a dataset reads to know the videos of a split."""
+    layout = LAYOUTS[dataset_of(wildcards)["layout"]]
+    folders = Path(videos_folder(wildcards)), Path(annotations_folder(wildcards))
+    return layout.annotations(*folders, split)
+
+
+def classes_split(wildcards):
+    """The split whose labels are a dataset's classes."""
+    return "train" if "train" in dataset_of(wildcards)["shards"] else "all"
+
+
+def layout_code(*modules):
+    """Fingerprint of `modules` and a dataset's own layout."""
+
+    def code(wildcards):
+        layout = dataset_of(wildcards)["layout"]
+        return fingerprint(f"vie.data.layouts.{layout}", *modules)
+
+    return code
+
+
+def generated_as(*layouts):
+    """Constraint of a wildcard: datasets that the workflow writes in one of some layouts."""
+    return "|".join(name for name, layout in GENERATED.items() if layout in layouts) or "(?!)"
 
 
 def shard_files(suffix, kind="frames"):
@@ -174,6 +209,53 @@ def view_of(wildcards):
     readout = readout_of(wildcards)
     recipe = config["recipes"][recipes_of(readout)[0]]
     return {key: readout.get(key, recipe[key]) for key in ("geometry", "colour")}
+
+
+def target_file(file):
+    """A file of the dataset that a target is a split of."""
+    return lambda wildcards: "resources/{}/{}".format(
+        TARGETS[wildcards.target]["dataset"], file.format(**TARGETS[wildcards.target])
+    )
+
+
+def target_facts(wildcards):
+    """What the results of a target say about it."""
+    target = TARGETS[wildcards.target]
+    return {
+        "target": wildcards.target,
+        "dataset_identity": config["datasets"][target["dataset"]].get("identity"),
+        "pretrained_on": dataset_of(wildcards).get("identity"),
+        "split": target["split"],
+        "pipeline": wildcards.pipeline,
+        "trained": wildcards.weights == "trained",
+    }
+
+
+def held_out(wildcards):
+    """Share of the training videos that validation takes; none where it takes the test videos."""
+    settings = config["finetuning"]
+    return settings["held_out"] if settings["validation"] == "held_out" else 0
+
+
+def finetuned_of(table, target=None):
+    """Results of every row, target and seed of a table (or of one target), and what they are of."""
+    place = "results/{}/finetune/{}/{}/{}/{}/seed{}/{}"
+    found = []
+    for name in config["tables"][table]["readouts"]:
+        readout = config["readouts"][name]
+        for one in [target] if target else TARGETS:
+            for seed in config["seeds"]:
+                where = (DATASET, one, PIPELINES[table], name, readout["weights"], seed)
+                found.append(
+                    {
+                        "model": readout["label"],
+                        "trained": readout["weights"] == "trained",
+                        "target": one,
+                        "predictions": place.format(*where, "predictions.parquet"),
+                        "facts": place.format(*where, "facts.json"),
+                    }
+                )
+    return found
 
 
 def readouts_of(table, file, weights=None):

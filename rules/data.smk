@@ -9,7 +9,7 @@ rule embedded_videos:
     benchmark:
         "benchmarks/runs/{dataset}/embedded_videos.tsv"
     wildcard_constraints:
-        dataset="|".join(GENERATED) or "(?!)",
+        dataset=generated_as("kinetics"),
     conda:
         "../envs/vie.yaml"
     threads: config["threads"]["videos"]
@@ -23,15 +23,41 @@ rule embedded_videos:
         "../workflow_scripts/embedded_videos.py"
 
 
+rule embedded_actions:
+    output:
+        videos=directory("resources/{dataset}/videos"),
+        annotations=directory("resources/{dataset}/annotations"),
+    log:
+        "logs/{dataset}/embedded_actions.log",
+    benchmark:
+        "benchmarks/runs/{dataset}/embedded_actions.tsv"
+    wildcard_constraints:
+        dataset=generated_as("ucf101", "hmdb51"),
+    conda:
+        "../envs/vie.yaml"
+    threads: config["threads"]["videos"]
+    resources:
+        mem_mb=2000,
+        runtime=minutes(20),
+    params:
+        layout=lambda wildcards: dataset_of(wildcards)["layout"],
+        generator=lambda wildcards: dataset_of(wildcards)["generator"],
+        code=fingerprint("vie.data.embedded.action_files"),
+    script:
+        "../workflow_scripts/embedded_actions.py"
+
+
+# Lists and files are compared before anything is trained: these rules come first.
 rule classes:
     input:
-        annotation("train"),
+        lambda wildcards: annotation(wildcards, classes_split(wildcards)),
     output:
         "resources/{dataset}/classes.csv",
     log:
         "logs/{dataset}/classes.log",
     benchmark:
         "benchmarks/runs/{dataset}/classes.tsv"
+    priority: 3
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -40,22 +66,25 @@ rule classes:
         runtime=minutes(20),
     params:
         layout=lambda wildcards: dataset_of(wildcards)["layout"],
+        split=classes_split,
         videos=videos_folder,
-        code=fingerprint("vie.data.layouts", "vie.data.manifest"),
+        code=layout_code("vie.data.manifest"),
     script:
         "../workflow_scripts/classes.py"
 
 
 rule manifest:
     input:
-        annotation=lambda wildcards: annotation(wildcards.split)(wildcards),
+        annotation=lambda wildcards: annotation(wildcards, wildcards.split),
         classes="resources/{dataset}/classes.csv",
+        generated=generated_videos,
     output:
         "resources/{dataset}/{split}/manifest.parquet",
     log:
         "logs/{dataset}/manifest_{split}.log",
     benchmark:
         "benchmarks/runs/{dataset}/manifest_{split}.tsv"
+    priority: 3
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -65,9 +94,36 @@ rule manifest:
     params:
         layout=lambda wildcards: dataset_of(wildcards)["layout"],
         videos=videos_folder,
-        code=fingerprint("vie.data.layouts", "vie.data.manifest"),
+        missing=lambda wildcards: dataset_of(wildcards)["missing"],
+        code=layout_code("vie.data.manifest", "vie.data.layouts.files"),
     script:
         "../workflow_scripts/manifest.py"
+
+
+rule members:
+    input:
+        manifest="resources/{dataset}/all/manifest.parquet",
+        annotation=lambda wildcards: annotation(wildcards, "all"),
+    output:
+        "resources/{dataset}/split{number}/members.csv",
+    log:
+        "logs/{dataset}/members_{number}.log",
+    benchmark:
+        "benchmarks/runs/{dataset}/members_{number}.tsv"
+    priority: 3
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(20),
+    params:
+        layout=lambda wildcards: dataset_of(wildcards)["layout"],
+        identity=lambda wildcards: dataset_of(wildcards).get("identity"),
+        held_out=held_out,
+        code=layout_code("vie.data.members"),
+    script:
+        "../workflow_scripts/members.py"
 
 
 rule frames:

@@ -182,3 +182,83 @@ rule pretext_table:
         code=fingerprint("vie.reporting.pretext"),
     script:
         "../workflow_scripts/pretext_table.py"
+
+
+rule finetuning_table:
+    input:
+        predictions=lambda wildcards: [run["predictions"] for run in finetuned_of(wildcards.table)],
+        facts=lambda wildcards: [run["facts"] for run in finetuned_of(wildcards.table)],
+        published=PUBLISHED / "other.csv",
+    output:
+        table=report(
+            "results/{table}.csv",
+            caption="../report/finetuning.rst",
+            category="Tables",
+            labels={"table": "{table}", "shown as": "table"},
+        ),
+        seeds="results/{table}_seeds.csv",
+        svg=report(
+            "results/{table}.svg",
+            caption="../report/finetuning.rst",
+            category="Tables",
+            labels={"table": "{table}", "shown as": "plot"},
+        ),
+        png="results/{table}.png",
+    log:
+        "logs/{table}.log",
+    benchmark:
+        "benchmarks/runs/{table}.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(10),
+    params:
+        runs=lambda wildcards: finetuned_of(wildcards.table),
+        pipeline=lambda wildcards: PIPELINES[wildcards.table],
+        code=fingerprint("vie.reporting.finetuning", "vie.reporting.finetuning_plots"),
+    script:
+        "../workflow_scripts/finetuning_table.py"
+
+
+rule finetuning_classes:
+    input:
+        predictions=lambda wildcards: [
+            run["predictions"] for run in finetuned_of(wildcards.table, wildcards.target)
+        ],
+        facts=lambda wildcards: [
+            run["facts"] for run in finetuned_of(wildcards.table, wildcards.target)
+        ],
+        classes=target_file("classes.csv"),
+    output:
+        table=report(
+            "results/{table}_{target}_classes.csv",
+            caption="../report/finetuning_classes.rst",
+            category="Tables",
+            labels={"table": "{table}, best network on {target}", "shown as": "table"},
+        ),
+        confusion="results/{table}_{target}_confusion.csv",
+        svg=report(
+            "results/{table}_{target}_confusion.svg",
+            caption="../report/finetuning_classes.rst",
+            category="Tables",
+            labels={"table": "{table}, best network on {target}", "shown as": "plot"},
+        ),
+        png="results/{table}_{target}_confusion.png",
+    log:
+        "logs/{table}_{target}_classes.log",
+    benchmark:
+        "benchmarks/runs/{table}_{target}_classes.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(10),
+    params:
+        runs=lambda wildcards: finetuned_of(wildcards.table, wildcards.target),
+        pipeline=lambda wildcards: PIPELINES[wildcards.table],
+        code=fingerprint("vie.reporting.finetuning", "vie.reporting.finetuning_plots"),
+    script:
+        "../workflow_scripts/finetuning_classes.py"

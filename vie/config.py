@@ -3,32 +3,18 @@
 Imports neither torch nor pandas: Snakemake runs this each time it builds the job graph.
 """
 
-import csv
 import fnmatch
 import functools
 import math
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
 
+from vie.config_checks import across
 from vie.errors import VieError
 
-# Stages of pretraining in their order; a recipe has those that its schedule names.
-STAGES = (
-    *("instance_recognition", "local_aggregation"),
-    *("supervised", "order_prediction", "rotation"),
-)
-PRETEXTS = ("order_prediction", "rotation")  # stages that set a task with right answers
-ALONE = ("supervised", *PRETEXTS)  # stages that neither follow nor precede another one
-# Settings of its own that the objective of a stage needs.
-SETTINGS = ("instance_recognition", "local_aggregation", *PRETEXTS)
-LAYERS = ("conv3", "conv4", "conv5")  # that classifiers read, protocol section 7
-# Settings of an encoder that one network alone has.
-ONLY = {"frames": "trn", "fast_width": "slowfast", "stride": "slowfast"}
 # JSON schema counts 1.0 among the integers; a shard or seed "1.0" would be another file.
 Validator = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
@@ -36,7 +22,6 @@ Validator = jsonschema.validators.extend(
         "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
     ),
 )
-TABLE_S1 = Path(__file__).parent / "reporting" / "published" / "table_s1.csv"
 SCHEMA = Path(__file__).parent.parent / "schemas" / "config.schema.yaml"
 
 
@@ -87,7 +72,7 @@ def validate(config: dict[str, Any], schema: Path = SCHEMA) -> None:
     problems = [_explain(error) for error in errors]
     if not problems:
         _complete(config)
-        problems = list(_across(config))
+        problems = list(across(config))
     if problems:
         raise VieError("the config has errors:\n" + "\n".join(f"  - {p}" for p in problems))
 
@@ -148,6 +133,9 @@ def _alternative(schema: dict) -> str:
 
 def _complete(config: dict[str, Any]) -> None:
     """Add what goes without saying, in place."""
+    for dataset in config["datasets"].values():
+        whole = dataset["layout"] in ("ucf101", "hmdb51")  # small, and complete if got at all
+        dataset.setdefault("missing", "error" if whole else "reject")
     own = {
         name: {
             "label": recipe["label"],
@@ -177,211 +165,3 @@ def _anywhere(clip: str | dict) -> str | dict:
     if not found.windows:
         return clip
     return {"frames": found.frames, "stride": (found.span - 1) / max(found.frames - 1, 1)}
-
-
-def _across(config: dict[str, Any]) -> Iterator[str]:
-    """What a schema cannot say: names that must exist elsewhere in the config, ranges in order."""
-    datasets, recipes, readouts = config["datasets"], config["recipes"], config["readouts"]
-    if config["dataset"] not in datasets:
-        known = ", ".join(datasets)
-        yield f"dataset: {config['dataset']!r} is not among datasets: {known}"
-    for kind in ("datasets", "recipes", "readouts"):
-        for name in config[kind]:
-            # Names become folders and wildcards.
-            if not re.fullmatch(r"[A-Za-z0-9_]+", str(name)) or not isinstance(name, str):
-                yield (
-                    f"{kind}.{name}: a name has only letters, digits and underscores, and quotes "
-                    "around it if it is a number"
-                )
-    for name, dataset in datasets.items():
-        given = {"videos", "annotations"} & set(dataset)
-        if ("generator" in dataset and given) or ("generator" not in dataset and len(given) < 2):
-            yield (
-                f"datasets.{name}: needs videos and annotations (a dataset you have) or generator "
-                "(one that the workflow writes), and not both"
-            )
-        if "generator" in dataset and "identity" in dataset:
-            yield f"datasets.{name}.identity: published values know no generated dataset"
-    for name, readout in readouts.items():
-        yield from _readout(name, readout, recipes)
-    for table, content in config["tables"].items():
-        yield from _table(table, content["readouts"], readouts)
-    for name, recipe in recipes.items():
-        yield from _recipe(name, recipe, recipes)
-    pretexts = [r["label"] for r in recipes.values() if set(stages(r)) & set(PRETEXTS)]
-    for label in {label for label in pretexts if pretexts.count(label) > 1}:
-        yield f"recipes: two rows of results/pretext.csv would have the label {label!r}"
-    if len(set(config["seeds"])) != len(config["seeds"]):
-        yield f"seeds: {config['seeds']} names a seed twice"
-
-
-def _table(table: str, names: list[str], readouts: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with the rows of one table."""
-    key = f"tables.{table}.readouts"
-    for readout in names:
-        if readout not in readouts:
-            yield f"{key}: {readout!r} is not among readouts: {', '.join(readouts)}"
-    labels = [readouts[name]["label"] for name in names if name in readouts]
-    for label in {label for label in labels if labels.count(label) > 1}:
-        yield f"{key}: two rows would have the label {label!r}"
-    if table == "table_s1":
-        with TABLE_S1.open(newline="") as file:
-            known = [row["model"] for row in csv.DictReader(file)]
-        for label in labels:
-            if label not in known:
-                yield f"{key}: {label!r} is not a row of the paper's: {', '.join(known)}"
-
-
-def _readout(name: str, readout: dict[str, Any], recipes: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with one readout."""
-    known = ", ".join(recipes)
-    absent = [recipe for recipe in recipes_of(readout) if recipe not in recipes]
-    for recipe in absent:
-        yield f"readouts.{name}.recipe: {recipe!r} is not among recipes: {known}"
-    try:
-        moving = asks_for_motion(readout["clip"])
-    except VieError as error:
-        yield f"readouts.{name}.clip: {error}"
-    else:
-        if moving:
-            yield f"readouts.{name}.clip: readouts take frames with a stride, not windows"
-    shared = [key for key in ("geometry", "colour") if key not in readout]
-    views = [
-        {key: recipes[recipe][key] for key in shared}
-        for recipe in recipes_of(readout)
-        if recipe in recipes
-    ]
-    if any(view != views[0] for view in views):
-        yield (
-            f"readouts.{name}.recipe: {', '.join(recipes_of(readout))} are read side by side, so "
-            f"their {' and '.join(shared)} must be the same"
-        )
-
-
-def _recipe(name: str, recipe: dict[str, Any], recipes: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with one recipe."""
-    low, high = recipe["geometry"]["train_shorter_side"]
-    size = recipe["geometry"]["size"]
-    if not size <= low <= high:
-        yield (
-            f"recipes.{name}.geometry.train_shorter_side: [{low}, {high}] must rise and start "
-            f"at size ({size}) or above"
-        )
-    if recipe["geometry"]["test_shorter_side"] < size:
-        yield f"recipes.{name}.geometry.test_shorter_side: must be at least size ({size})"
-    yield from _encoder(name, recipe)
-    found = stages(recipe)
-    if not found or (len(found) > 1 and set(found) & set(ALONE)):
-        yield (
-            f"recipes.{name}.schedule: name instance_recognition and local_aggregation, one of "
-            f"them, or one of {', '.join(ALONE)} alone"
-        )
-    for stage in SETTINGS:
-        if stage in found and stage not in recipe["objective"]:
-            yield f"recipes.{name}.objective: lacks {stage}, which its schedule names"
-    if "order_prediction" in found and not any(True for _ in _encoder(name, recipe)):
-        yield from _order(name, recipe)
-    chain, origin = [name], recipe.get("start_from")
-    while origin is not None:
-        if origin not in recipes or origin in chain:
-            yield (
-                f"recipes.{chain[-1]}.start_from: {origin!r} must be another recipe that does not "
-                f"start from this one; there are: {', '.join(recipes)}"
-            )
-            return
-        chain.append(origin)
-        origin = recipes[origin].get("start_from")
-
-
-def _order(name: str, recipe: dict[str, Any]) -> Iterator[str]:
-    """What order prediction asks of its recipe."""
-    from vie.data.sampling import sampling
-
-    clip, geometry = sampling(recipe["clip"]), recipe["geometry"]
-    settings = recipe["objective"].get("order_prediction", {})
-    network = recipe["encoder"]["network"]
-    if network != "single":
-        yield (
-            f"recipes.{name}.encoder.network: order prediction shuffles frames that the network "
-            f"has seen one by one, so it needs single, not {network}"
-        )
-    if not 3 <= clip.frames <= 5:
-        yield f"recipes.{name}.clip: order prediction needs 3 to 5 frames, not {clip.frames}"
-    if recipe.get("min_frames", 1) < clip.span:
-        yield (
-            f"recipes.{name}.min_frames: must be at least the {clip.span} frames that its clip "
-            "spans: a video that starts again from its first frame has no order"
-        )
-    room, jitter = geometry["train_shorter_side"][0] - geometry["size"], settings.get("jitter", 0)
-    if 0 <= room < 2 * jitter:
-        yield (
-            f"recipes.{name}.objective.order_prediction.jitter: {jitter} pixels to "
-            f"either side do not fit: geometry.train_shorter_side must exceed size by twice as much"
-        )
-
-
-def _encoder(name: str, recipe: dict[str, Any]) -> Iterator[str]:
-    """Settings that only some networks have, and clips that do not fit the network."""
-    encoder, key = recipe["encoder"], f"recipes.{name}.encoder"
-    network = encoder["network"]
-    for setting, owner in ONLY.items():
-        if setting in encoder and network != owner:
-            yield f"{key}.{setting}: only the network {owner} has it, not {network}"
-    try:
-        frames = _frames(recipe["clip"])
-    except VieError as error:
-        yield f"recipes.{name}.clip: {error}"
-        return
-    if network == ONLY["frames"] and frames != encoder.get("frames", 4):
-        yield f"{key}.frames: {encoder.get('frames', 4)} is not the {frames} frames of its clip"
-    if network == ONLY["stride"] and frames % encoder.get("stride", 4):
-        yield (
-            f"recipes.{name}.clip: has {frames} frames, which is no multiple of encoder.stride "
-            f"({encoder.get('stride', 4)})"
-        )
-
-
-def _frames(clip: str | dict) -> int:
-    """Frames of a clip setting.
-
-    Raises:
-        VieError: its numbers do not fit each other.
-    """
-    from vie.data.sampling import sampling
-
-    return sampling(clip).frames
-
-
-def asks_for_motion(clip: str | dict) -> bool:
-    """Whether a clip setting places its frames where the video moves.
-
-    Raises:
-        VieError: its numbers do not fit each other.
-    """
-    from vie.data.sampling import sampling
-
-    return bool(sampling(clip).windows)
-
-
-def stages(recipe: dict[str, Any]) -> list[str]:
-    """Stages of a recipe's pretraining, in order."""
-    return [stage for stage in STAGES if stage in recipe["schedule"]]
-
-
-def recipes_of(readout: dict[str, Any]) -> list[str]:
-    """Recipes whose networks a readout reads, one or several side by side."""
-    recipe = readout["recipe"]
-    return [recipe] if isinstance(recipe, str) else list(recipe)
-
-
-def resolve_steps(duration: str, steps_per_epoch: int) -> int:
-    """Steps of a duration such as "500 steps" or "2.5 epochs", rounded up.
-
-    Raises:
-        VieError: it is neither.
-    """
-    found = re.fullmatch(r"(?:(\d+) steps?|(\d+(?:\.\d+)?) epochs?)", str(duration))
-    if not found:
-        raise VieError(f'a duration is written "500 steps" or "2.5 epochs", but got {duration!r}')
-    steps, epochs = found.groups()
-    return int(steps) if steps else math.ceil(float(epochs) * steps_per_epoch - 1e-9)

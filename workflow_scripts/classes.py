@@ -1,4 +1,4 @@
-"""Rule classes: class numbers of a dataset, from its training annotation."""
+"""Rule classes: class numbers of a dataset, from its training annotation or all of its videos."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from vie.data.manifest import class_names, write_classes
 from vie.logs import job
 
 with job(snakemake.log[0]):
-    read = LAYOUTS[snakemake.params.layout]
-    videos = read(Path(snakemake.params.videos), Path(snakemake.input[0]), "train")
+    params = snakemake.params
+    read = LAYOUTS[params.layout].read
+    videos = read(Path(params.videos), Path(snakemake.input[0]), params.split)
     write_classes(class_names(videos), Path(snakemake.output[0]))

@@ -9,7 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from vie.data.embedded.appearance import APPEARANCES, sprite
+from vie.data.embedded.appearance import APPEARANCES, FIGURES, sprite
 from vie.data.embedded.motion import MOTIONS, heights
 from vie.data.embedded.render import CLASSES, FRAMES, HEIGHT, REACH, WIDTHS, render
 from vie.data.embedded.write import BAD, plan, write_embedded
@@ -67,7 +67,10 @@ def test_flip_of_a_figure_keeps_its_class():
     count = 100
     figures = np.array(
         [
-            [sprite(name, generator(7, "test", instance=count * i + j)) for j in range(count)]
+            [
+                sprite(FIGURES[name], generator(7, "test", instance=count * i + j))
+                for j in range(count)
+            ]
             for i, name in enumerate(APPEARANCES)
         ]
     )  # (A, count, S, S)

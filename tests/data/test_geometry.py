@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vie.data.geometry import Crop, Geometry, centre_crop, crop_frames, train_crop
+from vie.data.geometry import Crop, Geometry, ScaleCrop, crop_frames
 
 PAPER = Geometry(224, (256, 320), 256)
 
@@ -41,7 +41,7 @@ def test_equals_resizing_the_frame_then_cropping():
     image = torch.from_numpy(frame).permute(2, 0, 1)
     resized = functional.resize(image, [256], antialias=True)  # (3, 256, 341)
     theirs = functional.center_crop(resized, [224, 224]).float()
-    ours = crop_frames([frame], centre_crop(PAPER), 224)[:, 0].float()
+    ours = crop_frames([frame], PAPER.centre_crop(), 224)[:, 0].float()
     assert (ours - theirs).abs().mean() < 2.5
     shifted = theirs.roll(3, dims=-1)
     assert (ours - shifted).abs().mean() > 4 * (ours - theirs).abs().mean()
@@ -49,7 +49,7 @@ def test_equals_resizing_the_frame_then_cropping():
 
 def test_train_crops_follow_the_protocol():
     rng = np.random.default_rng(0)
-    crops = [train_crop(PAPER, rng) for _ in range(20_000)]
+    crops = [PAPER.train_crop(rng) for _ in range(20_000)]
     shorter = np.array([224 / crop.scale for crop in crops])
     assert {round(s) for s in shorter} == set(range(256, 321))
     assert abs(shorter.mean() - 288) < 1
@@ -80,7 +80,7 @@ def test_jitter_moves_single_frames_and_never_leaves_the_frame(flip):
     frame = np.stack([y, x, y], -1)
     geometry, rng = Geometry(80, (100, 120), 100, flip=float(flip)), np.random.default_rng(0)
     for _ in range(200):
-        crop = train_crop(geometry, rng, jitter=5)
+        crop = geometry.train_crop(rng, jitter=5)
         top, left, side = crop.box(120, 160)
         shifts = rng.integers(-5, 6, size=(4, 2))
         found = crop_frames([frame] * 4, crop, 80, shifts).float()
@@ -94,6 +94,46 @@ def test_jitter_moves_single_frames_and_never_leaves_the_frame(flip):
 
 
 def test_without_jitter_crops_are_what_they_were():
-    one, two = (train_crop(PAPER, np.random.default_rng(7), jitter) for jitter in (0, 5))
+    one, two = (PAPER.train_crop(np.random.default_rng(7), jitter) for jitter in (0, 5))
     assert (one.scale, one.top, one.left, one.flip) == (two.scale, two.top, two.left, two.flip)
     assert one.jitter == 0
+
+
+def test_scale_crops_are_five_places_and_five_scales():
+    """Protocol section 8, on a frame whose pixels say where they are."""
+    scales = tuple(2 ** (-i / 4) for i in range(5))
+    geometry, rng = ScaleCrop(64, scales, flip=0.5), np.random.default_rng(0)
+    crops = [geometry.train_crop(rng) for _ in range(20_000)]
+    height, width, seen = 320, 427, {}
+    for crop in crops:
+        top, left, side = crop.box(height, width)
+        room = height - side, width - side
+        place = tuple(
+            "start" if at == 0 and most else "end" if at == most and most else "middle"
+            for at, most in zip((top, left), room, strict=True)
+        )
+        assert side in {round(320 * scale) for scale in scales}
+        if side == 320:  # as tall as the frame: top and bottom are one place
+            assert top == 0
+            place = ("whole", place[1])
+        if place == ("middle", "middle"):
+            assert (top, left) == pytest.approx((room[0] / 2, room[1] / 2), abs=1)
+        seen[side, place] = seen.get((side, place), 0) + 1
+    below = {(s, p): n for (s, p), n in seen.items() if s != 320}
+    corners = {(v, h) for v in ("start", "end") for h in ("start", "end")}
+    assert {p for _, p in below} == corners | {("middle", "middle")}
+    assert len(below) == 4 * 5
+    # 20,000 / 25 = 800 each, standard deviation 28
+    assert all(abs(n - 800) < 140 for n in below.values())
+    assert {p: round(n / 800) for (s, p), n in seen.items() if s == 320} == {
+        ("whole", "start"): 2,
+        ("whole", "end"): 2,
+        ("whole", "middle"): 1,
+    }
+    assert abs(np.mean([crop.flip for crop in crops]) - 0.5) < 0.02
+
+
+def test_scale_crop_tests_on_the_centre_of_the_full_shorter_side():
+    top, left, side = ScaleCrop(64, (0.5,)).centre_crop().box(320, 427)
+    assert (top, side) == (0, 320)
+    assert left == pytest.approx((427 - 320) / 2, abs=1)

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from vie.config import load_config, resolve_steps, stages
+from vie.config import load_config
 from vie.errors import VieError
+from vie.settings import resolve_steps, stages
 from vie.training.schedules import Schedule, pretraining_schedule, probe_schedule
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vie.data.colour import ColourDraws, draw_colour
-from vie.data.geometry import Crop, Geometry, centre_crop, crop_frames, train_crop
+from vie.data.geometry import Crop, Geometry, ScaleCrop, crop_frames
 from vie.data.index import Index, load_index
 from vie.data.jpeg import fraction_of
 from vie.data.motion import Motion
@@ -35,7 +35,7 @@ class Batch(NamedTuple):
         clips: (B, 3, T, H, W) uint8.
         instances: (B,) int64, rows of the index.
         labels: (B,) int64, classes.
-        colour: draws of each clip, or None for test clips.
+        colour: draws of each clip, or None for clips without colour noise.
     """
 
     clips: Tensor
@@ -51,7 +51,7 @@ class View:
     Attributes:
         sampling: frames of a clip.
         geometry: crop and size.
-        colour: keyword arguments of `draw_colour`.
+        colour: keyword arguments of `draw_colour`, or None: no colour noise.
         jitter: in training, every frame's crop is shifted by up to this many pixels of the input,
             down and right, on its own.
         channel_dropping: in training, one colour channel of every frame, drawn for each frame,
@@ -59,8 +59,8 @@ class View:
     """
 
     sampling: Sampling
-    geometry: Geometry
-    colour: dict[str, float]
+    geometry: Geometry | ScaleCrop
+    colour: dict[str, float] | None
     jitter: int = 0
     channel_dropping: bool = False
 
@@ -152,8 +152,9 @@ class TrainClips(Dataset):
             n_frames = int(self.index.n_frames[instance])
             motion = self.motion.of(instance) if self.motion else None
             frames = view.sampling.train(n_frames, rng, motion)
-            crop = train_crop(view.geometry, rng, view.jitter)
-            draws.append(draw_colour(rng, **view.colour))
+            crop = view.geometry.train_crop(rng, view.jitter)
+            if view.colour is not None:
+                draws.append(draw_colour(rng, **view.colour))
             shifts = None
             if view.jitter:
                 shifts = rng.integers(-view.jitter, view.jitter + 1, size=(len(frames), 2))
@@ -163,8 +164,13 @@ class TrainClips(Dataset):
             torch.stack(clips),  # B x (3, T, H, W) -> (B, 3, T, H, W)
             torch.from_numpy(np.asarray(instances, dtype=np.int64)),
             torch.from_numpy(self.index.labels[instances]),
-            ColourDraws(*(torch.from_numpy(np.stack(part)) for part in zip(*draws, strict=True))),
+            _stacked(draws) if draws else None,
         )
+
+
+def _stacked(draws: list[ColourDraws]) -> ColourDraws:
+    """B draws -> one with a leading dimension B."""
+    return ColourDraws(*(torch.from_numpy(np.stack(part)) for part in zip(*draws, strict=True)))
 
 
 class TestClips(Dataset):
@@ -180,7 +186,7 @@ class TestClips(Dataset):
 
     def __getitem__(self, instances: np.ndarray) -> Batch:
         view, clips = self.view, []
-        crop = centre_crop(view.geometry)
+        crop = view.geometry.centre_crop()
         for instance in instances:
             frames = view.sampling.test(int(self.index.n_frames[instance]), self.clips)
             # All clips at once: neighbouring clips share frames. (clips, T) -> (clips * T,)
@@ -277,7 +283,7 @@ def loader(dataset: Dataset, order: "TrainOrder | list[np.ndarray]", workers: in
     )
 
 
-def video_batches(videos: int, clips: int, at_most: int = 128) -> list[np.ndarray]:
-    """Consecutive videos in batches of about `at_most` clips: keys of `TestClips`."""
+def video_batches(videos: np.ndarray, clips: int, at_most: int = 128) -> list[np.ndarray]:
+    """Videos (V,) in order, in batches of about `at_most` clips: keys of `TestClips`."""
     size = max(1, at_most // clips)
-    return [np.arange(i, min(i + size, videos)) for i in range(0, videos, size)]
+    return [videos[i : i + size] for i in range(0, len(videos), size)]

@@ -13,6 +13,8 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
+# Top and left of the four corners and of the centre, as shares of what is left over.
+POSITIONS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5))
 PIXELS_TOGETHER = 65_536  # of a crop, resized in one call
 
 
@@ -31,6 +33,52 @@ class Geometry:
     train_shorter_side: tuple[int, int]
     test_shorter_side: int
     flip: float = 0.5
+
+    def train_crop(self, rng: np.random.Generator, jitter: int = 0) -> "Crop":
+        """Random crop of a clip: shorter side uniform in its range, position uniform, flip.
+
+        Args:
+            rng: of the clip.
+            jitter: pixels of the network's input that single frames may be shifted.
+        """
+        low, high = self.train_shorter_side
+        shorter_side = rng.integers(low, high + 1)
+        top, left, flip = rng.random(3)
+        return Crop(self.size / shorter_side, top, left, flip < self.flip, jitter / self.size)
+
+    def centre_crop(self) -> "Crop":
+        """Centre crop, no flip."""
+        return Crop(self.size / self.test_shorter_side, 0.5, 0.5, False)
+
+
+@dataclass(frozen=True)
+class ScaleCrop:
+    """The scale-crop pipeline of finetuning (protocol section 8).
+
+    Attributes:
+        size: pixels of the network's square input.
+        scales: sides of the square in training, as shares of the frame's shorter side.
+        flip: probability of a horizontal flip in training.
+    """
+
+    size: int
+    scales: tuple[float, ...]
+    flip: float = 0.5
+
+    def train_crop(self, rng: np.random.Generator, jitter: int = 0) -> "Crop":
+        """One of the scales, at one of the four corners or in the centre, perhaps mirrored.
+
+        Args:
+            rng: of the clip.
+            jitter: pixels of the network's input that single frames may be shifted.
+        """
+        scale = self.scales[rng.integers(len(self.scales))]
+        top, left = POSITIONS[rng.integers(len(POSITIONS))]
+        return Crop(scale, top, left, rng.random() < self.flip, jitter / self.size)
+
+    def centre_crop(self) -> "Crop":
+        """The full shorter side in the centre, no flip."""
+        return Crop(1.0, 0.5, 0.5, False)
 
 
 @dataclass(frozen=True)
@@ -67,26 +115,6 @@ def _within(place: float, length: int, side: int, margin: int) -> int:
     margin = min(margin, (length - side) // 2)
     room = length - side - 2 * margin
     return margin + min(int(place * (room + 1)), room)
-
-
-def train_crop(geometry: Geometry, rng: np.random.Generator, jitter: int = 0) -> Crop:
-    """Random crop of a clip: shorter side uniform in its range, position uniform, flip.
-
-    Args:
-        geometry: of the clip.
-        rng: of the clip.
-        jitter: pixels of the network's input that single frames may be shifted.
-    """
-    low, high = geometry.train_shorter_side
-    shorter_side = rng.integers(low, high + 1)
-    top, left, flip = rng.random(3)
-    scale = geometry.size / shorter_side
-    return Crop(scale, top, left, flip < geometry.flip, jitter / geometry.size)
-
-
-def centre_crop(geometry: Geometry) -> Crop:
-    """Centre crop, no flip."""
-    return Crop(geometry.size / geometry.test_shorter_side, 0.5, 0.5, False)
 
 
 def crop_frames(

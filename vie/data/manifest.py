@@ -94,3 +94,13 @@ def read_manifest(path: Path) -> pa.Table:
         VieError: it cannot be read or has other columns.
     """
     return read_table(path, SCHEMA, "a manifest")
+
+
+def read_videos(path: Path) -> list[Video]:
+    """The videos of `manifest.parquet`, in its order.
+
+    Raises:
+        VieError: it cannot be read or has other columns.
+    """
+    table = read_manifest(path)
+    return [Video(*row) for row in zip(*(table[k].to_pylist() for k in Video._fields), strict=True)]

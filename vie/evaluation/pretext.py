@@ -68,7 +68,9 @@ def right_answers(
     view = view_of(content["recipe"], content["stage"])
     dataset = TrainClips(index, view, seed=content["seed"], stage="pretext", motion=motion)
     keys = [
-        (clip, videos[rows]) for clip in range(clips) for rows in video_batches(len(videos), 1, 64)
+        (clip, videos[rows])
+        for clip in range(clips)
+        for rows in video_batches(np.arange(len(videos)), 1, 64)
     ]
     found: list[np.ndarray] = []
     with Progress(total=len(videos) * clips, label=label, unit="clips") as bar:

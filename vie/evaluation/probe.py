@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vie.config import LAYERS
 from vie.data.clips import View
 from vie.data.index import load_index
 from vie.data.manifest import read_classes
@@ -17,6 +16,7 @@ from vie.evaluation.accuracy import top_k
 from vie.evaluation.knn import knn_predict
 from vie.evaluation.prediction import class_probabilities, over_test_clips
 from vie.files import whole, write_json
+from vie.settings import LAYERS
 from vie.threads import use_threads
 from vie.training import checkpoints
 from vie.training.probing import Network, train_probe

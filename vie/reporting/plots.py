@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vie.config import LAYERS
 from vie.files import whole
+from vie.settings import LAYERS
 
 COLOURS = ("#88b0d8", "#3f77b5", "#173f6f")  # light to dark with depth
 

@@ -55,6 +55,14 @@ PRETEXT = {
 }
 PRETEXT_STEPS = 269_998
 
+# Quantity of other.csv that is a column of table 2 or 3, and what makes a finetuned network the
+# paper's: section 8's rates, section 1's frames.
+FINETUNED_QUANTITY = "{target} top-1, finetuned, {pipeline}"
+FINETUNED = {
+    True: {"batch": 128, "lr": 0.0005, "weight_decay": 1e-5},
+    False: {"batch": 128, "lr": 0.01, "weight_decay": 1e-4},
+}
+
 
 def read_published(folder: Path, labels: list[str], *, all_known: bool = False) -> pd.DataFrame:
     """Published values of the models `labels`, in that order, indexed by model.
@@ -112,6 +120,42 @@ def comparable_pretext(facts: dict, label: str, dataset: str | float) -> bool:
         and facts["sampling"] == _numbers_of("opn")
         and facts["steps"] >= PRETEXT_STEPS
         and all(facts[n] >= (1 - MISSING_SHARE) * PAPER[n] for n in ("n_train", "n_val"))
+    )
+
+
+def read_published_finetuned(
+    folder: Path, labels: list[str], targets: list[str], pipeline: str
+) -> pd.DataFrame:
+    """Published accuracies in percent after finetuning, one column per target, by model.
+
+    NaN where nothing is published, as everywhere while the files hold none.
+
+    Raises:
+        VieError: the file is missing or lacks a column.
+    """
+    long = _read(folder / "other.csv", ("model", "quantity", "value", "dataset"))
+    columns = {}
+    for target in targets:
+        quantity = FINETUNED_QUANTITY.format(target=target, pipeline=pipeline)
+        columns[target] = long[long["quantity"] == quantity].set_index("model")["value"]
+    return pd.DataFrame(columns, dtype=float).reindex(labels)
+
+
+def comparable_finetuned(facts: dict, published: float) -> bool:
+    """Whether a finetuned network has the dataset and the scale of the published value.
+
+    Args:
+        facts: as written by `vie.evaluation.finetuning`.
+        published: the value; NaN where nothing is published.
+    """
+    return (
+        not pd.isna(published)
+        and facts["dataset_identity"] == facts["target"]
+        and facts["pretrained_on"] == "kinetics400"
+        and facts["split"] == 1
+        and _holds(facts["optimiser"], FINETUNED[facts["trained"]])
+        and _holds(facts["frames"], FRAMES)
+        and _holds(facts["network"]["encoder"], ENCODER)
     )
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vie.config import LAYERS
 from vie.errors import VieError
 from vie.evaluation.accuracy import interval
 from vie.files import whole
 from vie.reporting.published import comparable
+from vie.settings import LAYERS
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,13 @@ REPORTS = 50  # steps between rows of metrics; reading the loss waits for the de
 
 
 class Task(Protocol):
-    """What is trained."""
+    """What is trained.
+
+    Attributes:
+        finished: becomes true in `before_step` where training ends before its schedule.
+    """
+
+    finished: bool
 
     def before_step(self, step: int) -> dict[str, float]:
         """Work that is due before `step`, such as a new clustering; metrics it has to report."""
@@ -42,7 +48,7 @@ def run(
     recorder: Recorder,
     label: str,
 ) -> None:
-    """Train from step `start` to the schedule's end.
+    """Train from step `start` to the schedule's end, or until the task is finished.
 
     Raises:
         VieError: the loss is not finite; the last checkpoint from before is kept.
@@ -62,6 +68,8 @@ def run(
             if before:
                 recorder.write(step, **before)
                 shown.update(before)
+            if task.finished:
+                break
             for name, value in task.step(step, batch).items():
                 sums[name] = sums[name] + value if name in sums else value
             counted, clips = counted + 1, clips + len(batch.clips)
@@ -78,6 +86,8 @@ def run(
                     # Only after the loss was seen to be finite.
                     resumable.save({"step": step + 1, **task.state()})
             bar.update()
+        if counted:  # finished before its schedule
+            recorder.write(step - 1, **_means(sums, counted, step - 1, resumable))
 
 
 def _means(

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vie.config import ALONE, resolve_steps
 from vie.data.clips import Batch, TrainClips, TrainOrder, loader, long_enough, steps_per_epoch
 from vie.data.colour import colour_noise
 from vie.data.index import load_index
@@ -18,6 +17,7 @@ from vie.errors import VieError
 from vie.files import digest, whole
 from vie.models.resnet import channels_last
 from vie.objectives.bank import MemoryBank
+from vie.settings import ALONE, resolve_steps
 from vie.training import checkpoints
 from vie.training.initial import new_encoder
 from vie.training.loop import run
@@ -33,6 +33,8 @@ Monitor = Callable[[torch.nn.Module, Tensor], dict[str, float]]
 
 class Pretraining:
     """A network, its memory bank, its objective and its optimiser: a `loop.Task`."""
+
+    finished = False  # before its schedule's end: never
 
     def __init__(
         self,

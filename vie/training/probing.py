@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vie.config import LAYERS
 from vie.data.clips import Batch, TrainClips, TrainOrder, View, loader, steps_per_epoch
 from vie.data.colour import colour_noise
 from vie.data.index import load_index
@@ -16,6 +15,7 @@ from vie.data.randomness import torch_seed
 from vie.files import digest
 from vie.models.encoders import Encoder, build_encoder, feature_shapes
 from vie.models.resnet import channels_last
+from vie.settings import LAYERS
 from vie.training import checkpoints
 from vie.training.loop import run
 from vie.training.optimizer import sgd
@@ -127,6 +127,8 @@ def build_classifiers(
 
 class Probing:
     """Training of the classifiers, all in one pass over the clips: a `loop.Task`."""
+
+    finished = False  # before its schedule's end: never
 
     def __init__(self, classifiers: Classifiers, optimiser: dict, schedule: Schedule) -> None:
         from accelerate import Accelerator

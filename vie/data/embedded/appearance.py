@@ -14,7 +14,7 @@ EXTENT = 1.45  # a sprite shows [-EXTENT, EXTENT]^2 of the figure's plane
 Polyline = list[tuple[float, float]]
 
 
-def _arc(x: float, y: float, radius: float, start: float, end: float, pieces: int) -> Polyline:
+def arc(x: float, y: float, radius: float, start: float, end: float, pieces: int) -> Polyline:
     """Arc around (x, y) from `start` to `end` turns, clockwise from the right as y grows down."""
     turns = np.linspace(start, end, pieces + 1) * 2 * np.pi
     return [(x + radius * np.cos(a), y + radius * np.sin(a)) for a in turns]
@@ -25,7 +25,7 @@ FIGURES: dict[str, list[Polyline]] = {
     "anchor": [
         [(0, -0.95), (0, 0.9)],
         [(-0.4, -0.6), (0.4, -0.6)],
-        _arc(0, 0.2, 0.75, 0.02, 0.48, 8),
+        arc(0, 0.2, 0.75, 0.02, 0.48, 8),
     ],
     "arrow": [[(0, -0.95), (0, 0.95)], [(-0.65, -0.25), (0, -0.95), (0.65, -0.25)]],
     "flag": [
@@ -36,17 +36,17 @@ FIGURES: dict[str, list[Polyline]] = {
         [(-0.62, -0.95), (-0.62, -0.1), (0.62, -0.1), (0.62, -0.95)],
     ],
     "goblet": [
-        _arc(0, -0.85, 0.65, 0, 0.5, 8),
+        arc(0, -0.85, 0.65, 0, 0.5, 8),
         [(0, -0.2), (0, 0.9)],
         [(-0.45, 0.9), (0.45, 0.9)],
     ],
-    "horseshoe": [_arc(0, -0.1, 0.8, 0.37, 1.13, 12)],
+    "horseshoe": [arc(0, -0.1, 0.8, 0.37, 1.13, 12)],
     "hourglass": [[(-0.6, -0.9), (0.6, -0.9), (-0.6, 0.9), (0.6, 0.9), (-0.6, -0.9)]],
     "house": [
         [(-0.6, 0.9), (-0.6, -0.1), (0, -0.95), (0.6, -0.1), (0.6, 0.9), (-0.6, 0.9)],
     ],
     "key": [
-        _arc(0, -0.5, 0.45, 0, 1, 10),
+        arc(0, -0.5, 0.45, 0, 1, 10),
         [(0, -0.05), (0, 0.95), (0.45, 0.95)],
         [(0, 0.5), (0.4, 0.5)],
     ],
@@ -64,15 +64,15 @@ FIGURES: dict[str, list[Polyline]] = {
         [(-0.65, 0.55), (0, 0.0), (0.65, 0.55)],
     ],
     "umbrella": [
-        [*_arc(0, -0.15, 0.75, 0.5, 1, 10), (-0.75, -0.15)],
-        [(0, -0.15), (0, 0.75), *_arc(0.18, 0.75, 0.18, 0.5, 0, 4)[1:]],
+        [*arc(0, -0.15, 0.75, 0.5, 1, 10), (-0.75, -0.15)],
+        [(0, -0.15), (0, 0.75), *arc(0.18, 0.75, 0.18, 0.5, 0, 4)[1:]],
     ],
 }
 APPEARANCES = tuple(FIGURES)
 
 
-def sprite(appearance: str, rng: np.random.Generator) -> np.ndarray:
-    """Opacity of one instance of a figure.
+def sprite(figure: list[Polyline], rng: np.random.Generator) -> np.ndarray:
+    """Opacity of one instance of a figure, such as those of FIGURES.
 
     The instance's own numbers (aspect, taper, bends, tilt, width of the strokes) change the same
     thing that defines the class, the arrangement of strokes: a network that learns to tell
@@ -89,7 +89,7 @@ def sprite(appearance: str, rng: np.random.Generator) -> np.ndarray:
     bend = rng.normal(0, 0.06, size=(2, 2, 3))  # (axis, sine or cosine, frequency)
     mirror = rng.choice((-1, 1))
     lines = []
-    for line in FIGURES[appearance]:
+    for line in figure:
         x, y = np.array(line).T  # (V, 2) -> 2 x (V,)
         x, y = _bent(mirror * x, y, bend)
         x = x * aspect * (1 + taper * y) + shear * y

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vie.data.embedded.appearance import APPEARANCES, EXTENT, SPRITE, sprite
+from vie.data.embedded.appearance import APPEARANCES, EXTENT, FIGURES, SPRITE, sprite
 from vie.data.embedded.motion import MOTIONS, heights
 from vie.data.randomness import generator
 
@@ -25,13 +25,39 @@ def render(label: str, draw: int, number: int) -> np.ndarray:
     rng = generator(draw, "embedded", instance=number)
     T, W = int(rng.integers(FRAMES[0], FRAMES[1] + 1)), int(rng.choice(WIDTHS))
     height, size = heights(motion, T, rng), np.linspace(rng.uniform(), rng.uniform(), T)
-    shake_x, shake_y = _wander(T, 1.2, 6, rng), _wander(T, 1.2, 6, rng)  # of the camera
+    shake_x, shake_y = wander(T, 1.2, 6, rng), wander(T, 1.2, 6, rng)  # of the camera
     radius = RADIUS[0] * (RADIUS[1] / RADIUS[0]) ** size
-    x = W / 2 + rng.uniform(-1, 1) * (W / 2 - 26) + _wander(T, 5, 25, rng)
+    x = W / 2 + rng.uniform(-1, 1) * (W / 2 - 26) + wander(T, 5, 25, rng)
     y = HEIGHT / 2 + REACH * (1 - 2 * height)
-    opacity = _place(sprite(appearance, rng), x + shake_x, y + shake_y, radius, W)
-    frames, level = _background(T, W, rng)
-    _paint(frames, opacity, _colour(level, rng))
+    figure = sprite(FIGURES[appearance], rng)
+    return compose(figure, x + shake_x, y + shake_y, radius, W, rng)
+
+
+def compose(
+    figure: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    radius: np.ndarray,
+    width: int,
+    rng: np.random.Generator,
+    painter: np.random.Generator | None = None,
+) -> np.ndarray:
+    """A figure on its way through changing clouds.
+
+    Args:
+        figure: opacity of `sprite`.
+        x, y: (T,) centre of the figure in each frame, in pixels.
+        radius: (T,) half its height, in pixels.
+        width: of the frames, in pixels.
+        rng: of the clouds.
+        painter: of the figure's colour; left out, `rng`.
+
+    Returns:
+        (T, HEIGHT, width, 3) uint8.
+    """
+    opacity = _place(figure, x, y, radius, width)
+    frames, level = _background(len(x), width, rng)
+    _paint(frames, opacity, _colour(level, painter or rng))
     pixels = (frames * 255 + 0.5).clip(0, 255).astype(np.uint8)
     return np.ascontiguousarray(pixels.transpose(1, 2, 3, 0))  # (3, T, H, W) -> (T, H, W, 3)
 
@@ -96,7 +122,7 @@ def _colour(level: float, rng: np.random.Generator) -> np.ndarray:
     return (level + rng.uniform(0.5, 0.6) + rng.uniform(-0.05, 0.05, 3)).astype(np.float32)
 
 
-def _wander(T: int, amount: float, frames: int, rng: np.random.Generator) -> np.ndarray:
+def wander(T: int, amount: float, frames: int, rng: np.random.Generator) -> np.ndarray:
     """(T,) smooth random walk around 0: standard deviation `amount`, changes over `frames`."""
     knots = rng.normal(0, amount, size=T // frames + 3)
     return np.interp(np.arange(T) / frames + rng.uniform(), np.arange(len(knots)), knots)

@@ -1,9 +1,11 @@
 """The embedded dataset as files, laid out as Kinetics is: H.264 in class folders, and two CSVs."""
 
 import csv
+import functools
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +22,7 @@ from vie.progress import progress
 FPS = 25
 SPLITS = {"train": "train", "val": "validate"}  # folder -> word in the annotation's column
 BAD = ("truncated", "empty", "no video stream", "too short", "missing")  # one of each per split
+H264 = {"c:v": "libx264", "preset": "veryfast", "crf": 20}
 ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
@@ -69,25 +72,38 @@ def write_embedded(settings: dict, videos: Path, annotations: Path, processes: i
         VieError: ffmpeg is missing or fails, or a number of videos is below 1.
     """
     listed = plan(settings)
-    videos, annotations = Path(videos), Path(annotations)
-    videos.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{videos.name}.", dir=videos.parent))
-    temporary.chmod(0o755)  # mkdtemp makes folders private
-    try:
-        for folder in {(temporary / video.path).parent for video in listed}:
-            folder.mkdir(parents=True, exist_ok=True)
-        draws, roots = [settings["draw"]] * len(listed), [temporary] * len(listed)
-        with ProcessPoolExecutor(processes) as pool:
-            done = pool.map(_write, listed, draws, roots, chunksize=8)
-            for _ in progress(done, total=len(listed), label="write videos", unit="videos"):
-                pass
-        if videos.exists():
-            shutil.rmtree(videos)
-        temporary.rename(videos)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    draw = settings["draw"]
+    write_videos(functools.partial(_write, draw=draw), listed, Path(videos), processes)
+    annotations = Path(annotations)
     for split in SPLITS:
         _write_annotation(annotations / f"{split}.csv", [v for v in listed if v.split == split])
+
+
+def write_videos(write: Callable, listed: Sequence, folder: Path, processes: int) -> None:
+    """Write videos to a folder, which is replaced and appears when it is whole.
+
+    Args:
+        write: (video, root=folder) writes one video to root / video.path.
+        listed: the videos.
+        folder: to write.
+        processes: videos rendered and encoded at once.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    temporary.chmod(0o755)  # mkdtemp makes folders private
+    try:
+        for parent in {(temporary / video.path).parent for video in listed}:
+            parent.mkdir(parents=True, exist_ok=True)
+        with ProcessPoolExecutor(processes) as pool:
+            done = pool.map(functools.partial(write, root=temporary), listed, chunksize=8)
+            label = f"write videos of {folder.parent.name}"
+            for _ in progress(done, total=len(listed), label=label, unit="videos"):
+                pass
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def plan(settings: dict) -> list[Video]:
@@ -117,7 +133,7 @@ def _write_annotation(path: Path, listed: list[Video]) -> None:
             rows.writerow([video.label, video.youtube_id, video.start, video.end, split])
 
 
-def _write(video: Video, draw: int, root: Path) -> None:
+def _write(video: Video, *, draw: int, root: Path) -> None:
     path = root / video.path
     if video.bad == "missing":
         return
@@ -129,12 +145,17 @@ def _write(video: Video, draw: int, root: Path) -> None:
         frames = render(video.label, draw, video.number)
         encode(frames[:2] if video.bad == "too short" else frames, path)
         if video.bad == "truncated":
-            content = path.read_bytes()
-            path.write_bytes(content[: len(content) * 2 // 3])
+            truncate(path)
 
 
-def encode(frames: np.ndarray, path: Path) -> None:
-    """Write (T, H, W, 3) uint8 frames, 25 a second, as an H.264 mp4 file.
+def truncate(path: Path) -> None:
+    """Leave the first two thirds of a file."""
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+
+
+def encode(frames: np.ndarray, path: Path, codec: Mapping[str, object] = H264) -> None:
+    """Write (T, H, W, 3) uint8 frames, 25 a second, to a file whose suffix names the container.
 
     Raises:
         VieError: ffmpeg is missing or fails; the message has its words.
@@ -147,7 +168,8 @@ def encode(frames: np.ndarray, path: Path) -> None:
     )
     stream = source.output(
         str(path),
-        **{"c:v": "libx264", "preset": "veryfast", "crf": 20, "flags:v": "+bitexact"},
+        **codec,
+        **{"flags:v": "+bitexact"},
         pix_fmt="yuv420p",
         threads=1,
         fflags="+bitexact",

@@ -1,17 +1,13 @@
-"""Layouts of datasets on disk -> the videos of a split.
-
-A layout is a function of (folder of videos, annotation file, split); `LAYOUTS` names them.
-"""
+"""Kinetics: class folders in a folder per split, and the official CSV of each split."""
 
 import csv
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+from vie.data.layouts.files import plain_name, videos_in
 from vie.data.manifest import Video
 from vie.errors import VieError
 
-EXTENSIONS = (".mp4", ".mkv", ".webm", ".avi")
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
 # Official files say "val" or "validate", depending on the release.
 SPLITS = {"train": "train", "val": "val", "validate": "val", "validation": "val", "test": "test"}
@@ -47,9 +43,9 @@ def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
             raise VieError(f"{where}: split {row['split']!r} is none of {', '.join(SPLITS)}")
         if SPLITS[row["split"]] != split:
             continue
-        label = _folder_name(row["label"], "label", where)
+        label = plain_name(row["label"], f"{where}: label")
         start, end = (_seconds(row[key], key, where) for key in ("time_start", "time_end"))
-        video = f"{_folder_name(row['youtube_id'], 'youtube_id', where)}_{start:06d}_{end:06d}"
+        video = f"{plain_name(row['youtube_id'], f'{where}: youtube_id')}_{start:06d}_{end:06d}"
         if video in lines:
             raise VieError(
                 f"{where}: {video!r} is annotated a second time, first in line {lines[video]}; "
@@ -93,14 +89,6 @@ def _rows(annotations: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise VieError(f"{annotations}: cannot be read as UTF-8 CSV: {error}") from error
 
 
-def _folder_name(value: str, column: str, where: str) -> str:
-    """`value` if it names something directly inside a folder."""
-    plain = value and value == value.strip() and value not in (".", "..")
-    if not plain or "/" in value or "\\" in value or not value.isprintable():
-        raise VieError(f"{where}: {column} {value!r} is not a plain name of a file or folder")
-    return value
-
-
 def _seconds(value: str, column: str, where: str) -> int:
     try:
         seconds = float(value)
@@ -117,22 +105,7 @@ def _class_folder(parent: Path, label: str) -> tuple[str, dict[str, str]]:
     """(folder name, file name by stem) of a class: one look at a folder serves all its videos."""
     for folder in (label, label.replace(" ", "_")):
         try:
-            with os.scandir(parent / folder) as entries:
-                names = sorted(entry.name for entry in entries)
+            return folder, videos_in(parent / folder)
         except (FileNotFoundError, NotADirectoryError):
             continue
-        files: dict[str, str] = {}
-        for name in names:
-            stem, extension = os.path.splitext(name)
-            if extension.lower() not in EXTENSIONS:
-                continue
-            if stem in files:
-                raise VieError(
-                    f"{parent / folder}: {files[stem]!r} and {name!r} are one video; remove one"
-                )
-            files[stem] = name
-        return folder, files
     return label, {}
-
-
-LAYOUTS: dict[str, Callable[[Path, Path, str], list[Video]]] = {"kinetics": read_kinetics}

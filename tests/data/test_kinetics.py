@@ -1,7 +1,8 @@
 import pyarrow.parquet as pq
 import pytest
 
-from vie.data.layouts import LAYOUTS, read_kinetics
+from vie.data.layouts import LAYOUTS
+from vie.data.layouts.kinetics import read_kinetics
 from vie.data.manifest import (
     Video,
     class_names,
@@ -28,7 +29,7 @@ def layout(tmp_path, lines, files=(), header=HEADER):
 
 
 def test_kinetics(tmp_path):
-    found = LAYOUTS["kinetics"](
+    found = LAYOUTS["kinetics"].read(
         *layout(
             tmp_path,
             [

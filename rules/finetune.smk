@@ -1,0 +1,35 @@
+# A network, pretrained or not, and a split of an action dataset -> predictions of its test videos.
+rule finetune:
+    input:
+        networks=networks_of,
+        index=target_file("all/index.parquet"),
+        members=target_file("split{split}/members.csv"),
+        classes=target_file("classes.csv"),
+    output:
+        best="results/{dataset}/finetune/{target}/{pipeline}/{readout}/{weights}/seed{seed}/best.pt",
+        predictions="results/{dataset}/finetune/{target}/{pipeline}/{readout}/{weights}/seed{seed}/predictions.parquet",
+        facts="results/{dataset}/finetune/{target}/{pipeline}/{readout}/{weights}/seed{seed}/facts.json",
+        metrics="results/{dataset}/finetune/{target}/{pipeline}/{readout}/{weights}/seed{seed}/metrics.jsonl",
+    log:
+        "logs/{dataset}/finetune/{target}/{pipeline}/{readout}/{weights}/seed{seed}.log",
+    benchmark:
+        "benchmarks/runs/{dataset}/finetune/{target}/{pipeline}/{readout}/{weights}/seed{seed}.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: config["threads"]["finetune"]
+    resources:
+        mem_mb=16000,
+        runtime=minutes(1440),
+        gpu=1,
+    params:
+        clip=lambda wildcards: readout_of(wildcards)["clip"],
+        view=view_of,
+        scale_crop=lambda wildcards: (
+            config["finetuning"]["scale_crop"] if wildcards.pipeline == "scale_crop" else {}
+        ),
+        settings={key: config["finetuning"][key] for key in ("schedule", "validation", "clips")},
+        optimiser=lambda wildcards: config["finetuning"][wildcards.weights],
+        known=target_facts,
+        code=fingerprint("vie.training.finetuning", "vie.evaluation.finetuning"),
+    script:
+        "../workflow_scripts/finetune.py"

@@ -1,0 +1,74 @@
+"""Held-out videos: whole groups, class by class."""
+
+import collections
+
+import numpy as np
+import pytest
+
+from vie.data.members import Member, hold_out, read_members, take_groups, write_members
+from vie.errors import VieError
+
+
+def split(sizes):
+    """Members of one training group of each size per class, and one test video per class."""
+    members = []
+    for label, groups in sizes.items():
+        for g, size in enumerate(groups):
+            name = f"{label} g{g}"
+            members += [Member(f"{label}/{g}-{i}", label, "train", name) for i in range(size)]
+        members.append(Member(f"{label}/test", label, "test", f"{label} test"))
+    return members
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_no_group_is_on_both_sides(number):
+    rng = np.random.default_rng(number)
+    sizes = {f"class{i}": rng.integers(1, 8, size=rng.integers(2, 19)) for i in range(20)}
+    members = split(sizes)
+    held = hold_out(members, 0.2, number)
+    assert [m._replace(part="") for m in held] == [m._replace(part="") for m in members]
+    parts = collections.defaultdict(set)
+    for member in held:
+        parts[member.group].add(member.part)
+    assert all(len(found) == 1 for found in parts.values())
+    assert all(m.part == "test" for m in held if m.video.endswith("test"))
+    for label, groups in sizes.items():
+        count = sum(m.part == "held_out" for m in held if m.label == label)
+        assert 0 < count < sum(groups)
+        # At most half a group away from what was asked, or the single group that must be.
+        assert abs(count - 0.2 * sum(groups)) <= max(groups) / 2 or count in groups
+
+
+def test_the_draw_depends_on_the_split_alone():
+    members = split({"a": [3] * 10, "b": [2] * 10})
+    assert hold_out(members, 0.3, 1) == hold_out(list(members), 0.3, 1)
+    assert hold_out(members, 0.3, 1) != hold_out(members, 0.3, 2)
+    alone = split({"a": [3] * 10})
+    assert hold_out(alone, 0.3, 1) == hold_out(members, 0.3, 1)[: len(alone)]
+
+
+def test_a_class_of_one_group_stays_and_is_named(caplog):
+    members = split({"only": [5], "many": [2, 2, 2]})
+    held = hold_out(members, 0.3, 1)
+    assert all(m.part != "held_out" for m in held if m.label == "only")
+    assert "1 classes have training videos of one group only" in caplog.text
+    assert "only" in caplog.text
+
+
+def test_every_group_can_be_drawn():
+    groups = {f"{g}{i}": g for g in "abcdef" for i in range(3)}
+    seen = set()
+    for seed in range(60):
+        taken = take_groups(groups, 0.3, np.random.default_rng(seed))
+        assert len(taken) == 6
+        seen |= {groups[video] for video in taken}
+    assert seen == set("abcdef")
+
+
+def test_the_file(tmp_path):
+    members = split({'a "b", c': [1, 2]})
+    write_members(members, tmp_path / "members.csv")
+    assert read_members(tmp_path / "members.csv") == members
+    (tmp_path / "members.csv").write_text("video,label,part,group\na,b,neither,c\n")
+    with pytest.raises(VieError, match="columns must be video,label,part,group"):
+        read_members(tmp_path / "members.csv")

@@ -1,0 +1,249 @@
+"""What a schema cannot say of a config: names that must exist elsewhere, numbers that must fit.
+
+Each check yields sentences that name the key, its value and what is allowed.
+"""
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vie.errors import VieError
+from vie.settings import ALONE, PRETEXTS, SETTINGS, asks_for_motion, recipes_of, stages
+
+# Splits that the datasets of a layout may have: for pretraining, or for finetuning.
+PRETRAINING, FINETUNING = {"train", "val"}, {"all"}
+SPLITS = {
+    "kinetics": [PRETRAINING],
+    "ucf101": [FINETUNING],
+    "hmdb51": [FINETUNING],
+    "folders": [PRETRAINING, FINETUNING],
+}
+# Settings of the embedded dataset in a layout, besides its draw.
+GROUPS = ("train_groups", "test_groups", "clips_per_group")
+GENERATORS = {
+    "kinetics": ("train_videos_per_class", "val_videos_per_class"),
+    "ucf101": GROUPS,
+    "hmdb51": GROUPS,
+}
+TABLE_S1 = Path(__file__).parent / "reporting" / "published" / "table_s1.csv"
+# Settings of an encoder that one network alone has.
+ONLY = {"frames": "trn", "fast_width": "slowfast", "stride": "slowfast"}
+
+
+def across(config: dict[str, Any]) -> Iterator[str]:
+    """What a schema cannot say: names that must exist elsewhere in the config, ranges in order."""
+    datasets, recipes, readouts = config["datasets"], config["recipes"], config["readouts"]
+    if config["dataset"] not in datasets:
+        known = ", ".join(datasets)
+        yield f"dataset: {config['dataset']!r} is not among datasets: {known}"
+    for kind in ("datasets", "recipes", "readouts"):
+        for name in config[kind]:
+            # Names become folders and wildcards.
+            if not re.fullmatch(r"[A-Za-z0-9_]+", str(name)) or not isinstance(name, str):
+                yield (
+                    f"{kind}.{name}: a name has only letters, digits and underscores, and quotes "
+                    "around it if it is a number"
+                )
+    for name, dataset in datasets.items():
+        yield from _dataset(name, dataset)
+    if config["dataset"] in datasets and "train" not in datasets[config["dataset"]]["shards"]:
+        yield f"dataset: {config['dataset']!r} has no shards of train and val: it is for finetuning"
+    for name, readout in readouts.items():
+        yield from _readout(name, readout, recipes)
+    for table, content in config["tables"].items():
+        yield from _table(table, content["readouts"], readouts)
+    for name, recipe in recipes.items():
+        yield from _recipe(name, recipe, recipes)
+    yield from _finetuning(config)
+    pretexts = [r["label"] for r in recipes.values() if set(stages(r)) & set(PRETEXTS)]
+    for label in {label for label in pretexts if pretexts.count(label) > 1}:
+        yield f"recipes: two rows of results/pretext.csv would have the label {label!r}"
+    if len(set(config["seeds"])) != len(config["seeds"]):
+        yield f"seeds: {config['seeds']} names a seed twice"
+
+
+def _dataset(name: str, dataset: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with one dataset."""
+    key, layout = f"datasets.{name}", dataset["layout"]
+    needed = {"videos"} if layout == "folders" else {"videos", "annotations"}
+    given = {"videos", "annotations"} & set(dataset)
+    if ("generator" in dataset and given) or ("generator" not in dataset and given != needed):
+        yield (
+            f"{key}: layout {layout} needs {' and '.join(sorted(needed))} (a dataset you have) or "
+            "generator (one that the workflow writes), and not both"
+        )
+    if "generator" in dataset and "identity" in dataset:
+        yield f"{key}.identity: published values know no generated dataset"
+    if dataset.get("identity", layout) not in (layout, "kinetics400"):
+        yield f"{key}.identity: {dataset['identity']!r} has the layout {dataset['identity']}"
+    if "generator" in dataset:
+        wanted = {"draw", *GENERATORS.get(layout, ())}
+        if layout not in GENERATORS or set(dataset["generator"]) != wanted:
+            yield (
+                f"{key}.generator: layout {layout} takes {', '.join(sorted(wanted))}"
+                if layout in GENERATORS
+                else f"{key}.generator: writes the layouts {', '.join(GENERATORS)}, not {layout}"
+            )
+    splits = set(dataset["shards"])
+    if splits not in SPLITS[layout]:
+        allowed = " or ".join(" and ".join(sorted(one)) for one in SPLITS[layout])
+        found = ", ".join(sorted(splits))
+        yield f"{key}.shards: layout {layout} has shards of {allowed}, not {found}"
+
+
+def _finetuning(config: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with what networks are finetuned on, and with the rows of its tables."""
+    datasets, readouts = config["datasets"], config["readouts"]
+    for name, target in config["finetuning"]["targets"].items():
+        key, chosen = f"finetuning.targets.{name}", target["dataset"]
+        if not re.fullmatch(r"[A-Za-z0-9_]+", str(name)):
+            yield f"{key}: a name has only letters, digits and underscores"
+        if chosen not in datasets:
+            yield f"{key}.dataset: {chosen!r} is not among datasets: {', '.join(datasets)}"
+        elif "all" not in datasets[chosen]["shards"]:
+            yield f"{key}.dataset: {chosen!r} has no shards of all: it is for pretraining"
+        elif datasets[chosen]["layout"] != "folders" and target["split"] > 3:
+            yield f"{key}.split: {target['split']} is not 1, 2 or 3"
+    for table in ("table_2", "table_3"):
+        for name in config["tables"][table]["readouts"]:
+            if name in readouts and len(recipes_of(readouts[name])) > 1:
+                yield f"tables.{table}.readouts: {name} is several networks, not one to finetune"
+
+
+def _table(table: str, names: list[str], readouts: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with the rows of one table."""
+    key = f"tables.{table}.readouts"
+    for readout in names:
+        if readout not in readouts:
+            yield f"{key}: {readout!r} is not among readouts: {', '.join(readouts)}"
+    labels = [readouts[name]["label"] for name in names if name in readouts]
+    for label in {label for label in labels if labels.count(label) > 1}:
+        yield f"{key}: two rows would have the label {label!r}"
+    if table == "table_s1":
+        with TABLE_S1.open(newline="") as file:
+            known = [row["model"] for row in csv.DictReader(file)]
+        for label in labels:
+            if label not in known:
+                yield f"{key}: {label!r} is not a row of the paper's: {', '.join(known)}"
+
+
+def _readout(name: str, readout: dict[str, Any], recipes: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with one readout."""
+    known = ", ".join(recipes)
+    absent = [recipe for recipe in recipes_of(readout) if recipe not in recipes]
+    for recipe in absent:
+        yield f"readouts.{name}.recipe: {recipe!r} is not among recipes: {known}"
+    try:
+        moving = asks_for_motion(readout["clip"])
+    except VieError as error:
+        yield f"readouts.{name}.clip: {error}"
+    else:
+        if moving:
+            yield f"readouts.{name}.clip: readouts take frames with a stride, not windows"
+    shared = [key for key in ("geometry", "colour") if key not in readout]
+    views = [
+        {key: recipes[recipe][key] for key in shared}
+        for recipe in recipes_of(readout)
+        if recipe in recipes
+    ]
+    if any(view != views[0] for view in views):
+        yield (
+            f"readouts.{name}.recipe: {', '.join(recipes_of(readout))} are read side by side, so "
+            f"their {' and '.join(shared)} must be the same"
+        )
+
+
+def _recipe(name: str, recipe: dict[str, Any], recipes: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with one recipe."""
+    low, high = recipe["geometry"]["train_shorter_side"]
+    size = recipe["geometry"]["size"]
+    if not size <= low <= high:
+        yield (
+            f"recipes.{name}.geometry.train_shorter_side: [{low}, {high}] must rise and start "
+            f"at size ({size}) or above"
+        )
+    if recipe["geometry"]["test_shorter_side"] < size:
+        yield f"recipes.{name}.geometry.test_shorter_side: must be at least size ({size})"
+    yield from _encoder(name, recipe)
+    found = stages(recipe)
+    if not found or (len(found) > 1 and set(found) & set(ALONE)):
+        yield (
+            f"recipes.{name}.schedule: name instance_recognition and local_aggregation, one of "
+            f"them, or one of {', '.join(ALONE)} alone"
+        )
+    for stage in SETTINGS:
+        if stage in found and stage not in recipe["objective"]:
+            yield f"recipes.{name}.objective: lacks {stage}, which its schedule names"
+    if "order_prediction" in found and not any(True for _ in _encoder(name, recipe)):
+        yield from _order(name, recipe)
+    chain, origin = [name], recipe.get("start_from")
+    while origin is not None:
+        if origin not in recipes or origin in chain:
+            yield (
+                f"recipes.{chain[-1]}.start_from: {origin!r} must be another recipe that does not "
+                f"start from this one; there are: {', '.join(recipes)}"
+            )
+            return
+        chain.append(origin)
+        origin = recipes[origin].get("start_from")
+
+
+def _order(name: str, recipe: dict[str, Any]) -> Iterator[str]:
+    """What order prediction asks of its recipe."""
+    from vie.data.sampling import sampling
+
+    clip, geometry = sampling(recipe["clip"]), recipe["geometry"]
+    settings = recipe["objective"].get("order_prediction", {})
+    network = recipe["encoder"]["network"]
+    if network != "single":
+        yield (
+            f"recipes.{name}.encoder.network: order prediction shuffles frames that the network "
+            f"has seen one by one, so it needs single, not {network}"
+        )
+    if not 3 <= clip.frames <= 5:
+        yield f"recipes.{name}.clip: order prediction needs 3 to 5 frames, not {clip.frames}"
+    if recipe.get("min_frames", 1) < clip.span:
+        yield (
+            f"recipes.{name}.min_frames: must be at least the {clip.span} frames that its clip "
+            "spans: a video that starts again from its first frame has no order"
+        )
+    room, jitter = geometry["train_shorter_side"][0] - geometry["size"], settings.get("jitter", 0)
+    if 0 <= room < 2 * jitter:
+        yield (
+            f"recipes.{name}.objective.order_prediction.jitter: {jitter} pixels to "
+            f"either side do not fit: geometry.train_shorter_side must exceed size by twice as much"
+        )
+
+
+def _encoder(name: str, recipe: dict[str, Any]) -> Iterator[str]:
+    """Settings that only some networks have, and clips that do not fit the network."""
+    encoder, key = recipe["encoder"], f"recipes.{name}.encoder"
+    network = encoder["network"]
+    for setting, owner in ONLY.items():
+        if setting in encoder and network != owner:
+            yield f"{key}.{setting}: only the network {owner} has it, not {network}"
+    try:
+        frames = _frames(recipe["clip"])
+    except VieError as error:
+        yield f"recipes.{name}.clip: {error}"
+        return
+    if network == ONLY["frames"] and frames != encoder.get("frames", 4):
+        yield f"{key}.frames: {encoder.get('frames', 4)} is not the {frames} frames of its clip"
+    if network == ONLY["stride"] and frames % encoder.get("stride", 4):
+        yield (
+            f"recipes.{name}.clip: has {frames} frames, which is no multiple of encoder.stride "
+            f"({encoder.get('stride', 4)})"
+        )
+
+
+def _frames(clip: str | dict) -> int:
+    """Frames of a clip setting.
+
+    Raises:
+        VieError: its numbers do not fit each other.
+    """
+    from vie.data.sampling import sampling
+
+    return sampling(clip).frames

@@ -1,0 +1,47 @@
+"""Layouts of datasets on disk -> the videos of a split, and which of them are for what."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from vie.data.layouts.folders import members_of_folders, read_folders
+from vie.data.layouts.hmdb51 import members_of_hmdb51, read_hmdb51
+from vie.data.layouts.kinetics import read_kinetics
+from vie.data.layouts.ucf101 import members_of_ucf101, read_ucf101
+from vie.data.manifest import Video
+from vie.data.members import Member
+
+
+class Layout(NamedTuple):
+    """How a dataset lies on disk.
+
+    Attributes:
+        read: (folder of videos, annotations, split) -> its videos.
+        annotations: (folder of videos, folder of annotations, split) -> what `read` reads.
+        members: (videos of the manifest, annotations, number) -> the videos of an official split,
+            for layouts that have such.
+    """
+
+    read: Callable[[Path, Path, str], list[Video]]
+    annotations: Callable[[Path, Path, str], Path]
+    members: Callable[[Iterable[Video], Path, int], list[Member]] | None = None
+
+
+def _file_per_split(videos: Path, annotations: Path, split: str) -> Path:
+    return annotations / f"{split}.csv"
+
+
+def _folder(videos: Path, annotations: Path, split: str) -> Path:
+    return annotations
+
+
+def _videos(videos: Path, annotations: Path, split: str) -> Path:
+    return videos if split == "all" else videos / split
+
+
+LAYOUTS = {
+    "kinetics": Layout(read_kinetics, _file_per_split),
+    "ucf101": Layout(read_ucf101, _folder, members_of_ucf101),
+    "hmdb51": Layout(read_hmdb51, _folder, members_of_hmdb51),
+    "folders": Layout(read_folders, _videos, members_of_folders),
+}

@@ -1,0 +1,132 @@
+"""Names of files and folders that come from strangers' lists and disks."""
+
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from vie.data.manifest import Video
+from vie.errors import VieError
+
+log = logging.getLogger(__name__)
+EXTENSIONS = (".mp4", ".mkv", ".webm", ".avi")
+ADVICE = "get them, or set the dataset's `missing: reject` in the config to go on without them"
+
+
+def plain_name(value: str, where: str) -> str:
+    """`value` if it names something directly inside a folder.
+
+    Args:
+        value: the name.
+        where: the place it was read, for the message.
+
+    Raises:
+        VieError: it is empty, leads elsewhere, or has blanks around it or unprintable characters.
+    """
+    plain = value and value == value.strip() and value not in (".", "..")
+    if not plain or "/" in value or "\\" in value or not value.isprintable():
+        raise VieError(f"{where} {value!r} is not a plain name of a file or folder")
+    return value
+
+
+def videos_in(folder: Path) -> dict[str, str]:
+    """{stem: file name} of the videos directly inside a folder, told by `EXTENSIONS`.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is no such folder.
+        VieError: two files are one video.
+    """
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries)
+    files: dict[str, str] = {}
+    for name in names:
+        stem, extension = os.path.splitext(name)
+        if extension.lower() not in EXTENSIONS:
+            continue
+        if stem in files:
+            raise VieError(f"{folder}: {files[stem]!r} and {name!r} are one video; remove one")
+        files[stem] = name
+    return files
+
+
+def folders_in(folder: Path) -> list[str]:
+    """Names of the folders directly inside a folder, sorted; hidden ones are not looked at.
+
+    Raises:
+        VieError: there is no such folder.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    except OSError as error:
+        raise VieError(f"{folder}: cannot be read as a folder: {error.strerror}") from error
+
+
+def lines_of(path: Path) -> list[tuple[int, str]]:
+    """(line number, line without blanks around it) of a text file; empty lines are left out.
+
+    Raises:
+        VieError: it cannot be read as UTF-8 text.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise VieError(f"{path}: no such file") from error
+    except OSError as error:
+        raise VieError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise VieError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    lines = enumerate(text.split("\n"), start=1)  # CRLF too: blanks around a line go
+    return [(number, line.strip()) for number, line in lines if line.strip()]
+
+
+def listed(names: list[str], at_most: int = 5) -> str:
+    """The first of many names, and how many more there are."""
+    shown = ", ".join(map(repr, names[:at_most]))
+    more = len(names) - at_most
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def compare_with_disk(root: Path, videos: Iterable[Video]) -> None:
+    """Whether the class folders are the classes that are listed, and hold all listed files.
+
+    Files that no list names are left alone, and the log says so.
+
+    Args:
+        root: folder that the videos' paths are relative to.
+        videos: that are listed; their paths end with <class folder>/<file>.
+
+    Raises:
+        VieError: names the classes or files that are not where they should be.
+    """
+    wanted: dict[str, set[str]] = {}
+    for video in videos:
+        folder, _, name = video.path.rpartition("/")
+        wanted.setdefault(folder, set()).add(name)
+    for above in sorted({folder.rpartition("/")[0] for folder in wanted}):
+        listed_here = {f.rpartition("/")[2] for f in wanted if f.rpartition("/")[0] == above}
+        _compare_folders(root / above, listed_here)
+    lost, extra = [], []
+    for folder, names in sorted(wanted.items()):
+        with os.scandir(root / folder) as entries:
+            there = {e.name for e in entries if e.name.lower().endswith(EXTENSIONS)}
+        lost += [f"{folder}/{name}" for name in sorted(names - there)]
+        extra += [f"{folder}/{name}" for name in sorted(there - names)]
+    if extra:
+        log.warning("%s: no list names %d videos: %s", root, len(extra), listed(extra))
+    if lost:
+        raise VieError(f"{root}: {len(lost)} listed videos are missing: {listed(lost)}; {ADVICE}")
+
+
+def _compare_folders(root: Path, wanted: set[str]) -> None:
+    folders = set(folders_in(root))
+    if absent := sorted(wanted - folders):
+        raise VieError(
+            f"{root}: {len(absent)} of {len(wanted)} classes have no folder: {listed(absent)}; "
+            f"{ADVICE}"
+        )
+    if unknown := sorted(folders - wanted):
+        raise VieError(
+            f"{root}: {len(unknown)} folders are no class of the annotations: {listed(unknown)}; "
+            "move them elsewhere, or see whether videos and annotations belong together"
+        )

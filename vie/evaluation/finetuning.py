@@ -1,0 +1,204 @@
+"""Finetuning from its network to its predictions: what the workflow's rule `finetune` does."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from vie.data.clips import View
+from vie.data.index import Index, load_index
+from vie.data.manifest import read_classes
+from vie.data.members import HELD_OUT, TEST, TRAIN, read_members
+from vie.data.windows import window_length
+from vie.errors import VieError
+from vie.evaluation.accuracy import top_k
+from vie.evaluation.prediction import class_probabilities, over_test_clips, over_windows
+from vie.files import digest, whole, write_json
+from vie.threads import use_threads
+from vie.training import checkpoints
+from vie.training.finetuning import Finetuning, train_finetuned
+
+
+def instances_of(index: Index, members: Path) -> dict[str, np.ndarray]:
+    """{part: instances (V,)} of the usable videos of a split.
+
+    Raises:
+        VieError: a part for training or testing has no usable video.
+    """
+    place = {video: i for i, video in enumerate(index.videos.to_pylist())}
+    parts: dict[str, list[int]] = {TRAIN: [], HELD_OUT: [], TEST: []}
+    for member in read_members(members):
+        if member.video in place:
+            parts[member.part].append(place[member.video])
+    for part in (TRAIN, TEST):
+        if not parts[part]:
+            raise VieError(f"{members}: no {part} video is in {index.path}")
+    return {part: np.array(sorted(found), dtype=np.int64) for part, found in parts.items()}
+
+
+def finetune(
+    checkpoint: Path,
+    view: View,
+    optimiser: dict,
+    settings: dict,
+    *,
+    index: Path,
+    members: Path,
+    classes: Path,
+    seed: int,
+    name: str,
+    known: dict,
+    best: Path,
+    predictions: Path,
+    facts: Path,
+    metrics: Path,
+    code: str,
+    threads: int,
+) -> None:
+    """Train a network on the training videos of a split, test the best one on its test videos.
+
+    Args:
+        checkpoint: of the network to start from.
+        view: clips and preprocessing.
+        optimiser: `finetuning.trained` or `finetuning.untrained` of the config.
+        settings: `finetuning` of the config: schedule, validation, clips.
+        index: index.parquet of all videos of the dataset.
+        members: CSV of the split.
+        classes: classes.csv.
+        seed: of the training.
+        name: shown with the progress.
+        known: what else is written to the facts.
+        best: checkpoint to write: the network that validated best, and what it needs to be used.
+        predictions: Parquet to write: video, label, top1 (class), top5 (whether the label is among
+            the five most probable classes).
+        facts: JSON to write: everything that decides whether published values are comparable.
+        metrics: JSON lines to write.
+        code: fingerprint of the code.
+        threads: that may be used.
+    """
+    workers = use_threads(threads)
+    videos, labels = load_index(index), read_classes(classes)
+    parts = instances_of(videos, members)
+    watched = parts[TEST] if settings["validation"] == "test" else parts[HELD_OUT]
+    if not len(watched):
+        raise VieError(
+            f"{members}: no video is held out for validation: raise finetuning.held_out, or set "
+            "finetuning.validation to test"
+        )
+    work = predictions.parent / "in_progress"
+    task = train_finetuned(
+        checkpoint,
+        optimiser,
+        settings["schedule"],
+        view,
+        index,
+        parts[TRAIN],
+        classes=len(labels),
+        validate=_validation(index, view, watched, settings["clips"], workers),
+        depends={"code": code, "members": digest(members), "clips": settings["clips"]},
+        seed=seed,
+        label=name,
+        tensorboard=predictions.parent / "tensorboard",
+        work=work,
+        workers=workers,
+    )
+    network = task.network()
+    probabilities = over_windows(
+        network,
+        index,
+        view,
+        parts[TEST],
+        device=next(network.parameters()).device,
+        workers=workers,
+        label=f"{name} test",
+    )
+    _write_predictions(videos, parts[TEST], probabilities, predictions)
+    content = checkpoints.load(checkpoint)
+    counts = {f"n_{part}": len(found) for part, found in parts.items()}
+    write_json(
+        {**known, **counts, **_facts(content, videos, task), "seed": seed}
+        | {
+            "classes": len(labels),
+            "validation": settings["validation"],
+            "schedule": settings["schedule"],
+            "optimiser": optimiser,
+            "sampling": asdict(view.sampling),
+            "window": window_length(view.sampling),
+            "size": view.geometry.size,
+        },
+        facts,
+    )
+    with whole(metrics) as temporary:
+        shutil.copyfile(work / "metrics.jsonl", temporary)
+    checkpoints.save(
+        best,
+        {
+            "recipe": content["recipe"],
+            "network": task.best,
+            "classes": labels,
+            "step": task.plateau.best_step,
+            "view": repr(view),
+        },
+    )
+    shutil.rmtree(work)
+
+
+def _validation(
+    index: Path, view: View, videos: np.ndarray, clips: int, workers: int
+) -> Callable[[nn.Module], tuple[float, float]]:
+    """What measures a network on `clips` evenly spaced clips of each of some videos."""
+    labels = load_index(index).labels[videos]
+
+    def validate(network: nn.Module) -> tuple[float, float]:
+        """(top-1 as a fraction, mean negative logarithm of the class's probability)."""
+        device = next(network.parameters()).device
+        outputs = over_test_clips(
+            lambda shown: {"logits": network(shown)},
+            index,
+            view,
+            clips=clips,
+            device=device,
+            workers=workers,
+            videos=videos,
+        )
+        probabilities = class_probabilities(outputs)["logits"]  # (V, classes)
+        own = probabilities[np.arange(len(labels)), labels]
+        return float(top_k(probabilities, labels).mean()), float(-np.log(own + 1e-12).mean())
+
+    return validate
+
+
+def _facts(content: dict, videos: Index, task: Finetuning) -> dict:
+    """What a run says of its network, its frames and its course."""
+    return {
+        "frames": {"fps": videos.fps, "shorter_side": videos.shorter_side},
+        "network": {
+            "steps": content["step"],
+            "encoder": content["recipe"]["encoder"],
+            "objective": content.get("objectives"),
+        },
+        "steps": task.ended,
+        "best_step": task.plateau.best_step,
+        "validation_top1": task.plateau.best[0],
+        "saturated": task.finished,
+    }
+
+
+def _write_predictions(
+    videos: Index, chosen: np.ndarray, probabilities: np.ndarray, path: Path
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    every, labels = videos.videos.to_pylist(), videos.labels[chosen]
+    columns = {
+        "video": [every[i] for i in chosen],
+        "label": labels,
+        "top1": probabilities.argmax(1),
+        "top5": top_k(probabilities, labels, 5),
+    }
+    with whole(path) as temporary:
+        pq.write_table(pa.table(columns), temporary)

@@ -1,0 +1,56 @@
+"""What keys of the config mean: names of stages and layers, durations, small look-ups.
+
+Imports neither torch nor pandas: Snakemake uses it each time it builds the job graph.
+"""
+
+import math
+import re
+from typing import Any
+
+from vie.errors import VieError
+
+# Stages of pretraining in their order; a recipe has those that its schedule names.
+STAGES = (
+    *("instance_recognition", "local_aggregation"),
+    *("supervised", "order_prediction", "rotation"),
+)
+PRETEXTS = ("order_prediction", "rotation")  # stages that set a task with right answers
+ALONE = ("supervised", *PRETEXTS)  # stages that neither follow nor precede another one
+# Settings of its own that the objective of a stage needs.
+SETTINGS = ("instance_recognition", "local_aggregation", *PRETEXTS)
+LAYERS = ("conv3", "conv4", "conv5")  # that classifiers read, protocol section 7
+
+
+def asks_for_motion(clip: str | dict) -> bool:
+    """Whether a clip setting places its frames where the video moves.
+
+    Raises:
+        VieError: its numbers do not fit each other.
+    """
+    from vie.data.sampling import sampling
+
+    return bool(sampling(clip).windows)
+
+
+def stages(recipe: dict[str, Any]) -> list[str]:
+    """Stages of a recipe's pretraining, in order."""
+    return [stage for stage in STAGES if stage in recipe["schedule"]]
+
+
+def recipes_of(readout: dict[str, Any]) -> list[str]:
+    """Recipes whose networks a readout reads, one or several side by side."""
+    recipe = readout["recipe"]
+    return [recipe] if isinstance(recipe, str) else list(recipe)
+
+
+def resolve_steps(duration: str, steps_per_epoch: int) -> int:
+    """Steps of a duration such as "500 steps" or "2.5 epochs", rounded up.
+
+    Raises:
+        VieError: it is neither.
+    """
+    found = re.fullmatch(r"(?:(\d+) steps?|(\d+(?:\.\d+)?) epochs?)", str(duration))
+    if not found:
+        raise VieError(f'a duration is written "500 steps" or "2.5 epochs", but got {duration!r}')
+    steps, epochs = found.groups()
+    return int(steps) if steps else math.ceil(float(epochs) * steps_per_epoch - 1e-9)

@@ -1,0 +1,15 @@
+"""Rule embedded_actions: write a stand-in for an action dataset."""
+
+from pathlib import Path
+
+from vie.data.embedded.action_files import WRITERS
+from vie.logs import job
+from vie.threads import usable
+
+with job(snakemake.log[0]):
+    WRITERS[snakemake.params.layout](
+        snakemake.params.generator,
+        Path(snakemake.output.videos),
+        Path(snakemake.output.annotations),
+        usable(snakemake.threads),
+    )

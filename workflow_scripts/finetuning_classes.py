@@ -1,0 +1,20 @@
+"""Rule finetuning_classes: the best network of a table and target, class by class."""
+
+from pathlib import Path
+
+from vie.data.manifest import read_classes
+from vie.logs import job
+from vie.reporting.finetuning import best_recipe, class_table, confusion_table, read_finetuned
+from vie.reporting.finetuning_plots import plot_classes
+from vie.reporting.tables import write_csv
+
+with job(snakemake.log[0]):
+    output, target = snakemake.output, snakemake.wildcards.target
+    labels = read_classes(Path(snakemake.input.classes))
+    best = best_recipe(read_finetuned(snakemake.params.runs), target)
+    classes, confusion = class_table(best, labels), confusion_table(best, labels)
+    write_csv(classes, Path(output.table))
+    write_csv(confusion, Path(output.confusion))
+    pipeline = snakemake.params.pipeline.replace("_", "-")
+    title = f"{best['model'].iloc[0]} on {target}, {pipeline}"
+    plot_classes(classes, confusion, title, [Path(output.svg), Path(output.png)])

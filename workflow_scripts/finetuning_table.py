@@ -1,0 +1,22 @@
+"""Rule finetuning_table: Table 2 or 3, its seeds one by one, and its plot."""
+
+from pathlib import Path
+
+from vie.logs import job
+from vie.reporting.finetuning import finetuning_seeds, finetuning_table, read_finetuned
+from vie.reporting.finetuning_plots import plot_finetuned
+from vie.reporting.published import read_published_finetuned
+from vie.reporting.tables import write_csv
+
+with job(snakemake.log[0]):
+    output, pipeline = snakemake.output, snakemake.params.pipeline
+    found = read_finetuned(snakemake.params.runs)
+    models, targets = (list(dict.fromkeys(found[key])) for key in ("model", "target"))
+    folder = Path(snakemake.input.published).parent
+    theirs = read_published_finetuned(folder, models, targets, pipeline)
+    table = finetuning_table(found, theirs)
+    write_csv(table, Path(output.table))
+    write_csv(finetuning_seeds(found), Path(output.seeds))
+    number = snakemake.wildcards.table.removeprefix("table_")
+    title = f"Table {number}: all layers trained, {pipeline.replace('_', '-')} preprocessing"
+    plot_finetuned(table, targets, title, [Path(output.svg), Path(output.png)])
