@@ -32,4 +32,4 @@ rule all:
         expand("results/{table}.csv", table=PIPELINES),
         expand("results/{table}_{target}_classes.csv", table=PIPELINES, target=TARGETS),
         "results/pretext.csv" if pretext_rows() else [],
-        expand("results/{dataset}/summary.csv", dataset=config["dataset"]),
+        expand("results/{dataset}/summary.csv", dataset=datasets_used()),

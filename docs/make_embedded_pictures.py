@@ -1,10 +1,14 @@
-"""Draw the pictures of docs/embedded-dataset.md: `python docs/make_embedded_pictures.py`."""
+"""Draw the videos of docs/embedded-dataset.md and docs/finetuning.md:
+
+python docs/make_embedded_pictures.py
+"""
 
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from vie.data.embedded.actions import HMDB51, UCF101, Action, render_action
 from vie.data.embedded.appearance import APPEARANCES
 from vie.data.embedded.motion import MOTIONS
 from vie.data.embedded.render import HEIGHT, render
@@ -35,6 +39,23 @@ def sheet(rows: list[list[tuple[str, np.ndarray]]], path: Path) -> None:
     print(f"{path} {path.stat().st_size / 1000:.0f} kB")
 
 
+def thrice(caption: str, frames: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """First, middle and last frame."""
+    times = np.linspace(0, len(frames) - 1, 3).astype(int)
+    return [(caption if i == 0 else "", frames[t]) for i, t in enumerate(times)]
+
+
+def actions() -> list[list[tuple[str, np.ndarray]]]:
+    """A class of every figure of the stand-ins, three to a row."""
+    chosen: list[tuple[str, Action]] = [("ucf101", UCF101[i]) for i in (0, 3, 4, 7, 8)]
+    chosen += [("hmdb51", HMDB51[i]) for i in (0, 3, 4, 7)]
+    found = [
+        thrice(action.label, render_action(action, address, DRAW, i, i))
+        for i, (address, action) in enumerate(chosen)
+    ]
+    return [sum(found[i : i + 3], []) for i in range(0, len(found), 3)]
+
+
 def classes() -> list[list[tuple[str, np.ndarray]]]:
     """A row per appearance: three frames of a video of each of its two classes."""
     rows = []
@@ -42,9 +63,7 @@ def classes() -> list[list[tuple[str, np.ndarray]]]:
         row = []
         for j, motion in enumerate(MOTIONS):
             frames = render(f"{appearance} {motion}", DRAW, len(MOTIONS) * i + j)
-            captions = (f"{appearance} {motion}", "", "")
-            times = np.linspace(0, len(frames) - 1, 3).astype(int)
-            row += [(text, frames[t]) for text, t in zip(captions, times, strict=True)]
+            row += thrice(f"{appearance} {motion}", frames)
         rows.append(row)
     return rows
 
@@ -64,3 +83,4 @@ if __name__ == "__main__":
     sheet(classes()[:half], FOLDER / "classes_1.png")
     sheet(classes()[half:], FOLDER / "classes_2.png")
     sheet(instances(), FOLDER / "instances.png")
+    sheet(actions(), FOLDER / "actions.png")

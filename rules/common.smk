@@ -109,6 +109,18 @@ def shard_files(suffix, kind="frames"):
     return files
 
 
+def datasets_used():
+    """The dataset of pretraining and those that networks are finetuned on."""
+    return [DATASET, *dict.fromkeys(target["dataset"] for target in TARGETS.values())]
+
+
+def every_split(file):
+    """`file` of each split of a dataset."""
+    return lambda wildcards: [
+        f"resources/{wildcards.dataset}/{split}/{file}" for split in dataset_of(wildcards)["shards"]
+    ]
+
+
 def recipe_of(wildcards):
     return config["recipes"][wildcards.recipe]
 

@@ -227,10 +227,8 @@ rule motion_index:
 
 rule summary:
     input:
-        train="resources/{dataset}/train/index.parquet",
-        val="resources/{dataset}/val/index.parquet",
-        train_rejected="resources/{dataset}/train/rejected.csv",
-        val_rejected="resources/{dataset}/val/rejected.csv",
+        indexes=every_split("index.parquet"),
+        rejected=every_split("rejected.csv"),
         classes="resources/{dataset}/classes.csv",
     output:
         table=report(
@@ -257,6 +255,7 @@ rule summary:
         mem_mb=2000,
         runtime=minutes(10),
     params:
+        splits=lambda wildcards: list(dataset_of(wildcards)["shards"]),
         code=fingerprint("vie.data.summary"),
     script:
         "../workflow_scripts/summary.py"

@@ -42,7 +42,25 @@ def test_the_papers_experiment_has_the_papers_clips():
         assert (
             clips[f"random_{name}"] == clips[f"vie_{name}"] == clips[f"supervised_{name}"] == name
         )
+        assert clips[f"scratch_{name}"] == name
     assert clips["vie_two_pathway"] == "slowfast"
+
+
+def test_the_papers_finetuning():
+    """Section 8 of the protocol."""
+    config = load_config(ROOT / "config.yaml", ROOT / "experiments" / "kinetics400.yaml")
+    settings = config["finetuning"]
+    rates = {"batch": 128, "momentum": 0.9}
+    assert settings["trained"] == rates | {"lr": 0.0005, "weight_decay": 1e-5}
+    assert settings["untrained"] == rates | {"lr": 0.01, "weight_decay": 1e-4}
+    scales = [2 ** (-i / 4) for i in range(5)]
+    assert settings["scale_crop"]["scales"] == pytest.approx(scales, abs=1e-6)
+    assert {target["split"] for target in settings["targets"].values()} == {1}
+    for name in ("ucf101", "hmdb51"):
+        dataset = config["datasets"][name]
+        assert dataset["identity"] == dataset["layout"] == name
+        assert dataset["missing"] == "error"
+        assert dataset["frames"]["shorter_side"] == 320
 
 
 def every_schema(schema, path=""):
@@ -203,7 +221,66 @@ WRONG = [
     ),
     (lambda c: c["tables"]["table_s1"]["readouts"].append("x"), ["tables.table_s1.readouts: 'x'"]),
     (lambda c: c["datasets"]["embedded"].update(videos="v"), ["datasets.embedded", "not both"]),
-    (lambda c: c["datasets"]["embedded"].pop("generator"), ["needs videos and annotations"]),
+    (
+        lambda c: c["datasets"]["embedded"].pop("generator"),
+        ["layout kinetics needs annotations and videos"],
+    ),
+    (
+        lambda c: c["datasets"]["actions_ucf101"].update(shards={"train": 1, "val": 1}),
+        ["datasets.actions_ucf101.shards: layout ucf101 has shards of all, not train, val"],
+    ),
+    (
+        lambda c: c["datasets"]["embedded"].update(shards={"all": 1}),
+        ["datasets.embedded.shards: layout kinetics has shards of train and val, not all"],
+    ),
+    (
+        lambda c: c["datasets"]["actions_hmdb51"].update(layout="folders"),
+        ["generator: writes the layouts kinetics, ucf101, hmdb51, not folders"],
+    ),
+    (
+        lambda c: c["datasets"]["actions_hmdb51"]["generator"].pop("test_groups"),
+        ["layout hmdb51 takes clips_per_group, draw, test_groups, train_groups"],
+    ),
+    (
+        lambda c: (
+            c["datasets"]["actions_hmdb51"].pop("generator"),
+            c["datasets"]["actions_hmdb51"].update(videos="v", annotations="a", identity="ucf101"),
+        ),
+        ["datasets.actions_hmdb51.identity: 'ucf101' has the layout ucf101"],
+    ),
+    (
+        lambda c: (
+            c["datasets"]["actions_hmdb51"].pop("generator"),
+            c["datasets"]["actions_hmdb51"].update(layout="folders", videos="v", annotations="a"),
+        ),
+        ["datasets.actions_hmdb51: layout folders needs videos (a dataset you have)"],
+    ),
+    (
+        lambda c: c.update(dataset="actions_ucf101"),
+        ["dataset: 'actions_ucf101' has no shards of train and val: it is for finetuning"],
+    ),
+    (
+        lambda c: c["finetuning"]["targets"]["ucf101"].update(dataset="ucf"),
+        ["finetuning.targets.ucf101.dataset: 'ucf' is not among datasets: embedded"],
+    ),
+    (
+        lambda c: c["finetuning"]["targets"]["ucf101"].update(dataset="embedded"),
+        ["finetuning.targets.ucf101.dataset: 'embedded' has no shards of all"],
+    ),
+    (
+        lambda c: c["finetuning"]["targets"]["ucf101"].update(split=4),
+        ["finetuning.targets.ucf101.split: 4 is not 1, 2 or 3"],
+    ),
+    (
+        lambda c: c["finetuning"]["targets"].update({"a/b": c["finetuning"]["targets"]["ucf101"]}),
+        ["finetuning.targets.a/b: a name has only letters"],
+    ),
+    (
+        lambda c: c["tables"]["table_3"]["readouts"].append("vie_two_pathway"),
+        ["tables.table_3.readouts: vie_two_pathway is several networks, not one to finetune"],
+    ),
+    (lambda c: c["finetuning"].update(validation="val"), ["'val' is not one of held_out, test"]),
+    (lambda c: c["finetuning"]["scale_crop"].update(scales=[2]), ["scale_crop.scales.0: 2"]),
 ]
 
 

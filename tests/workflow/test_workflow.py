@@ -86,17 +86,22 @@ def test_the_papers_experiment(copy, tmp_path):
     """Whole shards, not videos, are jobs; nothing is generated."""
     text = (copy / "experiments" / "kinetics400.yaml").read_text()
     text = text.replace("data/kinetics400", str(tmp_path))
-    (tmp_path / "mine.yaml").write_text(text)
     (tmp_path / "annotations").mkdir()
     for split in ("train", "val"):
         (tmp_path / "annotations" / f"{split}.csv").touch()
+    for folder in ("ucf101/ucfTrainTestlist", "hmdb51/testTrainMulti_7030_splits"):
+        text = text.replace(f"data/{folder}", str(tmp_path / folder))
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "mine.yaml").write_text(text)
     overlay = str(tmp_path / "mine.yaml")
     output = snakemake(
         copy, "-n", "-q", "rules", "--cores", "32", "--configfile", overlay, "--", "all"
     )
     jobs = planned(output)
-    assert jobs["frames"] == 440
-    assert "embedded_videos" not in jobs
+    assert jobs["frames"] == 440 + 16 + 8
+    assert not {"embedded_videos", "embedded_actions"} & set(jobs)
+    assert jobs["finetune"] == (5 + 3 + 5) * 2 * 2  # rows, datasets, pipelines
+    assert jobs["members"] == 2
     assert jobs["probe"] == 25  # 22 rows of table 1, 3 more controls of table S1
     assert jobs["pretext"] == 3
     assert jobs["motion"] == 440

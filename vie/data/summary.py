@@ -13,8 +13,8 @@ from vie.data.manifest import read_classes
 from vie.files import whole
 
 LABELLED_CLASSES = 40  # more names than this cannot be read in one plot
-COLOURS = {"train": "#0072b2", "val": "#e69f00", "test": "#009e73"}
-LINES = {"train": "-", "val": "--", "test": ":"}  # where splits agree, both are seen
+COLOURS = {"train": "#0072b2", "val": "#e69f00", "all": "#009e73"}
+LINES = {"train": "-", "val": "--", "all": ":"}  # where splits agree, both are seen
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)
 
 

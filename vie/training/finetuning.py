@@ -242,8 +242,9 @@ def train_finetuned(
     if content is not None:
         task.restore(content)
         step = content["step"]
-    recorder = Recorder(work / "metrics.jsonl", tensorboard, step)
-    if step < schedule.last:
+    over = step == schedule.last
+    recorder = Recorder(work / "metrics.jsonl", tensorboard, step + over)
+    if not over:
         address = {"seed": seed, "stage": "finetuning"}
         order = TrainOrder(videos, optimiser["batch"], first=step, last=schedule.last, **address)
         batches = loader(TrainClips(index, view, **address), order, workers)
