@@ -53,7 +53,7 @@ def actions() -> list[list[tuple[str, np.ndarray]]]:
         thrice(action.label, render_action(action, address, DRAW, i, i))
         for i, (address, action) in enumerate(chosen)
     ]
-    return [sum(found[i : i + 3], []) for i in range(0, len(found), 3)]
+    return [[*found[i], *found[i + 1], *found[i + 2]] for i in range(0, len(found), 3)]
 
 
 def classes() -> list[list[tuple[str, np.ndarray]]]:
