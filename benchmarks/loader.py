@@ -32,7 +32,7 @@ PAPER = {"size": 224, "train_shorter_side": (256, 320), "test_shorter_side": 256
 SMALL = {"size": 112, "train_shorter_side": (128, 160), "test_shorter_side": 128, "flip": 0.5}
 COLOUR = {"strength": 0.4, "hue": 0.4, "grey": 0.3}
 INPUTS = {"single": PAPER, "trn": PAPER, "slow": PAPER, "slowfast": PAPER, "3dresnet": SMALL}
-# The authors' loader on the kind of machine that the design's figures are of, ms a clip.
+# The authors' loader on two cores of a server, ms a clip.
 AUTHORS = {"single": 4.7, "slow": 17.7, "slowfast": 74.5, "3dresnet": 44.3}
 
 

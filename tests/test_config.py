@@ -246,7 +246,7 @@ WRONG = [
             c["datasets"]["actions_hmdb51"].pop("generator"),
             c["datasets"]["actions_hmdb51"].update(videos="v", annotations="a", identity="ucf101"),
         ),
-        ["datasets.actions_hmdb51.identity: 'ucf101' has the layout ucf101"],
+        ["datasets.actions_hmdb51.identity: 'ucf101' has the layout ucf101, not hmdb51"],
     ),
     (
         lambda c: (

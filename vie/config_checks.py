@@ -20,6 +20,7 @@ SPLITS = {
     "hmdb51": [FINETUNING],
     "folders": [PRETRAINING, FINETUNING],
 }
+IDENTITIES = {"kinetics400": "kinetics", "ucf101": "ucf101", "hmdb51": "hmdb51"}  # their layouts
 # Settings of the embedded dataset in a layout, besides its draw.
 GROUPS = ("train_groups", "test_groups", "clips_per_group")
 GENERATORS = {
@@ -76,8 +77,8 @@ def _dataset(name: str, dataset: dict[str, Any]) -> Iterator[str]:
         )
     if "generator" in dataset and "identity" in dataset:
         yield f"{key}.identity: published values know no generated dataset"
-    if dataset.get("identity", layout) not in (layout, "kinetics400"):
-        yield f"{key}.identity: {dataset['identity']!r} has the layout {dataset['identity']}"
+    if (identity := dataset.get("identity")) and IDENTITIES[identity] != layout:
+        yield f"{key}.identity: {identity!r} has the layout {IDENTITIES[identity]}, not {layout}"
     if "generator" in dataset:
         wanted = {"draw", *GENERATORS.get(layout, ())}
         if layout not in GENERATORS or set(dataset["generator"]) != wanted:

@@ -51,8 +51,29 @@ def test_a_class_of_one_group_stays_and_is_named(caplog):
     members = split({"only": [5], "many": [2, 2, 2]})
     held = hold_out(members, 0.3, 1)
     assert all(m.part != "held_out" for m in held if m.label == "only")
-    assert "1 classes have training videos of one group only" in caplog.text
+    assert "no video is held out of 1 classes" in caplog.text
     assert "only" in caplog.text
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_film_is_on_one_side_in_all_classes(number):
+    """As in HMDB51, whose films have scenes of several classes."""
+    rng = np.random.default_rng(number)
+    members = [
+        Member(f"c{c}/{i}", f"c{c}", "train", f"film {f}")
+        for c in range(12)
+        for i, f in enumerate(rng.integers(30, size=rng.integers(2, 40)))
+    ]
+    members += [Member(f"c{c}/own", f"c{c}", "train", f"own {c}") for c in range(12)]
+    held = hold_out(members, 0.25, number)
+    parts, left = collections.defaultdict(set), collections.Counter()
+    for member in held:
+        parts[member.group].add(member.part)
+        left[member.label, member.part] += 1
+    assert all(len(found) == 1 for found in parts.values())
+    assert all(left[f"c{c}", part] for c in range(12) for part in ("train", "held_out"))
+    share = sum(m.part == "held_out" for m in held) / len(held)
+    assert 0.1 < share < 0.4
 
 
 def test_every_group_can_be_drawn():

@@ -82,6 +82,74 @@ def test_a_new_network_is_one_recipe(copy):
     assert "results/embedded/probe/vie_slow8/trained/seed0/predictions.parquet" in output
 
 
+def test_a_folder_of_class_folders_is_a_target(copy, tmp_path):
+    """A user's own videos, with names of every kind, as one more column of table 2."""
+    for label in ("eat (noodles) & soup", "sit; stand"):
+        (tmp_path / label).mkdir()
+        for i in range(4):
+            (tmp_path / label / f"#{i} [take].mov.mp4").touch()
+    own = {"layout": "folders", "videos": str(tmp_path), "shards": {"all": 1}, "min_frames": 3}
+    base = yaml.safe_load((copy / "config.yaml").read_text())
+    own["frames"] = base["datasets"]["embedded"]["frames"]
+    overlay = {"datasets": {"own": own}}
+    overlay["finetuning"] = {"targets": {"own": {"dataset": "own", "split": 5}}}
+    (copy / "own.yaml").write_text(yaml.safe_dump(overlay))
+    arguments = ("--cores", "2", "--configfile", "own.yaml", "--")
+    members = "resources/own/split5/members.csv"
+    jobs = planned(snakemake(copy, "-n", *arguments, "results/table_2.csv", members))
+    assert jobs["finetune"] == 7 * 3
+    snakemake(copy, *arguments, members)
+    found = pd.read_csv(copy / members)
+    assert sorted(found["part"]) == ["held_out"] * 2 + ["test"] * 2 + ["train"] * 4
+    assert found["label"].nunique() == 2
+
+
+def test_own_videos_are_pretrained_on_without_annotations(copy, tmp_path):
+    """The overlay of README's "Your own videos", on folders that are there."""
+    readme = (ROOT / "README.md").read_text()
+    overlay = re.search(r"```yaml\n(dataset: mine\n.*?)```", readme, re.S)[1]
+    for split in ("train", "val"):
+        (tmp_path / split / "a class").mkdir(parents=True)
+        (tmp_path / split / "a class" / "any name.mp4").touch()
+    (copy / "mine.yaml").write_text(overlay.replace("/data/mine/videos", str(tmp_path)))
+    arguments = ("--cores", "2", "--configfile", "mine.yaml", "--")
+    jobs = planned(snakemake(copy, "-n", *arguments, "results/table_s1.csv"))
+    assert jobs["frames"] == 5
+    manifest = "resources/mine/val/manifest.parquet"
+    snakemake(copy, *arguments, manifest)
+    assert (copy / manifest).exists()
+
+
+def test_missing_files_are_named_before_anything_is_trained(copy, tmp_path):
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    (lists / "classInd.txt").write_text("1 Jump\n2 Run\n")
+    files = [f"{c}/v_{c}_g0{g}_c01" for c in ("Jump", "Run") for g in (1, 2, 3)]
+    number = {"Jump": 1, "Run": 2}
+    train = [f"{f}.avi {number[f.split('/')[0]]}\n" for f in files if "g01" not in f]
+    (lists / "trainlist01.txt").write_text("".join(train))
+    (lists / "testlist01.txt").write_text("".join(f"{f}.avi\n" for f in files if "g01" in f))
+    for name in files[:-1]:
+        path = tmp_path / "videos" / f"{name}.avi"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    base = yaml.safe_load((copy / "config.yaml").read_text())
+    mine = {"layout": "ucf101", "videos": str(tmp_path / "videos"), "annotations": str(lists)}
+    mine |= {"shards": {"all": 1}, "min_frames": 3}
+    mine["frames"] = base["datasets"]["embedded"]["frames"]
+    overlay = {"datasets": {"mine": mine}}
+    overlay["finetuning"] = {"targets": {"ucf101": {"dataset": "mine"}}}
+    (copy / "mine.yaml").write_text(yaml.safe_dump(overlay))
+    manifest = "resources/mine/all/manifest.parquet"
+    arguments = ("--cores", "2", "--configfile", "mine.yaml", "--", manifest)
+    output = snakemake(copy, *arguments, fails=True)
+    assert "1 listed videos are missing: 'Run/v_Run_g03_c01.avi'" in output
+    mine["missing"] = "reject"
+    (copy / "mine.yaml").write_text(yaml.safe_dump(overlay))
+    snakemake(copy, *arguments)
+    assert (copy / manifest).exists()
+
+
 def test_the_papers_experiment(copy, tmp_path):
     """Whole shards, not videos, are jobs; nothing is generated."""
     text = (copy / "experiments" / "kinetics400.yaml").read_text()
@@ -133,8 +201,8 @@ def test_every_rule_is_complete():
         assert needed <= set(directives), name
         for word in ("mem_mb=", "runtime="):
             assert word in rule, f"{name} lacks {word}"
-        assert re.search(r"code=(fingerprint\(|stage_code|pretext_code)", rule), name
-        if name in ("pretrain", "probe", "pretext"):
+        assert re.search(r"code=(fingerprint\(|layout_code\(|stage_code|pretext_code)", rule), name
+        if name in ("pretrain", "probe", "pretext", "finetune"):
             assert "gpu=" in rule, name
 
 
@@ -170,6 +238,12 @@ def test_runs_reruns_and_reports(copy):
     rejected = pd.read_csv(copy / "resources" / "smoke" / "train" / "rejected.csv")
     assert len(rejected) >= 4
     assert rejected["reason"].nunique() == len(rejected)
+    finetuned = pd.read_csv(copy / "results" / "table_2.csv")
+    assert finetuned["model"].tolist() == ["Scratch-Single", "VIE-Single", "VIE-SlowFast"]
+    assert (finetuned["ucf101_n"] == 10).all()
+    assert (finetuned["validation"] == "held_out").all()
+    confusion = pd.read_csv(copy / "results" / "table_3_hmdb51_confusion.csv", index_col="class")
+    assert confusion.to_numpy().sum() == 8
     leftovers = [p for p in (copy / "results").rglob("*") if "in_progress" in p.name]
     assert not leftovers
 
@@ -193,16 +267,27 @@ def test_runs_reruns_and_reports(copy):
     curves = {"learning_curves": 1}
     jobs = after_edit("vie/training/probing.py", "std=0.01", "std=0.02")
     assert jobs == {"probe": 13, "random_control": 1, **tables}
+    # Three rows, two targets, two pipelines.
+    finetuned = {"finetuning_table": 2, "finetuning_classes": 4, "all": 1}
+    jobs = after_edit("vie/training/finetuning.py", "std=0.01", "std=0.02")
+    assert jobs == {"finetune": 12} | finetuned
+    jobs = after_edit("vie/data/geometry.py", "(0.5, 0.5))", "(0.4, 0.5))")
+    assert {"pretrain", "finetune"} <= set(jobs)
+    assert not {"frames", "embedded_actions", "members"} & set(jobs)
+    # The lists' reader: what it says may be another thing, and all that follows from it.
+    jobs = after_edit("vie/data/layouts/ucf101.py", "(?P<group>\\d+)", "(?P<group>[0-9]+)")
+    assert "manifest" in jobs
+    assert not {"pretrain", "probe", "embedded_actions"} & set(jobs)
     jobs = after_edit("vie/objectives/supervised.py", "if temperature <= 0", "if temperature < 0")
     assert jobs == {"pretrain": 1, "probe": 1, "table_1": 1, "all": 1} | curves
     # One recipe's temperature: its two stages, its readout and the one beside VIE-Single.
     objective = "{temperature: 0.08, local_aggregation: {clusters: 8, neighbours: 16}}"
     hotter = f"fast_width: 2}}\n    objective: {objective}"
     jobs = after_edit("experiments/smoke.yaml", "fast_width: 2}", hotter)
-    assert jobs == {"pretrain": 2, "probe": 2, "table_1": 1, "all": 1} | curves
+    assert jobs == {"pretrain": 2, "probe": 2, "table_1": 1, "finetune": 4} | curves | finetuned
     # The clusters of every recipe: local aggregation of single, trn and slowfast, nothing before.
     jobs = after_edit("experiments/smoke.yaml", "clusters: 8", "clusters: 9")
-    assert jobs == {"pretrain": 3, "probe": 7, **tables} | curves
+    assert jobs == {"pretrain": 3, "probe": 7, "finetune": 8, **tables} | curves | finetuned
     assert "Nothing to be done" in snakemake(copy, *dry)
 
     snakemake(copy, "--report", "report.html", *smoke[2:], "all")

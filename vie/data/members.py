@@ -19,7 +19,7 @@ PARTS = (TRAIN, HELD_OUT, TEST)
 
 
 class Member(NamedTuple):
-    """A video of a split: id, class name, part, and the recording that it was cut from."""
+    """A video of a split: id, class name, part, and name of the recording it was cut from."""
 
     video: str
     label: str
@@ -73,34 +73,55 @@ def hold_out(members: Iterable[Member], share: float, number: int) -> list[Membe
     """Turn whole groups of training videos into held-out ones, class by class.
 
     Clips of one group come from one recording: with some of them in training, the others would not
-    tell how good a network is on new videos.
+    tell how good a network is on new videos. A group may have videos of several classes, as films
+    have in HMDB51; it is held out in all of them.
 
     Args:
         members: of a split.
-        share: of each class's training videos that are held out, at least one group.
+        share: of each class's training videos that are held out, at least one group and never all.
         number: of the split; the draw does not depend on the seed of a training.
 
     Returns:
         All members, in their order.
     """
     members = list(members)
-    by_class: dict[str, dict[str, str]] = {}
+    sizes: dict[str, collections.Counter] = {}  # class -> videos of each group
     for member in members:
         if member.part == TRAIN:
-            by_class.setdefault(member.label, {})[member.video] = member.group
-    held, single = set(), []
-    for i, (label, groups) in enumerate(sorted(by_class.items())):
-        if len(set(groups.values())) < 2:
-            single.append(label)
-            continue
-        held |= take_groups(groups, share, generator(number, "held out", instance=i))
-    if single:
+            sizes.setdefault(member.label, collections.Counter())[member.group] += 1
+    held: set[str] = set()
+    settled: set[str] = set()
+    none = []
+    for i, (label, here) in enumerate(sorted(sizes.items())):
+        names = sorted(here)
+        rng = generator(number, "held out", instance=i)
+        order = [names[j] for j in rng.permutation(len(names))]
+        count, wanted = sum(here[group] for group in held & set(here)), share * here.total()
+        for group in order:
+            # A group is taken while less than half of it would be too much.
+            enough = count and count + here[group] / 2 > wanted
+            if group in settled or enough or _empties_a_class(group, held, sizes):
+                continue
+            held.add(group)
+            count += here[group]
+        settled |= set(here)
+        if not count:
+            none.append(label)
+    if none:
         log.warning(
-            "%d classes have training videos of one group only, none of them is held out: %s",
-            len(single),
-            ", ".join(single),
+            "no video is held out of %d classes, for all are of one group or of groups that other "
+            "classes need: %s",
+            len(none),
+            ", ".join(none),
         )
-    return [m._replace(part=HELD_OUT) if m.video in held else m for m in members]
+    return [
+        m._replace(part=HELD_OUT) if m.part == TRAIN and m.group in held else m for m in members
+    ]
+
+
+def _empties_a_class(group: str, held: set[str], sizes: dict[str, collections.Counter]) -> bool:
+    """Whether a class would have nothing left to train on if `group` was held out too."""
+    return any(group in here and not set(here) - held - {group} for here in sizes.values())
 
 
 def take_groups(groups: Mapping[str, str], share: float, rng: np.random.Generator) -> set[str]:

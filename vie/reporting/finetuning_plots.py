@@ -10,6 +10,7 @@ from vie.reporting.plots import mark_intervals, save
 
 COLOURS = ("#3f77b5", "#e0923b", "#5b9a54", "#8a6bb0")
 NAMED = 60  # classes whose names can be read in one plot
+WRITTEN = 20  # classes whose shares can be
 
 
 def plot_finetuned(
@@ -57,11 +58,11 @@ def plot_finetuned(
 def _note(table: pd.DataFrame, targets: Sequence[str]) -> str:
     """What the bars are over, in words."""
     seeds = str(table["seeds"].iloc[0]).split()
-    over = f"and seeds {', '.join(seeds)}" if len(seeds) > 1 else f"(one seed, {seeds[0]})"
+    over = f"seeds {', '.join(seeds)}" if len(seeds) > 1 else f"one seed, {seeds[0]}"
     videos = ", ".join(f"{table[f'{target}_n'].iloc[0]} of {target}" for target in targets)
     kinds = {"held_out": "validated on held-out training videos", "test": "validated on the test"}
     validated = " or ".join(kinds[kind] for kind in str(table["validation"].iloc[0]).split())
-    return f"95 % interval over test videos ({videos}) {over}; {validated}"
+    return f"95 % interval over test videos ({videos}; {over})\n{validated}"
 
 
 def plot_classes(
@@ -85,9 +86,9 @@ def plot_classes(
     places, names = np.arange(n), classes["class"] if n <= NAMED else np.arange(n)
     small = 8 if n <= 20 else 5
     left.barh(places, classes["top1"], 0.75, color=COLOURS[0])
-    left.errorbar(
-        classes["top1"], places, xerr=classes["top1_ci95"], fmt="none", ecolor="#333333", lw=0.8
-    )
+    top1, half = classes["top1"], classes["top1_ci95"]
+    ends = [np.minimum(half, top1), np.minimum(half, 100 - top1)]  # an accuracy is in 0..100
+    left.errorbar(top1, places, xerr=ends, fmt="none", ecolor="#333333", lw=0.8)
     left.set_xlim(0, 105)
     left.set_yticks(places, names, fontsize=small)
     left.set_ylim(n - 0.5, -0.5)
@@ -96,6 +97,11 @@ def plot_classes(
     counts = confusion.drop(columns="class").to_numpy(float)  # (classes, classes)
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     image = right.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    if n <= WRITTEN:
+        for y, x in zip(*counts.nonzero(), strict=True):
+            colour = "white" if shares[y, x] > 60 else "black"
+            text = {"ha": "center", "va": "center", "fontsize": 7, "color": colour}
+            right.text(x, y, f"{shares[y, x]:.0f}", **text)
     right.set_xticks(places, names, rotation=90, fontsize=small)
     right.tick_params(labelleft=False)
     right.set_xlabel("taken for", fontsize=8)

@@ -72,9 +72,8 @@ def members_of_hmdb51(videos: Iterable[Video], annotations: Path, number: int) -
         for file, part in _flags(path):
             stem = Path(file).stem
             film, found, _ = stem.rpartition(f"_{label}_")
-            group = f"{label} {film if found else stem}"
             if part is not None:
-                members.append(Member(f"{label}/{stem}", label, part, group))
+                members.append(Member(f"{label}/{stem}", label, part, film if found else stem))
     return members
 
 
