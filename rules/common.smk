@@ -1,4 +1,5 @@
 # Functions that the rules use; no rules here.
+import hashlib
 import os
 from pathlib import Path
 
@@ -76,6 +77,30 @@ def annotation(wildcards, split):
     layout = LAYOUTS[dataset_of(wildcards)["layout"]]
     folders = Path(videos_folder(wildcards)), Path(annotations_folder(wildcards))
     return layout.annotations(*folders, split)
+
+
+def annotation_files(wildcards, split):
+    """The files behind `annotation`, as Snakemake sees no edit of a file inside a folder.
+
+    Lists that the workflow writes come with their folder. Videos without lists are watched by
+    `listing`.
+    """
+    path = annotation(wildcards, split)
+    if wildcards.dataset in GENERATED or not LAYOUTS[dataset_of(wildcards)["layout"]].lists:
+        return [path]
+    return sorted(path.glob("*.txt")) or [path]
+
+
+def listing(wildcards, split):
+    """Where no list says which videos there are, a digest of their names: new ones are seen."""
+    layout = LAYOUTS[dataset_of(wildcards)["layout"]]
+    root = annotation(wildcards, split)
+    if layout.lists or not root.is_dir():
+        return None
+    names = "\n".join(
+        video.path for video in layout.read(Path(videos_folder(wildcards)), root, split)
+    )
+    return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def classes_split(wildcards):

@@ -47,10 +47,10 @@ rule embedded_actions:
         "../workflow_scripts/embedded_actions.py"
 
 
-# Lists and files are compared before anything is trained: these rules come first.
+# Lists and files are compared first: a mistake in them is seen at once, not after a training.
 rule classes:
     input:
-        lambda wildcards: annotation(wildcards, classes_split(wildcards)),
+        lambda wildcards: annotation_files(wildcards, classes_split(wildcards)),
     output:
         "resources/{dataset}/classes.csv",
     log:
@@ -68,6 +68,8 @@ rule classes:
         layout=lambda wildcards: dataset_of(wildcards)["layout"],
         split=classes_split,
         videos=videos_folder,
+        annotation=lambda wildcards: str(annotation(wildcards, classes_split(wildcards))),
+        listing=lambda wildcards: listing(wildcards, classes_split(wildcards)),
         code=layout_code("vie.data.manifest"),
     script:
         "../workflow_scripts/classes.py"
@@ -75,7 +77,7 @@ rule classes:
 
 rule manifest:
     input:
-        annotation=lambda wildcards: annotation(wildcards, wildcards.split),
+        annotation=lambda wildcards: annotation_files(wildcards, wildcards.split),
         classes="resources/{dataset}/classes.csv",
         generated=generated_videos,
     output:
@@ -94,7 +96,9 @@ rule manifest:
     params:
         layout=lambda wildcards: dataset_of(wildcards)["layout"],
         videos=videos_folder,
-        missing=lambda wildcards: dataset_of(wildcards)["missing"],
+        annotation=lambda wildcards: str(annotation(wildcards, wildcards.split)),
+        listing=lambda wildcards: listing(wildcards, wildcards.split),
+        missing=lambda wildcards: dataset_of(wildcards).get("missing"),
         code=layout_code("vie.data.manifest", "vie.data.layouts.files"),
     script:
         "../workflow_scripts/manifest.py"
@@ -103,7 +107,7 @@ rule manifest:
 rule members:
     input:
         manifest="resources/{dataset}/all/manifest.parquet",
-        annotation=lambda wildcards: annotation(wildcards, "all"),
+        annotation=lambda wildcards: annotation_files(wildcards, "all"),
     output:
         "resources/{dataset}/split{number}/members.csv",
     log:
@@ -120,8 +124,9 @@ rule members:
     params:
         layout=lambda wildcards: dataset_of(wildcards)["layout"],
         identity=lambda wildcards: dataset_of(wildcards).get("identity"),
+        annotation=lambda wildcards: str(annotation(wildcards, "all")),
         held_out=held_out,
-        code=layout_code("vie.data.members"),
+        code=layout_code("vie.data.members", "vie.data.splits"),
     script:
         "../workflow_scripts/members.py"
 

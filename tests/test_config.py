@@ -275,6 +275,30 @@ WRONG = [
         lambda c: c["finetuning"]["targets"].update({"a/b": c["finetuning"]["targets"]["ucf101"]}),
         ["finetuning.targets.a/b: a name has only letters"],
     ),
+    *(
+        (
+            lambda c, n=name: c["finetuning"]["targets"].update(
+                {n: c["finetuning"]["targets"]["ucf101"]}
+            ),
+            [f"finetuning.targets.{name}: a name", "the table's own columns"],
+        )
+        for name in (101, "split", "ucf101_n", "1st")
+    ),
+    (
+        lambda c: c["finetuning"]["schedule"].update(every="30 epochs"),
+        ["finetuning.schedule.every: 30 epochs must be more than 0 and at most"],
+    ),
+    (
+        lambda c: c["tables"]["table_2"].update(readouts=["scratch_single"]),
+        ["tables.table_2.readouts: needs at least one readout with weights trained"],
+    ),
+    (
+        lambda c: (
+            c["datasets"]["actions_hmdb51"].pop("generator"),
+            c["datasets"]["actions_hmdb51"].update(layout="folders", videos="v", missing="error"),
+        ),
+        ["datasets.actions_hmdb51.missing: layout folders has no lists"],
+    ),
     (
         lambda c: c["tables"]["table_3"]["readouts"].append("vie_two_pathway"),
         ["tables.table_3.readouts: vie_two_pathway is several networks, not one to finetune"],
@@ -335,6 +359,12 @@ def test_every_recipe_is_read_out_and_patterns_name_rows(config):
     assert rows[:4] == ["vie_single", "vie_slow", "vie_slowfast", "random_trn"]
     assert rows.count("vie_slow") == 1
     assert set(rows[4:]) == {"vie_two_pathway", "vie_trn", "vie_3dresnet", "vie_wide"}
+
+
+def test_null_takes_a_target_away(config):
+    config["finetuning"]["targets"]["hmdb51"] = None
+    validate(config)
+    assert list(config["finetuning"]["targets"]) == ["ucf101"]
 
 
 def test_anchors_do_not_tie_recipes_together(config):

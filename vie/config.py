@@ -61,6 +61,9 @@ def validate(config: dict[str, Any], schema: Path = SCHEMA) -> None:
     Raises:
         VieError: lists every wrong key with its value and what is allowed there.
     """
+    targets = config.get("finetuning", {}).get("targets", {})
+    for name in [name for name, target in targets.items() if target is None]:
+        del targets[name]  # an overlay can only add keys: null takes one away
     with schema.open() as file:
         validator = Validator(yaml.safe_load(file))
     for error in list(validator.iter_errors(config)):
@@ -135,7 +138,8 @@ def _complete(config: dict[str, Any]) -> None:
     """Add what goes without saying, in place."""
     for dataset in config["datasets"].values():
         whole = dataset["layout"] in ("ucf101", "hmdb51")  # small, and complete if got at all
-        dataset.setdefault("missing", "error" if whole else "reject")
+        if dataset["layout"] != "folders":
+            dataset.setdefault("missing", "error" if whole else "reject")
     own = {
         name: {
             "label": recipe["label"],

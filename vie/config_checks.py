@@ -23,6 +23,11 @@ SPLITS = {
 IDENTITIES = {"kinetics400": "kinetics", "ucf101": "ucf101", "hmdb51": "hmdb51"}  # their layouts
 # Settings of the embedded dataset in a layout, besides its draw.
 GROUPS = ("train_groups", "test_groups", "clips_per_group")
+# Names of columns of tables 2 and 3, but for those that they have anyhow.
+TARGET = re.compile(
+    r"(?!(?:model|seeds|split|validation|comparable)$)(?!.*_(?:n|ci95|top5|published)$)"
+    r"[A-Za-z_][A-Za-z0-9_]*"
+)
 GENERATORS = {
     "kinetics": ("train_videos_per_class", "val_videos_per_class"),
     "ucf101": GROUPS,
@@ -87,6 +92,8 @@ def _dataset(name: str, dataset: dict[str, Any]) -> Iterator[str]:
                 if layout in GENERATORS
                 else f"{key}.generator: writes the layouts {', '.join(GENERATORS)}, not {layout}"
             )
+    if layout == "folders" and "missing" in dataset:
+        yield f"{key}.missing: layout folders has no lists of videos, so none can be missing"
     splits = set(dataset["shards"])
     if splits not in SPLITS[layout]:
         allowed = " or ".join(" and ".join(sorted(one)) for one in SPLITS[layout])
@@ -99,15 +106,25 @@ def _finetuning(config: dict[str, Any]) -> Iterator[str]:
     datasets, readouts = config["datasets"], config["readouts"]
     for name, target in config["finetuning"]["targets"].items():
         key, chosen = f"finetuning.targets.{name}", target["dataset"]
-        if not re.fullmatch(r"[A-Za-z0-9_]+", str(name)):
-            yield f"{key}: a name has only letters, digits and underscores"
+        if not isinstance(name, str) or not TARGET.fullmatch(name):
+            yield (
+                f"{key}: a name has only letters, digits and underscores, does not begin with a "
+                "digit, and is not one of the table's own columns"
+            )
         if chosen not in datasets:
             yield f"{key}.dataset: {chosen!r} is not among datasets: {', '.join(datasets)}"
         elif "all" not in datasets[chosen]["shards"]:
             yield f"{key}.dataset: {chosen!r} has no shards of all: it is for pretraining"
         elif datasets[chosen]["layout"] != "folders" and target["split"] > 3:
             yield f"{key}.split: {target['split']} is not 1, 2 or 3"
+    most, every = (config["finetuning"]["schedule"][key] for key in ("most", "every"))
+    (longest, unit), (between, other) = most.split(), every.split()
+    if unit.rstrip("s") == other.rstrip("s") and not 0 < float(between) <= float(longest):
+        yield f"finetuning.schedule.every: {every} must be more than 0 and at most {most} (most)"
     for table in ("table_2", "table_3"):
+        rows = config["tables"][table]["readouts"]
+        if not any(readouts[n]["weights"] == "trained" for n in rows if n in readouts):
+            yield f"tables.{table}.readouts: needs at least one readout with weights trained"
         for name in config["tables"][table]["readouts"]:
             if name in readouts and len(recipes_of(readouts[name])) > 1:
                 yield f"tables.{table}.readouts: {name} is several networks, not one to finetune"

@@ -9,5 +9,5 @@ from vie.logs import job
 with job(snakemake.log[0]):
     params = snakemake.params
     read = LAYOUTS[params.layout].read
-    videos = read(Path(params.videos), Path(snakemake.input[0]), params.split)
+    videos = read(Path(params.videos), Path(params.annotation), params.split)
     write_classes(class_names(videos), Path(snakemake.output[0]))

@@ -10,7 +10,7 @@ from vie.logs import job
 with job(snakemake.log[0]):
     params, folder = snakemake.params, Path(snakemake.params.videos)
     read = LAYOUTS[params.layout].read
-    videos = read(folder, Path(snakemake.input.annotation), snakemake.wildcards.split)
+    videos = read(folder, Path(params.annotation), snakemake.wildcards.split)
     if params.missing == "error":
         compare_with_disk(folder, videos)
     write_manifest(videos, read_classes(Path(snakemake.input.classes)), Path(snakemake.output[0]))

@@ -19,15 +19,19 @@ def fill(root, counts, suffix=".mp4"):
     return root
 
 
-def test_every_video_of_every_class(tmp_path):
+def test_every_video_of_every_class(tmp_path, caplog):
     root = fill(tmp_path / "mine", {"b & c": 2, "a": 1}, ".MKV")
     (root / "a" / "notes.txt").touch()
+    (root / "a" / "._0.mp4").touch()  # as some systems leave beside every file
+    (root / "a" / "sub").mkdir()
     (root / ".cache").mkdir()
     assert FOLDERS.read(root, root, "all") == [
         Video("a/0", "a/0.MKV", "a"),
         Video("b & c/0", "b & c/0.MKV", "b & c"),
         Video("b & c/1", "b & c/1.MKV", "b & c"),
     ]
+    assert "2 files or folders are no videos" in caplog.text
+    assert "'a/notes.txt', 'a/sub'" in caplog.text
 
 
 def test_folders_of_splits_for_pretraining(tmp_path):

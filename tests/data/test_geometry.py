@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from vie.data.geometry import Crop, Geometry, ScaleCrop, crop_frames
+from vie.data.geometry import Crop, Geometry, crop_frames
+from vie.data.scale_crop import ScaleCrop
 
 PAPER = Geometry(224, (256, 320), 256)
 

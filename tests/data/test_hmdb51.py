@@ -6,7 +6,7 @@ import pytest
 
 from vie.data.layouts import LAYOUTS
 from vie.data.manifest import Video
-from vie.data.members import check_counts
+from vie.data.splits import check_counts
 from vie.errors import VieError
 
 LINES = (
@@ -14,6 +14,7 @@ LINES = (
     "#20_Rhythm_(2)_brush_hair_f_cm_np1_fr_med_1.avi 2 ",
     "[Sub]_A_&_B;_C's_brush_hair_f_cm_np2_le_bad_0.avi 0 ",
     "Film with blanks_brush_hair_u_cm_np1_fr_med_0.avi 1 ",
+    "Film with blanks 3_brush_hair_u_cm_np1_fr_med_0.avi 1 ",
     "strange.avi 2 ",
 )
 
@@ -39,11 +40,19 @@ def test_the_distributed_form(tmp_path):
     ]
     parts = {m.video.split("/")[1]: (m.part, m.group) for m in members(folder)}
     assert parts == {
-        "April_09_brush_hair_u_nm_np1_ba_goo_0": ("train", "April_09"),
+        "April_09_brush_hair_u_nm_np1_ba_goo_0": ("train", "April"),
         "#20_Rhythm_(2)_brush_hair_f_cm_np1_fr_med_1": ("test", "#20_Rhythm_(2)"),
         "Film with blanks_brush_hair_u_cm_np1_fr_med_0": ("train", "Film with blanks"),
+        "Film with blanks 3_brush_hair_u_cm_np1_fr_med_0": ("train", "Film with blanks 3"),
         "strange": ("test", "strange"),  # no film's name in it: a group of its own
     }
+
+
+def test_numbered_pieces_are_one_film(tmp_path):
+    names = ["Two_Towers_3", "Two_Towers_4", "Two_Towers_3_12", "12", "2_Fast"]
+    lines = [f"{name}_brush_hair_u_nm_np1_ba_goo_0.avi 1" for name in names]
+    found = members(write(tmp_path / "splits", lines))
+    assert [m.group for m in found] == [*["Two_Towers"] * 3, "12", "2_Fast"]
 
 
 def official(folder):
@@ -97,6 +106,11 @@ def test_lists_that_do_not_fit_each_other(tmp_path):
     write(folder, label="cartwheel", split=2)
     with pytest.raises(VieError, match=r"splits 1 and 2 .*look at cartwheel"):
         LAYOUTS["hmdb51"].read(tmp_path, folder, "all")
+    again = folder / "brush_hair_test_split01.txt"
+    again.touch()
+    with pytest.raises(VieError, match=r"split01.txt: should be called"):
+        members(folder)
+    again.unlink()
     (folder / "readme.txt").touch()
     with pytest.raises(VieError, match=r"readme.txt: should be called"):
         members(folder)

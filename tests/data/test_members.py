@@ -5,7 +5,8 @@ import collections
 import numpy as np
 import pytest
 
-from vie.data.members import Member, hold_out, read_members, take_groups, write_members
+from vie.data.members import Member, read_members, write_members
+from vie.data.splits import hold_out
 from vie.errors import VieError
 
 
@@ -35,8 +36,8 @@ def test_no_group_is_on_both_sides(number):
     for label, groups in sizes.items():
         count = sum(m.part == "held_out" for m in held if m.label == label)
         assert 0 < count < sum(groups)
-        # At most half a group away from what was asked, or the single group that must be.
-        assert abs(count - 0.2 * sum(groups)) <= max(groups) / 2 or count in groups
+        # At most half a group away from what was asked, or the smallest, which is more.
+        assert abs(count - 0.2 * sum(groups)) <= max(groups) / 2 or count == min(groups)
 
 
 def test_the_draw_depends_on_the_split_alone():
@@ -77,13 +78,25 @@ def test_a_film_is_on_one_side_in_all_classes(number):
 
 
 def test_every_group_can_be_drawn():
-    groups = {f"{g}{i}": g for g in "abcdef" for i in range(3)}
+    members = split({"a": [3] * 6})
     seen = set()
-    for seed in range(60):
-        taken = take_groups(groups, 0.3, np.random.default_rng(seed))
-        assert len(taken) == 6
-        seen |= {groups[video] for video in taken}
-    assert seen == set("abcdef")
+    for number in range(60):
+        held = [m for m in hold_out(members, 0.3, number) if m.part == "held_out"]
+        assert len(held) == 6
+        seen |= {m.group for m in held}
+    assert len(seen) == 6
+
+
+def test_a_large_group_is_not_held_out_where_smaller_ones_do():
+    """One film of 55 clips and 15 of one: 7 of the small ones, never the large one."""
+    members = split({"a": [55, *[1] * 15]})
+    for number in range(40):
+        held = [m for m in hold_out(members, 0.1, number) if m.part == "held_out"]
+        assert len(held) == 7
+        assert all(m.group != "a g0" for m in held)
+    large = split({"a": [20, 5, 30]})  # each too large: the smallest
+    held = [m for m in hold_out(large, 0.05, 1) if m.part == "held_out"]
+    assert {m.group for m in held} == {"a g1"}
 
 
 def test_the_file(tmp_path):

@@ -7,7 +7,8 @@ import pytest
 from vie.data.layouts import LAYOUTS
 from vie.data.layouts.files import compare_with_disk
 from vie.data.manifest import Video, class_names
-from vie.data.members import Member, check_counts
+from vie.data.members import Member
+from vie.data.splits import check_counts
 from vie.errors import VieError
 
 CLASSES = ("ApplyEyeMakeup", "HandstandPushups", "YoYo")
@@ -104,6 +105,7 @@ def test_counts_of_the_protocol(tmp_path):
         ({"test": []}, r"testlist01.txt: names no video"),
         ({"classes": ["YoYo", "YoYo", "Other"]}, r"classInd.txt, line 2"),
         ({"classes": []}, r"classInd.txt: names no class"),
+        ({"classes": ["Jump\n9 Jump"]}, r"classInd.txt, line 2"),
     ],
 )
 def test_lines_that_break_the_layout(tmp_path, change, message):
@@ -143,6 +145,11 @@ def test_files_and_folders_are_compared_with_the_lists(tmp_path, caplog):
     compare_with_disk(root, found)
     assert "no list names 1 videos: 'YoYo/v_YoYo_g09_c09.avi'" in caplog.text
     (root / found[0].path).unlink()
+    (root / found[0].path).with_suffix(".AVI").touch()
+    with pytest.raises(VieError, match=r"with other capital letters there is .*\.AVI'"):
+        compare_with_disk(root, found)
+    (root / found[0].path).with_suffix(".AVI").unlink()
+    (root / found[0].path).symlink_to(tmp_path / "nowhere.avi")
     with pytest.raises(
         VieError, match=rf"1 listed videos are missing: '{found[0].path}'; .*reject"
     ):

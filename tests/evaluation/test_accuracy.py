@@ -35,6 +35,30 @@ def test_top_k_errors():
         top_k(np.zeros((2, 2)), np.array([0]))
 
 
+def test_videos_of_a_group_are_one_draw():
+    """Against a simulation: recordings of 1 to 9 videos that tend to be right together."""
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(1, 10, size=60)
+    groups = np.repeat(np.arange(60), sizes)
+    means, halves, plain = [], [], []
+    for _ in range(2000):
+        easy = rng.beta(0.6, 0.6, size=60)
+        correct = rng.random(len(groups)) < easy[groups]
+        mean, half = interval(correct, groups)
+        means.append(mean)
+        halves.append(half)
+        plain.append(interval(correct)[1])
+    inside = np.abs(np.array(means) - 0.5) < halves
+    assert 0.93 < inside.mean() < 0.98
+    assert (np.abs(np.array(means) - 0.5) < plain).mean() < 0.85  # without groups: too narrow
+
+
+def test_groups_of_one_video_change_nothing():
+    correct = np.random.default_rng(1).random((3, 50)) < 0.3
+    names = [f"video {i}" for i in range(50)]
+    assert interval(correct, names) == pytest.approx(interval(correct))
+
+
 def test_one_seed_is_the_binomial_interval():
     for hits, n in [(300, 1000), (3, 40)]:
         mean, half = interval(np.arange(n) < hits)

@@ -13,7 +13,7 @@ from vie.data.windows import windows
 from vie.errors import VieError
 from vie.evaluation import finetuning as module
 from vie.evaluation.finetuning import finetune, instances_of
-from vie.evaluation.prediction import over_windows
+from vie.evaluation.windows import over_windows
 from vie.training import checkpoints
 from vie.training.finetuning import PIPELINES, Classifier, Finetuning
 from vie.training.initial import write_untrained

@@ -12,6 +12,7 @@ from vie.evaluation.accuracy import interval
 from vie.reporting.finetuning import (
     best_recipe,
     class_table,
+    comparable_row,
     confusion_table,
     finetuning_seeds,
     finetuning_table,
@@ -44,15 +45,17 @@ def facts(**other):
         "split": 1,
         "trained": True,
         "validation": "held_out",
-        "n_train": 6,
-        "n_held_out": 2,
+        "n_train": 8600,
+        "n_held_out": 900,
+        "n_test": 3700,
+        "size": 224,
         "validation_top1": 0.5,
         "best_step": 3,
         "steps": 8,
         "saturated": True,
         "frames": {"fps": 25, "shorter_side": 320},
         "optimiser": {"batch": 128, "lr": 0.0005, "weight_decay": 1e-5, "momentum": 0.9},
-        "network": {"encoder": {"width": 64, "embedding": 128, "bn_momentum": 0.003}},
+        "network": {"encoder": {"network": "slow", "width": 64}, "steps": 1_500_000},
     } | other
 
 
@@ -63,7 +66,13 @@ def files(tmp_path):
         label = LABELS[target]
         paths = [tmp_path / f"{model}{target}{seed}.{kind}" for kind in ("parquet", "json")]
         videos = [f"{target}{i}" for i in range(len(label))]
-        columns = {"video": videos, "label": label, "top1": top1, "top5": [True] * len(label)}
+        columns = {
+            "video": videos,
+            "group": videos,
+            "label": label,
+            "top1": top1,
+            "top5": [True] * len(label),
+        }
         pd.DataFrame(columns).to_parquet(paths[0])
         trained = model == "VIE"
         split = {"ucf101": 1, "hmdb51": 2}[target]
@@ -150,11 +159,22 @@ def test_published_values_come_from_the_file_alone(tmp_path):
         ({"optimiser": {"batch": 32, "lr": 0.0005, "weight_decay": 1e-5}}, False),
         ({"frames": {"fps": 25, "shorter_side": 240}}, False),
         ({"trained": False}, False),  # then the rates are those of training from scratch
+        ({"n_test": 3000}, False),
+        ({"n_train": 7000}, False),
+        ({"size": 112}, False),
+        ({"network": {"encoder": {"network": "slow", "width": 64}, "steps": 1_000_000}}, False),
+        ({"network": {"encoder": {"network": "slow", "width": 16}, "steps": 1_500_000}}, False),
     ],
 )
 def test_comparable(change, expected):
-    assert comparable_finetuned(facts(**change), 12.5) is expected
-    assert not comparable_finetuned(facts(**change), float("nan"))
+    assert comparable_finetuned(facts(**change)) is expected
+    runs = pd.DataFrame(
+        {"target": ["ucf101", "hmdb51"], "facts": [facts(**change), facts(dataset_identity=None)]}
+    )
+    # Only targets with a published value count, and there has to be one.
+    assert comparable_row(runs, pd.Series({"ucf101": 12.5, "hmdb51": np.nan})) is expected
+    assert not comparable_row(runs, pd.Series({"ucf101": np.nan, "hmdb51": np.nan}))
+    assert not comparable_row(runs, pd.Series({"ucf101": 12.5, "hmdb51": 1.0}))
 
 
 def test_plots_are_written_whole(files, tmp_path):

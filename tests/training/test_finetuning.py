@@ -7,7 +7,8 @@ import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from vie.data.clips import View
-from vie.data.geometry import Geometry, ScaleCrop
+from vie.data.geometry import Geometry
+from vie.data.scale_crop import ScaleCrop
 from vie.errors import VieError
 from vie.models.encoders import build_encoder
 from vie.training import checkpoints
@@ -19,7 +20,7 @@ from vie.training.finetuning import (
     train_finetuned,
 )
 from vie.training.initial import write_untrained
-from vie.training.schedules import Plateau
+from vie.training.plateau import Plateau
 
 OPTIMISER = {"batch": 5, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
 SCHEDULE = {"most": "6 epochs", "every": "1 epochs", "patience": 1, "drops": 1}

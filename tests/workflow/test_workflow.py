@@ -102,6 +102,9 @@ def test_a_folder_of_class_folders_is_a_target(copy, tmp_path):
     found = pd.read_csv(copy / members)
     assert sorted(found["part"]) == ["held_out"] * 2 + ["test"] * 2 + ["train"] * 4
     assert found["label"].nunique() == 2
+    assert "Nothing to be done" in snakemake(copy, "-n", *arguments, members)
+    (tmp_path / "sit; stand" / "new.mkv").touch()  # a new video is seen
+    assert planned(snakemake(copy, "-n", *arguments, members))["members"] == 1
 
 
 def test_own_videos_are_pretrained_on_without_annotations(copy, tmp_path):
@@ -148,6 +151,12 @@ def test_missing_files_are_named_before_anything_is_trained(copy, tmp_path):
     (copy / "mine.yaml").write_text(yaml.safe_dump(overlay))
     snakemake(copy, *arguments)
     assert (copy / manifest).exists()
+    assert "Nothing to be done" in snakemake(copy, "-n", *arguments)
+    # A list that is edited where it lies is seen.
+    path = lists / "testlist01.txt"
+    with path.open("a") as file:
+        file.write("Run/v_Run_g01_c02.avi\n")
+    assert planned(snakemake(copy, "-n", *arguments))["manifest"] == 1
 
 
 def test_the_papers_experiment(copy, tmp_path):
@@ -274,6 +283,8 @@ def test_runs_reruns_and_reports(copy):
     jobs = after_edit("vie/data/geometry.py", "(0.5, 0.5))", "(0.4, 0.5))")
     assert {"pretrain", "finetune"} <= set(jobs)
     assert not {"frames", "embedded_actions", "members"} & set(jobs)
+    jobs = after_edit("vie/data/windows.py", "CLIPS_TOGETHER = 64", "CLIPS_TOGETHER = 32")
+    assert jobs == {"finetune": 12} | finetuned
     # The lists' reader: what it says may be another thing, and all that follows from it.
     jobs = after_edit("vie/data/layouts/ucf101.py", "(?P<group>\\d+)", "(?P<group>[0-9]+)")
     assert "manifest" in jobs

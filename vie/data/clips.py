@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vie.data.colour import ColourDraws, draw_colour
-from vie.data.geometry import Crop, Geometry, ScaleCrop, crop_frames
+from vie.data.geometry import Crop, Crops, Geometry, crop_frames
 from vie.data.index import Index, load_index
 from vie.data.jpeg import fraction_of
 from vie.data.motion import Motion
@@ -59,7 +59,7 @@ class View:
     """
 
     sampling: Sampling
-    geometry: Geometry | ScaleCrop
+    geometry: Crops
     colour: dict[str, float] | None
     jitter: int = 0
     channel_dropping: bool = False
@@ -210,8 +210,8 @@ def steps_per_epoch(videos: int, batch: int) -> int:
     """
     if batch > videos:
         raise VieError(
-            f"a batch of {batch} videos cannot be drawn from {videos}: lower optimiser.batch or "
-            "use more videos"
+            f"a batch of {batch} videos cannot be drawn from {videos}: lower the batch of its "
+            "optimiser or use more videos"
         )
     return videos // batch
 

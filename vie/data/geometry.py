@@ -6,16 +6,30 @@ the pixels that are used.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     import torch
 
-# Top and left of the four corners and of the centre, as shares of what is left over.
-POSITIONS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5))
 PIXELS_TOGETHER = 65_536  # of a crop, resized in one call
+
+
+class Crops(Protocol):
+    """Where clips are cut.
+
+    Attributes:
+        size: pixels of the network's square input.
+    """
+
+    size: int
+
+    def train_crop(self, rng: np.random.Generator, jitter: int = 0) -> "Crop":
+        """Crop of a training clip, which keeps `jitter` pixels of the input free around it."""
+
+    def centre_crop(self) -> "Crop":
+        """Crop of a test clip."""
 
 
 @dataclass(frozen=True)
@@ -49,36 +63,6 @@ class Geometry:
     def centre_crop(self) -> "Crop":
         """Centre crop, no flip."""
         return Crop(self.size / self.test_shorter_side, 0.5, 0.5, False)
-
-
-@dataclass(frozen=True)
-class ScaleCrop:
-    """The scale-crop pipeline of finetuning (protocol section 8).
-
-    Attributes:
-        size: pixels of the network's square input.
-        scales: sides of the square in training, as shares of the frame's shorter side.
-        flip: probability of a horizontal flip in training.
-    """
-
-    size: int
-    scales: tuple[float, ...]
-    flip: float = 0.5
-
-    def train_crop(self, rng: np.random.Generator, jitter: int = 0) -> "Crop":
-        """One of the scales, at one of the four corners or in the centre, perhaps mirrored.
-
-        Args:
-            rng: of the clip.
-            jitter: pixels of the network's input that single frames may be shifted.
-        """
-        scale = self.scales[rng.integers(len(self.scales))]
-        top, left = POSITIONS[rng.integers(len(POSITIONS))]
-        return Crop(scale, top, left, rng.random() < self.flip, jitter / self.size)
-
-    def centre_crop(self) -> "Crop":
-        """The full shorter side in the centre, no flip."""
-        return Crop(1.0, 0.5, 0.5, False)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ SCHEMA = pa.schema(
     [("video", pa.string()), ("path", pa.string()), ("label", pa.string()), ("class", pa.int32())]
 )
 
+LONGEST_ID = 155  # bytes, of a folder inside a tar
+
 
 class Video(NamedTuple):
     """One annotated video: unique id, path relative to the folder of videos, class name."""
@@ -80,6 +82,11 @@ def write_manifest(videos: Iterable[Video], labels: list[str], path: Path) -> No
         raise VieError(f"{path}: {len(repeated)} repeated video ids, the first is {repeated[0]!r}")
     if not videos:
         raise VieError(f"{path}: no videos")
+    if long := [v.video for v in videos if len(v.video.encode()) > LONGEST_ID]:
+        raise VieError(
+            f"{path}: {len(long)} videos have names of more than {LONGEST_ID} bytes, class folder "
+            f"included, which do not fit a tar: rename them; the first is {long[0]!r}"
+        )
     rows = sorted((number[video.label], *video) for video in videos)
     classes, ids, paths, names = zip(*rows, strict=True)
     table = make_table({"video": ids, "path": paths, "label": names, "class": classes}, SCHEMA)

@@ -95,7 +95,7 @@ def _header(video: str, frame: int, size: int) -> bytes:
         return member.tobuf(tarfile.USTAR_FORMAT, "utf-8", "surrogateescape")
     except ValueError as error:
         raise VieError(
-            f"video id {video!r} is too long for a tar member ({error}); at most 100 bytes fit"
+            f"video id {video!r} is too long for a tar member ({error}); at most 155 bytes fit"
         ) from error
 
 

@@ -1,5 +1,7 @@
 """Accuracy over videos, with its interval."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vie.errors import VieError
@@ -43,7 +45,9 @@ def top_k(probabilities: np.ndarray, labels: np.ndarray, k: int = 1) -> np.ndarr
     return better.sum(axis=1) < k
 
 
-def interval(correct: np.ndarray) -> tuple[float, float]:
+def interval(
+    correct: np.ndarray, groups: Sequence[str] | np.ndarray | None = None
+) -> tuple[float, float]:
     """Mean accuracy and the half-width of its 95 % interval, as fractions.
 
     Two things are random: which videos were tested and which seed trained the network. With
@@ -57,8 +61,13 @@ def interval(correct: np.ndarray) -> tuple[float, float]:
     wide side. For the first term four videos are added, two always right and two always wrong
     (Agresti and Coull, 1998): an accuracy of 0 or 1 on a few videos is not certain.
 
+    Videos of one group, cut from one recording, are right or wrong together. With groups, the
+    first term is the variance of a mean over clusters: 1.96^2 sum_g (sum_{v in g} (c_v - m))^2 /
+    n^2, m the mean; with a group for every video it is the same as without.
+
     Args:
         correct: (S, n) bool, seeds x the same videos; (n,) is one seed.
+        groups: (n,) names of groups; left out, videos are independent.
 
     Raises:
         VieError: if there is no video.
@@ -68,7 +77,10 @@ def interval(correct: np.ndarray) -> tuple[float, float]:
     if S == 0 or n == 0:
         raise VieError(f"accuracy of {n} videos and {S} seeds: there is nothing to average")
     padded = np.concatenate([correct.mean(axis=0), [0, 0, 1, 1]])  # (n,) -> (n + 4,)
-    squared = Z95**2 * padded.var() / (n + 4)
+    numbers = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+    numbers = np.concatenate([numbers, np.arange(4) + numbers.max() + 1])  # (n + 4,)
+    sums = np.bincount(numbers, padded - padded.mean())  # (groups + 4,)
+    squared = Z95**2 * (sums**2).sum() / (n + 4) ** 2
     if S > 1:
         t = T95[S - 2] if len(T95) > S - 2 else Z95 + 2.4 / (S - 1)
         squared += t**2 * correct.mean(axis=1).var(ddof=1) / S

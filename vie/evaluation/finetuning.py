@@ -1,5 +1,6 @@
 """Finetuning from its network to its predictions: what the workflow's rule `finetune` does."""
 
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
@@ -15,24 +16,35 @@ from vie.data.members import HELD_OUT, TEST, TRAIN, read_members
 from vie.data.windows import window_length
 from vie.errors import VieError
 from vie.evaluation.accuracy import top_k
-from vie.evaluation.prediction import class_probabilities, over_test_clips, over_windows
+from vie.evaluation.prediction import class_probabilities, over_test_clips
+from vie.evaluation.windows import over_windows
 from vie.files import digest, whole, write_json
 from vie.threads import use_threads
 from vie.training import checkpoints
 from vie.training.finetuning import Finetuning, train_finetuned
 
+log = logging.getLogger(__name__)
+
 
 def instances_of(index: Index, members: Path) -> dict[str, np.ndarray]:
-    """{part: instances (V,)} of the usable videos of a split.
+    """{part: instances (V,)} of the usable videos of a split; the log names the others.
 
     Raises:
         VieError: a part for training or testing has no usable video.
     """
     place = {video: i for i, video in enumerate(index.videos.to_pylist())}
     parts: dict[str, list[int]] = {TRAIN: [], HELD_OUT: [], TEST: []}
+    absent = []
     for member in read_members(members):
         if member.video in place:
             parts[member.part].append(place[member.video])
+        else:
+            absent.append(f"{member.video} ({member.part})")
+    if absent:
+        log.warning(
+            "%d videos of the split were rejected and take no part: %s",
+            *(len(absent), ", ".join(absent[:10]) + (" ..." if len(absent) > 10 else "")),
+        )
     for part in (TRAIN, TEST):
         if not parts[part]:
             raise VieError(f"{members}: no {part} video is in {index.path}")
@@ -72,8 +84,8 @@ def finetune(
         name: shown with the progress.
         known: what else is written to the facts.
         best: checkpoint to write: the network that validated best, and what it needs to be used.
-        predictions: Parquet to write: video, label, top1 (class), top5 (whether the label is among
-            the five most probable classes).
+        predictions: Parquet to write: video, group, label, top1 (class), top5 (whether the label
+            is among the five most probable classes).
         facts: JSON to write: everything that decides whether published values are comparable.
         metrics: JSON lines to write.
         code: fingerprint of the code.
@@ -115,7 +127,8 @@ def finetune(
         workers=workers,
         label=f"{name} test",
     )
-    _write_predictions(videos, parts[TEST], probabilities, predictions)
+    groups = {member.video: member.group for member in read_members(members)}
+    _write_predictions(videos, parts[TEST], groups, probabilities, predictions)
     content = checkpoints.load(checkpoint)
     counts = {f"n_{part}": len(found) for part, found in parts.items()}
     write_json(
@@ -188,7 +201,11 @@ def _facts(content: dict, videos: Index, task: Finetuning) -> dict:
 
 
 def _write_predictions(
-    videos: Index, chosen: np.ndarray, probabilities: np.ndarray, path: Path
+    videos: Index,
+    chosen: np.ndarray,
+    groups: dict[str, str],
+    probabilities: np.ndarray,
+    path: Path,
 ) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -196,6 +213,7 @@ def _write_predictions(
     every, labels = videos.videos.to_pylist(), videos.labels[chosen]
     columns = {
         "video": [every[i] for i in chosen],
+        "group": [groups[every[i]] for i in chosen],
         "label": labels,
         "top1": probabilities.argmax(1),
         "top5": top_k(probabilities, labels, 5),

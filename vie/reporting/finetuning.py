@@ -21,7 +21,7 @@ def read_finetuned(files: Sequence[dict]) -> pd.DataFrame:
 
     Returns:
         Columns model, trained, target, seed, facts (dict), and arrays over the test videos: videos
-        (list), label, top1 (class), top5 (bool).
+        (list), group, label, top1 (class), top5 (bool).
 
     Raises:
         VieError: networks of one target were tested on different videos.
@@ -33,7 +33,7 @@ def read_finetuned(files: Sequence[dict]) -> pd.DataFrame:
         rows.append(
             {key: file[key] for key in ("model", "trained", "target")}
             | {"seed": facts["seed"], "facts": facts, "videos": table["video"].tolist()}
-            | {name: table[name].to_numpy() for name in ("label", "top1", "top5")}
+            | {name: table[name].to_numpy() for name in ("group", "label", "top1", "top5")}
         )
     found = pd.DataFrame(rows)
     for target, here in found.groupby("target", sort=False):
@@ -48,7 +48,8 @@ def read_finetuned(files: Sequence[dict]) -> pd.DataFrame:
 def finetuning_table(found: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
     """Top-1 accuracies in percent, one row per model, one column per target.
 
-    With the half-width of their 95 % interval (`vie.evaluation.accuracy.interval`), top-5
+    With the half-width of their 95 % interval (`vie.evaluation.accuracy.interval`, for which videos
+    of one group are one recording), top-5
     accuracies, test videos, seeds, the number of the split of each target, where validation
     saturated, and published values, which `comparable` calls comparable or not.
 
@@ -60,7 +61,10 @@ def finetuning_table(found: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
     for model, runs in found.groupby("model", sort=False):
         by_target = {target: runs[runs["target"] == target] for target in targets}
         correct = {target: _correct(here) for target, here in by_target.items()}
-        bounds = {target: interval(right) for target, right in correct.items()}
+        bounds = {
+            target: interval(correct[target], here["group"].iloc[0])
+            for target, here in by_target.items()
+        }
         row: dict[str, object] = {"model": model}
         row |= {target: round(100 * bounds[target][0], 2) for target in targets}
         row |= {f"{target}_ci95": round(100 * bounds[target][1], 2) for target in targets}
@@ -73,12 +77,19 @@ def finetuning_table(found: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
         row["split"] = _each(by_target.values(), lambda here: here["facts"].iloc[0]["split"])
         row["validation"] = " ".join(sorted({facts["validation"] for facts in runs["facts"]}))
         row |= {f"{target}_published": theirs.loc[model, target] for target in targets}
-        row["comparable"] = all(
-            comparable_finetuned(facts, theirs.loc[model, run_target])
-            for facts, run_target in zip(runs["facts"], runs["target"], strict=True)
-        )
+        row["comparable"] = comparable_row(runs, theirs.loc[model])
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def comparable_row(runs: pd.DataFrame, theirs: pd.Series) -> bool:
+    """Whether all runs of a model on targets with a published value are comparable with it."""
+    published = [target for target in runs["target"].unique() if not pd.isna(theirs[target])]
+    return bool(published) and all(
+        comparable_finetuned(facts)
+        for facts, target in zip(runs["facts"], runs["target"], strict=True)
+        if target in published
+    )
 
 
 def _each(parts, value) -> str:
@@ -132,7 +143,9 @@ def class_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     rows = []
     for number, name in enumerate(labels):
         here = label == number
-        mean, half = interval(correct[:, here]) if here.any() else (np.nan, np.nan)
+        mean, half = np.nan, np.nan
+        if here.any():
+            mean, half = interval(correct[:, here], runs["group"].iloc[0][here])
         rows.append(
             {
                 "model": runs["model"].iloc[0],
@@ -152,5 +165,5 @@ def confusion_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     for run in runs.itertuples():
         np.add.at(counts, (run.label, run.top1), 1)
     table = pd.DataFrame(counts, columns=list(labels))
-    table.insert(0, "class", list(labels))
+    table.insert(0, "class", list(labels), allow_duplicates=True)
     return table

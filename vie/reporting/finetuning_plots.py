@@ -94,7 +94,7 @@ def plot_classes(
     left.set_ylim(n - 0.5, -0.5)
     left.set_xlabel("top-1 accuracy (%)", fontsize=8)
     left.spines[["top", "right"]].set_visible(False)
-    counts = confusion.drop(columns="class").to_numpy(float)  # (classes, classes)
+    counts = confusion.iloc[:, 1:].to_numpy(float)  # (classes, classes)
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     image = right.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     if n <= WRITTEN:

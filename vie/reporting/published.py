@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from vie.data.members import TEST, TRAIN
 from vie.data.sampling import sampling
+from vie.data.splits import COUNTS
 from vie.errors import VieError
 
 # What makes a readout the paper's: counts of protocol section 1, frames of section 1, 5 test clips
@@ -57,6 +59,13 @@ PRETEXT_STEPS = 269_998
 
 # Quantity of other.csv that is a column of table 2 or 3, and what makes a finetuned network the
 # paper's: section 8's rates, section 1's frames.
+LAST_DROPS = {  # steps of VIE's networks, section 6
+    "single": 1_220_011,
+    "slow": 1_380_011,
+    "slowfast": 1_294_998,
+    "3dresnet": 1_304_998,
+    "trn": 1_570_011,
+}
 FINETUNED_QUANTITY = "{target} top-1, finetuned, {pipeline}"
 FINETUNED = {
     True: {"batch": 128, "lr": 0.0005, "weight_decay": 1e-5},
@@ -141,21 +150,28 @@ def read_published_finetuned(
     return pd.DataFrame(columns, dtype=float).reindex(labels)
 
 
-def comparable_finetuned(facts: dict, published: float) -> bool:
-    """Whether a finetuned network has the dataset and the scale of the published value.
+def comparable_finetuned(facts: dict) -> bool:
+    """Whether a finetuned network has the dataset and the scale of the paper's.
+
+    Which videos validation looked at does not count: the paper does not say.
 
     Args:
         facts: as written by `vie.evaluation.finetuning`.
-        published: the value; NaN where nothing is published.
     """
+    network, counts = facts["network"], COUNTS.get(facts["dataset_identity"], {})
+    trunk = network["encoder"].get("network")
+    n_train = facts["n_train"] + facts["n_held_out"]
     return (
-        not pd.isna(published)
-        and facts["dataset_identity"] == facts["target"]
-        and facts["pretrained_on"] == "kinetics400"
+        facts["dataset_identity"] == facts["target"]
+        and (facts["pretrained_on"] == "kinetics400" or not facts["trained"])
         and facts["split"] == 1
+        and n_train >= (1 - MISSING_SHARE) * counts[TRAIN]
+        and facts["n_test"] >= (1 - MISSING_SHARE) * counts[TEST]
+        and facts["size"] == (112 if trunk == "3dresnet" else 224)
+        and (not facts["trained"] or network["steps"] >= LAST_DROPS.get(trunk, 0))
         and _holds(facts["optimiser"], FINETUNED[facts["trained"]])
         and _holds(facts["frames"], FRAMES)
-        and _holds(facts["network"]["encoder"], ENCODER)
+        and network["encoder"].get("width") == ENCODER["width"]
     )
 
 

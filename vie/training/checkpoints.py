@@ -104,7 +104,10 @@ class Resumable:
     def advice(self) -> str:
         """What to do when training has diverged."""
         kept = f"the last good checkpoint is {self.path}. " if self.path.exists() else ""
-        return f"{kept}Lower optimiser.lr, or raise objective.temperature, and start again"
+        return (
+            f"{kept}Lower optimiser.lr (when finetuning, finetuning.trained.lr or untrained.lr), "
+            "or raise objective.temperature, and start again"
+        )
 
     def done(self) -> None:
         """The run's results are written: forget all that it needed while in progress."""

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from vie.data.clips import Batch, TrainClips, TrainOrder, View, loader, steps_per_epoch
 from vie.data.colour import colour_noise, normalise
-from vie.data.geometry import ScaleCrop
 from vie.data.randomness import torch_seed
 from vie.data.sampling import sampling
+from vie.data.scale_crop import ScaleCrop
 from vie.errors import VieError
 from vie.files import digest
 from vie.models.encoders import Encoder, build_encoder
@@ -23,8 +23,9 @@ from vie.settings import resolve_steps
 from vie.training import checkpoints
 from vie.training.loop import run
 from vie.training.optimizer import sgd
+from vie.training.plateau import Plateau
 from vie.training.recorder import Recorder
-from vie.training.schedules import Plateau, Schedule
+from vie.training.schedules import Schedule
 
 # (top-1 as a fraction, mean loss) of a network on the validation videos
 Validation = Callable[[nn.Module], tuple[float, float]]

@@ -83,8 +83,7 @@ def write_hmdb51(settings: dict, videos: Path, annotations: Path, processes: int
     """
 
     def file(action: Action, group: int, clip: int) -> str:
-        again = f"_{group // len(FILMS) + 1}" if group >= len(FILMS) else ""
-        film = FILMS[group % len(FILMS)] + again
+        film = FILMS[group % len(FILMS)] + "_Returns" * (group // len(FILMS))
         return f"{action.label}/{film}_{action.label}_f_cm_np1_fr_med_{clip}.avi"
 
     groups = settings["train_groups"] + settings["test_groups"] + SPARE
@@ -158,8 +157,12 @@ def _write_lists(lists: dict[str, list[str]], folder: Path, newline: str) -> Non
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     temporary.chmod(0o755)
-    for name, lines in lists.items():
-        (temporary / name).write_text("".join(f"{line}\n" for line in lines), newline=newline)
-    if folder.exists():
-        shutil.rmtree(folder)
-    temporary.rename(folder)
+    try:
+        for name, lines in lists.items():
+            text = "".join(f"{line}\n" for line in lines)
+            (temporary / name).write_text(text, encoding="utf-8", newline=newline)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -17,7 +17,9 @@ class Layout(NamedTuple):
 
     Attributes:
         read: (folder of videos, annotations, split) -> its videos.
-        annotations: (folder of videos, folder of annotations, split) -> what `read` reads.
+        annotations: (folder of videos, folder of annotations, split) -> what `read` reads: a file,
+            or a folder of lists or, with `lists` false, of videos.
+        lists: whether lists say which videos there are.
         members: (videos of the manifest, annotations, number) -> the videos of an official split,
             for layouts that have such.
     """
@@ -25,6 +27,7 @@ class Layout(NamedTuple):
     read: Callable[[Path, Path, str], list[Video]]
     annotations: Callable[[Path, Path, str], Path]
     members: Callable[[Iterable[Video], Path, int], list[Member]] | None = None
+    lists: bool = True
 
 
 def _file_per_split(videos: Path, annotations: Path, split: str) -> Path:
@@ -43,5 +46,5 @@ LAYOUTS = {
     "kinetics": Layout(read_kinetics, _file_per_split),
     "ucf101": Layout(read_ucf101, _folder, members_of_ucf101),
     "hmdb51": Layout(read_hmdb51, _folder, members_of_hmdb51),
-    "folders": Layout(read_folders, _videos, members_of_folders),
+    "folders": Layout(read_folders, _videos, members_of_folders, lists=False),
 }

@@ -9,7 +9,9 @@ from vie.data.manifest import Video
 from vie.errors import VieError
 
 log = logging.getLogger(__name__)
-EXTENSIONS = (".mp4", ".mkv", ".webm", ".avi")
+# Of the containers that `vie.data.ffmpeg` opens.
+EXTENSIONS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv")
+EXTENSIONS += (".ogv", ".wmv", ".asf")
 ADVICE = "get them, or set the dataset's `missing: reject` in the config to go on without them"
 
 
@@ -32,21 +34,37 @@ def plain_name(value: str, where: str) -> str:
 def videos_in(folder: Path) -> dict[str, str]:
     """{stem: file name} of the videos directly inside a folder, told by `EXTENSIONS`.
 
+    Hidden files, such as the ._name that some systems leave beside every file, are not looked at.
+
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.
-        VieError: two files are one video.
+        VieError: it cannot be read, or two files are one video.
     """
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries)
     files: dict[str, str] = {}
-    for name in names:
+    for name in sorted(names_in(folder)):
         stem, extension = os.path.splitext(name)
-        if extension.lower() not in EXTENSIONS:
+        if extension.lower() not in EXTENSIONS or name.startswith("."):
             continue
         if stem in files:
             raise VieError(f"{folder}: {files[stem]!r} and {name!r} are one video; remove one")
         files[stem] = name
     return files
+
+
+def names_in(folder: Path) -> dict[str, bool]:
+    """{name: whether it is a file} of all that is directly inside a folder.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is no such folder.
+        VieError: it cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.is_file() for entry in entries}
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise VieError(f"{folder}: cannot be read as a folder: {error.strerror}") from error
 
 
 def folders_in(folder: Path) -> list[str]:
@@ -108,14 +126,23 @@ def compare_with_disk(root: Path, videos: Iterable[Video]) -> None:
         _compare_folders(root / above, listed_here)
     lost, extra = [], []
     for folder, names in sorted(wanted.items()):
-        with os.scandir(root / folder) as entries:
-            there = {e.name for e in entries if e.name.lower().endswith(EXTENSIONS)}
+        found = names_in(root / folder)
+        there = {name for name, is_file in found.items() if is_file}
         lost += [f"{folder}/{name}" for name in sorted(names - there)]
-        extra += [f"{folder}/{name}" for name in sorted(there - names)]
+        extra += [
+            f"{folder}/{name}"
+            for name in sorted(there - names)
+            if name.lower().endswith(EXTENSIONS) and not name.startswith(".")
+        ]
     if extra:
         log.warning("%s: no list names %d videos: %s", root, len(extra), listed(extra))
     if lost:
-        raise VieError(f"{root}: {len(lost)} listed videos are missing: {listed(lost)}; {ADVICE}")
+        spelt = {name.casefold(): name for name in extra}
+        other = [spelt[name.casefold()] for name in lost if name.casefold() in spelt]
+        case = f" (with other capital letters there is {listed(other)})" if other else ""
+        raise VieError(
+            f"{root}: {len(lost)} listed videos are missing: {listed(lost)}{case}; {ADVICE}"
+        )
 
 
 def _compare_folders(root: Path, wanted: set[str]) -> None:

@@ -1,14 +1,23 @@
-"""Any videos in class folders: <class>/<name>.mp4 (or .mkv, .webm, .avi)."""
+"""Any videos in class folders: <class>/<name>.mp4, or another of `EXTENSIONS`."""
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from vie.data.layouts.files import folders_in, plain_name, videos_in
+from vie.data.layouts.files import (
+    EXTENSIONS,
+    folders_in,
+    listed,
+    names_in,
+    plain_name,
+    videos_in,
+)
 from vie.data.manifest import Video
-from vie.data.members import TEST, TRAIN, Member, take_groups
+from vie.data.members import TEST, TRAIN, Member
 from vie.data.randomness import generator
 from vie.errors import VieError
 
+log = logging.getLogger(__name__)
 TEST_SHARE = 0.3  # of each class, as in HMDB51's splits
 
 
@@ -25,15 +34,22 @@ def read_folders(videos: Path, annotations: Path, split: str) -> list[Video]:
         VieError: a folder is missing or empty, or a name is not one that can be used.
     """
     below = "" if split == "all" else f"{split}/"
-    root, found = videos / below, []
+    root, found, others = videos / below, [], []
     for label in folders_in(root):
         plain_name(label, f"{root}: class")
         files = videos_in(root / label)
+        known = set(files.values())
+        others += [f"{label}/{n}" for n in names_in(root / label) if n not in known and n[0] != "."]
         if not files:
             raise VieError(f"{root / label}: this class folder holds no video")
         for stem, file in files.items():
             plain_name(file, f"{root / label}: file")
             found.append(Video(f"{label}/{stem}", f"{below}{label}/{file}", label))
+    if others:
+        log.warning(
+            "%s: %d files or folders are no videos (%s) and are left out: %s",
+            *(root, len(others), ", ".join(EXTENSIONS), listed(sorted(others))),
+        )
     if not found:
         raise VieError(f"{root}: no such folder of class folders, or an empty one")
     return found
@@ -59,7 +75,8 @@ def members_of_folders(videos: Iterable[Video], annotations: Path, number: int) 
             raise VieError(
                 f"class {label!r} has a single video: training and testing need one each"
             )
-        groups = {name: name for name in sorted(names)}
-        test = take_groups(groups, TEST_SHARE, generator(number, "folders split", instance=i))
-        members += [Member(n, label, TEST if n in test else TRAIN, n) for n in groups]
+        count = min(max(1, round(TEST_SHARE * len(names))), len(names) - 1)
+        rng = generator(number, "folders split", instance=i)
+        test = set(rng.choice(sorted(names), count, replace=False).tolist())
+        members += [Member(n, label, TEST if n in test else TRAIN, n) for n in sorted(names)]
     return members

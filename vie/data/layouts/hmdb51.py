@@ -17,7 +17,8 @@ from vie.data.members import TEST, TRAIN, Member
 from vie.errors import VieError
 
 FLAGS = {"0": None, "1": TRAIN, "2": TEST}
-FILE = re.compile(r"(?P<label>.+)_test_split(?P<number>\d+)\.txt")
+FILE = re.compile(r"(?P<label>.+)_test_split(?P<number>[1-9]\d{0,3})\.txt")
+PIECE = re.compile(r"(_\d+)+$")
 
 
 def read_hmdb51(videos: Path, annotations: Path, split: str = "all") -> list[Video]:
@@ -71,10 +72,18 @@ def members_of_hmdb51(videos: Iterable[Video], annotations: Path, number: int) -
     for label, path in lists[number].items():
         for file, part in _flags(path):
             stem = Path(file).stem
-            film, found, _ = stem.rpartition(f"_{label}_")
             if part is not None:
-                members.append(Member(f"{label}/{stem}", label, part, film if found else stem))
+                members.append(Member(f"{label}/{stem}", label, part, _film(stem, label)))
     return members
+
+
+def _film(stem: str, label: str) -> str:
+    """The film that a clip is from; where its name does not say, the clip itself.
+
+    Films come in numbered pieces, Two_Towers_3 and Two_Towers_4, which are one film.
+    """
+    film, found, _ = stem.rpartition(f"_{label}_")
+    return (PIECE.sub("", film) or film) if found else stem
 
 
 def _lists(annotations: Path) -> dict[int, dict[str, Path]]:

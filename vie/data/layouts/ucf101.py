@@ -88,7 +88,8 @@ def _classes(path: Path) -> dict[str, int]:
         where = f"{path}, line {line}"
         number, _, label = text.partition(" ")
         label = plain_name(label.strip(), f"{where}: class")
-        if not number.isdecimal() or int(number) in numbers.values() or label in numbers:
+        decimal = number.isdecimal() and len(number) < 7
+        if not decimal or int(number) in numbers.values() or label in numbers:
             raise VieError(
                 f"{where}: {text!r} should be the number of a class and its name, each of them once"
             )
