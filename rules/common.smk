@@ -97,9 +97,11 @@ def listing(wildcards, split):
     root = annotation(wildcards, split)
     if layout.lists or not root.is_dir():
         return None
-    names = "\n".join(
-        video.path for video in layout.read(Path(videos_folder(wildcards)), root, split)
-    )
+    try:
+        videos = layout.read(Path(videos_folder(wildcards)), root, split)
+    except VieError as error:
+        return str(error)  # the job will say so
+    names = "\n".join(video.path for video in videos)
     return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
