@@ -34,8 +34,10 @@ def plot_finetuned(
         x = places + (i - (len(targets) - 1) / 2) * width
         colour = COLOURS[i % len(COLOURS)]
         axis.bar(x, table[target], width * 0.92, color=colour, label=target)
-        mark_intervals(axis, x, table[target], table[f"{target}_ci95"])
-        tops.append(float((table[target] + table[f"{target}_ci95"]).max()))
+        # An accuracy is in 0..100, whatever the interval of two seeds that differ.
+        half = np.minimum(table[f"{target}_ci95"], 100 - table[target])
+        mark_intervals(axis, x, table[target], half)
+        tops.append(float((table[target] + half).max()))
         published = table[f"{target}_published"].where(table["comparable"])
         if published.notna().any():
             tops.append(float(published.max()))
