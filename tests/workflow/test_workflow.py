@@ -280,7 +280,9 @@ def test_runs_reruns_and_reports(copy):
     finetuned = {"finetuning_table": 2, "finetuning_classes": 4, "all": 1}
     jobs = after_edit("vie/training/finetuning.py", "std=0.01", "std=0.02")
     assert jobs == {"finetune": 12} | finetuned
-    jobs = after_edit("vie/data/geometry.py", "(0.5, 0.5))", "(0.4, 0.5))")
+    jobs = after_edit("vie/data/scale_crop.py", "(0.5, 0.5))", "(0.4, 0.5))")
+    assert jobs == {"finetune": 12} | finetuned
+    jobs = after_edit("vie/data/geometry.py", "TOGETHER = 65_536", "TOGETHER = 32_768")
     assert {"pretrain", "finetune"} <= set(jobs)
     assert not {"frames", "embedded_actions", "members"} & set(jobs)
     jobs = after_edit("vie/data/windows.py", "CLIPS_TOGETHER = 64", "CLIPS_TOGETHER = 32")
