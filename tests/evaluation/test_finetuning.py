@@ -8,7 +8,7 @@ import torch
 from vie.data.clips import View, load_clip
 from vie.data.colour import normalise
 from vie.data.index import load_index
-from vie.data.members import Member, write_members
+from vie.data.members import Member, read_members, write_members
 from vie.data.windows import windows
 from vie.errors import VieError
 from vie.evaluation import finetuning as module
@@ -73,7 +73,7 @@ def test_what_it_writes(recipe, small_dataset, members, tmp_path):
     assert facts["window"] == 16
     assert facts["steps"] == 20
     index = load_index(small_dataset / "train" / "index.parquet")
-    parts = instances_of(index, members)
+    parts = instances_of(index, read_members(members))
     table = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
     assert table["video"].tolist() == [index.videos[i].as_py() for i in parts["test"]]
     assert table["label"].tolist() == index.labels[parts["test"]].tolist()
@@ -100,7 +100,9 @@ def test_the_written_network_makes_the_written_predictions(
     path = small_dataset / "train" / "index.parquet"
     index, view = load_index(path), PIPELINES["scale_crop"](recipe, "single", {"scales": [1]})
     table = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
-    for row, instance in zip(table.itertuples(), instances_of(index, members)["test"], strict=True):
+    for row, instance in zip(
+        table.itertuples(), instances_of(index, read_members(members))["test"], strict=True
+    ):
         shares = []
         for frames in windows(view.sampling, int(index.n_frames[instance])):
             crop = view.geometry.centre_crop()
@@ -139,7 +141,7 @@ def test_the_paper_validates_on_test_videos(recipe, small_dataset, members, tmp_
 
     monkeypatch.setattr(module, "over_test_clips", watched)
     index = load_index(small_dataset / "train" / "index.parquet")
-    parts = instances_of(index, members)
+    parts = instances_of(index, read_members(members))
     for mode, part in (("held_out", "held_out"), ("test", "test")):
         facts = run(recipe, small_dataset, members, tmp_path / mode, validation=mode)
         assert facts["validation"] == mode
@@ -155,7 +157,7 @@ def test_nothing_held_out(recipe, small_dataset, tmp_path):
     with pytest.raises(VieError, match=r"no video is held out .*finetuning\.held_out"):
         run(recipe, small_dataset, tmp_path / "members.csv", tmp_path / "run")
     write_members([m._replace(part="test") for m in found], tmp_path / "members.csv")
-    with pytest.raises(VieError, match="no train video is in"):
+    with pytest.raises(VieError, match="no train video of the split is in"):
         run(recipe, small_dataset, tmp_path / "members.csv", tmp_path / "run")
 
 

@@ -9,12 +9,12 @@ import collections
 import csv
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vie.data.tables import make_table, read_table
+from vie.data.video import Video
 from vie.errors import VieError
 from vie.files import whole
 
@@ -23,14 +23,6 @@ SCHEMA = pa.schema(
 )
 
 LONGEST_ID = 155  # bytes, of a folder inside a tar
-
-
-class Video(NamedTuple):
-    """One annotated video: unique id, path relative to the folder of videos, class name."""
-
-    video: str
-    path: str
-    label: str
 
 
 def class_names(videos: Iterable[Video]) -> list[str]:

@@ -4,9 +4,9 @@ import collections
 import logging
 from collections.abc import Iterable
 
-from vie.data.manifest import Video
 from vie.data.members import HELD_OUT, TEST, TRAIN, Member
 from vie.data.randomness import generator
+from vie.data.video import Video
 from vie.errors import VieError
 
 log = logging.getLogger(__name__)

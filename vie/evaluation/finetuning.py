@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from torch import nn
 from vie.data.clips import View
 from vie.data.index import Index, load_index
 from vie.data.manifest import read_classes
-from vie.data.members import HELD_OUT, TEST, TRAIN, read_members
+from vie.data.members import HELD_OUT, TEST, TRAIN, Member, read_members
 from vie.data.windows import window_length
 from vie.errors import VieError
 from vie.evaluation.accuracy import top_k
@@ -26,7 +26,7 @@ from vie.training.finetuning import Finetuning, train_finetuned
 log = logging.getLogger(__name__)
 
 
-def instances_of(index: Index, members: Path) -> dict[str, np.ndarray]:
+def instances_of(index: Index, members: Sequence[Member]) -> dict[str, np.ndarray]:
     """{part: instances (V,)} of the usable videos of a split; the log names the others.
 
     Raises:
@@ -35,7 +35,7 @@ def instances_of(index: Index, members: Path) -> dict[str, np.ndarray]:
     place = {video: i for i, video in enumerate(index.videos.to_pylist())}
     parts: dict[str, list[int]] = {TRAIN: [], HELD_OUT: [], TEST: []}
     absent = []
-    for member in read_members(members):
+    for member in members:
         if member.video in place:
             parts[member.part].append(place[member.video])
         else:
@@ -47,7 +47,7 @@ def instances_of(index: Index, members: Path) -> dict[str, np.ndarray]:
         )
     for part in (TRAIN, TEST):
         if not parts[part]:
-            raise VieError(f"{members}: no {part} video is in {index.path}")
+            raise VieError(f"no {part} video of the split is in {index.path}")
     return {part: np.array(sorted(found), dtype=np.int64) for part, found in parts.items()}
 
 
@@ -93,7 +93,8 @@ def finetune(
     """
     workers = use_threads(threads)
     videos, labels = load_index(index), read_classes(classes)
-    parts = instances_of(videos, members)
+    listed = read_members(members)
+    parts = instances_of(videos, listed)
     watched = parts[TEST] if settings["validation"] == "test" else parts[HELD_OUT]
     if not len(watched):
         raise VieError(
@@ -127,7 +128,7 @@ def finetune(
         workers=workers,
         label=f"{name} test",
     )
-    groups = {member.video: member.group for member in read_members(members)}
+    groups = {member.video: member.group for member in listed}
     _write_predictions(videos, parts[TEST], groups, probabilities, predictions)
     content = checkpoints.load(checkpoint)
     counts = {f"n_{part}": len(found) for part, found in parts.items()}

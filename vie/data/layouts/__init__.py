@@ -8,8 +8,8 @@ from vie.data.layouts.folders import members_of_folders, read_folders
 from vie.data.layouts.hmdb51 import members_of_hmdb51, read_hmdb51
 from vie.data.layouts.kinetics import read_kinetics
 from vie.data.layouts.ucf101 import members_of_ucf101, read_ucf101
-from vie.data.manifest import Video
 from vie.data.members import Member
+from vie.data.video import Video
 
 
 class Layout(NamedTuple):

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from vie.data.manifest import Video
+from vie.data.video import Video
 from vie.errors import VieError
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,8 @@ from vie.data.layouts.files import (
     plain_name,
     videos_in,
 )
-from vie.data.manifest import Video
 from vie.data.members import TEST, TRAIN, Member
-from vie.data.randomness import generator
+from vie.data.video import Video
 from vie.errors import VieError
 
 log = logging.getLogger(__name__)
@@ -66,6 +65,8 @@ def members_of_folders(videos: Iterable[Video], annotations: Path, number: int) 
     Raises:
         VieError: a class has a single video.
     """
+    from vie.data.randomness import generator  # numpy: the rules read layouts without it
+
     by_class: dict[str, list[str]] = {}
     for video in videos:
         by_class.setdefault(video.label, []).append(video.video)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vie.data.layouts.files import plain_name, videos_in
-from vie.data.manifest import Video
+from vie.data.video import Video
 from vie.errors import VieError
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")

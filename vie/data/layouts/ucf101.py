@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vie.data.layouts.files import lines_of, plain_name
-from vie.data.manifest import Video
 from vie.data.members import TEST, TRAIN, Member
+from vie.data.video import Video
 from vie.errors import VieError
 
 NUMBERS = (1, 2, 3)  # of the official splits
