@@ -12,7 +12,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 # What these do is seen on the screen, never in a result.
-COSMETIC = {"vie.errors", "vie.logs", "vie.progress", "vie.threads"}
+COSMETIC = {"vie.errors", "vie.interruption", "vie.logs", "vie.progress", "vie.threads"}
 
 
 def fingerprint(*modules: str, without: Iterable[str] = ()) -> str:

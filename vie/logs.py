@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from vie.errors import VieError
+from vie.interruption import StoppedError, requeue_at_time_limit
 
 
 class Tee:
@@ -38,7 +39,8 @@ def job(log: str | Path) -> Iterator[None]:
     """Send the block's messages and progress to the terminal and to `log`.
 
     A VieError ends the job with its message alone; anything else is a fault of the program and
-    ends it with a traceback in the log as well.
+    ends it with a traceback in the log as well. An interrupted job of SLURM is queued again if its
+    time limit was the reason.
     """
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,6 +55,8 @@ def job(log: str | Path) -> Iterator[None]:
             yield
         except VieError as error:
             print(f"\nERROR: {error}\n(log: {path})", file=sys.stderr, flush=True)
+            if isinstance(error, StoppedError):
+                requeue_at_time_limit()
             raise SystemExit(1) from None
         except Exception:
             traceback.print_exc(file=file)

@@ -184,7 +184,7 @@ SCRIPT = """
     torch.set_num_threads(1)
     from vie.training import loop, pretraining
 
-    recipe, stage, dataset, folder, slow, motion = json.loads(sys.argv[1])
+    recipe, stage, dataset, folder, slow, motion, every = json.loads(sys.argv[1])
     folder = Path(folder)
     step = pretraining.Pretraining.step
 
@@ -198,9 +198,30 @@ SCRIPT = """
         checkpoint=folder / f"{stage}.pt", metrics=folder / f"{stage}.jsonl",
         tensorboard=folder / "tensorboard", work=folder / f"{stage}.in_progress",
         start_from=folder / "instance_recognition.pt" if stage == "local_aggregation" else None,
-        motion=Path(motion) if motion else None, workers=1, checkpoint_seconds=0,
+        motion=Path(motion) if motion else None, workers=1, checkpoint_seconds=every,
     )
 """
+
+
+def start(recipe, stage, dataset, folder, *, slow=0.0, motion=None, every=0):
+    """A process that trains a stage with one worker, both in a process group of their own."""
+    index = str(dataset / "train" / "index.parquet")
+    motion = str(motion) if motion else None
+    arguments = json.dumps([recipe, stage, index, str(folder), slow, motion, every])
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT), arguments],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+    )
+
+
+def appears(path, run):
+    """Wait until a running process has made a file."""
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert run.poll() is None, run.stderr.read().decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_the_last_checkpoint_knows_the_objectives_of_all_stages(recipe, small_dataset, tmp_path):
@@ -228,28 +249,13 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(
     motion = motion if stage == ORDER else None
     expected = train(recipe, stage, small_dataset, whole, motion=motion)
 
-    index = str(small_dataset / "train" / "index.parquet")
-
-    def start(slow):
-        asked = str(motion) if motion else None
-        arguments = json.dumps([recipe, stage, index, str(killed), slow, asked])
-        script = textwrap.dedent(SCRIPT)
-        return subprocess.Popen(
-            [sys.executable, "-c", script, arguments],
-            start_new_session=True,
-            stderr=subprocess.PIPE,
-        )
-
     rng = np.random.default_rng()  # at a moment that nobody chose
-    run = start(0.1)
+    settings = {"motion": motion}
+    run = start(recipe, stage, small_dataset, killed, slow=0.1, **settings)
     saved = killed / f"{stage}.in_progress" / "checkpoint.pt"
-    deadline = time.monotonic() + 60
     (saved.parent).mkdir()
     (saved.parent / ".checkpoint.torn.pt").touch()  # as left by a kill while saving
-    while not saved.exists():
-        assert run.poll() is None, run.stderr.read().decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    appears(saved, run)
     time.sleep(rng.uniform(0, 0.6))
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
@@ -257,13 +263,37 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(
     step = checkpoints.load(saved)["step"]
     assert 0 < step < expected["step"]
 
-    run = start(0)
+    run = start(recipe, stage, small_dataset, killed, **settings)
     _, errors = run.communicate(timeout=120)
     assert run.returncode == 0, errors.decode()
     assert_same(checkpoints.load(killed / f"{stage}.pt"), expected)
     rows = [json.loads(line) for line in (killed / f"{stage}.jsonl").read_text().splitlines()]
     steps = [row["step"] for row in rows]
     assert steps == sorted(set(steps))
+
+
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_run_that_is_asked_to_stop_saves_its_state_first(recipe, small_dataset, tmp_path, asked):
+    """The signal reaches the process that loads clips too, as in a job of SLURM."""
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    whole.mkdir()
+    stopped.mkdir()
+    torch.set_num_threads(1)
+    expected = train(recipe, IR, small_dataset, whole)
+    run = start(recipe, IR, small_dataset, stopped, slow=0.3, every=3600)
+    work = stopped / f"{IR}.in_progress"
+    appears(work / "metrics.jsonl", run)
+    time.sleep(np.random.default_rng().uniform(0.5, 2))
+    assert not (work / "checkpoint.pt").exists()
+    os.killpg(run.pid, asked)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 1, errors.decode()
+    assert f"stopped by {asked.name}" in errors.decode()
+    assert 0 < checkpoints.load(work / "checkpoint.pt")["step"] < expected["step"]
+    run = start(recipe, IR, small_dataset, stopped)
+    _, errors = run.communicate(timeout=120)
+    assert run.returncode == 0, errors.decode()
+    assert_same(checkpoints.load(stopped / f"{IR}.pt"), expected)
 
 
 def test_a_diverged_run_says_so_and_keeps_its_last_good_checkpoint(

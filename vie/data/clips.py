@@ -24,6 +24,7 @@ from vie.data.motion import Motion
 from vie.data.randomness import generator
 from vie.data.sampling import Sampling, sampling
 from vie.errors import VieError
+from vie.interruption import leave_signals_to_parent
 
 log = logging.getLogger(__name__)
 
@@ -280,6 +281,7 @@ def loader(dataset: Dataset, order: "TrainOrder | list[np.ndarray]", workers: in
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=4 if workers else None,
+        worker_init_fn=leave_signals_to_parent if workers else None,
     )
 
 

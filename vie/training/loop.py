@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vie.data.clips import Batch
 from vie.errors import VieError
+from vie.interruption import Requests, StoppedError
 from vie.progress import Progress
 from vie.training.checkpoints import Resumable
 from vie.training.recorder import Recorder
@@ -52,6 +53,7 @@ def run(
 
     Raises:
         VieError: the loss is not finite; the last checkpoint from before is kept.
+        StoppedError: SIGTERM or SIGUSR1 came; a checkpoint was written at the end of the step.
     """
     sums: dict[str, Tensor] = {}
     counted, clips, since = 0, 0, time.monotonic()
@@ -62,7 +64,7 @@ def run(
         label=label,
         unit="steps",
     )
-    with bar:
+    with bar, Requests() as requests:
         for step, batch in zip(range(start, schedule.last), batches, strict=True):
             before = task.before_step(step)
             if before:
@@ -74,7 +76,7 @@ def run(
                 sums[name] = sums[name] + value if name in sums else value
             counted, clips = counted + 1, clips + len(batch.clips)
             done = step + 1 == schedule.last
-            due = resumable.due() and not done
+            due = (resumable.due() or requests.received) and not done
             if counted == REPORTS or done or due:
                 means = _means(sums, counted, step, resumable)
                 rate = clips / (time.monotonic() - since)
@@ -85,6 +87,11 @@ def run(
                 if due:
                     # Only after the loss was seen to be finite.
                     resumable.save({"step": step + 1, **task.state()})
+                if requests.received and not done:
+                    raise StoppedError(
+                        f"stopped by {requests.received} after {step + 1} steps; the state is in "
+                        f"{resumable.path}: the same command goes on from there"
+                    )
             bar.update()
         if counted:  # finished before its schedule
             recorder.write(step - 1, **_means(sums, counted, step - 1, resumable))
