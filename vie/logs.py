@@ -34,19 +34,32 @@ class Tee:
         return False
 
 
+_open: list[Path] = []
+
+
+def open_log() -> str | None:
+    """The log of the job that this process runs, for processes that it starts."""
+    return str(_open[-1]) if _open else None
+
+
 @contextlib.contextmanager
-def job(log: str | Path) -> Iterator[None]:
+def job(log: str | Path, *, append: bool = False) -> Iterator[None]:
     """Send the block's messages and progress to the terminal and to `log`.
 
     A VieError ends the job with its message alone; anything else is a fault of the program and
     ends it with a traceback in the log as well. An interrupted job of SLURM is queued again if its
     time limit was the reason.
+
+    Args:
+        log: file to write.
+        append: whether it goes on with the log of the process that started this one.
     """
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     terminal = sys.stderr
-    with path.open("w", encoding="utf-8") as file:
+    with path.open("a" if append else "w", encoding="utf-8") as file:
         sys.stderr = Tee(terminal, file)
+        _open.append(path)
         logging.basicConfig(
             stream=sys.stderr, level=logging.INFO, format="%(levelname)s: %(message)s", force=True
         )
@@ -62,4 +75,6 @@ def job(log: str | Path) -> Iterator[None]:
             traceback.print_exc(file=file)
             raise
         finally:
+            _open.pop()
             sys.stderr = terminal
+            logging.basicConfig(stream=terminal, level=logging.WARNING, force=True)

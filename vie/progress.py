@@ -24,12 +24,13 @@ class Progress:
         unit: str = "it",
         every_seconds: float = 5.0,
         initial: int = 0,
+        quiet: bool = False,
         file: TextIO | None = None,
     ) -> None:
         if total is None and iterable is not None and hasattr(iterable, "__len__"):
             total = len(iterable)
         self.iterable, self.total, self.label, self.unit = iterable, total, label, unit
-        self.every_seconds, self.file = every_seconds, file
+        self.every_seconds, self.file, self.quiet = every_seconds, file, quiet
         self.n = self.initial = initial
         self.start = time.monotonic()
         self.printed_at = self.start - max(every_seconds - 1, 0)  # the first line after a second
@@ -48,6 +49,8 @@ class Progress:
     def print(self) -> None:
         """Print the bar now, as one line."""
         self.printed_at = time.monotonic()
+        if self.quiet:
+            return
         values = ", ".join(
             f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in self.postfix.items()
         )

@@ -22,8 +22,10 @@ def usable(threads: int) -> int:
     return max(1, min(threads, cpus // at_once))
 
 
-def use_threads(threads: int) -> int:
+def use_threads(threads: int, gpus: int = 1) -> int:
     """Let torch compute with the usable threads; returns how many processes should load clips.
+
+    Without `gpus` the job keeps to the CPU, whatever the machine has.
 
     On a GPU, deterministic kernels are asked for, so that a resumed run repeats its bits there too.
 
@@ -33,6 +35,8 @@ def use_threads(threads: int) -> int:
     import torch
 
     keep_freed_memory()
+    if not gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if torch.cuda.is_available():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False

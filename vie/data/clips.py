@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from vie import parallel
 from vie.data.colour import ColourDraws, draw_colour
 from vie.data.geometry import Crop, Crops, Geometry, crop_frames
 from vie.data.index import Index, load_index
@@ -241,7 +242,8 @@ class TrainOrder:
     """Keys of `TrainClips` for steps `first` to `last` - 1: each epoch is its own permutation.
 
     The incomplete batch at an epoch's end is left out; the permutation decides which videos
-    that concerns, so over epochs every video has its turn.
+    that concerns, so over epochs every video has its turn. Where several processes train, each
+    has its share of every batch.
 
     Args:
         videos: instances (V,) that take part, or V where these are 0 to V - 1.
@@ -269,7 +271,7 @@ class TrainOrder:
                 order = generator(self.seed, f"{self.stage}/order", epoch)
                 permutation, permutation_of = order.permutation(len(self.videos)), epoch
             chosen = permutation[position * self.batch : (position + 1) * self.batch]
-            yield epoch, self.videos[chosen]
+            yield epoch, self.videos[parallel.share(chosen)]
 
 
 def loader(dataset: Dataset, order: "TrainOrder | list[np.ndarray]", workers: int) -> DataLoader:

@@ -1,13 +1,17 @@
 """How good an embedding is while it trains: nearest neighbours in the bank (protocol section 5)."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vie import parallel
 from vie.data.clips import View
 from vie.data.index import load_index
 from vie.data.manifest import read_classes
+from vie.errors import VieError
 from vie.evaluation.accuracy import top_k
 from vie.evaluation.knn import knn_predict
 from vie.evaluation.prediction import over_test_clips
@@ -46,6 +50,7 @@ class KnnMonitor:
     def __call__(self, encoder: nn.Module, vectors: Tensor) -> dict[str, float]:
         """{"knn_top1": ...} of the encoder against the bank (N, D); leaves the mode as it was."""
         training = encoder.training
+        every = np.arange(len(self.val_labels))
         encoder.eval()
         embeddings = over_test_clips(
             lambda clips: {"embedding": encoder(clips)[0]},
@@ -54,12 +59,14 @@ class KnnMonitor:
             clips=self.clips,
             device=vectors.device,
             workers=self.workers,
-        )["embedding"]  # (V, clips, D)
+            videos=parallel.padded_share(every),
+        )["embedding"]  # (V, clips, D); of a share of the videos where several processes train
+        embeddings = parallel.gather(embeddings.to(vectors.device))[: len(every)]
         encoder.train(training)
         probabilities = knn_predict(
             vectors,
             self.labels,
-            embeddings.to(vectors.device),
+            embeddings,
             classes=self.classes,
             k=self.neighbours,
             temperature=self.temperature,
@@ -83,21 +90,66 @@ def pretrain_monitored(
     motion: str | Path | None,
     code: str,
     threads: int,
+    gpus: int = 1,
+    precision: str = "float32",
 ) -> None:
     """`pretrain` one stage of a recipe with its `monitor`; `name` is the recipe's key.
 
-    What a run in progress needs lies beside `checkpoint`, in the folder `<stage>.in_progress`;
-    TensorBoard reads the folder `tensorboard` there.
+    With several GPUs, one process for each, which share batches and threads. What a run in
+    progress needs lies beside `checkpoint`, in the folder `<stage>.in_progress`; TensorBoard reads
+    the folder `tensorboard` there.
+
+    Raises:
+        VieError: as `pretrain` does, or the machine has fewer GPUs than several that are asked for.
     """
-    workers = use_threads(threads)
-    settings = recipe["monitor"]
+    if gpus > 1 and (there := torch.cuda.device_count()) < gpus:
+        raise VieError(f"gpus in the config is {gpus}, but this machine shows {there}")
+    processes = max(gpus, 1)
+    parallel.launch(
+        processes,
+        pretrain_process,
+        recipe=recipe,
+        stage=stage,
+        train_index=train_index,
+        val_index=val_index,
+        classes=classes,
+        seed=seed,
+        name=name,
+        checkpoint=checkpoint,
+        metrics=metrics,
+        start_from=Path(start_from) if start_from else None,
+        motion=Path(motion) if motion else None,
+        code=code,
+        threads=max(1, threads // processes),
+        gpus=gpus,
+        precision=precision,
+    )
+
+
+def pretrain_process(
+    recipe: dict,
+    stage: str,
+    train_index: Path,
+    val_index: Path,
+    classes: Path,
+    *,
+    seed: int,
+    name: str,
+    checkpoint: Path,
+    threads: int,
+    gpus: int,
+    **settings: Any,
+) -> None:
+    """One process of `pretrain_monitored`."""
+    workers = use_threads(threads, gpus)
+    asked = recipe["monitor"]
     monitor = KnnMonitor(
         train_index,
         val_index,
         View.of(recipe),
         classes=len(read_classes(classes)),
-        clips=settings["clips"],
-        neighbours=settings["neighbours"],
+        clips=asked["clips"],
+        neighbours=asked["neighbours"],
         temperature=recipe["objective"]["temperature"],
         workers=workers,
     )
@@ -108,12 +160,9 @@ def pretrain_monitored(
         seed=seed,
         label=f"{name} {stage.replace('_', ' ')} seed {seed}",
         checkpoint=checkpoint,
-        metrics=metrics,
         tensorboard=checkpoint.parent / "tensorboard" / stage,
         work=checkpoint.parent / f"{stage}.in_progress",
-        start_from=Path(start_from) if start_from else None,
-        motion=Path(motion) if motion else None,
         monitor=monitor,
-        code=code,
         workers=workers,
+        **settings,
     )

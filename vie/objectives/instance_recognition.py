@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vie import parallel
 from vie.errors import VieError
 from vie.objectives.base import Objective
 
@@ -102,8 +103,10 @@ class InstanceRecognition(Objective):
         if generator is None:
             raise VieError(f"estimator {self.estimator!r} draws noise: give it a torch.Generator")
         B, N, K = len(embedding), len(vectors), self.negatives
-        noise = torch.randint(N, (B, K), generator=generator, device=generator.device)
-        noise = noise.to(embedding.device)
+        # Of the whole batch, whose other clips other processes may have: (world * B, K) -> (B, K)
+        every = (B * parallel.world(), K)
+        noise = torch.randint(N, every, generator=generator, device=generator.device)
+        noise = parallel.share(noise).to(embedding.device)
         # Only the entries drawn enter the graph: (B, K, D) x (B, D, 1) -> (B, K, 1) -> (B, K)
         others = torch.bmm(vectors[noise], embedding[:, :, None])[:, :, 0]
         own = (vectors[instances] * embedding).sum(1)  # (B, D) -> (B,)
@@ -120,6 +123,7 @@ class InstanceRecognition(Objective):
         if self.estimator == "nce_estimated":
             # Without a branch on the device's value, which would wait for the device.
             estimating = self.z_batches < self.estimation_batches
-            self.z_sum += torch.where(estimating, others.double().mean() * self.instances, 0.0)
+            estimate = parallel.mean(others.double().mean()) * self.instances
+            self.z_sum += torch.where(estimating, estimate, 0.0)
             self.z_batches += estimating
         return self.z_sum / self.z_batches

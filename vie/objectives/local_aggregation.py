@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from vie import parallel
 from vie.errors import VieError
 from vie.objectives.bank import nearest
 from vie.objectives.base import Objective
@@ -64,16 +65,18 @@ class LocalAggregation(Objective):
         self._clustered = False
 
     def recluster(self, vectors: Tensor, seed: int) -> None:
-        """Cluster the bank (N, D) anew: at the start of every epoch."""
-        labels = kmeans(
-            vectors,
-            self.clusters,
-            iterations=self.iterations,
-            seed=seed,
-            clusterings=len(self.labels),
-            threads=self.threads,
-        )
-        self.labels.copy_(torch.from_numpy(labels))
+        """Cluster the bank (N, D) anew: at the start of every epoch, in the main process."""
+        if parallel.main():
+            labels = kmeans(
+                vectors,
+                self.clusters,
+                iterations=self.iterations,
+                seed=seed,
+                clusterings=len(self.labels),
+                threads=self.threads,
+            )
+            self.labels.copy_(torch.from_numpy(labels))
+        parallel.broadcast(self.labels)
 
     def forward(
         self,

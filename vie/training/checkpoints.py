@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from vie import parallel
 from vie.errors import VieError
 from vie.files import whole
 
@@ -46,6 +47,8 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
 class Resumable:
     """Checkpoints of a run in progress, as often as costs about 1 % of its time.
 
+    Where several processes train, the main one writes, and all of them load.
+
     Args:
         path: where, in a folder of its own; the folder is removed when the run is done.
         identity: what the run depends on. A checkpoint of another identity is not resumed.
@@ -55,14 +58,24 @@ class Resumable:
     def __init__(self, path: Path, identity: dict[str, Any], at_least_seconds: float = 20) -> None:
         self.path, self.identity, self.at_least_seconds = path, identity, at_least_seconds
         self.saved_at, self.cost = time.monotonic(), 0.0
-        for torn in path.parent.glob(f".{path.stem}.*"):  # of a run killed while it was saving
-            torn.unlink()
+        if parallel.main():
+            for torn in path.parent.glob(f".{path.stem}.*"):  # of a run killed while it was saving
+                torn.unlink()
 
     def load(self) -> dict[str, Any] | None:
         """Content of the last checkpoint, or None to start at the beginning.
 
         Then nothing of an earlier attempt is left, its metrics among it.
         """
+        if not parallel.main():
+            parallel.wait()
+            return load(self.path) if self.path.exists() else None
+        try:
+            return self._load()
+        finally:
+            parallel.wait()
+
+    def _load(self) -> dict[str, Any] | None:
         if not self.path.exists():
             shutil.rmtree(self.path.parent, ignore_errors=True)
             return None
@@ -85,6 +98,8 @@ class Resumable:
 
     def due(self) -> bool:
         """Whether enough time has passed since the last checkpoint."""
+        if not parallel.main():
+            return False
         wait = max(self.at_least_seconds, 100 * self.cost)
         return time.monotonic() - self.saved_at >= wait
 

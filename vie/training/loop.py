@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from vie import parallel
 from vie.data.clips import Batch
 from vie.errors import VieError
 from vie.interruption import Requests, StoppedError
@@ -63,6 +64,7 @@ def run(
         initial=start - schedule.first,
         label=label,
         unit="steps",
+        quiet=not parallel.main(),
     )
     with bar, Requests() as requests:
         for step, batch in zip(range(start, schedule.last), batches, strict=True):
@@ -74,9 +76,11 @@ def run(
                 break
             for name, value in task.step(step, batch).items():
                 sums[name] = sums[name] + value if name in sums else value
-            counted, clips = counted + 1, clips + len(batch.clips)
+            counted, clips = counted + 1, clips + len(batch.clips) * parallel.world()
             done = step + 1 == schedule.last
-            due = (resumable.due() or requests.received) and not done
+            # Where several processes train, the main one saves what all of them hold.
+            stop = requests.received if parallel.main() and not done else None
+            due = stop or (resumable.due() and not done)
             if counted == REPORTS or done or due:
                 means = _means(sums, counted, step, resumable)
                 rate = clips / (time.monotonic() - since)
@@ -87,9 +91,9 @@ def run(
                 if due:
                     # Only after the loss was seen to be finite.
                     resumable.save({"step": step + 1, **task.state()})
-                if requests.received and not done:
+                if stop:
                     raise StoppedError(
-                        f"stopped by {requests.received} after {step + 1} steps; the state is in "
+                        f"stopped by {stop} after {step + 1} steps; the state is in "
                         f"{resumable.path}: the same command goes on from there"
                     )
             bar.update()

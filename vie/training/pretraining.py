@@ -9,16 +9,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vie import parallel
 from vie.data.clips import Batch, TrainClips, TrainOrder, loader, long_enough, steps_per_epoch
 from vie.data.colour import colour_noise
 from vie.data.index import load_index
 from vie.data.randomness import torch_seed
 from vie.errors import VieError
 from vie.files import digest, whole
+from vie.models.batchnorm import share_statistics
+from vie.models.encoders import Encoder
 from vie.models.resnet import channels_last
 from vie.objectives.bank import MemoryBank
+from vie.objectives.base import Objective
 from vie.settings import ALONE, resolve_steps
 from vie.training import checkpoints
+from vie.training.device import accelerator, described
 from vie.training.initial import new_encoder
 from vie.training.loop import run
 from vie.training.optimizer import sgd
@@ -29,6 +34,23 @@ from vie.training.stages import OBJECTIVES, view_of
 log = logging.getLogger(__name__)
 HEADED = set(ALONE)  # stages whose objectives have parameters
 Monitor = Callable[[torch.nn.Module, Tensor], dict[str, float]]
+
+
+class Measured(torch.nn.Module):
+    """A network and what is measured on it: all that has parameters, as one module."""
+
+    def __init__(self, encoder: Encoder, objective: Objective) -> None:
+        super().__init__()
+        self.encoder, self.objective = encoder, objective
+
+    def forward(
+        self, clips: Tensor, instances: Tensor, vectors: Tensor, noise: torch.Generator
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """(B, 3, T, H, W) -> the objective's measures, and the embeddings (B, D) of the clips."""
+        # (B, 3, T, H, W) -> (B, D); a pretext task shows more than the B clips, these first
+        embedding, features = self.encoder(self.objective.inputs(clips))
+        measures = self.objective.measures(embedding, features, instances, vectors, noise)
+        return measures, embedding[: len(instances)]
 
 
 class Pretraining:
@@ -45,18 +67,18 @@ class Pretraining:
         *,
         seed: int,
         steps_per_epoch: int,
+        precision: str = "float32",
     ) -> None:
-        from accelerate import Accelerator
-
         self.recipe, self.schedule, self.seed = recipe, schedule, seed
-        self.accelerator = Accelerator()
+        self.accelerator = accelerator(precision)
         device = self.accelerator.device
         instances = len(labels)
-        encoder = channels_last(new_encoder(recipe, seed)).to(device)
+        log.info("training on %s", described(device, precision))
+        encoder = share_statistics(channels_last(new_encoder(recipe, seed)).to(device))
         self.objective = OBJECTIVES[stage](recipe, labels, seed, encoder).to(device)
         optimiser = {k: v for k, v in recipe["optimiser"].items() if k != "batch"}
-        trained = torch.nn.ModuleList([encoder, self.objective])
-        self.encoder, self.optimiser = self.accelerator.prepare(encoder, sgd(trained, **optimiser))
+        model = Measured(encoder, self.objective)
+        self.model, self.optimiser = self.accelerator.prepare(model, sgd(model, **optimiser))
         self.bank = MemoryBank(
             instances,
             encoder.dimensions,
@@ -69,7 +91,7 @@ class Pretraining:
 
     def network(self) -> torch.nn.Module:
         """The encoder without what Accelerate wraps around it."""
-        return self.accelerator.unwrap_model(self.encoder)
+        return self.accelerator.unwrap_model(self.model).encoder
 
     def before_step(self, step: int) -> dict[str, float]:
         """New clusters at every epoch's start; the monitor when it is due."""
@@ -95,7 +117,10 @@ class Pretraining:
         return {"epoch": round(epoch, 3), **self.monitor(self.network(), self.bank.vectors)}
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
-        """Forward, backward, update of the weights, update of the bank."""
+        """Forward, backward, update of the weights, update of the bank.
+
+        Where several processes train, `batch` is this one's share.
+        """
         device = self.accelerator.device
         lr = self.schedule.lr(self.recipe["optimiser"]["lr"], step)
         for group in self.optimiser.param_groups:
@@ -104,14 +129,12 @@ class Pretraining:
         instances = batch.instances.to(device, non_blocking=True)
         noise = torch.Generator(device).manual_seed(torch_seed(self.seed, "noise", step))
         with self.accelerator.autocast():
-            # (B, 3, T, H, W) -> (B, D); a pretext task shows more than the B clips, these first
-            embedding, features = self.encoder(self.objective.inputs(clips))
-        measures = self.objective.measures(embedding, features, instances, self.bank.vectors, noise)
+            measures, embedding = self.model(clips, instances, self.bank.vectors, noise)
         self.optimiser.zero_grad(set_to_none=True)
         self.accelerator.backward(measures["loss"])
         self.optimiser.step()
-        self.bank.update(instances, embedding[: len(instances)].detach())
-        return {name: value.detach() for name, value in measures.items()}
+        self.bank.update(parallel.gather(instances), parallel.gather(embedding.detach()))
+        return {name: parallel.mean(value.detach()) for name, value in measures.items()}
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds."""
@@ -167,6 +190,7 @@ def pretrain(
     monitor: Monitor | None = None,
     code: str = "",
     workers: int = 0,
+    precision: str = "float32",
     checkpoint_seconds: float = 20,
 ) -> None:
     """Train one stage of a recipe to its end, going on where a killed run stopped.
@@ -187,6 +211,7 @@ def pretrain(
         monitor: measures the network while it trains.
         code: fingerprint of the code; a run is not resumed with other code.
         workers: processes that load clips.
+        precision: as for `vie.training.device.accelerator`.
         checkpoint_seconds: shortest time between two checkpoints.
 
     Raises:
@@ -198,7 +223,14 @@ def pretrain(
     steps = steps_per_epoch(len(videos), batch)
     first = previous["step"] if previous else 0
     schedule = pretraining_schedule(recipe["schedule"], stage, steps, first=first)
-    task = Pretraining(recipe, stage, schedule, labels, seed=seed, steps_per_epoch=steps)
+    task = Pretraining(
+        recipe, stage, schedule, labels, seed=seed, steps_per_epoch=steps, precision=precision
+    )
+    if batch % parallel.world():
+        raise VieError(
+            f"optimiser.batch {batch} cannot be shared by {parallel.world()} GPUs: choose a "
+            "multiple, or other gpus"
+        )
     task.monitor = monitor
     task.first_epoch = previous["epoch"] if previous else 0.0
     identity = {
@@ -208,6 +240,7 @@ def pretrain(
         "index": digest(index),
         "motion": digest(motion) if motion else None,
         "start_from": digest(start_from) if start_from else None,
+        "precision": precision,
         "code": code,
     }
     resumable = checkpoints.Resumable(work / "checkpoint.pt", identity, checkpoint_seconds)
@@ -232,6 +265,8 @@ def pretrain(
     )
     recorder.write(schedule.last, **task.measure(schedule.last))
     recorder.close()
+    if not parallel.main():
+        return
     checkpoints.save(
         checkpoint,
         {

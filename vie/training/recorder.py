@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from vie import parallel
+
 
 class Recorder:
     """Appends rows {"step": ..., name: value, ...} to `metrics.jsonl` and to TensorBoard.
@@ -12,9 +14,14 @@ class Recorder:
         tensorboard: folder of TensorBoard's event files.
         step: rows at or after this step were written by a run that was killed later than its
             last checkpoint; they are dropped, for they will be written again.
+
+    Where several processes train, only the main one's rows are written.
     """
 
     def __init__(self, path: Path, tensorboard: Path, step: int = 0) -> None:
+        self.writes = parallel.main()
+        if not self.writes:
+            return
         from torch.utils.tensorboard import SummaryWriter
 
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,6 +34,8 @@ class Recorder:
 
     def write(self, step: int, **values: float) -> None:
         """One row; `step` is the number of the step that was just done."""
+        if not self.writes:
+            return
         self.file.write(json.dumps({"step": step, **values}) + "\n")
         self.file.flush()
         for name, value in values.items():
@@ -34,5 +43,6 @@ class Recorder:
 
     def close(self) -> None:
         """Close both."""
-        self.file.close()
-        self.writer.close()
+        if self.writes:
+            self.file.close()
+            self.writer.close()

@@ -1,0 +1,184 @@
+"""Two processes that train one network, against one process that trains it alone."""
+
+import json
+import re
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from vie import parallel
+from vie.errors import VieError
+from vie.evaluation.monitor import pretrain_monitored, pretrain_process
+from vie.logs import job
+from vie.models.batchnorm import SharedBatchNorm
+from vie.training import checkpoints, loop
+
+IR, LA, ROTATION = "instance_recognition", "local_aggregation", "rotation"
+
+
+@pytest.fixture(autouse=True)
+def reports(monkeypatch):
+    monkeypatch.setattr(loop, "REPORTS", loop.REPORTS)  # put back what `every_step` changes
+
+
+@pytest.fixture
+def recipe(recipe):
+    """20 steps of each stage, of batches that two processes can share."""
+    # Batch norm over a handful of numbers would magnify the last bits of float32.
+    recipe["geometry"] |= {"size": 64, "train_shorter_side": [66, 80]}
+    recipe["optimiser"]["batch"] = 6
+    recipe["schedule"] |= {IR: "20 steps", LA: "20 steps", "lr_drops": ["15 steps"]}
+    return recipe
+
+
+def every_step(**settings):
+    """One process of pretraining, with a row of metrics for every step."""
+    loop.REPORTS = 1
+    pretrain_process(**settings)
+
+
+def train(processes, recipe, stage, dataset, folder, start_from=None, name="test"):
+    """Checkpoint at the end, and the loss of every step."""
+    parallel.launch(
+        processes,
+        every_step,
+        recipe=recipe,
+        stage=stage,
+        train_index=dataset / "train" / "index.parquet",
+        val_index=dataset / "val" / "index.parquet",
+        classes=dataset / "classes.csv",
+        seed=1,
+        name=name,
+        checkpoint=folder / f"{stage}.pt",
+        metrics=folder / f"{stage}.jsonl",
+        start_from=start_from,
+        threads=1,
+        gpus=0,
+    )
+    rows = [json.loads(line) for line in (folder / f"{stage}.jsonl").read_text().splitlines()]
+    measured = {
+        name: [row[name] for row in rows if name in row] for name in ("loss", "knn_top1", "epoch")
+    }
+    return checkpoints.load(folder / f"{stage}.pt"), measured
+
+
+def assert_close(one, other, path, **tolerance):
+    for name, value in one.items():
+        torch.testing.assert_close(
+            value, other[name], msg=lambda m, n=name: f"{path}.{n}: {m}", **tolerance
+        )
+
+
+def test_two_processes_train_the_network_of_one(recipe, small_dataset, tmp_path):
+    torch.set_num_threads(1)
+    folders = {processes: tmp_path / str(processes) for processes in (1, 2)}
+    for stage, previous in ((IR, None), (LA, folders[1] / f"{IR}.pt")):
+        ends = {}
+        for processes, folder in folders.items():
+            folder.mkdir(exist_ok=True)
+            with job(folder / "log"):
+                ends[processes] = train(
+                    processes, recipe, stage, small_dataset, folder, start_from=previous
+                )
+        (alone, measured), (shared, also) = ends[1], ends[2]
+        assert len(measured["loss"]) == 20
+        np.testing.assert_allclose(also["loss"], measured["loss"], rtol=2e-4)
+        np.testing.assert_allclose(also["knn_top1"], measured["knn_top1"], atol=1e-3)
+        assert also["epoch"] == measured["epoch"]
+        for part in ("bank", "encoder", "objective"):
+            assert_close(alone[part], shared[part], part, rtol=1e-3, atol=2e-4)
+        assert (alone["step"], alone["n_train"]) == (shared["step"], shared["n_train"])
+    text = (folders[2] / "log").read_text()  # of the main process, and once
+    assert len(re.findall("2 x CPU, float32", text)) == 1
+    assert "100%" in text
+
+
+def test_a_head_with_parameters_is_shared_too(recipe, alone, small_dataset, tmp_path):
+    """RotNet's objective has weights of its own, and shows the network four times the clips."""
+    torch.set_num_threads(1)
+    one, two = tmp_path / "one", tmp_path / "two"
+    recipe = alone(ROTATION, "8 steps") | {"optimiser": recipe["optimiser"]}
+    expected, measured = train(1, recipe, ROTATION, small_dataset, one)
+    found, also = train(2, recipe, ROTATION, small_dataset, two)
+    np.testing.assert_allclose(also["loss"], measured["loss"], rtol=2e-4)
+    assert_close(expected["objective"], found["objective"], "objective", rtol=1e-3, atol=2e-4)
+
+
+def statistics(path):
+    """What one process sees of batch norm over a batch that two share."""
+    from vie.training.device import accelerator
+
+    accelerator()
+    torch.manual_seed(0)
+    inputs = torch.randn(6, 3, 4, 4) * 5 + 100
+    layer = nn.BatchNorm2d(3, momentum=0.2)
+    nn.init.normal_(layer.weight)
+    layer.__class__ = SharedBatchNorm
+    part = parallel.share(inputs).requires_grad_()
+    outputs = layer(part)
+    outputs.square().mul(torch.arange(48.0).view(3, 4, 4)).sum().backward()
+    state = dict(layer.state_dict(), outputs=outputs, gradient=part.grad)
+    gathered = {name: parallel.gather(value[None]) for name, value in state.items()}
+    if parallel.main():
+        torch.save(gathered, path)
+    layer.eval()
+    assert not torch.equal(layer(part), outputs)
+
+
+def test_batch_norm_over_two_processes_is_batch_norm_over_the_whole_batch(tmp_path):
+    parallel.launch(2, statistics, path=tmp_path / "found.pt")
+    found = torch.load(tmp_path / "found.pt", weights_only=True)
+    torch.manual_seed(0)
+    inputs = (torch.randn(6, 3, 4, 4) * 5 + 100).requires_grad_()
+    layer = nn.BatchNorm2d(3, momentum=0.2)
+    nn.init.normal_(layer.weight)
+    outputs = layer(inputs)
+    outputs.square().mul(torch.arange(48.0).view(3, 4, 4)).sum().backward()
+    for name, value in layer.state_dict().items():
+        for process in (0, 1):
+            torch.testing.assert_close(found[name][process], value)
+    torch.testing.assert_close(found["outputs"].flatten(0, 1), outputs, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found["gradient"].flatten(0, 1), inputs.grad, rtol=1e-3, atol=1e-2)
+
+
+def one_fails(path):
+    """The second process cannot go on; the first would wait for it for ever."""
+    from vie.training.device import accelerator
+
+    accelerator()
+    if parallel.rank() == 1:
+        raise VieError("shard 7 is torn")
+    time.sleep(0.1)
+    parallel.wait()
+    path.touch()
+
+
+def test_a_process_that_fails_ends_the_others(tmp_path, capfd):
+    with pytest.raises(VieError, match="one of 2 processes failed"):
+        parallel.launch(2, one_fails, path=tmp_path / "end")
+    assert "shard 7 is torn" in capfd.readouterr().err
+    assert not (tmp_path / "end").exists()
+
+
+def test_several_gpus_must_be_there_and_share_the_batch(recipe, small_dataset, tmp_path):
+    settings = {"recipe": recipe, "stage": IR, "seed": 0, "name": "test", "code": "", "threads": 1}
+    paths = ("train_index", "val_index", "classes", "checkpoint", "metrics")
+    settings |= dict.fromkeys(paths, tmp_path) | {"start_from": None, "motion": None}
+    gpus = torch.cuda.device_count() + 2
+    with pytest.raises(VieError, match=f"gpus in the config is {gpus}, but this machine shows"):
+        pretrain_monitored(**settings, gpus=gpus)
+
+
+@pytest.mark.parametrize("videos", [1, 2, 7, 8])
+def test_shares_cover_everything_in_order(monkeypatch, videos):
+    items = np.arange(videos)
+    parts = []
+    for process in range(3):
+        monkeypatch.setattr(parallel, "world", lambda: 3)
+        monkeypatch.setattr(parallel, "rank", lambda process=process: process)
+        parts.append(parallel.padded_share(items))
+    assert len({len(part) for part in parts}) == 1
+    np.testing.assert_array_equal(np.concatenate(parts)[:videos], items)

@@ -1,0 +1,58 @@
+"""Batch norm over the whole batch where several processes share it."""
+
+import torch
+from torch import Tensor, nn
+
+from vie import parallel
+
+
+class MeanOverProcesses(torch.autograd.Function):
+    """Mean of a tensor over all processes; so is its gradient, of the sum of their losses."""
+
+    @staticmethod
+    def forward(context, values: Tensor) -> Tensor:
+        """Any shape -> the same."""
+        return parallel.mean(values)
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> Tensor:
+        """Any shape -> the same."""
+        return parallel.mean(gradient)
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """What `nn.SyncBatchNorm` does, also on a CPU: statistics of the batches of all processes.
+
+    Every process must have as many inputs as the others.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(M, C, H, W) -> the same, as `nn.BatchNorm2d` over the concatenation of all inputs."""
+        if not self.training:
+            return super().forward(input)
+        mean = MeanOverProcesses.apply(input.mean((0, 2, 3)))  # (C,)
+        centred = input - mean[:, None, None]
+        variance = MeanOverProcesses.apply(centred.square().mean((0, 2, 3)))  # (C,)
+        with torch.no_grad():
+            count = input.numel() // input.shape[1] * parallel.world()
+            unbiased = variance * (count / (count - 1))
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(unbiased, self.momentum)
+            self.num_batches_tracked += 1
+        scale = self.weight * torch.rsqrt(variance + self.eps)  # (C,)
+        return centred * scale[:, None, None] + self.bias[:, None, None]
+
+
+def share_statistics(network: nn.Module) -> nn.Module:
+    """Replace every batch norm of a network by one that all processes share; names stay.
+
+    On GPUs by torch's own, which exists for GPUs only.
+    """
+    if parallel.world() == 1:
+        return network
+    if next(network.parameters()).is_cuda:
+        return nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.__class__ = SharedBatchNorm  # parameters and buffers stay as they are
+    return network

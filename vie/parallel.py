@@ -1,0 +1,128 @@
+"""Several processes that train one network, one GPU each, on one machine.
+
+Every process holds the whole network, the whole memory bank and all cluster labels, and works on
+its share of each batch: results do not depend on how many there are, but for rounding. With one
+process all of this does nothing.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from vie.errors import VieError
+from vie.logs import job, open_log
+
+Items = TypeVar("Items", np.ndarray, Tensor)
+
+
+def world() -> int:
+    """How many processes there are."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Which one this is, from 0."""
+    return dist.get_rank() if world() > 1 else 0
+
+
+def main() -> bool:
+    """Whether this process is the one that writes files and prints."""
+    return rank() == 0
+
+
+def share(items: Items) -> Items:
+    """This process's part of items (B, ...), B a multiple of the number of processes."""
+    part = len(items) // world()
+    return items[rank() * part : (rank() + 1) * part]
+
+
+def padded_share(items: np.ndarray) -> np.ndarray:
+    """This process's part of items (V,), as many for each process: the first ones fill up."""
+    part = -(-len(items) // world())
+    return share(np.resize(items, part * world()))
+
+
+def gather(values: Tensor) -> Tensor:
+    """(B, ...) of every process -> (world * B, ...), process by process; without gradient."""
+    if world() == 1:
+        return values
+    parts = [torch.empty_like(values) for _ in range(world())]
+    dist.all_gather(parts, values.contiguous())
+    return torch.cat(parts)
+
+
+def mean(values: Tensor) -> Tensor:
+    """Mean over all processes, without gradient."""
+    if world() > 1:
+        values = values.clone()
+        dist.all_reduce(values)
+        values /= world()
+    return values
+
+
+def broadcast(values: Tensor) -> None:
+    """Overwrite `values` with those of the main process, in place."""
+    if world() > 1:
+        dist.broadcast(values, 0)
+
+
+def wait() -> None:
+    """Until all processes are here."""
+    if world() > 1:
+        dist.barrier()
+
+
+def launch(processes: int, function: Callable[..., None], **settings: Any) -> None:
+    """Run `function(**settings)` in one or several processes.
+
+    Several are started by torch's elastic launcher: if one fails the others are stopped. The main
+    one's messages go to the log of the job that is open here.
+
+    Args:
+        processes: how many; where there are GPUs, as many of these: each gets its own.
+        function: of a module, not a nested one.
+        settings: that can be pickled.
+
+    Raises:
+        VieError: a process failed.
+    """
+    if processes <= 1:
+        function(**settings)
+        return
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    for name in ("torchelastic-events-null", "torch.distributed.elastic"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # every start and end is news to them
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id="vie",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        start_method="spawn",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(config, _work)(function, open_log(), settings)
+    except ChildFailedError:
+        raise VieError(f"one of {processes} processes failed; its message is above") from None
+
+
+def _work(function: Callable[..., None], log: str | None, settings: dict[str, Any]) -> None:
+    """What each process runs."""
+    try:
+        with job(log or os.devnull, append=True):
+            if int(os.environ["RANK"]) > 0:  # the main one says the same
+                logging.getLogger().setLevel(logging.ERROR)
+            function(**settings)
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()

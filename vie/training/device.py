@@ -1,0 +1,45 @@
+"""Device, precision and processes of training, by Accelerate."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import torch
+
+from vie import parallel
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+PRECISIONS = ("bf16", "tf32", "float32")
+
+
+def accelerator(precision: str = "float32") -> "Accelerator":
+    """The device that this process trains on, one of several where `vie.parallel` started it.
+
+    Args:
+        precision: of the network's convolutions and products on a GPU that has it: "bf16" under
+            autocast, "tf32" or "float32". Everywhere else they are float32. Losses, the memory
+            bank and what is averaged over clips or frames are float32 always.
+    """
+    from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    # Products outside convolutions: those of losses and bank among them, and a few small layers.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    half = precision == "bf16" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return Accelerator(
+        mixed_precision="bf16" if half else "no",
+        kwargs_handlers=[
+            # Buffers are the same everywhere already: statistics are shared, labels broadcast.
+            DistributedDataParallelKwargs(broadcast_buffers=False),
+            # The others wait while the main process clusters.
+            InitProcessGroupKwargs(timeout=timedelta(hours=2)),
+        ],
+    )
+
+
+def described(device: torch.device, precision: str) -> str:
+    """For the log: what trains."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    times = f"{parallel.world()} x " if parallel.world() > 1 else ""
+    return f"{times}{name}, {precision}"
