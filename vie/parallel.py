@@ -118,6 +118,8 @@ def launch(processes: int, function: Callable[..., None], **settings: Any) -> No
 
 def _work(function: Callable[..., None], log: str | None, settings: dict[str, Any]) -> None:
     """What each process runs."""
+    # Accelerate would set the number of threads otherwise, which `vie.threads` has a say in.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         with job(log or os.devnull, append=True):
             if int(os.environ["RANK"]) > 0:  # the main one says the same

@@ -1,5 +1,7 @@
 """Device, precision and processes of training, by Accelerate."""
 
+import os
+import warnings
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,11 @@ def accelerator(precision: str = "float32") -> "Accelerator":
     # Products outside convolutions: those of losses and bank among them, and a few small layers.
     torch.backends.cuda.matmul.allow_tf32 = False
     half = precision == "bf16" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    # Said of a setting that this torch and Accelerate still share no newer name for.
+    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+    started = "LOCAL_RANK" in os.environ  # by `vie.parallel.launch`
     return Accelerator(
+        cpu=started and not torch.cuda.is_available(),
         mixed_precision="bf16" if half else "no",
         kwargs_handlers=[
             # Buffers are the same everywhere already: statistics are shared, labels broadcast.
