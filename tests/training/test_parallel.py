@@ -38,8 +38,8 @@ def recipe(recipe):
 def every_step(double, **settings):
     """One process of pretraining, with a row of metrics for every step.
 
-    If `double` the network is float64: over 20 steps, this one's batch norm over a handful of numbers and its
-    large steps magnify the last bits of float32 to a few percent.
+    If `double` the network is float64: over 20 steps, this one's batch norm over a handful of
+    numbers and its large steps magnify the last bits of float32 to a few percent.
     """
 
     def in_double(recipe, seed):
