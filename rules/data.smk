@@ -70,7 +70,8 @@ rule classes:
         videos=videos_folder,
         annotation=lambda wildcards: str(annotation(wildcards, classes_split(wildcards))),
         listing=lambda wildcards: listing(wildcards, classes_split(wildcards)),
-        code=layout_code("vie.data.manifest"),
+        identity=lambda wildcards: dataset_of(wildcards).get("identity"),
+        code=layout_code("vie.data.manifest", "vie.data.expected"),
     script:
         "../workflow_scripts/classes.py"
 
@@ -99,7 +100,7 @@ rule manifest:
         annotation=lambda wildcards: str(annotation(wildcards, wildcards.split)),
         listing=lambda wildcards: listing(wildcards, wildcards.split),
         missing=lambda wildcards: dataset_of(wildcards).get("missing"),
-        code=layout_code("vie.data.manifest", "vie.data.layouts.files"),
+        code=layout_code("vie.data.manifest", "vie.data.layouts.files", "vie.data.expected"),
     script:
         "../workflow_scripts/manifest.py"
 
@@ -179,7 +180,8 @@ rule index:
         runtime=minutes(30),
     params:
         min_frames=lambda wildcards: dataset_of(wildcards)["min_frames"],
-        code=fingerprint("vie.data.index"),
+        identity=lambda wildcards: dataset_of(wildcards).get("identity"),
+        code=fingerprint("vie.data.index", "vie.data.expected"),
     script:
         "../workflow_scripts/index.py"
 
@@ -261,6 +263,7 @@ rule summary:
         runtime=minutes(10),
     params:
         splits=lambda wildcards: list(dataset_of(wildcards)["shards"]),
-        code=fingerprint("vie.data.summary"),
+        identity=lambda wildcards: dataset_of(wildcards).get("identity"),
+        code=fingerprint("vie.data.summary", "vie.data.expected"),
     script:
         "../workflow_scripts/summary.py"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from vie.data.expected import report_classes
 from vie.data.layouts import LAYOUTS
 from vie.data.manifest import class_names, write_classes
 from vie.logs import job
@@ -10,4 +11,6 @@ with job(snakemake.log[0]):
     params = snakemake.params
     read = LAYOUTS[params.layout].read
     videos = read(Path(params.videos), Path(params.annotation), params.split)
-    write_classes(class_names(videos), Path(snakemake.output[0]))
+    labels = class_names(videos)
+    report_classes(labels, params.identity)
+    write_classes(labels, Path(snakemake.output[0]))

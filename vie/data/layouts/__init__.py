@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from vie.data.layouts.folders import members_of_folders, read_folders
 from vie.data.layouts.hmdb51 import members_of_hmdb51, read_hmdb51
-from vie.data.layouts.kinetics import read_kinetics
+from vie.data.layouts.kinetics import annotation_of, read_kinetics
 from vie.data.layouts.ucf101 import members_of_ucf101, read_ucf101
 from vie.data.members import Member
 from vie.data.video import Video
@@ -31,7 +31,7 @@ class Layout(NamedTuple):
 
 
 def _file_per_split(videos: Path, annotations: Path, split: str) -> Path:
-    return annotations / f"{split}.csv"
+    return annotation_of(annotations, split)
 
 
 def _folder(videos: Path, annotations: Path, split: str) -> Path:
