@@ -160,15 +160,15 @@ def test_missing_files_are_named_before_anything_is_trained(copy, tmp_path):
 
 
 def test_the_papers_experiment(copy, tmp_path):
-    """Whole shards, not videos, are jobs; nothing is generated."""
+    """Whole shards, not videos, are jobs; nothing is generated; roots are all that is set."""
     text = (copy / "experiments" / "kinetics400.yaml").read_text()
-    text = text.replace("data/kinetics400", str(tmp_path))
-    (tmp_path / "annotations").mkdir()
-    for split in ("train", "val"):
-        (tmp_path / "annotations" / f"{split}.csv").touch()
+    (tmp_path / "kinetics400" / "annotations").mkdir(parents=True)
+    for name in ("train", "validate"):
+        (tmp_path / "kinetics400" / "annotations" / f"{name}.csv").touch()
     for folder in ("ucf101/ucfTrainTestlist", "hmdb51/testTrainMulti_7030_splits"):
-        text = text.replace(f"data/{folder}", str(tmp_path / folder))
         (tmp_path / folder).mkdir(parents=True)
+    for name in ("kinetics400", "ucf101", "hmdb51"):
+        text = text.replace(f"{name}: data/{name}", f"{name}: {tmp_path / name}")
     (tmp_path / "mine.yaml").write_text(text)
     overlay = str(tmp_path / "mine.yaml")
     output = snakemake(
