@@ -148,7 +148,8 @@ def video_seconds(video: Path, *, timeout_seconds: float) -> float:
     import ffmpeg
 
     _check_file(video)
-    # One line per frame: stream, decoding time, time, duration, bytes, checksum.
+    # One line per frame: stream, decoding time, time, duration, bytes, checksum. Faults such as
+    # times that do not rise (MPEG) end the decoding, where they matter, and not this.
     output = ffmpeg.output(
         _open(video)["V:0"], "pipe:1", **{"c:v": "copy"}, format="framecrc"
     ).global_args(*_global_args(timeout_seconds))
@@ -275,7 +276,7 @@ def _open(video: Path, **options: float):
 
 def _global_args(timeout_seconds: float) -> tuple[str, ...]:
     return (
-        *("-nostdin", "-hide_banner", "-v", "error", "-xerror"),
+        *("-nostdin", "-hide_banner", "-v", "error"),
         *("-timelimit", str(int(timeout_seconds) + 1)),  # of CPU: ends an orphan that spins
     )
 
@@ -312,7 +313,7 @@ def _command(
         **{"c:v": "mjpeg", "q:v": quality, "flags:v": "+bitexact"},
         threads=1,
         format="image2pipe",
-    ).global_args(*_global_args(timeout_seconds))
+    ).global_args("-xerror", *_global_args(timeout_seconds))
     return output.compile(cmd=ffmpeg_executable())
 
 

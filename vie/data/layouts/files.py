@@ -40,17 +40,17 @@ def videos_in(folder: Path) -> dict[str, str]:
         FileNotFoundError, NotADirectoryError: there is no such folder.
         VieError: it cannot be read, or two files are one video.
     """
-    return by_stem(names_in(folder), folder)
+    return by_stem(filter(is_video, names_in(folder)), folder)
 
 
 def by_stem(names: Iterable[str], folder: Path) -> dict[str, str]:
-    """{stem: file name} of those names in a folder that are a video's.
+    """{stem: file name} of the names of videos in a folder.
 
     Raises:
         VieError: two files are one video.
     """
     files: dict[str, str] = {}
-    for name in sorted(filter(is_video, names)):
+    for name in sorted(names):
         stem = os.path.splitext(name)[0]
         if stem in files:
             raise VieError(f"{folder}: {files[stem]!r} and {name!r} are one video; remove one")

@@ -18,17 +18,16 @@ CSVS = ("{}.csv", "kinetics_{}.csv", "kinetics400_{}.csv", "kinetics-400_{}.csv"
 
 
 class Clip(NamedTuple):
-    """A row of the CSV: where in a YouTube video a clip lies, in whole seconds, and its class."""
+    """A row of the CSV: where in a YouTube video a clip lies, in whole seconds, and its class.
 
+    `video` is its id, which is also the official name of its file.
+    """
+
+    video: str
     youtube_id: str
     start: int
     end: int
     label: str
-
-    @property
-    def video(self) -> str:
-        """Its id, which is also the official name of its file."""
-        return f"{self.youtube_id}_{self.start:06d}_{self.end:06d}"
 
 
 def annotation_of(annotations: Path, split: str) -> Path:
@@ -70,22 +69,21 @@ def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
     files = SplitFiles(videos, root, {clip.label for clip in clips})
     found: list[Video] = []
     places: dict[str, Place | None] = {}
-    for clip in clips:
-        place = files.find(clip.youtube_id, clip.video, clip.label)
-        places[clip.video] = place
+    for video, youtube_id, start, end, label in clips:
+        place = places[video] = files.find(youtube_id, video, label)
         if place is None:
-            found.append(Video(clip.video, files.expected(clip.video, clip.label), clip.label))
+            found.append(Video(video, files.expected(video, label), label))
         elif place.trimmed:
-            found.append(Video(clip.video, place.path, clip.label))
+            found.append(Video(video, place.path, label))
         else:
-            found.append(Video(clip.video, place.path, clip.label, clip.start, clip.end))
+            found.append(Video(video, place.path, label, start, end))
     files.report(places, {clip.youtube_id for clip in clips})
     return found
 
 
 def _clips(annotations: Path, split: str) -> list[Clip]:
     """Clips of a split in the order of the CSV."""
-    found: dict[str, Clip] = {}
+    found: list[Clip] = []
     lines: dict[str, int] = {}
     for line, row in _rows(annotations):
         where = f"{annotations}, line {line}"
@@ -97,16 +95,18 @@ def _clips(annotations: Path, split: str) -> list[Clip]:
         start, end = (_seconds(row[key], key, where) for key in ("time_start", "time_end"))
         if end <= start:
             raise VieError(f"{where}: time_end {end} is not after time_start {start}")
-        clip = Clip(plain_name(row["youtube_id"], f"{where}: youtube_id"), start, end, label)
-        if clip.video in lines:
+        youtube_id = plain_name(row["youtube_id"], f"{where}: youtube_id")
+        video = f"{youtube_id}_{start:06d}_{end:06d}"
+        if video in lines:
             raise VieError(
-                f"{where}: {clip.video!r} is annotated a second time, first in line "
-                f"{lines[clip.video]}; remove one of the lines"
+                f"{where}: {video!r} is annotated a second time, first in line {lines[video]}; "
+                "remove one of the lines"
             )
-        found[clip.video], lines[clip.video] = clip, line
+        lines[video] = line
+        found.append(Clip(video, youtube_id, start, end, label))
     if not found:
         raise VieError(f"{annotations}: no row of the split {split!r}")
-    return list(found.values())
+    return found
 
 
 def _rows(annotations: Path) -> Iterator[tuple[int, dict[str, str]]]:

@@ -178,8 +178,9 @@ class SplitFiles:
         used = {place.path for place in found}
         extra, again = [], []
         for folder, files in self.folders.items():
+            above = self._path(folder, "")
             for stem, name in files.items():
-                path = self._path(folder, name)
+                path = above + name
                 if stem not in names:
                     extra.append(path)
                 elif path not in used and stem not in self.replacements:
@@ -193,7 +194,7 @@ class SplitFiles:
         log.warning("%s: %d %s: %s", self.root, len(names), what, listed(names))
 
     def _path(self, folder: str, name: str) -> str:
-        return "/".join(filter(None, (self.split, folder, name)))
+        return f"{self.split}/{folder}/{name}" if folder else f"{self.split}/{name}"
 
     def _folders_of(self, label: str) -> list[str]:
         """Folders of a class, the one that is spelt like it first."""
@@ -234,7 +235,7 @@ class SplitFiles:
 
 
 def _listing(folder: Path) -> tuple[list[str], list[str]]:
-    """(video files, other folders) directly inside a folder, sorted; hidden ones are left out.
+    """(video files, other folders) directly inside a folder; hidden ones are left out.
 
     A name with a video's extension is a video, so that nothing has to be asked about the file: not
     even links, as some copies are made of, cost a call each.
@@ -252,4 +253,4 @@ def _listing(folder: Path) -> tuple[list[str], list[str]]:
                     folders.append(plain_name(entry.name, f"{folder}: folder"))
     except OSError as error:
         raise VieError(f"{folder}: cannot be read as a folder: {error.strerror}") from error
-    return sorted(files), sorted(folders)
+    return files, sorted(folders)
