@@ -135,7 +135,7 @@ def video_seconds(video: Path, *, timeout_seconds: float) -> float:
     """How long a video plays, in seconds from the start of the file to the end of its last frame.
 
     Told by the times of all frames, which are read and not decoded: what a file's header says of
-    its length is not relied on.
+    its length is not relied on. Exact to a few frames where a container has no such times.
 
     Args:
         video: a local file in one of `FORMATS`.
