@@ -70,8 +70,7 @@ rule classes:
         videos=videos_folder,
         annotation=lambda wildcards: str(annotation(wildcards, classes_split(wildcards))),
         listing=lambda wildcards: listing(wildcards, classes_split(wildcards)),
-        identity=lambda wildcards: dataset_of(wildcards).get("identity"),
-        code=layout_code("vie.data.manifest", "vie.data.expected"),
+        code=layout_code("vie.data.manifest"),
     script:
         "../workflow_scripts/classes.py"
 
@@ -100,7 +99,7 @@ rule manifest:
         annotation=lambda wildcards: str(annotation(wildcards, wildcards.split)),
         listing=lambda wildcards: listing(wildcards, wildcards.split),
         missing=lambda wildcards: dataset_of(wildcards).get("missing"),
-        code=layout_code("vie.data.manifest", "vie.data.layouts.files", "vie.data.expected"),
+        code=layout_code("vie.data.manifest", "vie.data.layouts.files"),
     script:
         "../workflow_scripts/manifest.py"
 
@@ -180,8 +179,7 @@ rule index:
         runtime=minutes(30),
     params:
         min_frames=lambda wildcards: dataset_of(wildcards)["min_frames"],
-        identity=lambda wildcards: dataset_of(wildcards).get("identity"),
-        code=fingerprint("vie.data.index", "vie.data.expected"),
+        code=fingerprint("vie.data.index"),
     script:
         "../workflow_scripts/index.py"
 

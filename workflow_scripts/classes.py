@@ -12,5 +12,7 @@ with job(snakemake.log[0]):
     read = LAYOUTS[params.layout].read
     videos = read(Path(params.videos), Path(params.annotation), params.split)
     labels = class_names(videos)
-    report_classes(labels, params.identity)
+    # Only for the log: as a param, naming the dataset would repeat all that follows.
+    identity = snakemake.config["datasets"][snakemake.wildcards.dataset].get("identity")
+    report_classes(labels, identity)
     write_classes(labels, Path(snakemake.output[0]))

@@ -18,4 +18,6 @@ with job(snakemake.log[0]):
         min_frames=snakemake.params.min_frames,
     )
     usable = len(load_index(Path(snakemake.output.index)))
-    report_usable(usable, snakemake.wildcards.split, snakemake.params.identity)
+    # Only for the log: as a param, naming the dataset would repeat all that follows.
+    identity = snakemake.config["datasets"][snakemake.wildcards.dataset].get("identity")
+    report_usable(usable, snakemake.wildcards.split, identity)

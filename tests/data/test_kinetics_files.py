@@ -149,6 +149,16 @@ def test_differences_are_reported_with_counts_and_names(tmp_path, caplog):
     assert "1 further files of listed videos are not used: 'train/six" in text
 
 
+def test_missing_videos_may_be_an_error(tmp_path):
+    files = ["train/one_000001_000011.mp4", "train/b/two.mp4", "replacement/x/three.mp4"]
+    lines = ["a,one,1,11,train", "b,two,1,11,train", "b,three,1,11,train"]
+    compare = LAYOUTS["kinetics"].compare
+    compare(tmp_path, read(*tree(tmp_path, files, lines)))
+    lines += ["b,four,1,11,train", "c,five,1,11,train"]
+    with pytest.raises(VieError, match="2 listed videos are missing: 'train/b/four"):
+        compare(tmp_path, read(*tree(tmp_path, files, lines)))
+
+
 def test_missing_videos_of_a_flat_folder(tmp_path):
     files, lines = ["train/one_000001_000011.mp4"], ["a,one,1,11,train", "a,two,1,11,train"]
     assert paths(tmp_path, files, lines)[1] == "train/two_000001_000011.mp4"

@@ -7,8 +7,7 @@ used, and the differences are said where the numbers are read.
 import logging
 from collections.abc import Iterable, Mapping
 
-from vie.data.layouts.files import listed
-from vie.data.layouts.kinetics_files import key
+from vie.data.layouts.files import listed, spelling_key
 from vie.data.splits import CLASSES, COUNTS
 
 log = logging.getLogger(__name__)
@@ -32,8 +31,8 @@ def report_classes(labels: Iterable[str], identity: str | None) -> None:
     """
     if identity not in VANISHING:
         return
-    names = {key(label): label for label in labels}
-    official = {key(label): label for label in _official_labels()}
+    names = {spelling_key(label): label for label in labels}
+    official = {spelling_key(label): label for label in _official_labels()}
     if len(names) != CLASSES[identity]:
         log.warning("%d classes, and %s has %d", len(names), identity, CLASSES[identity])
     if unknown := sorted(names[k] for k in names.keys() - official.keys()):

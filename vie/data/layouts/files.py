@@ -31,6 +31,11 @@ def plain_name(value: str, where: str) -> str:
     return value
 
 
+def spelling_key(name: str) -> str:
+    """What spellings of a class have in common: its letters and digits, capitals or not."""
+    return "".join(filter(str.isalnum, name.casefold()))
+
+
 def videos_in(folder: Path) -> dict[str, str]:
     """{stem: file name} of the videos directly inside a folder, told by `EXTENSIONS`.
 

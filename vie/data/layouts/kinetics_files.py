@@ -17,7 +17,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from vie.data.layouts.files import by_stem, is_video, listed, plain_name
+from vie.data.layouts.files import ADVICE, by_stem, is_video, listed, plain_name, spelling_key
+from vie.data.video import Video
 from vie.errors import VieError
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,29 @@ FOLDERS = ("{}", "videos_{}", "{}_256")
 # Their own folder, or that of the tar, wherever it was unpacked.
 REPLACEMENTS = ("replacement", "replacement_for_corrupted_k400")
 FLAT = ""  # as a name of a folder: the split's own
+
+
+def refuse_missing(videos: Path, found: Iterable[Video]) -> None:
+    """Whether all listed videos have a file.
+
+    Args:
+        videos: folder of videos.
+        found: the listed ones.
+
+    Raises:
+        VieError: names those that have none.
+    """
+    names: dict[str, set[str]] = {}
+    lost = []
+    for video in found:
+        folder, _, name = video.path.rpartition("/")
+        if folder not in names:
+            is_there = (videos / folder).is_dir()
+            names[folder] = set(_listing(videos / folder)[0]) if is_there else set()
+        if name not in names[folder]:
+            lost.append(video.path)
+    if lost:
+        raise VieError(f"{videos}: {len(lost)} listed videos are missing: {listed(lost)}; {ADVICE}")
 
 
 class Place(NamedTuple):
@@ -80,11 +104,6 @@ def split_folder(videos: Path, split: str) -> Path:
     return root
 
 
-def key(name: str) -> str:
-    """What a class and its folder have in common: letters and digits, capitals or not."""
-    return "".join(filter(str.isalnum, name.casefold()))
-
-
 class SplitFiles:
     """All video files of a split, found with one listing per folder.
 
@@ -102,11 +121,11 @@ class SplitFiles:
         self.labels = set(labels)
         self.folders, inside = self._folders()
         self.replacements = self._replacements(videos, inside)
-        counts = collections.Counter(map(key, self.labels))
+        counts = collections.Counter(map(spelling_key, self.labels))
         self._shared = {name for name, count in counts.items() if count > 1}
         self._by_key: dict[str, list[str]] = {}
         for folder in filter(None, self.folders):
-            self._by_key.setdefault(key(folder), []).append(folder)
+            self._by_key.setdefault(spelling_key(folder), []).append(folder)
         self._own = {label: self._folders_of(label) for label in self.labels}
         used = {folder for folders in self._own.values() for folder in folders}
         self.unknown = sorted(set(self.folders) - used - {FLAT})  # folders that are no class
@@ -199,8 +218,8 @@ class SplitFiles:
     def _folders_of(self, label: str) -> list[str]:
         """Folders of a class, the one that is spelt like it first."""
         exact = (label, label.replace(" ", "_"))
-        found = self._by_key.get(key(label), [])
-        if key(label) in self._shared:  # "C" and "C++"
+        found = self._by_key.get(spelling_key(label), [])
+        if spelling_key(label) in self._shared:  # "C" and "C++"
             found = [folder for folder in found if folder in exact]
         order = {name: place for place, name in enumerate(exact)}
         return sorted(found, key=lambda folder: (order.get(folder, len(exact)), folder))
