@@ -155,15 +155,15 @@ def video_seconds(video: Path, *, timeout_seconds: float) -> float:
     ).global_args(*_global_args(timeout_seconds))
     argv = output.compile(cmd=ffmpeg_executable())
     lines = _output(video, argv, timeout_seconds).decode("ascii", "replace").splitlines()
-    base = next((Fraction(line.split()[2]) for line in lines if line.startswith("#tb 0:")), None)
     rows = [line.split(",") for line in lines if not line.startswith("#")]
-    if not rows or base is None:
+    if not rows:
         raise UnusableVideoError("no frames")
     try:
+        base = Fraction(next(line for line in lines if line.startswith("#tb 0:")).split()[2])
         # A frame without a time of its own (AVI has none) is shown when it is decoded, or later.
         times = [(int(row[1]), int(row[2]), int(row[3])) for row in rows]
         return float(max((dts if pts == NO_TIME else pts) + n for dts, pts, n in times) * base)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, StopIteration, ZeroDivisionError):
         raise UnusableVideoError("cannot be decoded: its frames have no times") from None
 
 
