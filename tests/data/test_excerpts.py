@@ -122,6 +122,18 @@ def test_which_seconds_of_a_file_are_the_clip(length, start, end, wanted):
             excerpt_of(length, start, end, alone=False)
 
 
+def test_a_clip_that_was_cut_without_encoding_it_anew_is_the_clip(tmp_path, whole):
+    """As the crawlers' first version cut them: from the key frame before, which mp4 hides."""
+    cut = tmp_path / "cut.mp4"
+    how = ("-ss", "12", "-t", "6", "-i", whole, "-c", "copy")
+    subprocess.run([ffmpeg_executable(), "-v", "error", *how, cut], check=True)
+    assert video_seconds(cut, timeout_seconds=20) == pytest.approx(6, abs=0.2)
+    frames = extract_clip(cut, 12, 18, alone=True, timeout_seconds=20, **SETTINGS)
+    found = shown(frames.jpegs)
+    assert found[0] == 300
+    assert 150 <= len(found) <= 155
+
+
 def test_clips_of_files_in_a_shard(tmp_path, whole):
     """Several clips of one file, a file that is the clip, and such as cannot be used."""
     videos = tmp_path / "videos"

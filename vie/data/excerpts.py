@@ -10,8 +10,8 @@ from pathlib import Path
 
 from vie.data.ffmpeg import Frames, UnusableVideoError, extract_jpegs, video_seconds
 
-# A clip that was cut without encoding it anew starts at a key frame, and its sound may go on for a
-# little longer: up to so much more than the annotated length, a file is taken for the clip.
+# A clip that was cut without encoding it anew may start or end a little outside: up to so many
+# seconds more than the annotated length, a file is taken for the clip.
 LONGER = 2.0
 # Annotated times are whole seconds: a clip may end so much after its file does.
 ROUNDED = 1.0
