@@ -56,9 +56,17 @@ def dataset_of(wildcards):
     return config["datasets"][wildcards.dataset]
 
 
+def folder_of(wildcards, kind):
+    """The folder of a dataset's videos or annotations: the user's, or the workflow's own."""
+    given = dataset_of(wildcards).get(kind)
+    if given is None:
+        return f"resources/{wildcards.dataset}/{kind}"
+    root = config.get("roots", {}).get(wildcards.dataset)
+    return os.path.normpath(os.path.join(root, given)) if root else given
+
+
 def videos_folder(wildcards):
-    dataset = dataset_of(wildcards)
-    return dataset.get("videos", f"resources/{wildcards.dataset}/videos")
+    return folder_of(wildcards, "videos")
 
 
 def generated_videos(wildcards):
@@ -68,8 +76,7 @@ def generated_videos(wildcards):
 
 
 def annotations_folder(wildcards):
-    dataset = dataset_of(wildcards)
-    return dataset.get("annotations", f"resources/{wildcards.dataset}/annotations")
+    return folder_of(wildcards, "annotations")
 
 
 def annotation(wildcards, split):

@@ -261,6 +261,7 @@ rule summary:
         runtime=minutes(10),
     params:
         splits=lambda wildcards: list(dataset_of(wildcards)["shards"]),
-        code=fingerprint("vie.data.summary"),
+        identity=lambda wildcards: dataset_of(wildcards).get("identity"),
+        code=fingerprint("vie.data.summary", "vie.data.expected"),
     script:
         "../workflow_scripts/summary.py"

@@ -90,6 +90,15 @@ WRONG = [
     (lambda c: c.update(sedes=[1]), ["unknown key sedes", "known here: ", "seeds"]),
     (lambda c: c.pop("probe"), ["'probe' is a required property"]),
     (lambda c: c.update(dataset="kinetics"), ["dataset: 'kinetics'", "embedded"]),
+    (
+        lambda c: c.update(roots={"kinetics": "/data"}),
+        ["roots.kinetics: is not among datasets: embedded"],
+    ),
+    (
+        lambda c: c.update(roots={"embedded": "/data"}),
+        ["roots.embedded: the workflow itself writes this dataset"],
+    ),
+    (lambda c: c.update(roots={"embedded": ""}), ["roots.embedded: ''"]),
     (lambda c: c.update(seeds=[0, 0]), ["seeds: [0, 0] names a seed twice"]),
     (lambda c: c.update(seeds=[-1]), ["seeds.0: -1", "minimum of 0"]),
     (

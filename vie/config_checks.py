@@ -54,6 +54,11 @@ def across(config: dict[str, Any]) -> Iterator[str]:
                 )
     for name, dataset in datasets.items():
         yield from _dataset(name, dataset)
+    for name in config.get("roots", {}):
+        if name not in datasets:
+            yield f"roots.{name}: is not among datasets: {', '.join(datasets)}"
+        elif "generator" in datasets[name]:
+            yield f"roots.{name}: the workflow itself writes this dataset, and knows where"
     if config["dataset"] in datasets and "train" not in datasets[config["dataset"]]["shards"]:
         yield f"dataset: {config['dataset']!r} has no shards of train and val: it is for finetuning"
     for name, readout in readouts.items():

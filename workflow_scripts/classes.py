@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from vie.data.expected import report_classes
 from vie.data.layouts import LAYOUTS
 from vie.data.manifest import class_names, write_classes
 from vie.logs import job
@@ -10,4 +11,8 @@ with job(snakemake.log[0]):
     params = snakemake.params
     read = LAYOUTS[params.layout].read
     videos = read(Path(params.videos), Path(params.annotation), params.split)
-    write_classes(class_names(videos), Path(snakemake.output[0]))
+    labels = class_names(videos)
+    # Only for the log: as a param, naming the dataset would repeat all that follows.
+    identity = snakemake.config["datasets"][snakemake.wildcards.dataset].get("identity")
+    report_classes(labels, identity)
+    write_classes(labels, Path(snakemake.output[0]))

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from vie.data.index import build_index
+from vie.data.expected import report_usable
+from vie.data.index import build_index, load_index
 from vie.logs import job
 
 with job(snakemake.log[0]):
@@ -16,3 +17,7 @@ with job(snakemake.log[0]):
         Path(snakemake.output.rejected),
         min_frames=snakemake.params.min_frames,
     )
+    usable = len(load_index(Path(snakemake.output.index)))
+    # Only for the log: as a param, naming the dataset would repeat all that follows.
+    identity = snakemake.config["datasets"][snakemake.wildcards.dataset].get("identity")
+    report_usable(usable, snakemake.wildcards.split, identity)

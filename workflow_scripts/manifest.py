@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
+from vie.data.expected import report_split
 from vie.data.layouts import LAYOUTS
-from vie.data.layouts.files import compare_with_disk
 from vie.data.manifest import read_classes, write_manifest
 from vie.logs import job
 
 with job(snakemake.log[0]):
     params, folder = snakemake.params, Path(snakemake.params.videos)
-    read = LAYOUTS[params.layout].read
-    videos = read(folder, Path(params.annotation), snakemake.wildcards.split)
+    split, classes = snakemake.wildcards.split, read_classes(Path(snakemake.input.classes))
+    layout = LAYOUTS[params.layout]
+    videos = layout.read(folder, Path(params.annotation), split)
     if params.missing == "error":
-        compare_with_disk(folder, videos)
-    write_manifest(videos, read_classes(Path(snakemake.input.classes)), Path(snakemake.output[0]))
+        layout.compare(folder, videos)
+    report_split((video.label for video in videos), classes, split)
+    write_manifest(videos, classes, Path(snakemake.output[0]))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from vie.data.expected import expected_videos
 from vie.data.summary import write_summary
 from vie.logs import job
 
@@ -13,4 +14,5 @@ with job(snakemake.log[0]):
         Path(files.classes),
         Path(snakemake.output.table),
         [Path(snakemake.output.svg), Path(snakemake.output.png)],
+        expected_videos(snakemake.params.identity),
     )

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from vie.data import frames as module
+from vie.data.excerpts import extract_clip
 from vie.data.ffmpeg import extract_jpegs, ffmpeg_executable
 from vie.data.frames import extract_shard, read_rejected
 from vie.data.manifest import Video, class_names, write_manifest
@@ -113,7 +114,7 @@ def test_waiting_results_are_bounded(tmp_path, monkeypatch):
     def decode(path, **settings):
         alive.add(path.stem)
         most.append(len(alive))
-        return extract_jpegs(path, **settings)
+        return extract_clip(path, **settings)
 
     class Writer(module.ShardWriter):
         def add(self, video, jpegs):
@@ -121,7 +122,7 @@ def test_waiting_results_are_bounded(tmp_path, monkeypatch):
             alive.discard(video)
             return super().add(video, jpegs)
 
-    monkeypatch.setattr(module, "extract_jpegs", decode)
+    monkeypatch.setattr(module, "extract_clip", decode)
     monkeypatch.setattr(module, "ShardWriter", Writer)
     extract(tmp_path, processes=2)
     assert max(most) <= module.AHEAD * 2 + 1
@@ -133,9 +134,9 @@ def test_error_leaves_nothing(tmp_path, monkeypatch):
     def decode(path, **settings):
         if path.stem == "v003":
             raise VieError("ffmpeg was killed from outside")
-        return extract_jpegs(path, **settings)
+        return extract_clip(path, **settings)
 
-    monkeypatch.setattr(module, "extract_jpegs", decode)
+    monkeypatch.setattr(module, "extract_clip", decode)
     with pytest.raises(VieError, match="killed from outside"):
         extract(tmp_path)
     assert os.listdir(tmp_path / "frames") == []

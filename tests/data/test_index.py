@@ -245,3 +245,12 @@ def test_summary(tmp_path, classes):
         assert rows[split, "rejected", "cannot be decoded"] == "1"
         assert rows[split, "rejected", "too short"] == "1"
         assert rows[split, "rejected", "all"] == "2"
+    assert not {"expected", "difference"} & {quantity for _, quantity, _ in rows}
+    write_summary(*arguments, plots, {"train": 1_000, "test": 5})
+    with (tmp_path / "summary.csv").open() as file:
+        found = [r for r in csv.DictReader(file) if r["quantity"] in ("expected", "difference")]
+    assert [(r["split"], r["name"], r["value"]) for r in found] == [
+        ("train", "videos", "1000"),
+        ("train", "videos", str(len(usable) - 1_000)),
+    ]
+    assert plots[0].read_bytes() != made[0][0]  # the plot says it, too

@@ -8,6 +8,7 @@ from vie.data.manifest import (
     class_names,
     read_classes,
     read_manifest,
+    read_videos,
     write_classes,
     write_manifest,
 )
@@ -86,6 +87,7 @@ def test_names_of_the_validation_split(tmp_path, name):
         (["a,x,1,11.5,train"], HEADER, "line 2: time_end '11.5'"),
         (["a,x,-1,11,train"], HEADER, "line 2: time_start '-1'"),
         (["a,x,nan,11,train"], HEADER, "line 2: time_start 'nan'"),
+        (["a,x,11,11,train"], HEADER, "line 2: time_end 11 is not after time_start 11"),
         (["../x,x,1,11,train"], HEADER, "line 2: label '../x'"),
         (["..,x,1,11,train"], HEADER, "line 2: label"),
         (["/etc,x,1,11,train"], HEADER, "line 2: label '/etc'"),
@@ -123,7 +125,7 @@ def test_manifest_and_classes(tmp_path):
     videos = [
         Video("b_1", "p/b", "zoom"),
         Video("c_1", "p/c", "apple"),
-        Video("a_1", "p/a", "zoom"),
+        Video("a_1", "p/a", "zoom", 7, 17),
     ]
     labels = class_names([*videos, Video("d", "p", "middle, with comma")])
     assert labels == ["apple", "middle, with comma", "zoom"]
@@ -133,10 +135,11 @@ def test_manifest_and_classes(tmp_path):
     write_manifest(videos, labels, tmp_path / "manifest.parquet")
     table = read_manifest(tmp_path / "manifest.parquet")
     assert table.to_pylist() == [
-        {"video": "c_1", "path": "p/c", "label": "apple", "class": 0},
-        {"video": "a_1", "path": "p/a", "label": "zoom", "class": 2},
-        {"video": "b_1", "path": "p/b", "label": "zoom", "class": 2},
+        {"video": "c_1", "path": "p/c", "label": "apple", "class": 0, "start": 0, "end": 0},
+        {"video": "a_1", "path": "p/a", "label": "zoom", "class": 2, "start": 7, "end": 17},
+        {"video": "b_1", "path": "p/b", "label": "zoom", "class": 2, "start": 0, "end": 0},
     ]
+    assert read_videos(tmp_path / "manifest.parquet") == [videos[1], videos[2], videos[0]]
 
 
 def test_manifest_refuses(tmp_path):

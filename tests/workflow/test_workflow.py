@@ -160,15 +160,15 @@ def test_missing_files_are_named_before_anything_is_trained(copy, tmp_path):
 
 
 def test_the_papers_experiment(copy, tmp_path):
-    """Whole shards, not videos, are jobs; nothing is generated."""
+    """Whole shards, not videos, are jobs; nothing is generated; roots are all that is set."""
     text = (copy / "experiments" / "kinetics400.yaml").read_text()
-    text = text.replace("data/kinetics400", str(tmp_path))
-    (tmp_path / "annotations").mkdir()
-    for split in ("train", "val"):
-        (tmp_path / "annotations" / f"{split}.csv").touch()
+    (tmp_path / "kinetics400" / "annotations").mkdir(parents=True)
+    for name in ("train", "validate"):
+        (tmp_path / "kinetics400" / "annotations" / f"{name}.csv").touch()
     for folder in ("ucf101/ucfTrainTestlist", "hmdb51/testTrainMulti_7030_splits"):
-        text = text.replace(f"data/{folder}", str(tmp_path / folder))
         (tmp_path / folder).mkdir(parents=True)
+    for name in ("kinetics400", "ucf101", "hmdb51"):
+        text = text.replace(f"{name}: data/{name}", f"{name}: {tmp_path / name}")
     (tmp_path / "mine.yaml").write_text(text)
     overlay = str(tmp_path / "mine.yaml")
     output = snakemake(
@@ -182,6 +182,52 @@ def test_the_papers_experiment(copy, tmp_path):
     assert jobs["probe"] == 25  # 22 rows of table 1, 3 more controls of table S1
     assert jobs["pretext"] == 3
     assert jobs["motion"] == 440
+
+
+@pytest.mark.slow
+def test_a_copy_of_kinetics_as_its_scripts_leave_it(copy, tmp_path):
+    """Flat folders, a replacement, validate.csv, a root; differences stand in logs and summary."""
+    from vie.data.embedded.write import write_embedded
+
+    draw = {"draw": 3, "train_videos_per_class": 1, "val_videos_per_class": 1}
+    root = tmp_path / "k400"
+    write_embedded(draw, tmp_path / "videos", root / "annotations", 2)
+    (root / "annotations" / "val.csv").rename(root / "annotations" / "validate.csv")
+    for split in ("train", "val"):
+        (root / split).mkdir()
+        for path in (tmp_path / "videos" / split).glob("*/*.mp4"):
+            path.rename(root / split / path.name)
+    empty = next(path for path in (root / "train").iterdir() if not path.stat().st_size)
+    good = max((root / "train").iterdir(), key=lambda path: path.stat().st_size)
+    (root / "replacement" / "replacement_for_corrupted_k400").mkdir(parents=True)
+    shutil.copy(good, root / "replacement" / "replacement_for_corrupted_k400" / empty.name)
+    shutil.copy(good, root / "train" / "named_by_none.mp4")
+    (tmp_path / "mine.yaml").write_text(
+        f"dataset: mine\nroots: {{mine: {root}}}\ndatasets:\n  mine:\n"
+        "    {layout: kinetics, identity: kinetics400, videos: ., annotations: annotations,\n"
+        "     frames: {fps: 25, shorter_side: 48, quality: 3, timeout_seconds: 60,\n"
+        "              max_seconds: 30}, shards: {train: 1, val: 1}, min_frames: 3}\n"
+    )
+    overlay, target = str(tmp_path / "mine.yaml"), "results/mine/summary.csv"
+    snakemake(copy, "--cores", "2", "--configfile", "config.yaml", overlay, "--", target)
+    log = (copy / "logs" / "mine" / "manifest_train.log").read_text()
+    assert "1 videos are taken from 1 replacements" in log
+    assert "1 videos are named by no list: 'train/named_by_none.mp4'" in log
+    assert "24 classes are not of kinetics400" in (copy / "logs/mine/classes.log").read_text()
+    assert "the paper has 19,653" in (copy / "logs/mine/index_val.log").read_text()
+    table = pd.read_csv(copy / target).set_index(["split", "quantity", "name"])["value"]
+    assert table["train", "videos", "all"] == 24 + 1  # the empty one was replaced
+    assert table["val", "videos", "all"] == 24
+    assert table["train", "expected", "videos"] == 239_888
+    assert table["val", "difference", "videos"] == 24 - 19_653
+    # What the dataset is said to be is no reason to extract it anew.
+    text = (tmp_path / "mine.yaml").read_text().replace("identity: kinetics400, ", "")
+    (tmp_path / "mine.yaml").write_text(text)
+    output = snakemake(
+        *(copy, "-n", "-q", "rules", "--cores", "2", "--configfile", "config.yaml", overlay),
+        *("--", target),
+    )
+    assert planned(output) == {"summary": 1}
 
 
 def test_lint_has_nothing_to_say(copy):

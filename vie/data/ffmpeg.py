@@ -2,7 +2,8 @@
 
 Files come from the internet and may be broken or hostile: ffmpeg may open only the one local file
 it is given, only as a container that cannot refer to other files, and has bounded time, frames,
-pixels and output. A video is read whole or refused with a reason; a part is never used silently.
+pixels and output. A video is read whole, or the seconds that are asked for, or refused with a
+reason; a part is never used silently.
 """
 
 import contextlib
@@ -16,8 +17,9 @@ import stat
 import struct
 import subprocess
 import time
+from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vie.errors import VieError
 
@@ -26,6 +28,8 @@ FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
 MAX_PIXELS = 8192 * 8192  # of a decoded frame
 MAX_OUTPUT_BYTES = 512 * 2**20  # of one video's JPEGs, held in memory
 MAX_MESSAGE_BYTES = 64 * 2**10
+SEEK_EARLY = 10  # seconds; most key frames are closer together
+NO_TIME = -(2**63)  # ffmpeg's word for a time that is not known
 # ffmpeg ends well on a Matroska file that stops early, and only says so.
 ENDS_EARLY = ("File ended prematurely",)
 
@@ -84,13 +88,18 @@ def extract_jpegs(
     quality: int,
     timeout_seconds: float,
     max_seconds: float,
+    excerpt: tuple[float, float] | None = None,
 ) -> Frames:
-    """Decode a whole video into JPEG frames.
+    """Decode a whole video, or an excerpt of it, into JPEG frames.
 
     Frames are taken at a constant rate from the first frame on, whatever the file's own rate;
     rotation and non-square pixels are applied, so that frames look as a player shows them; both
     sides are rounded to whole pixels, odd ones included. JPEGs are full-range BT.601 (JFIF) 4:2:0.
     Transport streams do not say how long they are: only for these can a cut go unnoticed.
+
+    An excerpt has the frames whose times are at or after its start and before its end. Decoding
+    starts `SEEK_EARLY` seconds before, and what precedes the excerpt is thrown away: in containers
+    without an index a jump may land a little late.
 
     Args:
         video: a local file in one of `FORMATS`.
@@ -98,7 +107,8 @@ def extract_jpegs(
         shorter_side: of the frames, in pixels (320 in protocol section 1).
         quality: ffmpeg's JPEG scale, 2 (best) to 31.
         timeout_seconds: of wall-clock time for the whole video.
-        max_seconds: of video; a longer one is refused, not cut.
+        max_seconds: of video; a longer one is refused, not cut. Of an excerpt, if there is one.
+        excerpt: seconds of the file (start, end) to decode; left out: all of it.
 
     Raises:
         UnusableVideoError: the message is the reason.
@@ -106,7 +116,64 @@ def extract_jpegs(
     """
     _check_file(video)
     max_frames = int(max_seconds * fps)
-    argv = _command(video, fps, shorter_side, quality, timeout_seconds, max_frames)
+    stream, cut = _open(video), []
+    if excerpt:
+        stream, cut = _open_excerpt(video, *excerpt)
+    argv = _command(stream, cut, fps, shorter_side, quality, timeout_seconds, max_frames)
+    output = _output(video, argv, timeout_seconds)
+    jpegs, sizes = split_jpegs(output)
+    if not jpegs:
+        raise UnusableVideoError("no frames")
+    if len(jpegs) > max_frames:
+        raise UnusableVideoError(f"too long: more than {max_seconds:g} s")
+    if len(set(sizes)) > 1:
+        raise UnusableVideoError(f"frame size changes: {sorted(set(sizes))}")
+    return Frames(jpegs, *sizes[0])
+
+
+def video_seconds(video: Path, *, timeout_seconds: float) -> float:
+    """How long a video plays, in seconds from the start of the file to the end of its last frame.
+
+    Told by the times of all frames, which are read and not decoded: what a file's header says of
+    its length is not relied on. Exact to a few frames where a container has no such times.
+
+    Args:
+        video: a local file in one of `FORMATS`.
+        timeout_seconds: of wall-clock time.
+
+    Raises:
+        UnusableVideoError: the message is the reason.
+        VieError: ffmpeg is missing or was killed from outside.
+    """
+    import ffmpeg
+
+    _check_file(video)
+    # One line per frame: stream, decoding time, time, duration, bytes, checksum. Faults such as
+    # times that do not rise (MPEG) end the decoding, where they matter, and not this.
+    output = ffmpeg.output(
+        _open(video)["V:0"], "pipe:1", **{"c:v": "copy"}, format="framecrc"
+    ).global_args(*_global_args(timeout_seconds))
+    argv = output.compile(cmd=ffmpeg_executable())
+    lines = _output(video, argv, timeout_seconds).decode("ascii", "replace").splitlines()
+    rows = [line.split(",") for line in lines if not line.startswith("#")]
+    if not rows:
+        raise UnusableVideoError("no frames")
+    try:
+        base = Fraction(next(line for line in lines if line.startswith("#tb 0:")).split()[2])
+        # A frame without a time of its own (AVI has none) is shown when it is decoded, or later.
+        times = [(int(row[1]), int(row[2]), int(row[3])) for row in rows]
+        return float(max((dts if pts == NO_TIME else pts) + n for dts, pts, n in times) * base)
+    except (ValueError, IndexError, StopIteration, ZeroDivisionError):
+        raise UnusableVideoError("cannot be decoded: its frames have no times") from None
+
+
+def _output(video: Path, argv: list[str], timeout_seconds: float) -> bytes:
+    """What ffmpeg writes for a video.
+
+    Raises:
+        UnusableVideoError: the message is the reason why it cannot.
+        VieError: it was killed from outside.
+    """
     code, output, message = _run(argv, timeout_seconds)
     if code in (-signal.SIGXCPU, 128 + signal.SIGXCPU):
         raise UnusableVideoError(f"timed out after {timeout_seconds:g} s")
@@ -124,14 +191,7 @@ def extract_jpegs(
         raise UnusableVideoError(_reason(message))
     if any(words in message for words in ENDS_EARLY):
         raise UnusableVideoError("truncated: the file ends before its last frame")
-    jpegs, sizes = split_jpegs(output)
-    if not jpegs:
-        raise UnusableVideoError("no frames")
-    if len(jpegs) > max_frames:
-        raise UnusableVideoError(f"too long: more than {max_seconds:g} s")
-    if len(set(sizes)) > 1:
-        raise UnusableVideoError(f"frame size changes: {sorted(set(sizes))}")
-    return Frames(jpegs, *sizes[0])
+    return output
 
 
 def _check_file(video: Path) -> None:
@@ -155,6 +215,10 @@ def _check_file(video: Path) -> None:
         raise UnusableVideoError(f"truncated: {status.st_size} bytes of {declared}")
 
 
+def _is_avi(head: bytes) -> bool:
+    return head[:4] == b"RIFF" and head[8:12] == b"AVI "
+
+
 def _declared_bytes(file, size: int) -> int:
     """Bytes that the container says it has, 0 where it does not say.
 
@@ -162,7 +226,7 @@ def _declared_bytes(file, size: int) -> int:
     not enough.
     """
     head = file.read(12)
-    if head[:4] == b"RIFF" and head[8:] == b"AVI ":
+    if _is_avi(head):
         declared = struct.unpack("<I", head[4:8])[0]
         return declared + 8 if declared < 2**31 else 0
     if head[4:8] not in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
@@ -184,21 +248,56 @@ def _declared_bytes(file, size: int) -> int:
     return 0
 
 
+def _open_excerpt(video: Path, start: float, end: float) -> tuple[Any, list[str]]:
+    """Some seconds of a local file -> (ffmpeg's input, filters that leave just these)."""
+    with video.open("rb") as file:
+        timeless = _is_avi(file.read(12))  # a jump would lose count of its frames
+    jump = 0 if timeless else max(start - SEEK_EARLY, 0)
+    zero = ["setpts=PTS-STARTPTS"] if timeless else []
+    cut = [*zero, f"trim=start={start - jump}:end={end - jump}"]
+    at = {"ss": jump} if jump else {}  # a jump to 0 is one, too
+    return _open(video, **at, t=end - jump + SEEK_EARLY), cut
+
+
+def _open(video: Path, **options: float):
+    """A local file as ffmpeg's input."""
+    import ffmpeg  # 0.1 s that reading frames from shards never needs
+
+    return ffmpeg.input(
+        # "file:" keeps names such as "-i", "http:x" or "concat:a|b" plain names.
+        f"file:{os.path.abspath(video)}",
+        protocol_whitelist="file",
+        format_whitelist=FORMATS,
+        max_pixels=MAX_PIXELS,
+        threads=1,
+        **options,
+    )
+
+
+def _global_args(timeout_seconds: float) -> tuple[str, ...]:
+    return (
+        *("-nostdin", "-hide_banner", "-v", "error"),
+        *("-timelimit", str(int(timeout_seconds) + 1)),  # of CPU: ends an orphan that spins
+    )
+
+
 def _command(
-    video: Path,
+    stream,
+    cut: list[str],
     fps: float,
     shorter_side: int,
     quality: int,
     timeout_seconds: float,
     max_frames: int,
 ) -> list[str]:
-    import ffmpeg  # 0.1 s that reading frames from shards never needs
+    import ffmpeg
 
     # dar is the displayed width over height: storage size times the pixels' own aspect.
     longer_width = f"if(gte(dar,1),round({shorter_side}*dar),{shorter_side})"
     longer_height = f"if(gte(dar,1),{shorter_side},round({shorter_side}/dar))"
     filters = ",".join(
         [
+            *cut,
             "setpts=PTS-STARTPTS",  # a late first frame is not padded
             f"fps={fps}",
             f"trim=end_frame={max_frames + 1}",  # frames days apart would be filled in for ever
@@ -207,14 +306,6 @@ def _command(
             "setsar=1",
         ]
     )
-    stream = ffmpeg.input(
-        # "file:" keeps names such as "-i", "http:x" or "concat:a|b" plain names.
-        f"file:{os.path.abspath(video)}",
-        protocol_whitelist="file",
-        format_whitelist=FORMATS,
-        max_pixels=MAX_PIXELS,
-        threads=1,
-    )
     output = ffmpeg.output(
         stream["V:0"],  # V: not a cover picture
         "pipe:1",
@@ -222,10 +313,7 @@ def _command(
         **{"c:v": "mjpeg", "q:v": quality, "flags:v": "+bitexact"},
         threads=1,
         format="image2pipe",
-    ).global_args(
-        *("-nostdin", "-hide_banner", "-v", "error", "-xerror"),
-        *("-timelimit", str(int(timeout_seconds) + 1)),  # of CPU: ends an orphan that spins
-    )
+    ).global_args("-xerror", *_global_args(timeout_seconds))
     return output.compile(cmd=ffmpeg_executable())
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from vie.data.ffmpeg import Frames, UnusableVideoError, extract_jpegs, ffmpeg_version
+from vie.data.excerpts import extract_clip
+from vie.data.ffmpeg import Frames, UnusableVideoError, ffmpeg_version
 from vie.data.manifest import read_manifest
 from vie.data.shards import TABLE_SCHEMA, ShardWriter
 from vie.data.tables import make_table
@@ -41,14 +42,15 @@ def extract_shard(
 
     Rows are dealt out in turn since neighbours in the manifest are of one class: every shard gets
     a like mixture of long and short videos, and the loss of a shard would not be that of a class.
-    A video that cannot be used becomes a row of `rejected`; the rest goes on.
+    A video that cannot be used becomes a row of `rejected`; the rest goes on. Of files that are
+    longer than the clip that is annotated, the clip is read (`vie.data.excerpts`).
 
     Args:
         manifest: `manifest.parquet` of the split.
         shard, shards: number of this shard, and how many there are.
         videos: folder that the manifest's paths are relative to.
         tar, table, rejected: the files to write; they appear together at the end.
-        fps, shorter_side, quality, timeout_seconds, max_seconds: as for `extract_jpegs`.
+        fps, shorter_side, quality, timeout_seconds, max_seconds: as for `extract_clip`.
         processes: ffmpeg processes at once.
 
     Raises:
@@ -58,7 +60,9 @@ def extract_shard(
         raise VieError(f"shard {shard} of {shards}: shards are numbered from 0")
     if not Path(videos).is_dir():
         raise VieError(f"{videos}: no such folder of videos")
-    rows = read_manifest(manifest).to_pylist()[shard::shards]
+    everything = read_manifest(manifest).to_pylist()
+    clips_of = collections.Counter(row["path"] for row in everything)
+    rows = [{**row, "alone": clips_of[row["path"]] == 1} for row in everything[shard::shards]]
     settings = {"fps": f"{fps:g}", "shorter_side": shorter_side, "quality": quality}
     described = {**settings, "shard": shard, "shards": shards, "ffmpeg": ffmpeg_version()}
     decode = {"timeout_seconds": timeout_seconds, "max_seconds": max_seconds, "fps": fps}
@@ -102,7 +106,8 @@ def _decoded(
 
     def one(row: dict) -> Frames | UnusableVideoError:
         try:
-            return extract_jpegs(videos / row["path"], **decode)
+            place = {name: row[name] for name in ("start", "end", "alone")}
+            return extract_clip(videos / row["path"], **place, **decode)
         except UnusableVideoError as error:
             return error
 

@@ -1,8 +1,9 @@
 """The manifest: which videos a split should have, before anything is known about the files.
 
 `manifest.parquet` has one row per annotated video, in the order of (class, video): video (unique
-id), path (relative to the folder of videos), label (class name), class (int32). `classes.csv` has
-class,label with classes 0..C-1 in the order of their labels.
+id), path (relative to the folder of videos), label (class name), class (int32), start and end
+(int32, seconds of the file between which the video lies if the file is longer; both 0: all of the
+file). `classes.csv` has class,label with classes 0..C-1 in the order of their labels.
 """
 
 import collections
@@ -19,7 +20,14 @@ from vie.errors import VieError
 from vie.files import whole
 
 SCHEMA = pa.schema(
-    [("video", pa.string()), ("path", pa.string()), ("label", pa.string()), ("class", pa.int32())]
+    [
+        ("video", pa.string()),
+        ("path", pa.string()),
+        ("label", pa.string()),
+        ("class", pa.int32()),
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+    ]
 )
 
 LONGEST_ID = 155  # bytes, of a folder inside a tar
@@ -80,8 +88,8 @@ def write_manifest(videos: Iterable[Video], labels: list[str], path: Path) -> No
             f"included, which do not fit a tar: rename them; the first is {long[0]!r}"
         )
     rows = sorted((number[video.label], *video) for video in videos)
-    classes, ids, paths, names = zip(*rows, strict=True)
-    table = make_table({"video": ids, "path": paths, "label": names, "class": classes}, SCHEMA)
+    columns = dict(zip(("class", *Video._fields), zip(*rows, strict=True), strict=True))
+    table = make_table(columns, SCHEMA)
     with whole(path) as temporary:
         pq.write_table(table, temporary)
 

@@ -29,19 +29,23 @@ def write_summary(
     classes: Path,
     table: Path,
     plots: Sequence[Path],
+    expected: Mapping[str, int] | None = None,
 ) -> None:
     """Summarise the splits of a dataset.
 
     The CSV has columns split,quantity,name,value: quantity "videos" (name = label, and "all"),
-    "seconds" (name = quantile p0..p100, and "total") and "rejected" (name = category of the
-    reason, and "all").
+    "seconds" (name = quantile p0..p100, and "total"), "rejected" (name = category of the reason,
+    and "all") and, where a number is expected, "expected" (name "videos") and "difference" (name
+    "videos": usable ones less the expected).
 
     Args:
         indexes, rejected: `index.parquet` and `rejected.csv` of each split.
         classes: `classes.csv`.
         table: the CSV to write.
         plots: the same plot in several formats, told by the suffixes.
+        expected: {split: usable videos that the dataset should have}, where that is known.
     """
+    expected = expected or {}
     labels = read_classes(classes)
     loaded = {split: load_index(path) for split, path in indexes.items()}
     reasons = {
@@ -51,11 +55,14 @@ def write_summary(
     rows: list[tuple[str, str, str, str]] = []
     for split, index in loaded.items():
         rows += _rows(split, index, labels, reasons[split])
+        if split in expected:
+            rows.append((split, "expected", "videos", str(expected[split])))
+            rows.append((split, "difference", "videos", str(len(index) - expected[split])))
     with whole(table) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("split", "quantity", "name", "value"))
         writer.writerows(rows)
-    _plot(loaded, reasons, labels, plots)
+    _plot(loaded, reasons, labels, plots, expected)
 
 
 def _rows(
@@ -78,6 +85,7 @@ def _plot(
     reasons: Mapping[str, collections.Counter],
     labels: list[str],
     plots: Sequence[Path],
+    expected: Mapping[str, int],
 ) -> None:
     import matplotlib
 
@@ -92,7 +100,7 @@ def _plot(
     with plt.rc_context(style):
         height = max(3.2, 0.2 * len(labels) + 1) if named else 3.6
         figure, axes = plt.subplots(1, 3, figsize=(12, height), width_ratios=(1.3, 1, 1))
-        _plot_classes(axes[0], indexes, labels, named)
+        _plot_classes(axes[0], indexes, labels, named, expected)
         _plot_seconds(axes[1], indexes)
         _plot_reasons(axes[2], reasons)
         handles = axes[0].get_legend_handles_labels()
@@ -105,12 +113,19 @@ def _plot(
         plt.close(figure)
 
 
-def _plot_classes(axis, indexes: Mapping[str, Index], labels: list[str], named: bool) -> None:
+def _plot_classes(
+    axis,
+    indexes: Mapping[str, Index],
+    labels: list[str],
+    named: bool,
+    expected: Mapping[str, int],
+) -> None:
     axis.set_title("usable videos per class")
     height = 0.8 / len(indexes)
     for i, (split, index) in enumerate(indexes.items()):
         counts = np.bincount(index.labels, minlength=len(labels))  # (C,)
-        text = f"{split}: {len(index):,} videos, {counts.min():,} to {counts.max():,} a class"
+        of = f" (the paper: {expected[split]:,})" if split in expected else ""
+        text = f"{split}: {len(index):,} videos{of}, {counts.min():,} to {counts.max():,} a class"
         if named:
             at = np.arange(len(labels)) + (i - (len(indexes) - 1) / 2) * height
             axis.barh(at, counts, height, color=COLOURS.get(split), label=text)

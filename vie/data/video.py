@@ -4,8 +4,18 @@ from typing import NamedTuple
 
 
 class Video(NamedTuple):
-    """One annotated video: unique id, path relative to the folder of videos, class name."""
+    """One annotated video.
+
+    Attributes:
+        video: unique id.
+        path: of its file, relative to the folder of videos.
+        label: class name.
+        start, end: whole seconds of the file between which the video lies, where the file's name
+            does not say that it was cut already; both 0: the video is all of the file.
+    """
 
     video: str
     path: str
     label: str
+    start: int = 0
+    end: int = 0

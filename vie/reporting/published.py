@@ -8,12 +8,13 @@ import pandas as pd
 
 from vie.data.members import TEST, TRAIN
 from vie.data.sampling import sampling
-from vie.data.splits import COUNTS
+from vie.data.splits import CLASSES, COUNTS
 from vie.errors import VieError
 
 # What makes a readout the paper's: counts of protocol section 1, frames of section 1, 5 test clips
 # of section 2, objectives of section 5.
-PAPER = {"n_train": 239_888, "n_val": 19_653, "classes": 400, "clips": 5}
+PAPER = {f"n_{split}": count for split, count in COUNTS["kinetics400"].items()}
+PAPER |= {"classes": CLASSES["kinetics400"], "clips": 5}
 FRAMES = {"fps": 25, "shorter_side": 320}
 OBJECTIVE = {
     "temperature": 0.07,

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from vie.data.layouts.files import compare_with_disk
 from vie.data.layouts.folders import members_of_folders, read_folders
 from vie.data.layouts.hmdb51 import members_of_hmdb51, read_hmdb51
-from vie.data.layouts.kinetics import read_kinetics
+from vie.data.layouts.kinetics import annotation_of, read_kinetics
+from vie.data.layouts.kinetics_files import refuse_missing
 from vie.data.layouts.ucf101 import members_of_ucf101, read_ucf101
 from vie.data.members import Member
 from vie.data.video import Video
@@ -20,6 +22,7 @@ class Layout(NamedTuple):
         annotations: (folder of videos, folder of annotations, split) -> what `read` reads: a file,
             or a folder of lists or, with `lists` false, of videos.
         lists: whether lists say which videos there are.
+        compare: (folder of videos, videos) raises a VieError if listed videos have no file.
         members: (videos of the manifest, annotations, number) -> the videos of an official split,
             for layouts that have such.
     """
@@ -28,10 +31,11 @@ class Layout(NamedTuple):
     annotations: Callable[[Path, Path, str], Path]
     members: Callable[[Iterable[Video], Path, int], list[Member]] | None = None
     lists: bool = True
+    compare: Callable[[Path, Iterable[Video]], None] = compare_with_disk
 
 
 def _file_per_split(videos: Path, annotations: Path, split: str) -> Path:
-    return annotations / f"{split}.csv"
+    return annotation_of(annotations, split)
 
 
 def _folder(videos: Path, annotations: Path, split: str) -> Path:
@@ -43,7 +47,7 @@ def _videos(videos: Path, annotations: Path, split: str) -> Path:
 
 
 LAYOUTS = {
-    "kinetics": Layout(read_kinetics, _file_per_split),
+    "kinetics": Layout(read_kinetics, _file_per_split, compare=refuse_missing),
     "ucf101": Layout(read_ucf101, _folder, members_of_ucf101),
     "hmdb51": Layout(read_hmdb51, _folder, members_of_hmdb51),
     "folders": Layout(read_folders, _videos, members_of_folders, lists=False),

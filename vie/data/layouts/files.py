@@ -31,6 +31,11 @@ def plain_name(value: str, where: str) -> str:
     return value
 
 
+def spelling_key(name: str) -> str:
+    """What spellings of a class have in common: its letters and digits, capitals or not."""
+    return "".join(filter(str.isalnum, name.casefold()))
+
+
 def videos_in(folder: Path) -> dict[str, str]:
     """{stem: file name} of the videos directly inside a folder, told by `EXTENSIONS`.
 
@@ -40,15 +45,27 @@ def videos_in(folder: Path) -> dict[str, str]:
         FileNotFoundError, NotADirectoryError: there is no such folder.
         VieError: it cannot be read, or two files are one video.
     """
+    return by_stem(filter(is_video, names_in(folder)), folder)
+
+
+def by_stem(names: Iterable[str], folder: Path) -> dict[str, str]:
+    """{stem: file name} of the names of videos in a folder.
+
+    Raises:
+        VieError: two files are one video.
+    """
     files: dict[str, str] = {}
-    for name in sorted(names_in(folder)):
-        stem, extension = os.path.splitext(name)
-        if extension.lower() not in EXTENSIONS or name.startswith("."):
-            continue
+    for name in sorted(names):
+        stem = os.path.splitext(name)[0]
         if stem in files:
             raise VieError(f"{folder}: {files[stem]!r} and {name!r} are one video; remove one")
         files[stem] = name
     return files
+
+
+def is_video(name: str) -> bool:
+    """Whether a file's name is that of a video; those of hidden files are not."""
+    return os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")
 
 
 def names_in(folder: Path) -> dict[str, bool]:

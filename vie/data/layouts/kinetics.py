@@ -1,26 +1,56 @@
-"""Kinetics: class folders in a folder per split, and the official CSV of each split."""
+"""Kinetics: the official CSV of each split, and the videos it names wherever copies have them."""
 
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from vie.data.layouts.files import plain_name, videos_in
+from vie.data.layouts.files import plain_name
+from vie.data.layouts.kinetics_files import WORDS, Place, SplitFiles, only_one, split_folder
 from vie.data.video import Video
 from vie.errors import VieError
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
 # Official files say "val" or "validate", depending on the release.
-SPLITS = {"train": "train", "val": "val", "validate": "val", "validation": "val", "test": "test"}
+SPLITS = {word: split for split, words in WORDS.items() for word in words}
+# CSVs of the official releases, of MMAction2's and of the crawler's copies of them.
+CSVS = ("{}.csv", "kinetics_{}.csv", "kinetics400_{}.csv", "kinetics-400_{}.csv")
+
+
+class Clip(NamedTuple):
+    """A row of the CSV: where in a YouTube video a clip lies, in whole seconds, and its class.
+
+    `video` is its id, which is also the official name of its file.
+    """
+
+    video: str
+    youtube_id: str
+    start: int
+    end: int
+    label: str
+
+
+def annotation_of(annotations: Path, split: str) -> Path:
+    """The CSV of a split, whatever the release calls it; `<split>.csv` if there is none."""
+    there = [annotations / name for name in csv_names(split) if (annotations / name).exists()]
+    return there[0] if there else annotations / f"{split}.csv"
+
+
+def csv_names(split: str) -> list[str]:
+    """Names that the CSV of a split may have."""
+    return [form.format(word) for word in WORDS[split] for form in CSVS]
 
 
 def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
     """Videos of the Kinetics layout.
 
-    Files are `<split>/<class name>/<youtube_id>_<start>_<end>.mp4` with six-digit seconds (or
-    .mkv, .webm, .avi; a class folder may have underscores for spaces). The annotation is the
-    official CSV; columns beyond label, youtube_id, time_start, time_end, split are not looked at,
-    nor are rows of the other splits. An annotated video without a file is kept: it is rejected
-    later, with its reason.
+    The annotation is the official CSV; columns beyond label, youtube_id, time_start, time_end,
+    split are not looked at, nor are rows of the other splits. Files are
+    `<youtube_id>_<start>_<end>.mp4` with six-digit seconds (or another of `EXTENSIONS`) in one of
+    the trees of `kinetics_files`, or `<youtube_id>.mp4`, which may be cut to the clip or be the
+    whole YouTube video: for these the clip's start and end are passed on. An annotated video
+    without a file is kept: it is rejected later, with its reason. What differs between the list
+    and the disk is said in the log.
 
     Args:
         videos: folder with one folder per split.
@@ -30,13 +60,31 @@ def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
     Raises:
         VieError: names the file, the line and what is wrong there.
     """
-    if split not in SPLITS.values():
-        raise VieError(f"split {split!r} is unknown; known: train, val, test")
-    if not (videos / split).is_dir():
-        raise VieError(f"{videos / split}: no such folder; it should hold one folder per class")
+    if split not in WORDS:
+        raise VieError(f"split {split!r} is unknown; known: {', '.join(WORDS)}")
+    if annotations.name in csv_names(split):
+        only_one(annotations.parent, csv_names(split))
+    root = split_folder(videos, split)
+    clips = _clips(annotations, split)
+    files = SplitFiles(videos, root, {clip.label for clip in clips})
     found: list[Video] = []
+    places: dict[str, Place | None] = {}
+    for video, youtube_id, start, end, label in clips:
+        place = places[video] = files.find(youtube_id, video, label)
+        if place is None:
+            found.append(Video(video, files.expected(video, label), label))
+        elif place.trimmed:
+            found.append(Video(video, place.path, label))
+        else:
+            found.append(Video(video, place.path, label, start, end))
+    files.report(places, {clip.youtube_id for clip in clips})
+    return found
+
+
+def _clips(annotations: Path, split: str) -> list[Clip]:
+    """Clips of a split in the order of the CSV."""
+    found: list[Clip] = []
     lines: dict[str, int] = {}
-    folders: dict[str, tuple[str, dict[str, str]]] = {}
     for line, row in _rows(annotations):
         where = f"{annotations}, line {line}"
         if row["split"] not in SPLITS:
@@ -45,17 +93,17 @@ def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
             continue
         label = plain_name(row["label"], f"{where}: label")
         start, end = (_seconds(row[key], key, where) for key in ("time_start", "time_end"))
-        video = f"{plain_name(row['youtube_id'], f'{where}: youtube_id')}_{start:06d}_{end:06d}"
+        if end <= start:
+            raise VieError(f"{where}: time_end {end} is not after time_start {start}")
+        youtube_id = plain_name(row["youtube_id"], f"{where}: youtube_id")
+        video = f"{youtube_id}_{start:06d}_{end:06d}"
         if video in lines:
             raise VieError(
                 f"{where}: {video!r} is annotated a second time, first in line {lines[video]}; "
                 "remove one of the lines"
             )
         lines[video] = line
-        if label not in folders:
-            folders[label] = _class_folder(videos / split, label)
-        folder, files = folders[label]
-        found.append(Video(video, f"{split}/{folder}/{files.get(video, video + '.mp4')}", label))
+        found.append(Clip(video, youtube_id, start, end, label))
     if not found:
         raise VieError(f"{annotations}: no row of the split {split!r}")
     return found
@@ -99,13 +147,3 @@ def _seconds(value: str, column: str, where: str) -> int:
             f"{where}: {column} {value!r} is not a whole number of seconds in 0..999999"
         ) from None
     return int(seconds)
-
-
-def _class_folder(parent: Path, label: str) -> tuple[str, dict[str, str]]:
-    """(folder name, file name by stem) of a class: one look at a folder serves all its videos."""
-    for folder in (label, label.replace(" ", "_")):
-        try:
-            return folder, videos_in(parent / folder)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-    return label, {}
