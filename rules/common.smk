@@ -31,6 +31,7 @@ GENERATED = {
     if "generator" in dataset
 }
 EARLY = [name for name, recipe in config["recipes"].items() if recipe.get("early")]
+ONE_GPU = min(config["gpus"], 1)
 TARGETS = config["finetuning"]["targets"]
 PIPELINES = {"table_2": "scale_crop", "table_3": "colour_jitter"}
 PUBLISHED = Path(workflow.basedir) / "vie" / "reporting" / "published"

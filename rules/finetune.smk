@@ -20,7 +20,7 @@ rule finetune:
     resources:
         mem_mb=16000,
         runtime=minutes(1440),
-        gpu=1,
+        gpu=ONE_GPU,
     params:
         clip=lambda wildcards: readout_of(wildcards)["clip"],
         view=view_of,
@@ -29,6 +29,7 @@ rule finetune:
         ),
         settings={key: config["finetuning"][key] for key in ("schedule", "validation", "clips")},
         optimiser=lambda wildcards: config["finetuning"][wildcards.weights],
+        precision=config["precision"],
         known=target_facts,
         code=fingerprint("vie.training.finetuning", "vie.evaluation.finetuning"),
     script:

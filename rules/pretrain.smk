@@ -41,9 +41,10 @@ rule pretrain:
     resources:
         mem_mb=16000,
         runtime=minutes(10080),
-        gpu=1,
+        gpu=config["gpus"],
     params:
         recipe=stage_recipe,
+        precision=config["precision"],
         code=stage_code,
     script:
         "../workflow_scripts/pretrain.py"
@@ -79,7 +80,7 @@ rule pretext:
     resources:
         mem_mb=16000,
         runtime=minutes(240),
-        gpu=1,
+        gpu=ONE_GPU,
     params:
         identity=lambda wildcards: dataset_of(wildcards).get("identity"),
         code=pretext_code,

@@ -19,11 +19,12 @@ rule probe:
     resources:
         mem_mb=16000,
         runtime=minutes(1440),
-        gpu=1,
+        gpu=ONE_GPU,
     params:
         clip=lambda wildcards: readout_of(wildcards)["clip"],
         view=view_of,
         probe=config["probe"],
+        precision=config["precision"],
         identity=lambda wildcards: dataset_of(wildcards).get("identity"),
         code=fingerprint("vie.training.probing", "vie.evaluation.probe"),
     script:

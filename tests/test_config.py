@@ -400,3 +400,10 @@ def test_dimensions_may_be_written_as_text_and_readouts_have_their_own_colour():
     del config["readouts"]["pair"]["colour"]
     with pytest.raises(VieError, match="read side by side, so their geometry and colour must be"):
         validate(config)
+
+
+def test_gpus_that_cannot_share_a_batch_are_refused():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    validate(config | {"gpus": 2})
+    with pytest.raises(VieError, match="gpus: 3 GPUs cannot share the batch of 32 in recipes"):
+        validate(config | {"gpus": 3})

@@ -71,6 +71,13 @@ def across(config: dict[str, Any]) -> Iterator[str]:
     pretexts = [r["label"] for r in recipes.values() if set(stages(r)) & set(PRETEXTS)]
     for label in {label for label in pretexts if pretexts.count(label) > 1}:
         yield f"recipes: two rows of results/pretext.csv would have the label {label!r}"
+    for name, recipe in recipes.items():
+        batch = recipe["optimiser"]["batch"]
+        if batch % max(config["gpus"], 1):
+            yield (
+                f"gpus: {config['gpus']} GPUs cannot share the batch of {batch} in recipes.{name}."
+                "optimiser.batch: choose a number that divides it"
+            )
     if len(set(config["seeds"])) != len(config["seeds"]):
         yield f"seeds: {config['seeds']} names a seed twice"
 

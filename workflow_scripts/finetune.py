@@ -28,4 +28,6 @@ with job(snakemake.log[0]):
         metrics=Path(output.metrics),
         code=params.code,
         threads=snakemake.threads,
+        gpus=snakemake.resources.gpu,
+        precision=snakemake.params.precision,
     )

@@ -15,4 +15,5 @@ with job(snakemake.log[0]):
         answers=Path(snakemake.output.answers),
         facts=Path(snakemake.output.facts),
         threads=snakemake.threads,
+        gpus=snakemake.resources.gpu,
     )

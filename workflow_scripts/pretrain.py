@@ -20,4 +20,6 @@ with job(snakemake.log[0]):
         motion=snakemake.input.get("motion"),
         code=snakemake.params.code,
         threads=snakemake.threads,
+        gpus=snakemake.resources.gpu,
+        precision=snakemake.params.precision,
     )

@@ -23,4 +23,6 @@ with job(snakemake.log[0]):
         metrics=Path(snakemake.output.metrics),
         code=snakemake.params.code,
         threads=snakemake.threads,
+        gpus=snakemake.resources.gpu,
+        precision=snakemake.params.precision,
     )

@@ -69,6 +69,8 @@ def finetune(
     metrics: Path,
     code: str,
     threads: int,
+    gpus: int = 1,
+    precision: str = "float32",
 ) -> None:
     """Train a network on the training videos of a split, test the best one on its test videos.
 
@@ -90,8 +92,10 @@ def finetune(
         metrics: JSON lines to write.
         code: fingerprint of the code.
         threads: that may be used.
+        gpus: 0 keeps to the CPU.
+        precision: as for `vie.training.device.accelerator`.
     """
-    workers = use_threads(threads)
+    workers = use_threads(threads, gpus)
     videos, labels = load_index(index), read_classes(classes)
     listed = read_members(members)
     parts = instances_of(videos, listed)
@@ -117,6 +121,7 @@ def finetune(
         tensorboard=predictions.parent / "tensorboard",
         work=work,
         workers=workers,
+        precision=precision,
     )
     network = task.network()
     probabilities = over_windows(

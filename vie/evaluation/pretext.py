@@ -17,6 +17,7 @@ from vie.objectives.base import Pretext
 from vie.progress import Progress
 from vie.threads import use_threads
 from vie.training import checkpoints
+from vie.training.device import accelerator
 from vie.training.stages import OBJECTIVES, view_of
 
 
@@ -61,9 +62,7 @@ def right_answers(
     Returns:
         (V,) float64 in [0, 1].
     """
-    from accelerate import Accelerator
-
-    device = Accelerator().device
+    device = accelerator().device
     encoder, objective = encoder.to(device), objective.to(device)
     view = view_of(content["recipe"], content["stage"])
     dataset = TrainClips(index, view, seed=content["seed"], stage="pretext", motion=motion)
@@ -94,6 +93,7 @@ def pretext(
     answers: Path,
     facts: Path,
     threads: int,
+    gpus: int = 1,
 ) -> None:
     """What the workflow's rule `pretext` does: ask, and write what the table is made of.
 
@@ -106,11 +106,12 @@ def pretext(
         answers: Parquet to write: video, `right` (share of right answers).
         facts: JSON to write: chance, and what decides whether published values are comparable.
         threads: that may be used.
+        gpus: 0 keeps to the CPU.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    workers = use_threads(threads)
+    workers = use_threads(threads, gpus)
     content = checkpoints.load(checkpoint)
     recipe, stage = content["recipe"], content["stage"]
     index = load_index(val_index)

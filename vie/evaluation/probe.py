@@ -40,6 +40,8 @@ def probe(
     metrics: Path,
     code: str,
     threads: int,
+    gpus: int = 1,
+    precision: str = "float32",
 ) -> None:
     """Train the classifiers, test them, find neighbours, write what tables are made of.
 
@@ -59,8 +61,10 @@ def probe(
         metrics: JSON lines to write.
         code: fingerprint of the code.
         threads: that may be used.
+        gpus: 0 keeps to the CPU.
+        precision: as for `vie.training.device.accelerator`.
     """
-    workers = use_threads(threads)
+    workers = use_threads(threads, gpus)
     label = f"probe {name} seed {seed}"
     work = predictions.parent / "in_progress"
     labels = read_classes(classes)
@@ -76,6 +80,7 @@ def probe(
         work=work,
         code=code,
         workers=workers,
+        precision=precision,
     )
     device = next(classifiers.parameters()).device
     outputs = over_test_clips(

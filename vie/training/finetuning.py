@@ -21,6 +21,7 @@ from vie.models.encoders import Encoder, build_encoder
 from vie.models.resnet import channels_last
 from vie.settings import resolve_steps
 from vie.training import checkpoints
+from vie.training.device import accelerator
 from vie.training.loop import run
 from vie.training.optimizer import sgd
 from vie.training.plateau import Plateau
@@ -88,6 +89,7 @@ class Finetuning:
         plateau: of the learning rate.
         validate: measures the network.
         every: steps between two validations.
+        precision: as for `vie.training.device.accelerator`.
     """
 
     def __init__(
@@ -97,10 +99,9 @@ class Finetuning:
         plateau: Plateau,
         validate: Validation,
         every: int,
+        precision: str = "float32",
     ) -> None:
-        from accelerate import Accelerator
-
-        self.accelerator = Accelerator()
+        self.accelerator = accelerator(precision)
         self.lr, self.plateau, self.validate, self.every = optimiser["lr"], plateau, validate, every
         settings = {k: v for k, v in optimiser.items() if k != "batch"}
         self.classifier, self.optimiser = self.accelerator.prepare(
@@ -186,6 +187,7 @@ def train_finetuned(
     tensorboard: Path,
     work: Path,
     workers: int = 0,
+    precision: str = "float32",
     checkpoint_seconds: float = 20,
 ) -> Finetuning:
     """Train a network to its end, going on where a run was killed.
@@ -203,7 +205,7 @@ def train_finetuned(
             resumed with others.
         seed: of the linear layer, order and clips.
         label: shown with the progress.
-        tensorboard, workers, checkpoint_seconds: as in `pretrain`.
+        tensorboard, workers, precision, checkpoint_seconds: as in `pretrain`.
         work: folder of what a run in progress needs; `metrics.jsonl` and a checkpoint of the end
             are left there.
 
@@ -227,6 +229,7 @@ def train_finetuned(
         Plateau(settings["patience"], settings["drops"]),
         validate,
         every,
+        precision,
     )
     identity = {
         "checkpoint": digest(checkpoint),
@@ -236,6 +239,7 @@ def train_finetuned(
         "index": digest(index),
         "videos": videos.tolist(),
         "seed": seed,
+        "precision": precision,
         **depends,
     }
     resumable = checkpoints.Resumable(work / "checkpoint.pt", identity, checkpoint_seconds)

@@ -17,6 +17,7 @@ from vie.models.encoders import Encoder, build_encoder, feature_shapes
 from vie.models.resnet import channels_last
 from vie.settings import LAYERS
 from vie.training import checkpoints
+from vie.training.device import accelerator
 from vie.training.loop import run
 from vie.training.optimizer import sgd
 from vie.training.recorder import Recorder
@@ -130,10 +131,14 @@ class Probing:
 
     finished = False  # before its schedule's end: never
 
-    def __init__(self, classifiers: Classifiers, optimiser: dict, schedule: Schedule) -> None:
-        from accelerate import Accelerator
-
-        self.accelerator = Accelerator()
+    def __init__(
+        self,
+        classifiers: Classifiers,
+        optimiser: dict,
+        schedule: Schedule,
+        precision: str = "float32",
+    ) -> None:
+        self.accelerator = accelerator(precision)
         self.lr, self.schedule = optimiser["lr"], schedule
         settings = {k: v for k, v in optimiser.items() if k != "batch"}
         self.classifiers, self.optimiser = self.accelerator.prepare(
@@ -192,6 +197,7 @@ def train_probe(
     work: Path,
     code: str = "",
     workers: int = 0,
+    precision: str = "float32",
     checkpoint_seconds: float = 20,
 ) -> Classifiers:
     """Train classifiers on frozen networks, going on where a run was killed.
@@ -206,7 +212,7 @@ def train_probe(
         label: shown with the progress.
         work: folder of what a run in progress needs; `metrics.jsonl` and a checkpoint of the end
             are left there.
-        tensorboard, code, workers, checkpoint_seconds: as in `pretrain`.
+        tensorboard, code, workers, precision, checkpoint_seconds: as in `pretrain`.
 
     Returns:
         The classifiers, trained, in evaluation mode.
@@ -214,13 +220,14 @@ def train_probe(
     videos, batch = len(load_index(index)), probe["optimiser"]["batch"]
     schedule = probe_schedule(probe["schedule"], steps_per_epoch(videos, batch))
     classifiers = build_classifiers(networks, view, classes, seed=seed)
-    task = Probing(classifiers, probe["optimiser"], schedule)
+    task = Probing(classifiers, probe["optimiser"], schedule, precision)
     identity = {
         "networks": [digest(path) for path in networks],
         "probe": probe,
         "view": repr(view),
         "index": digest(index),
         "seed": seed,
+        "precision": precision,
         "code": code,
     }
     resumable = checkpoints.Resumable(work / "checkpoint.pt", identity, checkpoint_seconds)
