@@ -2,21 +2,30 @@
 
 import io
 import random
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+ROOT = Path(__file__).parents[1]
+PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles", "schemas")
+PARTS += ("report", "vie", "experiments")
+
 
 def pytest_addoption(parser):
     parser.addoption("--runslow", action="store_true", help="also run tests marked slow")
+    parser.addoption(
+        "--runslurm", action="store_true", help="also run tests marked slurm (as root)"
+    )
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--runslow"):
-        return
-    for item in items:
-        if item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.skip(reason="slow; run with --runslow"))
+    for marker in ("slow", "slurm"):
+        if not config.getoption(f"--run{marker}"):
+            for item in items:
+                if item.get_closest_marker(marker):
+                    item.add_marker(pytest.mark.skip(reason=f"{marker}; run with --run{marker}"))
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +38,20 @@ def keep_random_state():
     torch.set_rng_state(states[0])
     np.random.set_state(states[1])
     random.setstate(states[2])
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of the workflow that tests may edit and run in."""
+    folder = tmp_path_factory.mktemp("workflow")
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / part, ignore=ignore)
+        else:
+            shutil.copy(source, folder / part)
+    return folder
 
 
 def write_split(folder, split, videos, classes, frames=(18, 26), height=40, width=52):

@@ -13,24 +13,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles", "schemas")
-PARTS += ("report", "vie", "experiments")
 ORDER = "input output log benchmark wildcard_constraints priority conda threads resources "
 ORDER += "params script"
-
-
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory):
-    """A copy of the workflow that tests may edit and run in."""
-    folder = tmp_path_factory.mktemp("workflow")
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            ignore = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, folder / part, ignore=ignore)
-        else:
-            shutil.copy(source, folder / part)
-    return folder
 
 
 def snakemake(folder, *arguments, fails=False):

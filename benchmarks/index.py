@@ -1,0 +1,137 @@
+"""Seconds and memory of the index at the paper's scale: 240,000 videos, 60 million frames.
+
+    uv run python benchmarks/index.py
+
+Writes the tables of 400 shards with tars that are as long as real ones but for holes, builds the
+index from them as rule `index` does, and loads it in a new process as a worker of the loader does:
+
+    build   seconds, and the largest resident memory of the process that builds
+    load    seconds of `load_index`, with its modules imported
+    worker  resident memory of the process after it, modules included, and how much loading added
+"""
+
+import argparse
+import multiprocessing
+import resource
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from vie.data.frames import write_rejected
+from vie.data.index import build_index, load_index
+from vie.data.manifest import class_names, write_manifest
+from vie.data.shards import BLOCK, TABLE_SCHEMA, blocks, frame_offsets, member_name, tar_bytes
+from vie.data.tables import make_table
+from vie.data.video import Video
+
+CLASSES = 400
+
+
+def header(video: str, size: int) -> bytes:
+    """The tar header of a video's first frame."""
+    info = tarfile.TarInfo(member_name(video, 0))
+    info.size = size
+    return info.tobuf(tarfile.USTAR_FORMAT)
+
+
+def write_shard(folder: Path, name: str, videos: list[Video], rng: np.random.Generator) -> None:
+    """Table and tar of one shard; of the tar only what a build of the index looks at is written."""
+    counts = rng.integers(200, 301, len(videos))
+    sizes = rng.integers(8_000, 40_000, counts.sum())
+    offsets = frame_offsets(BLOCK, sizes)
+    ends = np.cumsum(counts)
+    starts = ends - counts
+    with (folder / f"{name}.tar").open("wb") as tar:
+        for video, start in zip(videos, starts, strict=True):
+            tar.seek(int(offsets[start]) - BLOCK)
+            tar.write(header(video.video, int(sizes[start])) + b"\xff\xd8")
+            tar.seek(int(offsets[start] + sizes[start]) - 2)
+            tar.write(b"\xff\xd9")
+        tar.truncate(tar_bytes(int(offsets[-1] + blocks(int(sizes[-1])))))
+    columns = {
+        "video": [video.video for video in videos],
+        "path": [video.path for video in videos],
+        "label": [video.label for video in videos],
+        "class": [int(video.label.split()[1]) for video in videos],
+        "n_frames": counts,
+        "width": np.full(len(videos), 427),
+        "height": np.full(len(videos), 320),
+        "offsets": np.split(offsets, ends[:-1]),
+        "sizes": np.split(sizes, ends[:-1]),
+    }
+    settings = {"fps": "25", "shorter_side": "320", "quality": "3", "shards": "0"}
+    table = make_table(columns, TABLE_SCHEMA.with_metadata(settings))
+    pq.write_table(table, folder / f"{name}.parquet")
+    write_rejected([], folder / f"{name}.rejected.csv")
+
+
+def build(folder: Path, shards: int) -> tuple[float, float]:
+    """(seconds, largest resident MiB) of a build."""
+    frames = folder / "frames"
+    files = [
+        [frames / f"{i}{suffix}" for i in range(shards)]
+        for suffix in (".tar", ".parquet", ".rejected.csv")
+    ]
+    start = time.perf_counter()
+    build_index(
+        folder / "manifest.parquet",
+        *files,
+        folder / "index.parquet",
+        folder / "index.sizes.npy",
+        folder / "rejected.csv",
+        min_frames=3,
+    )
+    taken = time.perf_counter() - start
+    return taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def resident() -> float:
+    """MiB of this process that lie in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def load(path: Path) -> tuple[float, float, float]:
+    """(seconds, resident MiB after, MiB that loading added)."""
+    before, start = resident(), time.perf_counter()
+    index = load_index(path)
+    taken = time.perf_counter() - start
+    index.sizes[int(index.first_frames[-1])]  # one video's sizes, as for a clip
+    return taken, resident(), resident() - before
+
+
+def main() -> None:
+    """Write the shards, then measure."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--videos", type=int, default=240_000)
+    parser.add_argument("--shards", type=int, default=400)
+    arguments = parser.parse_args()
+    rng = np.random.default_rng(0)
+    videos = [
+        Video(f"video{i:011d}_000010_000020", f"train/video{i}.mp4", f"class {i % CLASSES:03d}")
+        for i in range(arguments.videos)
+    ]
+    new = multiprocessing.get_context("spawn").Pool
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "frames").mkdir()
+        write_manifest(videos, class_names(videos), folder / "manifest.parquet")
+        for shard in range(arguments.shards):
+            part = videos[shard :: arguments.shards]
+            write_shard(folder / "frames", str(shard), part, rng)
+        with new(1) as pool:
+            seconds, memory = pool.apply(build, (folder, arguments.shards))
+        print(f"{arguments.videos:,} videos in {arguments.shards} shards")
+        print(f"build   {seconds:6.1f} s  {memory:7.0f} MiB")
+        with new(1) as pool:
+            seconds, memory, added = pool.apply(load, (folder / "index.parquet",))
+        print(f"load    {seconds:6.3f} s")
+        print(f"worker  {memory:6.0f} MiB, of which loading added {added:.0f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""The demo on a real SLURM of one node: `pytest -m slurm --runslurm`, as root on Debian."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.slurm
+ONE_NODE = Path(__file__).with_name("one_node.sh")
+STAGE = "pretrain/vie_single/seed0/instance_recognition"
+
+
+@pytest.fixture
+def cluster():
+    subprocess.run([ONE_NODE, "start"], check=True)
+    yield
+    subprocess.run([ONE_NODE, "stop"], check=True)
+
+
+class Run:
+    """Snakemake, submitting jobs to the node."""
+
+    def __init__(self, folder, *targets):
+        self.folder, self.log = folder, folder / "snakemake.out"
+        self.checkpoint = folder / f"results/embedded/{STAGE}.in_progress/checkpoint.pt"
+        self.messages = folder / f"logs/embedded/{STAGE}.log"
+        command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
+        command += ["--slurm-no-account", "--slurm-status-command", "squeue"]
+        command += ["--slurm-init-seconds-before-status-checks", "5", "--", *targets]
+        environment = os.environ | {"PYTHONPATH": str(folder)}
+        with self.log.open("w") as out:
+            self.process = subprocess.Popen(
+                command, cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT
+            )
+
+    def wait(self, what, happens, seconds=300):
+        """Until `happens()` is true; gives back what it was."""
+        deadline = time.monotonic() + seconds
+        while not (found := happens()):
+            assert self.process.poll() is None, f"{what}: {self.log.read_text()[-5000:]}"
+            assert time.monotonic() < deadline, f"{what}: {self.log.read_text()[-5000:]}"
+            time.sleep(0.2)
+        return found
+
+    def training(self):
+        """Number of the job of SLURM that trains, once it has saved its state anew."""
+        began = time.time()
+        self.wait(
+            "no checkpoint",
+            lambda: self.checkpoint.exists() and self.checkpoint.stat().st_mtime > began,
+        )
+        time.sleep(random.uniform(0, 8))  # at a moment that nobody chose
+        states = squeue("%i %T %k")
+        jobs = [row.split()[0] for row in states if "RUNNING" in row and "rule_pretrain" in row]
+        assert len(jobs) == 1, states
+        return jobs[0]
+
+    def resumed(self, before):
+        """The step at which training went on, once it has; later than `before`."""
+
+        def found():
+            text = self.messages.read_text() if self.messages.exists() else ""
+            return [int(step) for step in re.findall(r"resuming at step (\d+)", text)]
+
+        return self.wait("not resumed", lambda: [s for s in found() if s > before])[-1]
+
+
+def squeue(columns):
+    command = ["squeue", "--noheader", "--format", columns]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def scontrol(*settings):
+    subprocess.run(["scontrol", "update", *settings], check=True)
+
+
+def test_the_demo_outlives_time_limit_cancellation_and_kill(cluster, copy):
+    run = Run(copy, "results/table_s1.csv")
+
+    job = run.training()
+    # Two minutes left: less than the three that profiles/slurm asks to be warned before.
+    minutes = int(squeue("%M")[0].split(":")[0]) + 2
+    scontrol(f"JobId={job}", f"TimeLimit={minutes}")
+    run.wait("not queued again", lambda: f"{job} PENDING" in squeue("%i %T"))
+    assert "queueing job" in run.messages.read_text()
+    scontrol(f"JobId={job}", "StartTime=now")  # SLURM lets a job rest for two minutes
+    step = run.resumed(0)
+    scontrol(f"JobId={job}", "TimeLimit=1440")
+
+    subprocess.run(["scancel", run.training()], check=True)
+    step = run.resumed(step)
+
+    run.training()
+    script = f"{copy}/.snakemake/scripts/.*pretrain.py"
+    found = subprocess.run(["pgrep", "-f", script], capture_output=True, text=True, check=True)
+    for process in found.stdout.split():
+        os.kill(int(process), signal.SIGKILL)
+    run.resumed(step)
+
+    assert run.process.wait(timeout=1200) == 0, run.log.read_text()[-5000:]
+    table = pd.read_csv(copy / "results/table_s1.csv")
+    models = ["TRN-Input-Single", "Slow-Input-Single", "Sf-Input-Single"]
+    assert table["model"].tolist() == models
+    assert (table["conv5"] > 3 * 100 / 24).all()  # chance is one of 24 classes
+    metrics = (copy / f"results/embedded/{STAGE}.jsonl").read_text().splitlines()
+    steps = [row["step"] for row in map(json.loads, metrics) if "loss" in row]
+    assert steps == sorted(set(steps))
+    assert steps[0] < 100
+    assert steps[-1] > 1000
+    assert "slurm_logs/group_frames_frames/" in run.log.read_text()  # several shards in one job
