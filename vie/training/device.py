@@ -46,6 +46,9 @@ def accelerator(precision: str = "float32") -> "Accelerator":
 
 def described(device: torch.device, precision: str) -> str:
     """For the log: what trains."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     times = f"{parallel.world()} x " if parallel.world() > 1 else ""
-    return f"{times}{name}, {precision}"
+    if device.type != "cuda":
+        return f"{times}{device.type.upper()}, float32"
+    if precision == "bf16" and not torch.cuda.is_bf16_supported():
+        precision = "float32, as it has no bf16"
+    return f"{times}{torch.cuda.get_device_name(device)}, {precision}"
