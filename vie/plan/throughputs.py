@@ -1,0 +1,119 @@
+"""How fast machines are: measured on this one, otherwise stated defaults with their source."""
+
+import dataclasses
+import json
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from vie.errors import VieError
+from vie.files import write_json
+
+FILE = Path("resources") / "plan" / "throughputs.json"
+ASSUMED = "assumption; --measure on the machine replaces it"
+
+
+class Number(NamedTuple):
+    """A throughput or cost, and where it comes from."""
+
+    value: float
+    source: str
+
+
+BENCH = "measured on 2 CPU cores of a server without a GPU, {}"
+RUN = BENCH.format("`snakemake --cores 8 results/table_s1.csv`")
+MEASURE = BENCH.format("`python -m vie.plan --measure`")
+# What a plan uses where nothing has been measured. Seconds are of one core, or of the GPU.
+DEFAULTS: dict[str, Number] = {
+    "seconds before a job starts": Number(3.5, RUN),
+    "seconds to start training": Number(9.0, RUN),
+    "seconds to start a table": Number(4.0, RUN),
+    "seconds to start a network": Number(5.0, RUN),
+    "seconds to start anything else": Number(0.5, RUN),
+    "seconds to write a frame of an embedded video": Number(1.35e-3, RUN),
+    "bytes of a frame of an embedded video": Number(150, RUN),
+    "seconds to extract a video": Number(0.04, MEASURE),
+    "seconds to extract a megapixel": Number(0.03, ASSUMED),
+    "bytes of a pixel at quality 3": Number(0.2, ASSUMED),
+    "seconds to index a video": Number(1e-4, ASSUMED),
+    "seconds to find the flow of a frame": Number(1.5e-3, MEASURE),
+    "seconds to load a megapixel": Number(8e-3, ASSUMED),
+    "seconds to load a frame": Number(1e-4, ASSUMED),
+    "operations a second in training, cpu": Number(50e9, ASSUMED),
+    "operations a second in testing, cpu": Number(50e9, ASSUMED),
+    "operations a second in training, narrow, cpu": Number(20e9, ASSUMED),
+    "operations a second in testing, narrow, cpu": Number(20e9, ASSUMED),
+    "operations a second in training, cuda": Number(15e12, ASSUMED),
+    "operations a second in testing, cuda": Number(20e12, ASSUMED),
+    "comparisons a second of k-means, cpu": Number(200e6, ASSUMED),
+    "comparisons a second of k-means, cuda": Number(10e9, ASSUMED),
+    "comparisons a second with the bank, cpu": Number(100e6, ASSUMED),
+    "comparisons a second with the bank, cuda": Number(5e9, ASSUMED),
+}
+
+
+@dataclass
+class Throughputs:
+    """Numbers of one machine, measured or not.
+
+    Attributes:
+        device: "cpu" or "cuda", where networks run.
+        machine: in words; empty if nothing was measured.
+        cpus: CPUs of the machine; 0 if it is not known.
+        measured: value by name; besides the names of `DEFAULTS` those of single networks
+            and clips, which `costs` names.
+        used: what `get` was asked for, and what it answered.
+    """
+
+    device: str
+    machine: str = ""
+    cpus: int = 0
+    measured: dict[str, float] = field(default_factory=dict)
+    used: dict[str, Number] = field(default_factory=dict)
+
+    def get(self, name: str, otherwise: Callable[[], float] | None = None) -> float:
+        """The measured value, else what `otherwise` works out of others, else the default."""
+        if name in self.measured:
+            number = Number(self.measured[name], f"measured on {self.machine}")
+        elif otherwise is not None:
+            return otherwise()
+        else:
+            number = DEFAULTS[name]
+        self.used[name] = number
+        return number.value
+
+
+def save(throughputs: Throughputs, path: Path) -> None:
+    """Write what was measured as JSON."""
+    content = {**dataclasses.asdict(throughputs), "host": platform.node()}
+    write_json({k: v for k, v in content.items() if k != "used"}, path)
+
+
+def load(path: Path) -> Throughputs | None:
+    """Read what was measured; None if nothing was, or on another machine.
+
+    Raises:
+        VieError: the file is not such a one.
+    """
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text())
+        host = content.pop("host")
+        found = Throughputs(**content)
+        numbers = {name: float(value) for name, value in found.measured.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise VieError(
+            f"{path} cannot be read ({error}); delete it, or run with --measure to write it anew"
+        ) from error
+    return dataclasses.replace(found, measured=numbers) if host == platform.node() else None
+
+
+def cpus() -> int:
+    """CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
