@@ -39,7 +39,7 @@ rule pretrain:
         "../envs/vie.yaml"
     threads: config["threads"]["pretrain"]
     resources:
-        mem_mb=16000,
+        mem_mb=pretrain_memory,
         runtime=minutes(10080),
         gpu=1,
     params:
@@ -77,7 +77,7 @@ rule pretext:
         "../envs/vie.yaml"
     threads: config["threads"]["probe"]
     resources:
-        mem_mb=16000,
+        mem_mb=pretext_memory,
         runtime=minutes(240),
         gpu=1,
     params:

@@ -137,7 +137,7 @@ def untrained(model: Model, job: Job) -> Cost:
 
 def pretrain(model: Model, job: Job) -> Cost:
     """A stage of pretraining."""
-    work, steps = pretraining(model, job.wildcards)
+    work = pretraining(model, job.wildcards)
     seconds, limit = model.wall(work, job.threads, job.gpus)
     stage, name = job.wildcards["stage"], job.wildcards["recipe"]
     model.limits[f"{name}, {stage.replace('_', ' ')}"] = (limit, work)
@@ -154,8 +154,8 @@ def _gpus(model: Model, job: Job) -> int:
     return job.gpus if model.on_gpu else 0
 
 
-def pretraining(model: Model, wildcards: dict[str, str]) -> tuple[Work, int]:
-    """Work of a stage of pretraining, and its steps: training, clustering, the monitor."""
+def pretraining(model: Model, wildcards: dict[str, str]) -> Work:
+    """Work of a stage of pretraining: training, clustering, the monitor."""
     recipe, stage = model.config["recipes"][wildcards["recipe"]], wildcards["stage"]
     name, view = wildcards["dataset"], view_of(recipe, stage)
     shown = Shown.of([recipe], recipe["clip"], recipe["geometry"]["size"])
@@ -163,9 +163,13 @@ def pretraining(model: Model, wildcards: dict[str, str]) -> tuple[Work, int]:
     batch, D = recipe["optimiser"]["batch"], dimensions(recipe)
     per_epoch = steps_of(N, batch)
     steps = resolve_steps(recipe["schedule"][stage], per_epoch)
-    kind = stage if stage in PRETEXTS else "bank"
-    step = batch * Work(model.load(name, "train", view, "train"), model.train(shown, kind))
-    parts = [steps * step]
+    kind = stage if stage in PRETEXTS else "supervised"
+    train = model.train(shown, kind, recipe, batch)
+    parts = [(steps * batch) * Work(model.load(name, "train", view, "train"), train)]
+    if stage == "instance_recognition":
+        settings = recipe["objective"][stage]
+        others = N if settings["estimator"] == "softmax" else settings["negatives"]
+        parts.append(Work(0, model.nearest(steps * batch, others, D)))
     if stage == "local_aggregation":
         settings = recipe["objective"][stage]
         iterations, clusters = settings["kmeans_iterations"], settings["clusters"]
@@ -176,7 +180,7 @@ def pretraining(model: Model, wildcards: dict[str, str]) -> tuple[Work, int]:
     clips = model.datasets.split(name, "val").videos * recipe["monitor"]["clips"]
     tested = clips * Work(model.load(name, "val", view, "test"), model.test(shown))
     parts.append(passes * (tested + Work(0, model.nearest(clips, N, D))))
-    return total(parts), steps
+    return total(parts)
 
 
 def _readout(model: Model, job: Job) -> tuple[list[dict], dict, View, Shown]:
@@ -201,7 +205,7 @@ def probe(model: Model, job: Job) -> Cost:
     # The neighbours are found on the CPU; a search is brief beside the passes over the videos.
     work = total(
         [
-            (steps * batch) * Work(load, model.probe(shown, train.classes)),
+            (steps * batch) * Work(load, model.probe(shown, train.classes, batch)),
             clips * test,
             train.videos * test,
             Work(0, model.nearest(clips, train.videos, sum(map(dimensions, recipes)))),
@@ -231,7 +235,8 @@ def finetune(model: Model, job: Job) -> Cost:
     steps = resolve_steps(settings["schedule"]["most"], per_epoch)
     validations = math.ceil(steps / max(resolve_steps(settings["schedule"]["every"], per_epoch), 1))
     test = Work(model.load(name, "all", view, "test"), model.test(shown))
-    train = Work(model.load(name, "all", view, "train"), model.train(shown))
+    train = model.train(shown, "supervised", recipes[0], batch)
+    train = Work(model.load(name, "all", view, "train"), train)
     windows = math.ceil(split.frames / window_length(view.sampling))
     work = total(
         [

@@ -50,7 +50,7 @@ def expected(dataset: dict[str, Any], split: str) -> Expected | None:
 def expected_parts(dataset: dict[str, Any]) -> tuple[int, int] | None:
     """Videos that an official split trains and tests on; None where neither is known."""
     if "generator" in dataset:
-        classes, groups = _groups(dataset["layout"], dataset["generator"])
+        classes, _ = _groups(dataset["layout"], dataset["generator"])
         per_group = dataset["generator"]["clips_per_group"]
         return (
             classes * dataset["generator"]["train_groups"] * per_group,

@@ -19,7 +19,7 @@ PROCESS, CUDA = 1000, 4000
 WORKER = 600  # of a process that loads clips, what it shares with its parent counted again
 PREFETCH = 4  # batches waiting per worker, as in vie.data.clips.loader
 TEST_CLIPS, WINDOWS = 128, 64  # of a batch in testing, as in vie.evaluation.prediction, windows
-LEAST = 3000
+LEAST = 4000
 # Bytes that training on a CPU keeps, per pixel of the input and channel of the stem: all
 # activations of a ResNet-18 and their gradients (20 measured).
 ACTIVATIONS = 30

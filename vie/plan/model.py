@@ -1,6 +1,6 @@
 """How long pieces of work take: loading, training, testing, clustering, comparing with the bank."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from vie.plan.throughputs import Throughputs
 NARROW = 32  # channels of a stem below which a CPU does fewer operations a second
 ROTATIONS = 4  # views of a clip that rotation prediction shows
 DRAWS = 32  # crops drawn to know how large frames are decoded, on average
+QUALITY = 0.8  # bytes fall with this power of ffmpeg's scale: a photograph between 2 and 10
 FRACTIONS = (8, 4, 2, 1)  # of their size at which JPEGs are decoded, as in vie.data.jpeg
 
 
@@ -48,6 +49,8 @@ class Model:
         cores: that local jobs share, as Snakemake's --cores.
         cpus: that they really have.
         limits: recipe and stage -> what limits its training, for the notes.
+        asked: name of a throughput of a single network, clip or dataset -> what would measure it,
+            as arguments of a function of `measure`, its name first.
     """
 
     config: dict[str, Any]
@@ -56,6 +59,7 @@ class Model:
     cores: int
     cpus: int
     limits: dict[str, tuple[str, Work]] = field(default_factory=dict)
+    asked: dict[str, tuple] = field(default_factory=dict)
 
     @property
     def on_gpu(self) -> bool:
@@ -84,33 +88,45 @@ class Model:
         both = 0 if self.on_gpu else (work.loading + work.computing) / threads
         return max(loading, computing, both), "loading" if loading > computing else "computing"
 
+    def get(self, name: str, otherwise: Callable[[], float], *measured_by) -> float:
+        """A throughput that is measured for itself, else worked out of others."""
+        self.asked[name] = measured_by
+        return self.throughputs.get(name, otherwise)
+
     def load(self, dataset: str, split: str, view: View, kind: str) -> float:
         """Seconds of one core to load a clip; `kind` is "train" or "test"."""
-        size = self.config["datasets"][dataset]["frames"]["shorter_side"]
+        side = self.config["datasets"][dataset]["frames"]["shorter_side"]
 
         def otherwise() -> float:
-            pixels = decoded_pixels(view, kind, size) + view.geometry.size**2
+            pixels = decoded_pixels(view, kind, side) + view.geometry.size**2
             frame = self.throughputs.get("seconds to load a frame")
             frame += self.throughputs.get("seconds to load a megapixel") * pixels / 1e6
-            return view.sampling.frames * frame
+            return self.throughputs.get("seconds to load a clip") + view.sampling.frames * frame
 
-        return self.throughputs.get(load_name(dataset, view, kind), otherwise)
+        name = load_name(dataset, side, view, kind)
+        return self.get(name, otherwise, "load", dataset, split, view, kind)
 
-    def train(self, shown: Shown, kind: str = "bank") -> float:
-        """Device seconds of a training step, per clip; `kind` is a key of `measure.KINDS`."""
+    def train(self, shown: Shown, kind: str, recipe: dict[str, Any], batch: int) -> float:
+        """Device seconds of a training step, per clip.
+
+        `kind` is a stage: the objective whose own cost is not worked out apart.
+        """
         times = ROTATIONS if kind == "rotation" else 1
-        return self.throughputs.get(
-            f"train {kind} {shown}",
+        return self.get(
+            f"train {kind} {shown}, {batch} clips",
             lambda: times * train_flops(shown) / self.speed("training", shown),
+            *("train", shown, kind, recipe, batch),
         )
 
     def test(self, shown: Shown) -> float:
         """Device seconds of a forward pass of a clip."""
-        return self.throughputs.get(
-            f"test {shown}", lambda: forward_flops(shown) / self.speed("testing", shown)
+        return self.get(
+            f"test {shown}",
+            lambda: forward_flops(shown) / self.speed("testing", shown),
+            *("test", shown),
         )
 
-    def probe(self, shown: Shown, classes: int) -> float:
+    def probe(self, shown: Shown, classes: int, batch: int) -> float:
         """Device seconds of a step of linear classifiers, per clip."""
 
         def otherwise() -> float:
@@ -118,7 +134,8 @@ class Model:
             heads = 2 * 2 * sum(readout_widths(shown).values()) * classes
             return self.test(shown) + heads / self.speed("testing", shown)
 
-        return self.throughputs.get(f"probe {shown}", otherwise)
+        name = f"probe {shown}, {classes} classes, {batch} clips"
+        return self.get(name, otherwise, "probe", shown, classes, batch)
 
     def speed(self, doing: str, shown: Shown) -> float:
         """Operations a second."""
@@ -149,10 +166,10 @@ class Model:
             if split.jpeg_bytes:
                 return split.jpeg_bytes
             pixel = self.throughputs.get("bytes of a pixel at quality 3")
-            # What a step of ffmpeg's scale changes: measured between 2 and 10.
-            return frame_pixels(settings) * pixel * (3 / settings["quality"]) ** 0.6
+            return frame_pixels(settings) * pixel * (3 / settings["quality"]) ** QUALITY
 
-        return self.throughputs.get(f"bytes of a frame of {dataset}", otherwise)
+        name = f"bytes of a frame of {described(dataset, settings)}"
+        return self.get(name, otherwise, "extract", dataset)
 
     def extract(self, dataset: str, split: Split) -> float:
         """Seconds of one core to extract a video."""
@@ -163,7 +180,8 @@ class Model:
             megapixel = self.throughputs.get("seconds to extract a megapixel")
             return self.throughputs.get("seconds to extract a video") + pixels / 1e6 * megapixel
 
-        return self.throughputs.get(f"seconds to extract a video of {dataset}", otherwise)
+        name = f"seconds to extract a video of {described(dataset, settings)}"
+        return self.get(name, otherwise, "extract", dataset)
 
 
 def frame_pixels(settings: dict[str, Any]) -> float:
@@ -183,7 +201,15 @@ def decoded_pixels(view: View, kind: str, shorter_side: int) -> float:
     return float(np.mean(pixels))
 
 
-def load_name(dataset: str, view: View, kind: str) -> str:
+def described(dataset: str, settings: dict[str, Any]) -> str:
+    """A dataset and what decides how its frames are stored."""
+    return (
+        f"{dataset} ({settings['shorter_side']} pixels, quality {settings['quality']}, "
+        f"{settings['fps']:g} fps)"
+    )
+
+
+def load_name(dataset: str, side: int, view: View, kind: str) -> str:
     """Name of the throughput of loading a clip."""
     geometry = view.geometry
     sides = getattr(geometry, "train_shorter_side", None) or getattr(geometry, "scales", "")
@@ -192,9 +218,8 @@ def load_name(dataset: str, view: View, kind: str) -> str:
     jitter = f", jitter {view.jitter}" if view.jitter else ""
     clip = view.sampling
     where = f"windows {clip.windows}" if clip.windows else f"stride {clip.stride:g}"
-    return (
-        f"load {kind} {dataset}: {clip.frames} frames, {where}, {geometry.size} of {sides}{jitter}"
-    )
+    cut = f"{geometry.size} of {sides}{jitter}"
+    return f"load {kind} {dataset} {side}: {clip.frames} frames, {where}, {cut}"
 
 
 def total(works: Sequence[Work]) -> Work:

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from vie.errors import VieError
 from vie.files import write_json
 
 FILE = Path("resources") / "plan" / "throughputs.json"
+NETWORKS = ("train ", "test ", "probe ")  # what names of speeds of networks begin with
 ASSUMED = "assumption; --measure on the machine replaces it"
 
 
@@ -25,10 +27,11 @@ class Number(NamedTuple):
 
 BENCH = "measured on 2 CPU cores of a server without a GPU, {}"
 RUN = BENCH.format("`snakemake --cores 8 results/table_s1.csv`")
+LOADER = BENCH.format("`benchmarks/loader.py`")
+PHOTO = "between a photograph (0.24) and noise of photographs' spectrum (0.18), ffmpeg -q:v 3"
 MEASURE = BENCH.format("`python -m vie.plan --measure`")
 # What a plan uses where nothing has been measured. Seconds are of one core, or of the GPU.
 DEFAULTS: dict[str, Number] = {
-    "seconds before a job starts": Number(3.5, RUN),
     "seconds to start training": Number(9.0, RUN),
     "seconds to start a table": Number(4.0, RUN),
     "seconds to start a network": Number(5.0, RUN),
@@ -37,11 +40,12 @@ DEFAULTS: dict[str, Number] = {
     "bytes of a frame of an embedded video": Number(150, RUN),
     "seconds to extract a video": Number(0.04, MEASURE),
     "seconds to extract a megapixel": Number(0.03, ASSUMED),
-    "bytes of a pixel at quality 3": Number(0.2, ASSUMED),
+    "bytes of a pixel at quality 3": Number(0.2, PHOTO),
     "seconds to index a video": Number(1e-4, ASSUMED),
     "seconds to find the flow of a frame": Number(1.5e-3, MEASURE),
-    "seconds to load a megapixel": Number(8e-3, ASSUMED),
-    "seconds to load a frame": Number(1e-4, ASSUMED),
+    "seconds to load a clip": Number(5e-4, LOADER),
+    "seconds to load a frame": Number(1e-4, LOADER),
+    "seconds to load a megapixel": Number(1.15e-2, LOADER),
     "operations a second in training, cpu": Number(50e9, ASSUMED),
     "operations a second in testing, cpu": Number(50e9, ASSUMED),
     "operations a second in training, narrow, cpu": Number(20e9, ASSUMED),
@@ -64,7 +68,9 @@ class Throughputs:
         machine: in words; empty if nothing was measured.
         cpus: CPUs of the machine; 0 if it is not known.
         measured: value by name; besides the names of `DEFAULTS` those of single networks
-            and clips, which `costs` names.
+            and clips, which `model` names.
+        planned: datasets of the configs that it was measured for.
+        torch: its version.
         used: what `get` was asked for, and what it answered.
     """
 
@@ -72,6 +78,8 @@ class Throughputs:
     machine: str = ""
     cpus: int = 0
     measured: dict[str, float] = field(default_factory=dict)
+    planned: list[str] = field(default_factory=list)
+    torch: str = field(default_factory=lambda: version("torch"))
     used: dict[str, Number] = field(default_factory=dict)
 
     def get(self, name: str, otherwise: Callable[[], float] | None = None) -> float:
@@ -85,6 +93,12 @@ class Throughputs:
         self.used[name] = number
         return number.value
 
+    def elsewhere(self, device: str) -> "Throughputs":
+        """Of a machine with another device and as many CPUs as jobs ask for: what this one's
+        networks do says nothing of it, what its cores do is the best guess."""
+        kept = {k: v for k, v in self.measured.items() if not k.startswith(NETWORKS)}
+        return Throughputs(device, self.machine, measured=kept)
+
 
 def save(throughputs: Throughputs, path: Path) -> None:
     """Write what was measured as JSON."""
@@ -93,7 +107,7 @@ def save(throughputs: Throughputs, path: Path) -> None:
 
 
 def load(path: Path) -> Throughputs | None:
-    """Read what was measured; None if nothing was, or on another machine.
+    """Read what was measured; None if nothing was, or on another machine or with another torch.
 
     Raises:
         VieError: the file is not such a one.
@@ -109,7 +123,8 @@ def load(path: Path) -> Throughputs | None:
         raise VieError(
             f"{path} cannot be read ({error}); delete it, or run with --measure to write it anew"
         ) from error
-    return dataclasses.replace(found, measured=numbers) if host == platform.node() else None
+    here = host == platform.node() and found.torch == version("torch")
+    return dataclasses.replace(found, measured=numbers) if here else None
 
 
 def cpus() -> int:
