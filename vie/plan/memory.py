@@ -13,16 +13,16 @@ from vie.data.sampling import Sampling, sampling
 from vie.plan.expected import UNKNOWN, expected
 from vie.settings import stages
 
-# Resident memory of a process that has imported what training imports (600 to 700 measured on a
-# CPU), and on top of it what CUDA's libraries and context keep on the host (an assumption).
+# Resident memory of a process that has imported what training imports (780 measured on a CPU),
+# and on top of it what CUDA's libraries and context keep on the host (an assumption).
 PROCESS, CUDA = 1000, 4000
 WORKER = 600  # of a process that loads clips, what it shares with its parent counted again
 PREFETCH = 4  # batches waiting per worker, as in vie.data.clips.loader
 TEST_CLIPS, WINDOWS = 128, 64  # of a batch in testing, as in vie.evaluation.prediction, windows
 LEAST = 4000
 # Bytes that training on a CPU keeps, per pixel of the input and channel of the stem: all
-# activations of a ResNet-18 and their gradients (20 measured).
-ACTIVATIONS = 30
+# activations of a ResNet-18 and their gradients (12 to 15 measured, network by network).
+ACTIVATIONS = 20
 ROTATIONS = 4  # views of each clip that rotation prediction shows
 FFMPEG = 250  # one process, reading video of 1080 lines
 AHEAD = 4  # videos waiting per process, as in vie.data.frames
