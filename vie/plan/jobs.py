@@ -69,7 +69,7 @@ def jobs_of(
         VieError: with Snakemake's words.
     """
     from snakemake.api import SnakemakeApi
-    from snakemake.exceptions import WorkflowError
+    from snakemake.exceptions import RuleException, WorkflowError
     from snakemake.settings.types import (
         ConfigSettings,
         DAGSettings,
@@ -92,7 +92,7 @@ def jobs_of(
                 )
             )
             dag.execute_workflow(executor="dryrun")
-        except WorkflowError as error:
+        except (RuleException, WorkflowError) as error:
             raise VieError(f"Snakemake cannot plan this: {error}") from None
         return _sorted(workflow._workflow.dag)
 
