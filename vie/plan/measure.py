@@ -42,10 +42,10 @@ from vie.training.schedules import Schedule
 
 Clock = Callable[[], float]
 SECONDS = 0.6  # that each thing is measured for, at least
-PIXELS = 1.5e6  # of a batch on a CPU, all its frames together: a step takes a second or so
+PIXELS = 4e5  # of a batch on a CPU, all its frames together: a step takes a second or so
 COLOUR = {"strength": 0.4, "hue": 0.4, "grey": 0.3}
 CLIPS, TESTED = 4, 3  # videos of a batch, and clips of each in testing
-TEST_BATCH, WARM = 64, 2
+TEST_BATCH, WARM = 64, 1
 FLOW = 25  # frames of which the optical flow is found
 INSTANCES = 1000  # rows of the bank in steps that do not compare with it
 BANK, DIMENSIONS, QUERIES, CLUSTERS, ITERATIONS = 50_000, 128, 64, 200, 5
