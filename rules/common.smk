@@ -9,6 +9,7 @@ from vie.config import validate
 from vie.data.layouts import LAYOUTS
 from vie.errors import VieError
 from vie.fingerprint import fingerprint
+from vie.plan import memory
 from vie.settings import PRETEXTS, STAGES, asks_for_motion, recipes_of, stages
 from vie.threads import PROMISED
 
@@ -344,6 +345,35 @@ def curves_of(table):
         for seed in config["seeds"]
         for stage in stages(config["recipes"][name])
     ]
+
+
+def pretrain_memory(wildcards, threads):
+    return memory.pretrain(config, wildcards.dataset, recipe_of(wildcards), threads)
+
+
+def pretext_memory(wildcards, threads):
+    return memory.pretext(config, recipe_of(wildcards), threads)
+
+
+def probe_memory(wildcards, threads):
+    readout = readout_of(wildcards)
+    recipes = [config["recipes"][name] for name in recipes_of(readout)]
+    settings = readout["clip"], view_of(wildcards)
+    return memory.probe(config, wildcards.dataset, recipes, *settings, threads)
+
+
+def finetune_memory(wildcards, threads):
+    readout, size = readout_of(wildcards), view_of(wildcards)["geometry"]["size"]
+    recipe = config["recipes"][recipes_of(readout)[0]]
+    return memory.finetune(config, recipe, readout["clip"], size, wildcards.weights, threads)
+
+
+def frames_memory(wildcards, threads):
+    return memory.frames(dataset_of(wildcards), threads)
+
+
+def index_memory(wildcards):
+    return memory.index(config, wildcards.dataset, wildcards.split)
 
 
 def minutes(at_least):

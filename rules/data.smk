@@ -147,7 +147,7 @@ rule frames:
         "../envs/vie.yaml"
     threads: config["threads"]["frames"]
     resources:
-        mem_mb=4000,
+        mem_mb=frames_memory,
         runtime=minutes(120),
     params:
         videos=videos_folder,
@@ -175,7 +175,7 @@ rule index:
         "../envs/vie.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=index_memory,
         runtime=minutes(30),
     params:
         min_frames=lambda wildcards: dataset_of(wildcards)["min_frames"],
@@ -222,7 +222,7 @@ rule motion_index:
         "../envs/vie.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=index_memory,
         runtime=minutes(30),
     params:
         code=fingerprint("vie.data.motion_index"),

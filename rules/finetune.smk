@@ -18,7 +18,7 @@ rule finetune:
         "../envs/vie.yaml"
     threads: config["threads"]["finetune"]
     resources:
-        mem_mb=16000,
+        mem_mb=finetune_memory,
         runtime=minutes(1440),
         gpu=ONE_GPU,
     params:

@@ -39,7 +39,7 @@ rule pretrain:
         "../envs/vie.yaml"
     threads: config["threads"]["pretrain"]
     resources:
-        mem_mb=16000,
+        mem_mb=pretrain_memory,
         runtime=minutes(10080),
         gpu=config["gpus"],
     params:
@@ -78,7 +78,7 @@ rule pretext:
         "../envs/vie.yaml"
     threads: config["threads"]["probe"]
     resources:
-        mem_mb=16000,
+        mem_mb=pretext_memory,
         runtime=minutes(240),
         gpu=ONE_GPU,
     params:

@@ -17,7 +17,7 @@ rule probe:
         "../envs/vie.yaml"
     threads: config["threads"]["probe"]
     resources:
-        mem_mb=16000,
+        mem_mb=probe_memory,
         runtime=minutes(1440),
         gpu=ONE_GPU,
     params:

@@ -75,7 +75,7 @@ def _video_motion(tar: Path, video: str, offsets: list[int], sizes: list[int]) -
     frames = []
     try:
         for frame, (offset, size) in enumerate(zip(offsets, sizes, strict=True)):
-            frames.append(_grey(reader.read(0, offset, size, video, frame)))
+            frames.append(decode_grey(reader.read(0, offset, size, video, frame)))
     except ValueError as error:
         if isinstance(error, VieError):
             raise
@@ -88,7 +88,7 @@ def _video_motion(tar: Path, video: str, offsets: list[int], sizes: list[int]) -
     return magnitudes(frames)
 
 
-def _grey(jpeg: bytes) -> np.ndarray:
+def decode_grey(jpeg: bytes) -> np.ndarray:
     """(H, W) uint8, decoded at a fraction of its size where that is enough."""
     return simplejpeg.decode_jpeg(jpeg, colorspace="GRAY", **fraction_of(jpeg, LEAST_PIXELS))[
         :, :, 0

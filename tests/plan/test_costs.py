@@ -1,0 +1,133 @@
+"""Costs of jobs against numbers worked out by hand."""
+
+import copy
+import re
+
+import pytest
+
+from vie.plan.costs import RULES, cost, pretraining
+from vie.plan.jobs import ROOT
+from vie.plan.model import Work, load_name
+from vie.plan.networks import Shown
+from vie.training.stages import view_of
+
+
+def test_every_rule_has_a_cost():
+    texts = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
+    rules = {r for text in texts for r in re.findall(r"^rule (\w+):", text.read_text(), re.M)}
+    assert rules == set(RULES)
+
+
+def test_a_shard_of_frames(config, model, job):
+    """480 videos of 71 frames in 2 shards; 900 bytes a frame, 0.06 s a video, on one of 2 CPUs."""
+    name = "embedded (80 pixels, quality 3, 25 fps)"
+    measured = {
+        "seconds to start anything else": 0.5,
+        f"seconds to extract a video of {name}": 0.06,
+        f"bytes of a frame of {name}": 900,
+    }
+    wildcards = {"dataset": "embedded", "split": "train", "shard": "0", "shards": "2"}
+    one = cost(model(config, measured), job("frames", 4, **wildcards))
+    assert one.seconds == pytest.approx(0.5 + 240 * 0.06)
+    assert one.cores == 1  # two jobs of four cores share eight, and so two CPUs
+    # A header and half a block of zeros beside each JPEG, and its row of the table.
+    assert one.disk == pytest.approx(240 * 71 * (900 + 512 + 256 + 8.5))
+
+
+def test_instance_recognition_on_a_cpu(config, model):
+    """vie_single: 70 epochs of 15 steps of 32 clips; the monitor at the start, at epochs 10 to 60
+    and at the end, 480 clips each; all 480 others in the softmax."""
+    recipe = config["recipes"]["vie_single"]
+    view = view_of(recipe, "instance_recognition")
+    shown = Shown.of([recipe], "single", 64)
+    measured = {
+        load_name("embedded", 80, view, "train"): 2e-3,
+        load_name("embedded", 80, view, "test"): 1e-3,
+        f"train supervised {shown}, 32 clips": 5e-3,
+        f"test {shown}": 2e-3,
+        "comparisons a second with the bank, cpu": 1e6,
+    }
+    wildcards = {
+        "dataset": "embedded",
+        "recipe": "vie_single",
+        "seed": "0",
+        "stage": "instance_recognition",
+    }
+    work = pretraining(model(config, measured), wildcards)
+    clips, tested = 70 * 15 * 32, 8 * 480
+    assert work.loading == pytest.approx(clips * 2e-3 + tested * 1e-3)
+    compared = (clips + tested) * 480 / 1e6
+    assert work.computing == pytest.approx(clips * 5e-3 + tested * 2e-3 + compared)
+
+
+def test_local_aggregation_at_the_papers_scale(paper, model):
+    """VIE-Single's 1,350,000 steps of 128 clips are 720 epochs of 1,874 steps and some: as many
+    clusterings and one at the start; the monitor every 10 epochs."""
+    recipe = paper["recipes"]["vie_single"]
+    view = view_of(recipe, "local_aggregation")
+    shown = Shown.of([recipe], "single", 224)
+    measured = {
+        load_name("kinetics400", 320, view, "train"): 0,
+        load_name("kinetics400", 320, view, "test"): 0,
+        f"train supervised {shown}, 128 clips": 0,
+        f"test {shown}": 1e-4,
+        "comparisons a second with the bank, cuda": 1e12,
+        "comparisons a second of k-means, cuda": 1e10,
+    }
+    wildcards = {"dataset": "kinetics400", "recipe": "vie_single", "seed": "0"}
+    work = pretraining(
+        model(paper, measured, device="cuda"), wildcards | {"stage": "local_aggregation"}
+    )
+    clusterings = 1 + 1_350_000 // 1874
+    kmeans = clusterings * 21 * 239_888 * 8000 / 1e10
+    passes = 2 + (1_350_000 - 1) // 18_740
+    bank = (1_350_000 * 128 + passes * 19_653 * 5) * 239_888 / 1e12
+    expected = kmeans + bank + passes * 19_653 * 5 * 1e-4
+    assert work.computing == pytest.approx(expected)
+
+
+def test_on_a_gpu_the_slower_of_loading_and_computing_limits(config, model):
+    machine = model(config, device="cuda", cores=24, cpus=24)
+    assert machine.wall(Work(230, 100), 24) == (100, "computing")  # 23 workers
+    assert machine.wall(Work(4600, 100), 24) == (200, "loading")
+    assert machine.wall(Work(230, 100), 24, gpus=4) == (25, "computing")
+
+
+def test_on_a_cpu_loading_and_computing_share_the_cores(config, model):
+    machine = model(config, cores=8, cpus=2)
+    assert machine.wall(Work(10, 100), 4)[0] == 110  # one thread, no workers
+    assert model(config, cores=4, cpus=4).wall(Work(10, 100), 4)[0] == pytest.approx(27.5)
+
+
+def test_finetuning_to_its_last_epoch(config, model, job):
+    """10 epochs of 11 steps of 16 videos, 60 held out of 240, 160 tested in windows."""
+    recipe = config["recipes"]["vie_single"]
+    shown = Shown.of([recipe], "single", 64)
+    machine = model(config, {f"train supervised {shown}, 16 clips": 1.0, f"test {shown}": 0.01})
+    settings = {"target": "ucf101", "pipeline": "scale_crop", "readout": "scratch_single"}
+    wildcards = settings | {"dataset": "embedded", "weights": "untrained", "seed": "0"}
+    one = cost(machine, job("finetune", 4, **wildcards))
+    windows = 5  # of 16 in 71 frames, the last overlapping
+    computing = 10 * 11 * 16 * 1.0 + (10 * 60 + 160 * windows) * 0.01
+    loading = one.seconds - computing - machine.start("training")
+    assert 0 < loading < 0.05 * computing
+
+
+def test_pretraining_leaves_network_momentum_and_bank(config, model, job):
+    from vie.training.initial import new_encoder
+
+    recipe = config["recipes"]["vie_single"]
+    wildcards = {"dataset": "embedded", "recipe": "vie_single", "seed": "0"}
+    one = cost(model(config), job("pretrain", 4, stage="instance_recognition", **wildcards))
+    numbers = sum(p.numel() for p in new_encoder(recipe, 0).parameters())
+    assert one.disk == pytest.approx(4 * (2 * numbers + 480 * 128), rel=0.05)
+    assert one.gpus == 0  # there is none
+
+
+def test_more_seconds_for_more_epochs(config, model, job):
+    longer = copy.deepcopy(config)
+    longer["probe"]["schedule"]["duration"] = "10 epochs"
+    wildcards = {"dataset": "embedded", "readout": "vie_slow", "weights": "trained", "seed": "0"}
+    short, long = (cost(model(c), job("probe", 2, **wildcards)) for c in (config, longer))
+    assert long.seconds > 1.3 * short.seconds
+    assert long.disk == short.disk

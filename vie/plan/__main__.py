@@ -1,0 +1,182 @@
+"""What a run will cost, rule by rule, before it is launched.
+
+    uv run python -m vie.plan
+    uv run python -m vie.plan --configfile experiments/kinetics400.yaml -- results/table_1.csv
+    uv run python -m vie.plan --measure
+
+Jobs come from Snakemake's own job graph: what is done already costs nothing. Without --measure the
+plan uses what an earlier --measure found on this machine, else defaults whose sources it names.
+The exit status is 1 if the disk is too small.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vie.config import merge, validate
+from vie.errors import VieError
+from vie.plan import report
+from vie.plan.costs import Cost, cost
+from vie.plan.datasets import Datasets
+from vie.plan.jobs import ROOT, Job, jobs_of, stand_ins, used
+from vie.plan.model import Model
+from vie.plan.throughputs import FILE, Throughputs, cpus, load
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m vie.plan",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("targets", nargs="*", help="files to make; default: all tables")
+    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays")
+    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="single keys")
+    parser.add_argument("--measure", action="store_true", help="measure this machine first")
+    parser.add_argument("--cores", type=int, help="of snakemake; default: enough for every job")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), help="where networks run; default: as measured"
+    )
+    parser.add_argument("--forceall", action="store_true", help="count what is done already too")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write a line for every job")
+    return parser.parse_args(argv)
+
+
+def config_of(configfiles: Sequence[Path], overrides: dict[str, Any]) -> dict[str, Any]:
+    """The config as Snakemake has it."""
+    if missing := [path for path in configfiles if not path.is_file()]:
+        raise VieError(f"{missing[0]}: no such file")
+    config: dict[str, Any] = {}
+    for path in (ROOT / "config.yaml", *configfiles):
+        merge(config, yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    validate(merge(config, overrides))
+    return config
+
+
+def overrides_of(pairs: Sequence[str]) -> dict[str, Any]:
+    """Of Snakemake's --config.
+
+    Raises:
+        VieError: one is not written key=value.
+    """
+    if odd := [pair for pair in pairs if "=" not in pair]:
+        raise VieError(f"--config {odd[0]}: is written key=value")
+    pieces = (pair.split("=", 1) for pair in pairs)
+    return {key: yaml.safe_load(value) for key, value in pieces}
+
+
+def throughputs_of(config: dict[str, Any], device: str | None, path: Path) -> Throughputs:
+    """What was measured on this machine, and defaults.
+
+    Without `device`, networks run where this dataset's were measured, else where it is likely
+    meant: an embedded dataset on this machine, others on the GPUs that the config asks for.
+    """
+    found = load(path)
+    if device is None and found is not None and config["dataset"] in found.planned:
+        device = found.device
+    if device is None:
+        import torch
+
+        here = "generator" in config["datasets"][config["dataset"]]
+        wanted = config.get("gpus", 1) and (torch.cuda.is_available() or not here)
+        device = "cuda" if wanted else "cpu"
+    if found is None:
+        return Throughputs(device, cpus=cpus() if device == "cpu" else 0)
+    return found if found.device == device else found.elsewhere(device)
+
+
+def plan(asked: argparse.Namespace) -> int:
+    """Print the plan; the exit status."""
+    overrides = overrides_of(asked.config)
+    config = config_of(asked.configfile, overrides)
+    datasets = Datasets(config, ROOT)
+    throughputs = throughputs_of(config, asked.device, ROOT / FILE)
+    cores = asked.cores or max(config["threads"].values())
+    with stand_ins(config, datasets, overrides) as (changed, absent):
+        jobs = jobs_of(
+            asked.configfile,
+            changed,
+            asked.targets,
+            cores=cores,
+            forceall=asked.forceall,
+        )
+
+    def costs_of(throughputs: Throughputs) -> tuple[Model, dict[int, Cost]]:
+        model = Model(config, datasets, throughputs, cores, throughputs.cpus or cores)
+        return model, {job.number: cost(model, job) for job in jobs}
+
+    model, costs = costs_of(throughputs)
+    if asked.measure:
+        from vie.plan.measure import measure
+
+        if jobs:
+            model, costs = costs_of(measure(model, ROOT / FILE))
+    if asked.csv:
+        report.write_csv(jobs, costs, asked.csv)
+    print_plan(model, jobs, costs, absent)
+    short = [place for place in report.places(jobs, costs, ROOT) if not place.fits]
+    if short:
+        print(f"\n{report.refusal(short)}", file=sys.stderr)
+    return 1 if short else 0
+
+
+def print_plan(model: Model, jobs: Sequence[Job], costs: dict, absent: Sequence[str]) -> None:
+    """The table, and what it rests on."""
+    rows = report.rows_of(jobs, costs)
+    if not rows[-1].jobs:
+        print("Nothing to be done: all files are there. --forceall counts them as if they were not")
+        return
+    print(report.text_table([report.COLUMNS, *(row.cells() for row in rows)]))
+    print()
+    chain = report.longest_chain(jobs, costs)
+    gpus = max(1, model.config.get("gpus", 1))
+    alone = report.makespan(jobs, costs, cores=model.cores, cpus=model.cpus, gpus=gpus)
+    kind = f"{gpus} GPU" + ("s" if gpus > 1 else "") if model.on_gpu else "no GPU"
+    print(f"Time: {report.duration(alone)} with --cores {model.cores} and {kind}; at least", end="")
+    print(f" {report.duration(chain)} on any number of machines (the longest chain of jobs).")
+    for place in report.places(jobs, costs, ROOT):
+        print(
+            f"Disk: {report.size(place.needed)} needed in {place.folder}, passing files of the "
+            f"largest job included; {report.size(max(place.free, 0))} free."
+        )
+    for line in report.limits_of(model, jobs):
+        print(f"Pretraining {line}.")
+    print("\nRests on")
+    for name in used(model.config):
+        for split in model.config["datasets"][name]["shards"]:
+            print(f"  {name} {split}: {model.datasets.split(name, split).source}")
+    for name in absent:
+        print(f"  {name} is not here: Snakemake planned with empty lists in its place")
+    if any(job.rule == "finetune" for job in jobs):
+        print("  finetuning: to the last epoch of its schedule; it ends sooner where it saturates")
+    print_sources(model)
+
+
+def print_sources(model: Model) -> None:
+    """Where each throughput comes from."""
+    by_source: dict[str, list[str]] = {}
+    for name, number in model.throughputs.used.items():
+        by_source.setdefault(number.source, []).append(f"{name} {number.value:.3g}")
+    for source, names in by_source.items():
+        single = [n for n in names if not n.startswith(("train ", "test ", "probe ", "load "))]
+        others = len(names) - len(single)
+        more = [f"{others} speeds of single networks and clips"] if others else []
+        print(f"  {source}:\n    " + "\n    ".join(single + more))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; errors are for the user."""
+    try:
+        return plan(arguments(argv))
+    except VieError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
