@@ -2,7 +2,7 @@ import os
 
 import torch
 
-from vie.threads import PROMISED, usable, use_threads
+from vie.threads import batches_ahead, PROMISED, usable, use_threads
 
 
 def test_no_more_threads_than_cpus(monkeypatch):
@@ -32,3 +32,9 @@ def test_torch_is_told(monkeypatch):
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_fewer_batches_wait_where_they_are_large():
+    assert batches_ahead(7, 19_267_584) == 4  # VIE-Single's at the paper's scale: 540 MB in all
+    assert batches_ahead(11, 154_140_672) == 2  # SlowFast's: 3.4 GB
+    assert batches_ahead(40, 308_281_344) == 1

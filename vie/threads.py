@@ -5,6 +5,7 @@ import ctypes
 import os
 import platform
 
+WAITING_BYTES = 4 * 10**9  # of all batches that a loader has ready
 PROMISED = "VIE_CORES"  # environment variable: the --cores of the Snakemake that runs this job
 
 
@@ -44,6 +45,12 @@ def use_threads(threads: int, gpus: int = 1) -> int:
     threads = usable(threads)
     torch.set_num_threads(threads)
     return threads - 1 if torch.cuda.is_available() else threads // 4
+
+
+def batches_ahead(workers: int, batch_bytes: int) -> int:
+    """Batches that wait for training, for each process that loads them: 4, or fewer where they
+    are large (at the paper's scale a batch of SlowFast has 154 MB), at least 1."""
+    return max(1, min(4, WAITING_BYTES // max(1, workers * batch_bytes)))
 
 
 def keep_freed_memory() -> None:

@@ -69,7 +69,7 @@ def batches(small_dataset, recipe, *, workers, first=0, last=9, seed=3, clip="sl
     view = View.of(recipe, clip)
     clips = TrainClips(small_dataset / "train" / "index.parquet", view, seed=seed, stage="s")
     order = TrainOrder(24, 5, seed=seed, stage="s", first=first, last=last)
-    return list(loader(clips, order, workers))
+    return list(loader(clips, order, workers, clips=8))
 
 
 def same(one, other):
@@ -123,7 +123,9 @@ def test_test_clips_go_through_every_video_in_order(small_dataset, recipe):
     path = small_dataset / "val" / "index.parquet"
     view, index = View.of(recipe, "slow"), load_index(path)
     found = list(
-        loader(TestClips(path, view, clips=3), video_batches(np.arange(8), 3, at_most=9), 0)
+        loader(
+            TestClips(path, view, clips=3), video_batches(np.arange(8), 3, at_most=9), 0, clips=9
+        )
     )
     assert [len(b.clips) for b in found] == [9, 9, 6]
     clips, instances = torch.cat([b.clips for b in found]), torch.cat([b.instances for b in found])

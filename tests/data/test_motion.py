@@ -159,7 +159,7 @@ def test_batches_use_the_motion_and_cannot_do_without(split, monkeypatch):
     walk = [max(frames) for i, frames in asked if i == 2]
     assert np.mean(np.array(late) > 30) > 0.95
     assert np.mean(np.array(walk) > 30) < 0.6
-    batches = list(loader(clips, [(e, np.array([0, 2])) for e in range(3)], 2))
+    batches = list(loader(clips, [(e, np.array([0, 2])) for e in range(3)], 2, clips=2))
     assert all(
         torch.equal(b.clips, clips[e, np.array([0, 2])].clips) for e, b in enumerate(batches)
     )

@@ -62,7 +62,7 @@ def test_clips_are_the_frames_of_the_windows(small_dataset):
     view = View(SAMPLINGS["slow"], Geometry(16, (20, 24), 20), None)
     videos = np.array([6, 1, 3])
     counts = window_counts(index, videos, view.sampling)
-    batches = list(loader(WindowClips(path, view), window_batches(counts, videos), 0))
+    batches = list(loader(WindowClips(path, view), window_batches(counts, videos), 0, clips=8))
     instances = torch.cat([batch.instances for batch in batches])
     assert instances.tolist() == np.repeat(videos, counts).tolist()
     clips = torch.cat([batch.clips for batch in batches])

@@ -63,7 +63,7 @@ def test_pretext_steps_equal_a_loop_written_out(alone, small_dataset, motion, tm
         if isinstance(m, torch.nn.BatchNorm2d)
         for p in m.parameters()
     }
-    for batch in loader(clips, order, 0):
+    for batch in loader(clips, order, 0, clips=8):
         x = colour_noise(batch.clips, batch.colour)
         if stage == ROTATION:
             turned = [torch.from_numpy(np.rot90(x.numpy(), k, (3, 4)).copy()) for k in range(4)]

@@ -160,7 +160,7 @@ def test_steps_equal_a_loop_written_out_in_plain_torch(recipe, small_dataset, tm
         small_dataset / "train" / "index.parquet", View.of(recipe), seed=1, stage="pretraining"
     )
     order = TrainOrder(24, 5, seed=1, stage="pretraining", first=0, last=3)
-    for rate, batch in zip([0.05, 0.05, 0.005], loader(clips, order, 0), strict=True):
+    for rate, batch in zip([0.05, 0.05, 0.005], loader(clips, order, 0, clips=8), strict=True):
         for group in optimiser.param_groups:
             group["lr"] = rate
         f, _ = encoder(colour_noise(batch.clips, batch.colour))

@@ -26,6 +26,7 @@ from vie.data.randomness import generator
 from vie.data.sampling import Sampling, sampling
 from vie.errors import VieError
 from vie.interruption import leave_signals_to_parent
+from vie.threads import batches_ahead
 
 log = logging.getLogger(__name__)
 
@@ -274,15 +275,26 @@ class TrainOrder:
             yield epoch, self.videos[parallel.share(chosen)]
 
 
-def loader(dataset: Dataset, order: "TrainOrder | list[np.ndarray]", workers: int) -> DataLoader:
-    """Batches of `dataset` for the keys in `order`, made by `workers` processes (0: this one)."""
+def loader(
+    dataset: Dataset, order: "TrainOrder | list[np.ndarray]", workers: int, *, clips: int
+) -> DataLoader:
+    """Batches of `dataset` for the keys in `order`, made by `workers` processes (0: this one).
+
+    Args:
+        dataset: that has a `view`.
+        order: its keys.
+        workers: how many.
+        clips: in a batch, for the memory of those that wait.
+    """
+    view = dataset.view
+    batch_bytes = clips * 3 * view.sampling.frames * view.geometry.size**2
     return DataLoader(
         dataset,
         batch_size=None,  # a key is a whole batch
         sampler=order,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
-        prefetch_factor=4 if workers else None,
+        prefetch_factor=batches_ahead(workers, batch_bytes) if workers else None,
         worker_init_fn=leave_signals_to_parent if workers else None,
     )
 

@@ -12,6 +12,8 @@ from vie.data.colour import normalise
 from vie.data.index import load_index
 from vie.progress import Progress
 
+TOGETHER = 128  # clips of a batch, about
+
 
 @torch.no_grad()
 def over_test_clips(
@@ -41,7 +43,8 @@ def over_test_clips(
         {name: (V, clips, D)} on the CPU.
     """
     videos = np.arange(len(load_index(index))) if videos is None else videos
-    batches = loader(TestClips(index, view, clips=clips), video_batches(videos, clips), workers)
+    dataset, keys = TestClips(index, view, clips=clips), video_batches(videos, clips, TOGETHER)
+    batches = loader(dataset, keys, workers, clips=max(clips, TOGETHER))
     parts: dict[str, list[Tensor]] = {}
     bar = Progress(total=len(videos), label=label, unit="videos") if label else None
     for batch in batches:

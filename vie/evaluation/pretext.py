@@ -20,6 +20,8 @@ from vie.training import checkpoints
 from vie.training.device import accelerator
 from vie.training.stages import OBJECTIVES, view_of
 
+TOGETHER = 64  # clips of a batch
+
 
 def trained_pretext(content: dict) -> tuple[torch.nn.Module, Pretext]:
     """Network and objective of a checkpoint, in evaluation mode."""
@@ -69,11 +71,11 @@ def right_answers(
     keys = [
         (clip, videos[rows])
         for clip in range(clips)
-        for rows in video_batches(np.arange(len(videos)), 1, 64)
+        for rows in video_batches(np.arange(len(videos)), 1, TOGETHER)
     ]
     found: list[np.ndarray] = []
     with Progress(total=len(videos) * clips, label=label, unit="clips") as bar:
-        for batch in loader(dataset, keys, workers):
+        for batch in loader(dataset, keys, workers, clips=TOGETHER):
             shown = colour_noise(batch.clips.to(device, non_blocking=True), batch.colour)
             scores, right = objective.answers(encoder(objective.inputs(shown))[1])
             # (B, Q) -> (B,): right answers of each clip

@@ -40,7 +40,9 @@ def over_windows(
         (V, classes) float64.
     """
     counts = window_counts(load_index(index), videos, view.sampling)
-    batches = loader(WindowClips(index, view), window_batches(counts, videos), workers)
+    batches = loader(
+        WindowClips(index, view), window_batches(counts, videos), workers, clips=CLIPS_TOGETHER
+    )
     bar = Progress(total=len(videos), label=label, unit="videos") if label else None
     parts = []
     for batch in batches:

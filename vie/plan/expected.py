@@ -5,6 +5,8 @@ Imports neither torch nor pandas: Snakemake uses it each time it builds the job 
 
 from typing import Any, NamedTuple
 
+from vie.data.splits import CLASSES, COUNTS
+
 
 class Expected(NamedTuple):
     """What is expected of the videos of a split before anything of it has been read.
@@ -28,15 +30,21 @@ PROTOCOL = "protocol section 1"
 # Seconds of UCF101 and HMDB51 are assumptions: no source here states them.
 KNOWN = {
     "kinetics400": {
-        "train": Expected(239_888, 400, 10, f"{PROTOCOL}; excerpts of 10 s"),
-        "val": Expected(19_653, 400, 10, f"{PROTOCOL}; excerpts of 10 s"),
+        split: Expected(count, CLASSES["kinetics400"], 10, f"{PROTOCOL}; excerpts of 10 s")
+        for split, count in COUNTS["kinetics400"].items()
     },
-    "ucf101": {"all": Expected(13_320, 101, 7, f"{PROTOCOL}; 7 s a video assumed")},
+    "ucf101": {
+        "all": Expected(
+            sum(COUNTS["ucf101"].values()), CLASSES["ucf101"], 7, f"{PROTOCOL}; 7 s assumed"
+        )
+    },
     "hmdb51": {
-        "all": Expected(7_000, 51, 4, f"{PROTOCOL}, a third more than split 1 uses; 4 s assumed")
+        "all": Expected(
+            7_000, CLASSES["hmdb51"], 4, f"{PROTOCOL}, a third more than split 1 uses; 4 s assumed"
+        )
     },
 }
-PARTS = {"ucf101": (9_537, 3_783), "hmdb51": (3_570, 1_530)}  # train, test: protocol section 1
+PARTS = {name: tuple(COUNTS[name].values()) for name in ("ucf101", "hmdb51")}  # train, test
 UNKNOWN = 250_000  # videos, where nothing is known: as many as Kinetics has
 
 

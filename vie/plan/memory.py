@@ -12,12 +12,12 @@ from typing import Any
 from vie.data.sampling import Sampling, sampling
 from vie.plan.expected import UNKNOWN, expected
 from vie.settings import stages
+from vie.threads import batches_ahead
 
 # Resident memory of a process that has imported what training imports (780 measured on a CPU),
 # and on top of it what CUDA's libraries and context keep on the host (an assumption).
 PROCESS, CUDA = 1000, 4000
 WORKER = 600  # of a process that loads clips, what it shares with its parent counted again
-PREFETCH = 4  # batches waiting per worker, as in vie.data.clips.loader
 TEST_CLIPS, WINDOWS = 128, 64  # of a batch in testing, as in vie.evaluation.prediction, windows
 LEAST = 4000
 # Bytes that training on a CPU keeps, per pixel of the input and channel of the stem: all
@@ -42,8 +42,9 @@ def workers_of(threads: int, gpus: int) -> int:
 
 def loading(threads: int, gpus: int, clips: int, frames: int, size: int) -> float:
     """Of the workers of one loader, the batches that wait, and the one in use."""
-    workers = workers_of(threads, gpus)
-    return workers * WORKER + (workers * PREFETCH + 2) * batch_mb(clips, frames, size)
+    workers, batch = workers_of(threads, gpus), batch_mb(clips, frames, size)
+    waiting = workers * batches_ahead(workers, int(batch * 1e6)) if workers else 0
+    return workers * WORKER + (waiting + 2) * batch
 
 
 def training(recipe: dict[str, Any], batch: int, frames: int, size: int, gpus: int) -> float:

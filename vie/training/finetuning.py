@@ -252,7 +252,9 @@ def train_finetuned(
     if not over:
         address = {"seed": seed, "stage": "finetuning"}
         order = TrainOrder(videos, optimiser["batch"], first=step, last=schedule.last, **address)
-        batches = loader(TrainClips(index, view, **address), order, workers)
+        batches = loader(
+            TrainClips(index, view, **address), order, workers, clips=optimiser["batch"]
+        )
         run(
             task,
             batches,

@@ -256,7 +256,7 @@ def pretrain(
     clips = TrainClips(index, view_of(recipe, stage), motion=motion, **address)
     run(
         task,
-        loader(clips, order, workers),
+        loader(clips, order, workers, clips=batch),
         schedule,
         start=step,
         resumable=resumable,

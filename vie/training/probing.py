@@ -239,7 +239,7 @@ def train_probe(
     order = TrainOrder(videos, batch, seed=seed, stage="probe", first=step, last=schedule.last)
     run(
         task,
-        loader(TrainClips(index, view, seed=seed, stage="probe"), order, workers),
+        loader(TrainClips(index, view, seed=seed, stage="probe"), order, workers, clips=batch),
         schedule,
         start=step,
         resumable=resumable,
