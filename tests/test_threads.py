@@ -2,7 +2,7 @@ import os
 
 import torch
 
-from vie.threads import batches_ahead, PROMISED, usable, use_threads
+from vie.threads import PROMISED, batches_ahead, usable, use_threads
 
 
 def test_no_more_threads_than_cpus(monkeypatch):
