@@ -5,9 +5,11 @@ its share of each batch: results do not depend on how many there are, but for ro
 process all of this does nothing.
 """
 
+import contextlib
 import logging
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -111,9 +113,23 @@ def launch(processes: int, function: Callable[..., None], **settings: Any) -> No
         max_restarts=0,
     )
     try:
-        elastic_launch(config, _work)(function, open_log(), settings)
+        with _script_runs_once():
+            elastic_launch(config, _work)(function, open_log(), settings)
     except ChildFailedError:
         raise VieError(f"one of {processes} processes failed; its message is above") from None
+
+
+@contextlib.contextmanager
+def _script_runs_once() -> Iterator[None]:
+    """New processes import the script that started this one, to find functions in it. Those of
+    Snakemake's jobs do their work when they are imported, and would do it again."""
+    script = sys.modules["__main__"]
+    path = vars(script).pop("__file__", None)
+    try:
+        yield
+    finally:
+        if path is not None:
+            script.__file__ = path
 
 
 def _work(function: Callable[..., None], log: str | None, settings: dict[str, Any]) -> None:

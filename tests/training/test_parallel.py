@@ -1,8 +1,12 @@
 """Two processes that train one network, against one process that trains it alone."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,6 +161,31 @@ def test_batch_norm_over_two_processes_is_batch_norm_over_the_whole_batch(tmp_pa
             torch.testing.assert_close(found[name][process], value)
     torch.testing.assert_close(found["outputs"].flatten(0, 1), outputs, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(found["gradient"].flatten(0, 1), inputs.grad, rtol=1e-3, atol=1e-2)
+
+
+def count(folder):
+    """A file for each call in each process."""
+    (folder / f"{os.environ['RANK']}-{time.time_ns()}").touch()
+
+
+def test_a_script_without_a_guard_runs_once(tmp_path):
+    """As Snakemake's are: all of their code is at the top."""
+    script = tmp_path / "script.py"
+    calls = tmp_path / "calls"
+    calls.mkdir()
+    here = str(Path(__file__).parent)
+    script.write_text(
+        f"import sys; sys.path.insert(0, {here!r})\n"
+        "from pathlib import Path\n"
+        "from test_parallel import count\n"
+        "from vie import parallel\n"
+        f"Path({str(tmp_path / 'run')!r}).open('a').write('x')\n"
+        f"parallel.launch(2, count, folder=Path({str(calls)!r}))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run").read_text() == "x"
+    assert sorted(path.name[0] for path in calls.iterdir()) == ["0", "1"]
 
 
 def one_fails(path):
