@@ -10,7 +10,7 @@ from vie.data.layouts import LAYOUTS
 from vie.errors import VieError
 from vie.fingerprint import fingerprint
 from vie.plan import memory
-from vie.settings import PRETEXTS, STAGES, asks_for_motion, recipes_of, stages
+from vie.settings import PRETEXTS, STAGES, asks_for_motion, dataset_folder, recipes_of, stages
 from vie.threads import PROMISED
 
 try:
@@ -58,17 +58,8 @@ def dataset_of(wildcards):
     return config["datasets"][wildcards.dataset]
 
 
-def folder_of(wildcards, kind):
-    """The folder of a dataset's videos or annotations: the user's, or the workflow's own."""
-    given = dataset_of(wildcards).get(kind)
-    if given is None:
-        return f"resources/{wildcards.dataset}/{kind}"
-    root = config.get("roots", {}).get(wildcards.dataset)
-    return os.path.normpath(os.path.join(root, given)) if root else given
-
-
 def videos_folder(wildcards):
-    return folder_of(wildcards, "videos")
+    return dataset_folder(config, wildcards.dataset, "videos")
 
 
 def generated_videos(wildcards):
@@ -78,7 +69,7 @@ def generated_videos(wildcards):
 
 
 def annotations_folder(wildcards):
-    return folder_of(wildcards, "annotations")
+    return dataset_folder(config, wildcards.dataset, "annotations")
 
 
 def annotation(wildcards, split):

@@ -4,6 +4,7 @@ Imports neither torch nor pandas: Snakemake uses it each time it builds the job 
 """
 
 import math
+import os
 import re
 from typing import Any
 
@@ -30,6 +31,15 @@ def asks_for_motion(clip: str | dict) -> bool:
     from vie.data.sampling import sampling
 
     return bool(sampling(clip).windows)
+
+
+def dataset_folder(config: dict[str, Any], name: str, kind: str) -> str:
+    """The folder of a dataset's "videos" or "annotations": the user's, or the workflow's own."""
+    given = config["datasets"][name].get(kind)
+    if given is None:
+        return f"resources/{name}/{kind}"
+    root = config.get("roots", {}).get(name)
+    return os.path.normpath(os.path.join(root, given)) if root else given
 
 
 def stages(recipe: dict[str, Any]) -> list[str]:

@@ -147,11 +147,14 @@ def print_plan(model: Model, jobs: Sequence[Job], costs: dict, absent: Sequence[
     for line in report.limits_of(model, jobs):
         print(f"Pretraining {line}.")
     print("\nRests on")
-    for name in used(model.config):
+    concerned = {job.wildcards.get("dataset") for job in jobs}
+    if any("target" in job.wildcards for job in jobs):  # finetuning reads other datasets, too
+        concerned.update(used(model.config))
+    for name in [name for name in used(model.config) if name in concerned]:
         for split in model.config["datasets"][name]["shards"]:
             print(f"  {name} {split}: {model.datasets.split(name, split).source}")
-    for name in absent:
-        print(f"  {name} is not here: Snakemake planned with empty lists in its place")
+        if name in absent:
+            print(f"  {name} is not here: Snakemake planned with empty lists in its place")
     if any(job.rule == "finetune" for job in jobs):
         print("  finetuning: to the last epoch of its schedule; it ends sooner where it saturates")
     print_sources(model)

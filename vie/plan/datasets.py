@@ -14,6 +14,7 @@ from vie.data.manifest import read_manifest
 from vie.data.members import HELD_OUT, TEST, TRAIN, read_members
 from vie.errors import VieError
 from vie.plan.expected import Expected, expected, expected_parts
+from vie.settings import dataset_folder
 
 SECONDS = 10  # of a video of which nothing is known
 
@@ -66,9 +67,8 @@ class Datasets:
 
     def folders(self, name: str) -> tuple[Path, Path]:
         """Folders of videos and annotations."""
-        dataset = self.config["datasets"][name]
         return tuple(
-            self.root / dataset.get(kind, f"resources/{name}/{kind}")
+            self.root / dataset_folder(self.config, name, kind)
             for kind in ("videos", "annotations")
         )
 
@@ -85,8 +85,7 @@ class Datasets:
         """
         layout, path = self.config["datasets"][name]["layout"], self.annotation(name, split)
         videos = self.folders(name)[0]
-        # Kinetics' lists are only understood beside the folder of the videos.
-        if not path.exists() or (layout == "kinetics" and not (videos / split).is_dir()):
+        if not path.exists() or not videos.is_dir():  # lists are read beside the videos
             return []
         return LAYOUTS[layout].read(videos, path, split)
 
