@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from vie.errors import VieError
+from vie.interruption import StoppedError
 from vie.logs import job, open_log
 
 Items = TypeVar("Items", np.ndarray, Tensor)
@@ -93,10 +94,12 @@ def launch(processes: int, function: Callable[..., None], **settings: Any) -> No
 
     Raises:
         VieError: a process failed.
+        StoppedError: a signal asked to stop, and the processes have ended.
     """
     if processes <= 1:
         function(**settings)
         return
+    from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -110,6 +113,8 @@ def launch(processes: int, function: Callable[..., None], **settings: Any) -> No
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         start_method="spawn",
+        # Passed on to the processes, which have half a minute for what is left to do.
+        signals_to_handle="SIGTERM,SIGUSR1,SIGINT,SIGHUP,SIGQUIT",
         max_restarts=0,
     )
     try:
@@ -117,6 +122,8 @@ def launch(processes: int, function: Callable[..., None], **settings: Any) -> No
             elastic_launch(config, _work)(function, open_log(), settings)
     except ChildFailedError:
         raise VieError(f"one of {processes} processes failed; its message is above") from None
+    except SignalException as error:
+        raise StoppedError(f"{processes} processes stopped by {error.sigval.name}") from None
 
 
 @contextlib.contextmanager

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -124,6 +126,74 @@ def test_a_head_with_parameters_is_shared_too(recipe, alone, small_dataset, tmp_
     found, also = train(2, recipe, ROTATION, small_dataset, two, double=False)
     np.testing.assert_allclose(also["loss"], measured["loss"], rtol=2e-4)
     assert_close(expected["objective"], found["objective"], "objective", rtol=1e-3, atol=1e-4)
+
+
+def slowly(**settings):
+    """One process of pretraining, with a pause in every step."""
+    step = pretraining.Pretraining.step
+
+    def rests(self, number, batch):
+        time.sleep(0.2)
+        return step(self, number, batch)
+
+    pretraining.Pretraining.step = rests
+    every_step(double=False, **settings)
+
+
+STOPPED = """
+    import json, sys
+    from pathlib import Path
+    sys.path.insert(0, sys.argv[1])
+    import test_parallel
+    from vie import parallel
+    from vie.logs import job
+    with job(sys.argv[2]):
+        settings = json.loads(sys.argv[3])
+        for name in ("train_index", "val_index", "classes", "checkpoint", "metrics"):
+            settings[name] = Path(settings[name])
+        parallel.launch(2, getattr(test_parallel, sys.argv[4]), **settings)
+"""
+
+
+@pytest.mark.parametrize(
+    "asked", [signal.SIGTERM, pytest.param(signal.SIGUSR1, marks=pytest.mark.slow)]
+)
+def test_processes_that_are_asked_to_stop_save_their_state(recipe, small_dataset, tmp_path, asked):
+    """All of them get the signal at once, as in a job of SLURM, and go on as if nothing was."""
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    expected, _ = train(2, recipe, IR, small_dataset, whole, double=False)
+    settings = {"recipe": recipe, "stage": IR, "seed": 1, "name": "test", "threads": 1, "gpus": 0}
+    settings |= {
+        "train_index": f"{small_dataset}/train/index.parquet",
+        "val_index": f"{small_dataset}/val/index.parquet",
+        "classes": f"{small_dataset}/classes.csv",
+        "checkpoint": f"{stopped}/{IR}.pt",
+        "metrics": f"{stopped}/{IR}.jsonl",
+        "start_from": None,
+        "checkpoint_seconds": 3600,
+    }
+    command = [sys.executable, "-c", textwrap.dedent(STOPPED), str(Path(__file__).parent)]
+    command += [str(tmp_path / "log"), json.dumps(settings)]
+    run = subprocess.Popen([*command, "slowly"], start_new_session=True, stderr=subprocess.PIPE)
+    work = stopped / f"{IR}.in_progress"
+    deadline = time.monotonic() + 90
+    while not (work / "metrics.jsonl").exists() or not (work / "metrics.jsonl").stat().st_size:
+        assert run.poll() is None, run.stderr.read().decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(run.pid, asked)
+    _, errors = run.communicate(timeout=90)
+    assert run.returncode == 1, errors.decode()
+    assert f"stopped by {asked.name} after" in (tmp_path / "log").read_text()
+    assert 0 < checkpoints.load(work / "checkpoint.pt")["step"] < 20
+    settings["double"] = False
+    command[-1] = json.dumps(settings)
+    subprocess.run([*command, "every_step"], check=True, capture_output=True)
+    assert "resuming at step" in (tmp_path / "log").read_text()
+    found = checkpoints.load(stopped / f"{IR}.pt")
+    for part in ("bank", "encoder"):
+        for name, value in expected[part].items():
+            assert torch.equal(found[part][name], value), f"{part}.{name}"
 
 
 def statistics(path):
