@@ -20,9 +20,11 @@ STAGE = "pretrain/vie_single/seed0/instance_recognition"
 
 @pytest.fixture
 def cluster():
-    subprocess.run([ONE_NODE, "start"], check=True)
-    yield
-    subprocess.run([ONE_NODE, "stop"], check=True)
+    try:
+        subprocess.run([ONE_NODE, "start"], check=True)
+        yield
+    finally:
+        subprocess.run([ONE_NODE, "stop"], check=True)
 
 
 class Run:
