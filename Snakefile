@@ -33,3 +33,8 @@ rule all:
         expand("results/{table}_{target}_classes.csv", table=PIPELINES, target=TARGETS),
         "results/pretext.csv" if pretext_rows() else [],
         expand("results/{dataset}/summary.csv", dataset=datasets_used()),
+
+
+# What trainings kept in case that they are killed in their last moment.
+onsuccess:
+    remove_work_of_finished_jobs()

@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 from vie.config import validate
 from vie.data.layouts import LAYOUTS
 from vie.errors import VieError
+from vie.files import remove_finished
 from vie.fingerprint import fingerprint
 from vie.plan import memory
 from vie.settings import PRETEXTS, STAGES, asks_for_motion, dataset_folder, recipes_of, stages
@@ -370,3 +371,11 @@ def index_memory(wildcards):
 def minutes(at_least):
     """Runtime that doubles with each attempt, for --retries on clusters with time limits."""
     return lambda wildcards, attempt: at_least * 2 ** (attempt - 1)
+
+
+def remove_work_of_finished_jobs():
+    """After a run that succeeded: what its jobs kept while their end was not on record."""
+    for job in workflow.dag.jobs:
+        for path in map(Path, job.output):
+            remove_finished(path.with_suffix(".in_progress"))  # of a stage of pretraining
+            remove_finished(path.with_name("in_progress"))

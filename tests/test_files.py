@@ -1,9 +1,14 @@
 import os
+import signal
 import stat
+import subprocess
+import sys
+import time
 
 import pytest
 
-from vie.files import digest, whole
+from vie.errors import VieError
+from vie.files import digest, finish, in_use, remove_finished, whole
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -37,3 +42,42 @@ def test_files_have_the_permissions_of_any_new_file(tmp_path):
 def test_digest_is_sha256(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     assert digest(tmp_path / "abc") == "ba7816bf8f01cfea"  # FIPS 180-2, appendix B.1
+
+
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from vie.files import in_use
+with in_use(Path(sys.argv[1])):
+    if os.fork() == 0:  # as a process that loads clips: it outlives a killed parent for a while
+        time.sleep(1)
+        os._exit(0)
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_is_used_by_one_process_until_that_is_killed(tmp_path):
+    work = tmp_path / "in_progress"
+    command = [sys.executable, "-c", HOLDER, str(work)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        message = rf"in use by process {holder.pid} on .*: wait for its end or end it"
+        with pytest.raises(VieError, match=message), in_use(work, patience=0.1):
+            pass
+        holder.send_signal(signal.SIGKILL)
+        began = time.monotonic()
+        with in_use(work, patience=30):
+            assert time.monotonic() - began < 20
+
+
+def test_work_is_removed_when_it_is_finished(tmp_path):
+    work = tmp_path / "in_progress"
+    remove_finished(work)
+    with in_use(work):
+        (work / "checkpoint.pt").touch()
+    remove_finished(work)
+    assert (work / "checkpoint.pt").exists()
+    finish(work)
+    remove_finished(work)
+    assert not work.exists()

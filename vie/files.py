@@ -1,12 +1,22 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and folders of work in progress."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
+import logging
 import os
+import shutil
+import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from vie.errors import VieError
+
+log = logging.getLogger(__name__)
+LOCK, FINISHED = "lock", "finished"  # names in a folder of work in progress
 
 
 @contextlib.contextmanager
@@ -45,3 +55,68 @@ def digest(path: str | Path) -> str:
     """First 16 hex digits of the SHA-256 of a file's content."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def in_use(work: Path, patience: float = 60) -> Iterator[None]:
+    """Keep other processes, on this node or another, from using the folder `work`.
+
+    The lock is the operating system's: it ends with this process, however that ends, and with
+    those that were forked from it; they need some seconds to notice.
+
+    Args:
+        work: made if absent.
+        patience: seconds to wait for another process to leave it.
+
+    Raises:
+        VieError: another process keeps using it.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / LOCK).open("a+") as file:
+        deadline = time.monotonic() + patience
+        while not _locked(file.fileno(), work):
+            if time.monotonic() > deadline:
+                file.seek(0)
+                raise VieError(
+                    f"{work} is in use by {file.read().strip() or 'another process'}, a job of an "
+                    "earlier run that goes on: wait for its end or end it, then start again"
+                )
+            time.sleep(0.5)
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        yield
+
+
+def _locked(handle: int, work: Path) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:  # some cluster file systems have no locks
+        log.warning("%s: two runs at once would not be noticed (%s)", work, error)
+    return True
+
+
+def empty(work: Path) -> None:
+    """Remove what is in the folder `work`, but for its lock."""
+    for path in work.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+
+
+def finish(work: Path) -> None:
+    """The results of the work in progress in `work` are written.
+
+    It is kept until `remove_finished`: if the job is killed before its end is on record, its
+    results are thrown away and made again, which takes seconds from what is there.
+    """
+    (work / FINISHED).touch()
+
+
+def remove_finished(work: Path) -> None:
+    """Remove the folder `work` if it is there and its results are written."""
+    if (work / FINISHED).exists():
+        shutil.rmtree(work)

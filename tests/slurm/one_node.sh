@@ -89,7 +89,15 @@ start() {
 }
 
 stop() {
-    local daemon
+    local daemon jobs
+    # Jobs outlive the daemons otherwise.
+    if [ -e "$state/slurmctld.pid" ] && jobs=$(squeue --noheader --format %A 2>/dev/null); then
+        xargs --no-run-if-empty scancel --signal=KILL --full <<<"$jobs" || true
+        for _ in $(seq 20); do
+            pgrep -x slurmstepd >/dev/null || break
+            sleep 0.5
+        done
+    fi
     for daemon in slurmd slurmctld munge; do
         if [ -e "$state/$daemon.pid" ]; then
             kill "$(cat "$state/$daemon.pid")" 2>/dev/null || true

@@ -98,11 +98,22 @@ def test_weights_that_are_not_finite_never_replace_good_ones(tmp_path):
     assert resumable.load()["step"] == 1
 
 
-def test_nothing_is_left_of_a_run_that_is_done(tmp_path):
+def test_what_a_kill_tore_is_removed(tmp_path):
     folder = tmp_path / "run"
-    Resumable(folder / "c.pt", {}).save({"step": 1})
+    with Resumable(folder / "c.pt", {}) as resumable:
+        resumable.save({"step": 1})
     (folder / ".c.torn.pt").touch()  # by a kill while saving
-    resumable = Resumable(folder / "c.pt", {})
-    assert sorted(p.name for p in folder.iterdir()) == ["c.pt"]
-    resumable.done()
-    assert not folder.exists()
+    with Resumable(folder / "c.pt", {}) as resumable:
+        assert sorted(p.name for p in folder.iterdir()) == ["c.pt", "lock"]
+        assert resumable.load()["step"] == 1
+
+
+def test_a_run_with_other_settings_keeps_nothing_but_its_lock(tmp_path):
+    folder = tmp_path / "run"
+    with Resumable(folder / "c.pt", {"seed": 1}) as resumable:
+        resumable.save({"step": 1})
+        (folder / "metrics.jsonl").touch()
+        (folder / "old").mkdir()
+    with Resumable(folder / "c.pt", {"seed": 2}) as resumable:
+        assert resumable.load() is None
+        assert [p.name for p in folder.iterdir()] == ["lock"]

@@ -127,7 +127,7 @@ def test_both_stages_leave_a_whole_checkpoint(recipe, small_dataset, tmp_path):
     rows = [json.loads(line) for line in (tmp_path / f"{LA}.jsonl").read_text().splitlines()]
     assert [r["step"] for r in rows if "knn_top1" in r] == [10, 12, 16, 20, 23]
     assert all(np.isfinite(r["loss"]) for r in rows if "loss" in r)
-    assert not (tmp_path / f"{LA}.in_progress").exists()
+    assert (tmp_path / f"{LA}.in_progress" / "finished").exists()
     assert list((tmp_path / "tensorboard").iterdir())
 
 
@@ -312,6 +312,23 @@ def test_a_diverged_run_says_so_and_keeps_its_last_good_checkpoint(
     assert 0 < kept["step"] <= 6
     assert all(torch.isfinite(v).all() for v in kept["encoder"].values())
     assert not (tmp_path / f"{IR}.pt").exists()
+
+
+@pytest.mark.parametrize("stage", [IR, LA])
+def test_outputs_that_are_lost_with_a_jobs_end_cost_no_step(
+    recipe, small_dataset, tmp_path, monkeypatch, stage
+):
+    """As Snakemake removes them, if the job is killed before its end is on record."""
+    for one in dict.fromkeys((IR, stage)):
+        train(recipe, one, small_dataset, tmp_path)
+    outputs = [tmp_path / f"{stage}.pt", tmp_path / f"{stage}.jsonl"]
+    before = checkpoints.load(outputs[0]), outputs[1].read_text()
+    for output in outputs:
+        output.unlink()
+    monkeypatch.setattr(Pretraining, "step", None)
+    train(recipe, stage, small_dataset, tmp_path)
+    assert_same(checkpoints.load(outputs[0]), before[0])
+    assert outputs[1].read_text() == before[1]
 
 
 def test_another_recipe_does_not_resume(recipe, small_dataset, tmp_path, caplog, monkeypatch):

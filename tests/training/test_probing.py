@@ -179,7 +179,7 @@ def test_what_a_probe_writes(recipe, small_dataset, tmp_path):
         "slowfast",
     ]
     assert facts["sampling"] == {"frames": 16, "stride": 4, "bin": 1, "windows": []}
-    assert not (tmp_path / "in_progress").exists()
+    assert (tmp_path / "in_progress" / "finished").exists()
 
 
 def test_a_probe_killed_while_it_is_tested_goes_on_there(

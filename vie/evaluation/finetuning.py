@@ -18,7 +18,7 @@ from vie.errors import VieError
 from vie.evaluation.accuracy import top_k
 from vie.evaluation.prediction import class_probabilities, over_test_clips
 from vie.evaluation.windows import over_windows
-from vie.files import digest, whole, write_json
+from vie.files import digest, finish, whole, write_json
 from vie.threads import use_threads
 from vie.training import checkpoints
 from vie.training.finetuning import Finetuning, train_finetuned
@@ -162,7 +162,7 @@ def finetune(
             "view": repr(view),
         },
     )
-    shutil.rmtree(work)
+    finish(work)
 
 
 def _validation(

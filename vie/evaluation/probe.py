@@ -15,7 +15,7 @@ from vie.data.manifest import read_classes
 from vie.evaluation.accuracy import top_k
 from vie.evaluation.knn import knn_predict
 from vie.evaluation.prediction import class_probabilities, over_test_clips
-from vie.files import whole, write_json
+from vie.files import finish, whole, write_json
 from vie.settings import LAYERS
 from vie.threads import use_threads
 from vie.training import checkpoints
@@ -131,7 +131,7 @@ def probe(
     )
     with whole(metrics) as temporary:
         shutil.copyfile(work / "metrics.jsonl", temporary)
-    shutil.rmtree(work)
+    finish(work)
 
 
 def neighbour_probabilities(

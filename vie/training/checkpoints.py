@@ -1,7 +1,7 @@
 """Whole checkpoints: everything a run needs to go on as if it had never stopped."""
 
+import contextlib
 import logging
-import shutil
 import time
 import zipfile
 from pathlib import Path
@@ -11,7 +11,7 @@ import torch
 
 from vie import parallel
 from vie.errors import VieError
-from vie.files import whole
+from vie.files import FINISHED, empty, in_use, whole
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +47,11 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
 class Resumable:
     """Checkpoints of a run in progress, as often as costs about 1 % of its time.
 
-    Where several processes train, the main one writes, and all of them load.
+    While it is open (`with`), no other process can use the folder. Where several processes train,
+    the main one writes, and all of them load.
 
     Args:
-        path: where, in a folder of its own; the folder is removed when the run is done.
+        path: where, in a folder of its own, that `vie.files.finish` marks when all is done.
         identity: what the run depends on. A checkpoint of another identity is not resumed.
         at_least_seconds: shortest time between two checkpoints.
     """
@@ -58,9 +59,19 @@ class Resumable:
     def __init__(self, path: Path, identity: dict[str, Any], at_least_seconds: float = 20) -> None:
         self.path, self.identity, self.at_least_seconds = path, identity, at_least_seconds
         self.saved_at, self.cost = time.monotonic(), 0.0
+        self.held = contextlib.ExitStack()
+
+    def __enter__(self) -> "Resumable":
+        """Raises VieError if another process has the folder and does not leave it."""
         if parallel.main():
-            for torn in path.parent.glob(f".{path.stem}.*"):  # of a run killed while it was saving
+            self.held.enter_context(in_use(self.path.parent))
+            (self.path.parent / FINISHED).unlink(missing_ok=True)
+            for torn in self.path.parent.glob(f".{self.path.stem}.*"):  # by a kill while saving
                 torn.unlink()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.held.close()
 
     def load(self) -> dict[str, Any] | None:
         """Content of the last checkpoint, or None to start at the beginning.
@@ -77,7 +88,7 @@ class Resumable:
 
     def _load(self) -> dict[str, Any] | None:
         if not self.path.exists():
-            shutil.rmtree(self.path.parent, ignore_errors=True)
+            empty(self.path.parent)
             return None
         content = load(self.path)
         if content["identity"] != self.identity:
@@ -91,7 +102,7 @@ class Resumable:
                 self.path,
                 ", ".join(changed),
             )
-            shutil.rmtree(self.path.parent)
+            empty(self.path.parent)
             return None
         log.info("resuming at step %d from %s", content["step"], self.path)
         return content
@@ -109,6 +120,8 @@ class Resumable:
         Raises:
             VieError: a weight is not finite; the last checkpoint is kept.
         """
+        if not parallel.main():
+            return
         start = time.monotonic()
         if not _finite(content):
             raise VieError(f"weights are no longer finite; {self.advice()}")
@@ -123,10 +136,6 @@ class Resumable:
             f"{kept}Lower optimiser.lr (when finetuning, finetuning.trained.lr or untrained.lr), "
             "or raise objective.temperature, and start again"
         )
-
-    def done(self) -> None:
-        """The run's results are written: forget all that it needed while in progress."""
-        shutil.rmtree(self.path.parent)
 
 
 def _finite(content: Any) -> bool:

@@ -242,33 +242,35 @@ def train_finetuned(
         "precision": precision,
         **depends,
     }
-    resumable = checkpoints.Resumable(work / "checkpoint.pt", identity, checkpoint_seconds)
-    content, step = resumable.load(), 0
-    if content is not None:
-        task.restore(content)
-        step = content["step"]
-    over = step == schedule.last
-    recorder = Recorder(work / "metrics.jsonl", tensorboard, step + over)
-    if not over:
-        address = {"seed": seed, "stage": "finetuning"}
-        order = TrainOrder(videos, optimiser["batch"], first=step, last=schedule.last, **address)
-        batches = loader(
-            TrainClips(index, view, **address), order, workers, clips=optimiser["batch"]
-        )
-        run(
-            task,
-            batches,
-            schedule,
-            start=step,
-            resumable=resumable,
-            recorder=recorder,
-            label=label,
-        )
-        if not task.finished:
-            recorder.write(schedule.last, **task.measure(schedule.last))
-        # Testing may be killed too; the caller removes the folder when it has written its results.
-        resumable.save({"step": schedule.last, **task.state()})
-    recorder.close()
+    with checkpoints.Resumable(work / "checkpoint.pt", identity, checkpoint_seconds) as resumable:
+        content, step = resumable.load(), 0
+        if content is not None:
+            task.restore(content)
+            step = content["step"]
+        over = step == schedule.last
+        recorder = Recorder(work / "metrics.jsonl", tensorboard, step + over)
+        if not over:
+            address = {"seed": seed, "stage": "finetuning"}
+            order = TrainOrder(
+                videos, optimiser["batch"], first=step, last=schedule.last, **address
+            )
+            batches = loader(
+                TrainClips(index, view, **address), order, workers, clips=optimiser["batch"]
+            )
+            run(
+                task,
+                batches,
+                schedule,
+                start=step,
+                resumable=resumable,
+                recorder=recorder,
+                label=label,
+            )
+            if not task.finished:
+                recorder.write(schedule.last, **task.measure(schedule.last))
+            # Testing may be killed too; the caller says when it has written its results.
+            resumable.save({"step": schedule.last, **task.state()})
+        recorder.close()
     task.network().load_state_dict(task.best)
     task.network().eval()
     return task

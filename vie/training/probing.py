@@ -230,23 +230,23 @@ def train_probe(
         "precision": precision,
         "code": code,
     }
-    resumable = checkpoints.Resumable(work / "checkpoint.pt", identity, checkpoint_seconds)
-    content, step = resumable.load(), 0
-    if content is not None:
-        task.restore(content)
-        step = content["step"]
-    recorder = Recorder(work / "metrics.jsonl", tensorboard, step)
-    order = TrainOrder(videos, batch, seed=seed, stage="probe", first=step, last=schedule.last)
-    run(
-        task,
-        loader(TrainClips(index, view, seed=seed, stage="probe"), order, workers, clips=batch),
-        schedule,
-        start=step,
-        resumable=resumable,
-        recorder=recorder,
-        label=label,
-    )
-    recorder.close()
-    # Testing may be killed too; the caller removes the folder when it has written its results.
-    resumable.save({"step": schedule.last, **task.state()})
+    with checkpoints.Resumable(work / "checkpoint.pt", identity, checkpoint_seconds) as resumable:
+        content, step = resumable.load(), 0
+        if content is not None:
+            task.restore(content)
+            step = content["step"]
+        recorder = Recorder(work / "metrics.jsonl", tensorboard, step)
+        order = TrainOrder(videos, batch, seed=seed, stage="probe", first=step, last=schedule.last)
+        run(
+            task,
+            loader(TrainClips(index, view, seed=seed, stage="probe"), order, workers, clips=batch),
+            schedule,
+            start=step,
+            resumable=resumable,
+            recorder=recorder,
+            label=label,
+        )
+        recorder.close()
+        # Testing may be killed too; the caller says when it has written its results.
+        resumable.save({"step": schedule.last, **task.state()})
     return task.network().eval()
