@@ -55,7 +55,7 @@ class Run:
         self.process.kill()
         self.process.wait()
 
-    def wait(self, what, happens, seconds=300):
+    def wait(self, what, happens, seconds=900):
         """Until `happens()` is true; gives back what it was."""
         deadline = time.monotonic() + seconds
         while not (found := happens()):
