@@ -1,6 +1,7 @@
 # Functions that the rules use; no rules here.
 import hashlib
 import os
+import signal
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -25,6 +26,10 @@ if workflow.remote_exec or settings.nodes is not None or settings.cores is None:
     os.environ.pop(PROMISED, None)
 elif not workflow.subprocess_exec:  # a job of its own Snakemake inherits the first one's
     os.environ[PROMISED] = str(settings.cores)
+
+# SLURM sends it to all processes of a job, and trainings save their state: not to Snakemake.
+if workflow.remote_exec or workflow.subprocess_exec:
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 DATASET = config["dataset"]
 GENERATED = {

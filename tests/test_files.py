@@ -8,7 +8,7 @@ import time
 import pytest
 
 from vie.errors import VieError
-from vie.files import digest, finish, in_use, remove_finished, whole
+from vie.files import digest, in_progress, remove_finished, whole
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -47,8 +47,8 @@ def test_digest_is_sha256(tmp_path):
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from vie.files import in_use
-with in_use(Path(sys.argv[1])):
+from vie.files import in_progress
+with in_progress(Path(sys.argv[1])):
     if os.fork() == 0:  # as a process that loads clips: it outlives a killed parent for a while
         time.sleep(1)
         os._exit(0)
@@ -63,21 +63,57 @@ def test_a_folder_is_used_by_one_process_until_that_is_killed(tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline() == b"held\n"
         message = rf"in use by process {holder.pid} on .*: wait for its end or end it"
-        with pytest.raises(VieError, match=message), in_use(work, patience=0.1):
+        with pytest.raises(VieError, match=message), in_progress(work, patience=0.1):
             pass
         holder.send_signal(signal.SIGKILL)
         began = time.monotonic()
-        with in_use(work, patience=30):
+        with in_progress(work, patience=30):
             assert time.monotonic() - began < 20
 
 
 def test_work_is_removed_when_it_is_finished(tmp_path):
     work = tmp_path / "in_progress"
     remove_finished(work)
-    with in_use(work):
+    with in_progress(work):
         (work / "checkpoint.pt").touch()
-    remove_finished(work)
+        remove_finished(work)
     assert (work / "checkpoint.pt").exists()
-    finish(work)
+    with in_progress(work):
+        pass
+    with pytest.raises(VieError), in_progress(work):  # begun again
+        raise VieError("no space left")
+    remove_finished(work)
+    assert work.exists()
+    with in_progress(work):
+        pass
     remove_finished(work)
     assert not work.exists()
+
+
+WRITER = """
+import sys, time
+from vie.files import whole
+with whole(sys.argv[1]) as temporary:
+    temporary.write_text("half")
+    print(temporary, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_kill_left_is_removed_and_what_another_process_writes_is_not(tmp_path):
+    path = tmp_path / "0-of-4.tar"
+    command = [sys.executable, "-c", WRITER, str(path)]
+    writers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    names = [writer.stdout.readline().strip() for writer in writers]
+    other = tmp_path / ".1-of-4.abcdefgh.tar"
+    other.touch()
+    writers[0].kill()
+    writers[0].wait()
+    with whole(path) as temporary:
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    assert {str(p) for p in tmp_path.iterdir()} == {str(path), str(other), names[1]}
+    writers[1].kill()
+    writers[1].wait()
+    for writer in writers:
+        writer.stdout.close()

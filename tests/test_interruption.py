@@ -1,11 +1,20 @@
 """Being asked to stop, and SLURM's side of it with stand-ins for its commands."""
 
+import os
 import signal
+import time
+from datetime import datetime, timedelta
 
 import pytest
 
 from vie.errors import VieError
-from vie.interruption import Requests, StoppedError, requeue_at_time_limit, seconds
+from vie.interruption import (
+    Requests,
+    StoppedError,
+    heeding_signals,
+    requeue_at_the_end_of_its_time,
+    time_left,
+)
 from vie.logs import job
 
 
@@ -37,31 +46,73 @@ def test_a_signal_that_nobody_heeded_is_not_lost():
         signal.signal(signal.SIGTERM, before)
 
 
+def test_work_that_can_go_on_ends_with_a_message_at_a_signal():
+    before = signal.getsignal(signal.SIGTERM)
+
+    def works():
+        with heeding_signals():
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            except Exception as error:
+                raise AssertionError("taken for an error of what was going on") from error
+
+    with pytest.raises(StoppedError, match="stopped by SIGTERM; what was saved is kept"):
+        works()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_inside_a_training_a_signal_is_put_off_and_not_lost():
+    done = []
+
+    def trains():
+        with heeding_signals():
+            with Requests():
+                signal.raise_signal(signal.SIGUSR1)
+                done.append("step")
+            done.append("never")
+
+    with pytest.raises(StoppedError, match="SIGUSR1"):
+        trains()
+    assert done == ["step"]
+
+
+def test_a_fork_is_ended_by_a_signal_as_ever():
+    with heeding_signals():
+        ready, tell = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(tell, b"x")
+            time.sleep(60)
+            os._exit(0)
+        os.read(ready, 1)
+        os.kill(child, signal.SIGTERM)
+        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGTERM
+
+
+def moment(seconds):
+    """As squeue prints it, so many seconds from now."""
+    return (datetime.now() + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+
+
+def test_the_time_that_slurm_leaves():
+    assert timedelta(seconds=88) < time_left(moment(90)) <= timedelta(seconds=91)
+    assert time_left(moment(2 * 86400)) > timedelta(days=1, hours=23)
+    assert time_left("N/A") is time_left("") is None
+
+
 @pytest.mark.parametrize(
-    ("time", "expected"),
-    [("3:00", 180), ("59", 59), ("1:02:03", 3723), ("2-00:00:01", 172801)],
-)
-def test_times_of_slurm(time, expected):
-    assert seconds(time) == expected
-
-
-@pytest.mark.parametrize("time", ["UNLIMITED", "", "INVALID", "1:2:3:4"])
-def test_other_answers_are_no_times(time):
-    assert seconds(time) == -1
-
-
-@pytest.mark.parametrize(
-    ("answer", "queued"),
+    ("state", "left", "queued"),
     [
-        ("RUNNING 2:10", True),
-        ("RUNNING 5:00:00", False),  # somebody's signal, not the limit's
-        ("RUNNING UNLIMITED", False),
-        ("COMPLETING 0:10", False),  # cancelled, preempted or over its limit
-        ("", False),
+        ("RUNNING", 130, True),  # the time limit, or what a preempted job is given
+        ("RUNNING", 5 * 3600, False),  # somebody's signal, not SLURM's
+        ("RUNNING", None, False),
+        ("COMPLETING", 10, False),  # cancelled
+        ("", None, False),
     ],
 )
-def test_only_the_time_limit_queues_a_job_again(tmp_path, monkeypatch, answer, queued):
+def test_only_a_job_that_slurm_ends_is_queued_again(tmp_path, monkeypatch, state, left, queued):
     calls = tmp_path / "calls"
+    answer = f"{state} {moment(left) if left else 'N/A'}"
     for name, prints in (("squeue", answer), ("scontrol", "")):
         command = tmp_path / name
         command.write_text(f'#!/bin/sh\necho "{name} $@" >> {calls}\necho "{prints}"\n')
@@ -74,6 +125,8 @@ def test_only_the_time_limit_queues_a_job_again(tmp_path, monkeypatch, answer, q
     calls.unlink()
     with pytest.raises(SystemExit), job(tmp_path / "log"):
         raise VieError("a fault")  # queued again it would only fail again
+    with pytest.raises(SystemExit), job(tmp_path / "log", append=True):
+        raise StoppedError("stopped")  # the process that started this one will see to it
     monkeypatch.delenv("SLURM_JOB_ID")
-    requeue_at_time_limit()
+    requeue_at_the_end_of_its_time()
     assert not calls.exists()

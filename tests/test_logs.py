@@ -1,5 +1,6 @@
 import io
 import logging
+import subprocess
 import sys
 
 import pytest
@@ -20,6 +21,19 @@ def test_messages_and_progress_go_to_the_terminal_and_to_the_log(tmp_path, capsy
         assert "WARNING: mind the gap" in text
         assert "frames: 100%" in text
     assert not isinstance(sys.stderr, type(log))
+
+
+def test_two_processes_write_one_log_in_order(tmp_path):
+    log = tmp_path / "job.log"
+    log.write_text("of an earlier run\n")
+    with job(log):
+        logging.getLogger("vie.test").warning("first")
+        other = "import logging, sys\nfrom vie.logs import job\nwith job(sys.argv[1], append=True):"
+        other += "\n    logging.warning('second ' + 60 * '.')"
+        subprocess.run([sys.executable, "-c", other, log], check=True)
+        logging.getLogger("vie.test").warning("third")
+    lines = log.read_text().splitlines()
+    assert lines == ["WARNING: first", f"WARNING: second {60 * '.'}", "WARNING: third"]
 
 
 def test_a_users_error_is_its_message_alone(tmp_path, capsys):

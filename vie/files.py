@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import json
 import logging
@@ -24,14 +25,17 @@ def whole(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it onto `path` if the block succeeds.
 
     The temporary file keeps the suffix, since writers choose a format by it. On any error
-    (or a kill) `path` is untouched; on an error the temporary file is removed.
+    (or a kill) `path` is untouched; on an error the temporary file is removed, and what a kill
+    left is removed the next time.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_torn(path)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
     temporary = Path(name)
     try:
+        with contextlib.suppress(OSError):  # where there are no locks nothing is removed either
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield temporary
         # mkstemp makes files private; results are meant to be shared like any other file.
         umask = os.umask(0)
@@ -43,6 +47,16 @@ def whole(path: str | Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(handle)
+
+
+def _remove_torn(path: Path) -> None:
+    """Remove temporary files of `path` that no living process has locked."""
+    for torn in path.parent.glob(f".{glob.escape(path.stem)}.????????{path.suffix}"):
+        with contextlib.suppress(OSError), torn.open("rb") as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+            torn.unlink()
 
 
 def write_json(content: dict, path: str | Path) -> None:
@@ -58,15 +72,19 @@ def digest(path: str | Path) -> str:
 
 
 @contextlib.contextmanager
-def in_use(work: Path, patience: float = 60) -> Iterator[None]:
-    """Keep other processes, on this node or another, from using the folder `work`.
+def in_progress(work: Path, patience: float = 60) -> Iterator[None]:
+    """Keep what a job needs to go on in the folder `work`, and other processes out of it.
+
+    If the block succeeds the folder is marked as finished. It is kept until `remove_finished`: if
+    the job is killed before its end is on record, its results are thrown away and made again,
+    which takes seconds from what is there.
 
     The lock is the operating system's: it ends with this process, however that ends, and with
     those that were forked from it; they need some seconds to notice.
 
     Args:
         work: made if absent.
-        patience: seconds to wait for another process to leave it.
+        patience: seconds to wait for another process, on this node or another, to leave it.
 
     Raises:
         VieError: another process keeps using it.
@@ -85,7 +103,9 @@ def in_use(work: Path, patience: float = 60) -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
+        (work / FINISHED).unlink(missing_ok=True)
         yield
+        (work / FINISHED).touch()
 
 
 def _locked(handle: int, work: Path) -> bool:
@@ -99,21 +119,12 @@ def _locked(handle: int, work: Path) -> bool:
 
 
 def empty(work: Path) -> None:
-    """Remove what is in the folder `work`, but for its lock."""
-    for path in work.iterdir():
+    """Remove what is in the folder `work`, if there is one, but for its lock."""
+    for path in work.iterdir() if work.exists() else ():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.name != LOCK:
             path.unlink()
-
-
-def finish(work: Path) -> None:
-    """The results of the work in progress in `work` are written.
-
-    It is kept until `remove_finished`: if the job is killed before its end is on record, its
-    results are thrown away and made again, which takes seconds from what is there.
-    """
-    (work / FINISHED).touch()
 
 
 def remove_finished(work: Path) -> None:

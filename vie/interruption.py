@@ -1,23 +1,74 @@
 """Being asked to stop: a cluster sends a signal some time before it kills a job."""
 
+import contextlib
 import logging
 import os
 import shutil
 import signal
 import subprocess
 import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from vie.errors import VieError
+from vie.files import in_progress
 
 log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-NEAR_LIMIT = 15 * 60  # seconds; profiles/slurm asks for a signal three minutes before the limit
+NEAR_END = timedelta(minutes=15)  # profiles/slurm asks for a signal ten minutes before the limit
 
 
 class StoppedError(VieError):
     """A run was asked to stop and has saved its state."""
+
+
+class _Stop(BaseException):
+    """Not an Exception, so that nothing on its way takes it for a damaged file or the like."""
+
+
+@contextlib.contextmanager
+def heeding_signals() -> Iterator[None]:
+    """For work that goes on where it was: SIGTERM and SIGUSR1 end it with a message.
+
+    Inside, `Requests` puts that off to the end of a step.
+
+    Raises:
+        StoppedError: one of them came.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == process:
+            raise _Stop(signal.Signals(number).name)
+        signal.signal(number, signal.SIG_DFL)  # a fork; it has nothing to tell
+        signal.raise_signal(number)
+
+    process, before = os.getpid(), {}
+    if threading.current_thread() is threading.main_thread():  # Python's rule for handlers
+        before = {number: signal.signal(number, stop) for number in SIGNALS}
+    try:
+        yield
+    except _Stop as asked:
+        raise StoppedError(
+            f"stopped by {asked}; what was saved is kept: the same command goes on from there"
+        ) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def resumable(work: Path) -> Iterator[Path]:
+    """For a job that goes on where it was: signals end it, `work` holds what it needs.
+
+    Raises:
+        StoppedError: as `heeding_signals`.
+        VieError: as `vie.files.in_progress`.
+    """
+    with heeding_signals(), in_progress(work):
+        yield work
 
 
 class Requests:
@@ -55,34 +106,30 @@ def leave_signals_to_parent(worker: int = 0) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def requeue_at_time_limit() -> None:
-    """In a SLURM job that runs into its time limit: have SLURM queue the same job again.
+def requeue_at_the_end_of_its_time() -> None:
+    """In a SLURM job that SLURM is about to end: have it queue the same job again.
 
-    Elsewhere, and in jobs that are cancelled or preempted, this does nothing: what happens then is
-    the user's, SLURM's or Snakemake's (`--retries`) business.
+    That is so near the time limit, and in the grace time that a preempted job may be given. In
+    jobs that are cancelled, and outside of SLURM, this does nothing: what happens then is the
+    user's or Snakemake's (`--retries`) business.
     """
     job = os.environ.get("SLURM_JOB_ID", "")
     if not job.isdecimal() or not shutil.which("scontrol"):
         return
-    answer = _slurm("squeue", "--noheader", "--job", job, "--format", "%T %L")
-    state, _, left = answer.partition(" ")
-    if state != "RUNNING" or not 0 <= seconds(left) <= NEAR_LIMIT:
+    state, _, end = _slurm("squeue", "--noheader", "--job", job, "--format", "%T %e").partition(" ")
+    left = time_left(end)
+    if state != "RUNNING" or left is None or left > NEAR_END:
         return
-    log.info("the job's time limit is %s away: queueing job %s again", left, job)
+    log.info("SLURM ends this job in %s: queueing job %s again", left, job)
     _slurm("scontrol", "requeue", job)
 
 
-def seconds(time: str) -> int:
-    """Seconds of SLURM's [days-][[hours:]minutes:]seconds; -1 for anything else (UNLIMITED)."""
-    days, dash, clock = time.rpartition("-")
-    parts = clock.split(":")
-    numbers = [*parts, days] if dash else parts
-    if len(parts) > 3 or not all(number.isdecimal() for number in numbers):
-        return -1
-    total = 0
-    for part in parts:
-        total = 60 * total + int(part)
-    return total + 86400 * int(days or 0)
+def time_left(end: str) -> timedelta | None:
+    """Until a time that squeue printed, of this machine's clock; None if it is no time (N/A)."""
+    try:
+        return datetime.fromisoformat(end) - datetime.now().replace(microsecond=0)
+    except ValueError:
+        return None
 
 
 def _slurm(*command: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from vie.errors import VieError
-from vie.interruption import StoppedError, requeue_at_time_limit
+from vie.interruption import StoppedError, requeue_at_the_end_of_its_time
 
 
 class Tee:
@@ -47,8 +47,8 @@ def job(log: str | Path, *, append: bool = False) -> Iterator[None]:
     """Send the block's messages and progress to the terminal and to `log`.
 
     A VieError ends the job with its message alone; anything else is a fault of the program and
-    ends it with a traceback in the log as well. An interrupted job of SLURM is queued again if its
-    time limit was the reason.
+    ends it with a traceback in the log as well. A job of SLURM that was stopped because its time is
+    over is queued again.
 
     Args:
         log: file to write.
@@ -57,7 +57,10 @@ def job(log: str | Path, *, append: bool = False) -> Iterator[None]:
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     terminal = sys.stderr
-    with path.open("a" if append else "w", encoding="utf-8") as file:
+    if not append:
+        path.write_text("")
+    # Always at its end, where other processes of this job write too.
+    with path.open("a", encoding="utf-8", buffering=1) as file:
         sys.stderr = Tee(terminal, file)
         _open.append(path)
         logging.basicConfig(
@@ -68,8 +71,8 @@ def job(log: str | Path, *, append: bool = False) -> Iterator[None]:
             yield
         except VieError as error:
             print(f"\nERROR: {error}\n(log: {path})", file=sys.stderr, flush=True)
-            if isinstance(error, StoppedError):
-                requeue_at_time_limit()
+            if isinstance(error, StoppedError) and not append:
+                requeue_at_the_end_of_its_time()
             raise SystemExit(1) from None
         except Exception:
             traceback.print_exc(file=file)

@@ -6,10 +6,14 @@ process all of this does nothing.
 """
 
 import contextlib
+import ctypes
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from multiprocessing.synchronize import Event
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,7 +22,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from vie.errors import VieError
-from vie.interruption import StoppedError
+from vie.interruption import StoppedError, heeding_signals
 from vie.logs import job, open_log
 
 Items = TypeVar("Items", np.ndarray, Tensor)
@@ -99,12 +103,12 @@ def launch(processes: int, function: Callable[..., None], **settings: Any) -> No
     if processes <= 1:
         function(**settings)
         return
-    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     for name in ("torchelastic-events-null", "torch.distributed.elastic"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # every start and end is news to them
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # the processes speak for themselves
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -112,14 +116,18 @@ def launch(processes: int, function: Callable[..., None], **settings: Any) -> No
         run_id="vie",
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
+        local_addr="localhost",  # a node may not know its own name
         start_method="spawn",
-        # Passed on to the processes, which have half a minute for what is left to do.
+        # Passed on to the processes, which have so many seconds for the step that they are in.
         signals_to_handle="SIGTERM,SIGUSR1,SIGINT,SIGHUP,SIGQUIT",
+        shutdown_timeout=150,
         max_restarts=0,
+        logs_specs=DefaultLogsSpecs(log_dir=os.devnull),
     )
+    over = torch.multiprocessing.get_context("spawn").Event()
     try:
         with _script_runs_once():
-            elastic_launch(config, _work)(function, open_log(), settings)
+            elastic_launch(config, _work)(function, open_log(), settings, over)
     except ChildFailedError:
         raise VieError(f"one of {processes} processes failed; its message is above") from None
     except SignalException as error:
@@ -139,15 +147,37 @@ def _script_runs_once() -> Iterator[None]:
             script.__file__ = path
 
 
-def _work(function: Callable[..., None], log: str | None, settings: dict[str, Any]) -> None:
+def _work(
+    function: Callable[..., None], log: str | None, settings: dict[str, Any], over: Event
+) -> None:
     """What each process runs."""
     # Accelerate would set the number of threads otherwise, which `vie.threads` has a say in.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    first = os.environ["RANK"] == "0"
+    with job(log or os.devnull, append=True), heeding_signals(), _together(over, first=first):
+        if not first:  # the first one says the same
+            logging.getLogger().setLevel(logging.ERROR)
+        function(**settings)
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _together(over: Event, *, first: bool) -> Iterator[None]:
+    """The others end with the first process if that fails or stops, and have nothing to add.
+
+    They may be waiting for it on a GPU, where no signal reaches them.
+    """
+    # None of them outlives the process that started them.
+    set_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
+    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+    if not first:
+        threading.Thread(target=lambda: over.wait() and os._exit(0), daemon=True).start()
     try:
-        with job(log or os.devnull, append=True):
-            if int(os.environ["RANK"]) > 0:  # the main one says the same
-                logging.getLogger().setLevel(logging.ERROR)
-            function(**settings)
-    finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()
+        yield
+    except BaseException:
+        if first:
+            over.set()
+        else:
+            over.wait(3)  # the first one's failure may be the reason for this one's
+        raise

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from vie.evaluation.finetuning import finetune
+from vie.interruption import resumable
 from vie.logs import job
 from vie.training.finetuning import PIPELINES
 
-with job(snakemake.log[0]):
-    params, source, output = snakemake.params, snakemake.input, snakemake.output
-    wildcards = snakemake.wildcards
+params, source, output = snakemake.params, snakemake.input, snakemake.output
+wildcards, predictions = snakemake.wildcards, Path(snakemake.output.predictions)
+with job(snakemake.log[0]), resumable(predictions.with_name("in_progress")) as work:
     how = {"trained": "finetune", "untrained": "from scratch"}[wildcards.weights]
     what = f"{how} {wildcards.readout} {wildcards.target} {wildcards.pipeline}"
     finetune(
@@ -23,9 +24,10 @@ with job(snakemake.log[0]):
         name=f"{what} seed {wildcards.seed}",
         known=params.known,
         best=Path(output.best),
-        predictions=Path(output.predictions),
+        predictions=predictions,
         facts=Path(output.facts),
         metrics=Path(output.metrics),
+        work=work,
         code=params.code,
         threads=snakemake.threads,
         gpus=snakemake.resources.gpu,

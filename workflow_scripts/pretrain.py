@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from vie.evaluation.monitor import pretrain_monitored
+from vie.interruption import resumable
 from vie.logs import job
 
-with job(snakemake.log[0]):
+checkpoint = Path(snakemake.output.checkpoint)
+with job(snakemake.log[0]), resumable(checkpoint.with_suffix(".in_progress")) as work:
     pretrain_monitored(
         snakemake.params.recipe,
         snakemake.wildcards.stage,
@@ -14,8 +16,9 @@ with job(snakemake.log[0]):
         Path(snakemake.input.classes),
         seed=int(snakemake.wildcards.seed),
         name=snakemake.wildcards.recipe,
-        checkpoint=Path(snakemake.output.checkpoint),
+        checkpoint=checkpoint,
         metrics=Path(snakemake.output.metrics),
+        work=work,
         start_from=snakemake.input.get("start_from"),
         motion=snakemake.input.get("motion"),
         code=snakemake.params.code,

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from vie.errors import VieError
+from vie.files import in_progress
 from vie.training import checkpoints
 from vie.training.checkpoints import Resumable
 from vie.training.recorder import Recorder
@@ -98,22 +99,16 @@ def test_weights_that_are_not_finite_never_replace_good_ones(tmp_path):
     assert resumable.load()["step"] == 1
 
 
-def test_what_a_kill_tore_is_removed(tmp_path):
-    folder = tmp_path / "run"
-    with Resumable(folder / "c.pt", {}) as resumable:
-        resumable.save({"step": 1})
-    (folder / ".c.torn.pt").touch()  # by a kill while saving
-    with Resumable(folder / "c.pt", {}) as resumable:
-        assert sorted(p.name for p in folder.iterdir()) == ["c.pt", "lock"]
-        assert resumable.load()["step"] == 1
-
-
 def test_a_run_with_other_settings_keeps_nothing_but_its_lock(tmp_path):
     folder = tmp_path / "run"
-    with Resumable(folder / "c.pt", {"seed": 1}) as resumable:
-        resumable.save({"step": 1})
+    with in_progress(folder):
+        Resumable(folder / "c.pt", {"seed": 1}).save({"step": 1}, over=True)
         (folder / "metrics.jsonl").touch()
         (folder / "old").mkdir()
-    with Resumable(folder / "c.pt", {"seed": 2}) as resumable:
-        assert resumable.load() is None
+    same, other = Resumable(folder / "c.pt", {"seed": 1}), Resumable(folder / "c.pt", {"seed": 2})
+    with in_progress(folder):
+        assert same.load()["step"] == 1
+        assert same.over
+        assert other.load() is None
+        assert not other.over
         assert [p.name for p in folder.iterdir()] == ["lock"]

@@ -18,7 +18,7 @@ from vie.errors import VieError
 from vie.evaluation.accuracy import top_k
 from vie.evaluation.prediction import class_probabilities, over_test_clips
 from vie.evaluation.windows import over_windows
-from vie.files import digest, finish, whole, write_json
+from vie.files import digest, whole, write_json
 from vie.threads import use_threads
 from vie.training import checkpoints
 from vie.training.finetuning import Finetuning, train_finetuned
@@ -67,6 +67,7 @@ def finetune(
     predictions: Path,
     facts: Path,
     metrics: Path,
+    work: Path,
     code: str,
     threads: int,
     gpus: int = 1,
@@ -90,6 +91,7 @@ def finetune(
             is among the five most probable classes).
         facts: JSON to write: everything that decides whether published values are comparable.
         metrics: JSON lines to write.
+        work: folder of what a run in progress needs.
         code: fingerprint of the code.
         threads: that may be used.
         gpus: 0 keeps to the CPU.
@@ -105,7 +107,6 @@ def finetune(
             f"{members}: no video is held out for validation: raise finetuning.held_out, or set "
             "finetuning.validation to test"
         )
-    work = predictions.parent / "in_progress"
     task = train_finetuned(
         checkpoint,
         optimiser,
@@ -162,7 +163,6 @@ def finetune(
             "view": repr(view),
         },
     )
-    finish(work)
 
 
 def _validation(

@@ -86,6 +86,7 @@ def pretrain_monitored(
     name: str,
     checkpoint: Path,
     metrics: Path,
+    work: Path,
     start_from: str | Path | None,
     motion: str | Path | None,
     code: str,
@@ -95,9 +96,8 @@ def pretrain_monitored(
 ) -> None:
     """`pretrain` one stage of a recipe with its `monitor`; `name` is the recipe's key.
 
-    With several GPUs, one process for each, which share batches and threads. What a run in
-    progress needs lies beside `checkpoint`, in the folder `<stage>.in_progress`; TensorBoard reads
-    the folder `tensorboard` there.
+    With several GPUs, one process for each, which share batches and threads. TensorBoard reads the
+    folder `tensorboard` beside `checkpoint`.
 
     Raises:
         VieError: as `pretrain` does, or the machine has fewer GPUs than several that are asked for.
@@ -117,6 +117,7 @@ def pretrain_monitored(
         name=name,
         checkpoint=checkpoint,
         metrics=metrics,
+        work=work,
         start_from=Path(start_from) if start_from else None,
         motion=Path(motion) if motion else None,
         code=code,
@@ -161,7 +162,6 @@ def pretrain_process(
         label=f"{name} {stage.replace('_', ' ')} seed {seed}",
         checkpoint=checkpoint,
         tensorboard=checkpoint.parent / "tensorboard" / stage,
-        work=checkpoint.parent / f"{stage}.in_progress",
         monitor=monitor,
         workers=workers,
         **settings,

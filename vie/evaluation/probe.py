@@ -15,7 +15,7 @@ from vie.data.manifest import read_classes
 from vie.evaluation.accuracy import top_k
 from vie.evaluation.knn import knn_predict
 from vie.evaluation.prediction import class_probabilities, over_test_clips
-from vie.files import finish, whole, write_json
+from vie.files import whole, write_json
 from vie.settings import LAYERS
 from vie.threads import use_threads
 from vie.training import checkpoints
@@ -38,6 +38,7 @@ def probe(
     predictions: Path,
     facts: Path,
     metrics: Path,
+    work: Path,
     code: str,
     threads: int,
     gpus: int = 1,
@@ -59,6 +60,7 @@ def probe(
             `knn_top1` (class by the nearest neighbours of the embedding).
         facts: JSON to write: everything that decides whether published values are comparable.
         metrics: JSON lines to write.
+        work: folder of what a run in progress needs.
         code: fingerprint of the code.
         threads: that may be used.
         gpus: 0 keeps to the CPU.
@@ -66,7 +68,6 @@ def probe(
     """
     workers = use_threads(threads, gpus)
     label = f"probe {name} seed {seed}"
-    work = predictions.parent / "in_progress"
     labels = read_classes(classes)
     classifiers = train_probe(
         networks,
@@ -131,7 +132,6 @@ def probe(
     )
     with whole(metrics) as temporary:
         shutil.copyfile(work / "metrics.jsonl", temporary)
-    finish(work)
 
 
 def neighbour_probabilities(

@@ -7,6 +7,7 @@ import numpy as np
 from vie.errors import VieError
 
 if TYPE_CHECKING:
+    import faiss
     from torch import Tensor
 
 
@@ -22,7 +23,8 @@ def kmeans(
     """Cluster of every vector, in one or several independent clusterings.
 
     Plain Lloyd iterations in Euclidean distance over all vectors, started from distinct random
-    ones, on the GPUs if faiss sees any. The same seed gives the same labels on the same device.
+    ones, on the current GPU if faiss sees any. The same seed gives the same labels on the same
+    device.
 
     Args:
         vectors: (N, D) float32, a numpy array or a tensor on any device.
@@ -60,12 +62,22 @@ def kmeans(
                 clusters,
                 niter=iterations,
                 seed=int(one),
-                gpu=faiss.get_num_gpus() > 0,
                 min_points_per_centroid=1,  # no warning about small clusters
                 max_points_per_centroid=N,  # no silent subsampling
             )
+            if faiss.get_num_gpus():
+                algorithm.index = _on_this_gpu(algorithm.index)
             algorithm.train(vectors)
             row[:] = algorithm.assign(vectors)[1]
         return labels
     finally:
         faiss.omp_set_num_threads(before)
+
+
+def _on_this_gpu(index: "faiss.Index") -> "faiss.Index":
+    """On the one GPU of this process; faiss itself would take all that it sees."""
+    import faiss
+    import torch
+
+    torch.cuda.empty_cache()  # what torch has reserved and does not use, faiss cannot have
+    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), torch.cuda.current_device(), index)

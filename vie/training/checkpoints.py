@@ -1,6 +1,5 @@
 """Whole checkpoints: everything a run needs to go on as if it had never stopped."""
 
-import contextlib
 import logging
 import time
 import zipfile
@@ -11,7 +10,7 @@ import torch
 
 from vie import parallel
 from vie.errors import VieError
-from vie.files import FINISHED, empty, in_use, whole
+from vie.files import empty, whole
 
 log = logging.getLogger(__name__)
 
@@ -47,44 +46,36 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
 class Resumable:
     """Checkpoints of a run in progress, as often as costs about 1 % of its time.
 
-    While it is open (`with`), no other process can use the folder. Where several processes train,
-    the main one writes, and all of them load.
+    Where several processes train, the main one writes, and all of them load.
 
     Args:
-        path: where, in a folder of its own, that `vie.files.finish` marks when all is done.
+        path: where, in the folder of a `vie.files.in_progress`.
         identity: what the run depends on. A checkpoint of another identity is not resumed.
         at_least_seconds: shortest time between two checkpoints.
+
+    Attributes:
+        over: whether what was loaded is the state of the run's end.
     """
+
+    over = False
 
     def __init__(self, path: Path, identity: dict[str, Any], at_least_seconds: float = 20) -> None:
         self.path, self.identity, self.at_least_seconds = path, identity, at_least_seconds
         self.saved_at, self.cost = time.monotonic(), 0.0
-        self.held = contextlib.ExitStack()
-
-    def __enter__(self) -> "Resumable":
-        """Raises VieError if another process has the folder and does not leave it."""
-        if parallel.main():
-            self.held.enter_context(in_use(self.path.parent))
-            (self.path.parent / FINISHED).unlink(missing_ok=True)
-            for torn in self.path.parent.glob(f".{self.path.stem}.*"):  # by a kill while saving
-                torn.unlink()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.held.close()
 
     def load(self) -> dict[str, Any] | None:
         """Content of the last checkpoint, or None to start at the beginning.
 
         Then nothing of an earlier attempt is left, its metrics among it.
         """
-        if not parallel.main():
-            parallel.wait()
-            return load(self.path) if self.path.exists() else None
         try:
-            return self._load()
+            content = self._load() if parallel.main() else None
         finally:
             parallel.wait()
+        if not parallel.main() and self.path.exists():
+            content = load(self.path)
+        self.over = content is not None and content["over"]
+        return content
 
     def _load(self) -> dict[str, Any] | None:
         if not self.path.exists():
@@ -114,8 +105,8 @@ class Resumable:
         wait = max(self.at_least_seconds, 100 * self.cost)
         return time.monotonic() - self.saved_at >= wait
 
-    def save(self, content: dict[str, Any]) -> None:
-        """Write a checkpoint now.
+    def save(self, content: dict[str, Any], *, over: bool = False) -> None:
+        """Write a checkpoint now; `over` if it is the run's end.
 
         Raises:
             VieError: a weight is not finite; the last checkpoint is kept.
@@ -125,7 +116,7 @@ class Resumable:
         start = time.monotonic()
         if not _finite(content):
             raise VieError(f"weights are no longer finite; {self.advice()}")
-        save(self.path, {"identity": self.identity, **content})
+        save(self.path, {"identity": self.identity, "over": over, **content})
         self.saved_at = time.monotonic()
         self.cost = self.saved_at - start
 

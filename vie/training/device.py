@@ -28,7 +28,7 @@ def accelerator(precision: str = "float32") -> "Accelerator":
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     # Products outside convolutions: those of losses and bank among them, and a few small layers.
     torch.backends.cuda.matmul.allow_tf32 = False
-    half = precision == "bf16" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    half = precision == "bf16" and has_bf16()
     # Said of a setting that this torch and Accelerate still share no newer name for.
     warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
     started = "LOCAL_RANK" in os.environ  # by `vie.parallel.launch`
@@ -44,11 +44,17 @@ def accelerator(precision: str = "float32") -> "Accelerator":
     )
 
 
+def has_bf16() -> bool:
+    """Whether there is a GPU that computes in bfloat16, instead of emulating it."""
+    supported = torch.cuda.is_bf16_supported
+    return torch.cuda.is_available() and supported(including_emulation=False)
+
+
 def described(device: torch.device, precision: str) -> str:
     """For the log: what trains."""
     times = f"{parallel.world()} x " if parallel.world() > 1 else ""
     if device.type != "cuda":
         return f"{times}{device.type.upper()}, float32"
-    if precision == "bf16" and not torch.cuda.is_bf16_supported():
+    if precision == "bf16" and not has_bf16():
         precision = "float32, as it has no bf16"
     return f"{times}{torch.cuda.get_device_name(device)}, {precision}"

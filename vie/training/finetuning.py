@@ -123,6 +123,10 @@ class Finetuning:
         """Validation when it is due."""
         return self.measure(step) if step and step % self.every == 0 else {}
 
+    def at_end(self, step: int) -> dict[str, float]:
+        """Validation, unless the last one ended it."""
+        return {} if self.finished else self.measure(step)
+
     def measure(self, step: int) -> dict[str, float]:
         """Validate the network as it is before `step`, and keep it if it is the best so far."""
         network = self.network().eval()
@@ -242,35 +246,24 @@ def train_finetuned(
         "precision": precision,
         **depends,
     }
-    with checkpoints.Resumable(work / "checkpoint.pt", identity, checkpoint_seconds) as resumable:
-        content, step = resumable.load(), 0
-        if content is not None:
-            task.restore(content)
-            step = content["step"]
-        over = step == schedule.last
-        recorder = Recorder(work / "metrics.jsonl", tensorboard, step + over)
-        if not over:
-            address = {"seed": seed, "stage": "finetuning"}
-            order = TrainOrder(
-                videos, optimiser["batch"], first=step, last=schedule.last, **address
-            )
-            batches = loader(
-                TrainClips(index, view, **address), order, workers, clips=optimiser["batch"]
-            )
-            run(
-                task,
-                batches,
-                schedule,
-                start=step,
-                resumable=resumable,
-                recorder=recorder,
-                label=label,
-            )
-            if not task.finished:
-                recorder.write(schedule.last, **task.measure(schedule.last))
-            # Testing may be killed too; the caller says when it has written its results.
-            resumable.save({"step": schedule.last, **task.state()})
-        recorder.close()
+    resumable = checkpoints.Resumable(work / "checkpoint.pt", identity, checkpoint_seconds)
+    content, step = resumable.load(), 0
+    if content is not None:
+        task.restore(content)
+        step = content["step"]
+    recorder = Recorder(work / "metrics.jsonl", tensorboard, step, over=resumable.over)
+    address = {"seed": seed, "stage": "finetuning"}
+    order = TrainOrder(videos, optimiser["batch"], first=step, last=schedule.last, **address)
+    run(
+        task,
+        loader(TrainClips(index, view, **address), order, workers, clips=optimiser["batch"]),
+        schedule,
+        start=step,
+        resumable=resumable,
+        recorder=recorder,
+        label=label,
+    )
+    recorder.close()
     task.network().load_state_dict(task.best)
     task.network().eval()
     return task

@@ -36,6 +36,9 @@ class Task(Protocol):
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """One optimisation step; {"loss": (), ...} detached, on the device."""
 
+    def at_end(self, step: int) -> dict[str, float]:
+        """What is still to be measured after the last step, the one before `step`."""
+
     def state(self) -> dict[str, Any]:
         """Everything a checkpoint needs besides the step."""
 
@@ -52,10 +55,14 @@ def run(
 ) -> None:
     """Train from step `start` to the schedule's end, or until the task is finished.
 
+    The state of the end is saved too; there is nothing to do for a run that goes on from there.
+
     Raises:
         VieError: the loss is not finite; the last checkpoint from before is kept.
         StoppedError: SIGTERM or SIGUSR1 came; a checkpoint was written at the end of the step.
     """
+    if resumable.over:
+        return
     sums: dict[str, Tensor] = {}
     counted, clips, since = 0, 0, time.monotonic()
     shown: dict[str, float] = {}
@@ -99,6 +106,10 @@ def run(
             bar.update()
         if counted:  # finished before its schedule
             recorder.write(step - 1, **_means(sums, counted, step - 1, resumable))
+        last = task.at_end(schedule.last)
+        if last:
+            recorder.write(schedule.last, **last)
+        resumable.save({"step": schedule.last, **task.state()}, over=True)
 
 
 def _means(

@@ -15,7 +15,7 @@ from vie.data.colour import colour_noise
 from vie.data.index import load_index
 from vie.data.randomness import torch_seed
 from vie.errors import VieError
-from vie.files import digest, finish, whole
+from vie.files import digest, whole
 from vie.models.batchnorm import share_statistics
 from vie.models.encoders import Encoder
 from vie.models.resnet import channels_last
@@ -136,6 +136,10 @@ class Pretraining:
         self.bank.update(parallel.gather(instances), parallel.gather(embedding.detach()))
         return {name: parallel.mean(value.detach()) for name, value in measures.items()}
 
+    def at_end(self, step: int) -> dict[str, float]:
+        """What the monitor says of the network in the end."""
+        return self.measure(step)
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds."""
         return {
@@ -204,7 +208,7 @@ def pretrain(
         checkpoint: written at the end: the whole state and the recipe.
         metrics: JSON lines, written at the end.
         tensorboard: folder of event files.
-        work: folder of what a run in progress needs; marked by `vie.files.finish` at the end.
+        work: folder of what a run in progress needs; a checkpoint of the end is left there.
         start_from: checkpoint of the previous stage, or of the recipe that this one starts from;
             its step is the first of this stage.
         motion: motion.npy beside the index, for clips that ask where videos move.
@@ -243,30 +247,27 @@ def pretrain(
         "precision": precision,
         "code": code,
     }
-    with checkpoints.Resumable(work / "checkpoint.pt", identity, checkpoint_seconds) as resumable:
-        content, step = resumable.load(), schedule.first
-        if content is not None:
-            task.resume(content)
-            step = content["step"]
-        elif previous is not None:
-            task.start_from(previous)
-        recorder = Recorder(work / "metrics.jsonl", tensorboard, step)
-        address = {"seed": seed, "stage": "pretraining"}
-        order = TrainOrder(videos, batch, first=step, last=schedule.last, **address)
-        clips = TrainClips(index, view_of(recipe, stage), motion=motion, **address)
-        run(
-            task,
-            loader(clips, order, workers, clips=batch),
-            schedule,
-            start=step,
-            resumable=resumable,
-            recorder=recorder,
-            label=label,
-        )
-        # A kill from here on costs what is still to do, and no step of training.
-        resumable.save({"step": schedule.last, **task.state()})
-        recorder.write(schedule.last, **task.measure(schedule.last))
-        recorder.close()
+    resumable = checkpoints.Resumable(work / "checkpoint.pt", identity, checkpoint_seconds)
+    content, step = resumable.load(), schedule.first
+    if content is not None:
+        task.resume(content)
+        step = content["step"]
+    elif previous is not None:
+        task.start_from(previous)
+    recorder = Recorder(work / "metrics.jsonl", tensorboard, step, over=resumable.over)
+    address = {"seed": seed, "stage": "pretraining"}
+    order = TrainOrder(videos, batch, first=step, last=schedule.last, **address)
+    clips = TrainClips(index, view_of(recipe, stage), motion=motion, **address)
+    run(
+        task,
+        loader(clips, order, workers, clips=batch),
+        schedule,
+        start=step,
+        resumable=resumable,
+        recorder=recorder,
+        label=label,
+    )
+    recorder.close()
     if not parallel.main():
         return
     checkpoints.save(
@@ -286,4 +287,3 @@ def pretrain(
     )
     with whole(metrics) as temporary:
         shutil.copyfile(work / "metrics.jsonl", temporary)
-    finish(work)

@@ -167,6 +167,10 @@ class Probing:
             metrics[f"{name}_top1"] = (scores.argmax(1) == labels).float().mean()
         return metrics
 
+    def at_end(self, step: int) -> dict[str, float]:
+        """Nothing: testing is the caller's."""
+        return {}
+
     def network(self) -> Classifiers:
         """The classifiers without what Accelerate wraps around them."""
         return self.accelerator.unwrap_model(self.classifiers)
@@ -230,23 +234,21 @@ def train_probe(
         "precision": precision,
         "code": code,
     }
-    with checkpoints.Resumable(work / "checkpoint.pt", identity, checkpoint_seconds) as resumable:
-        content, step = resumable.load(), 0
-        if content is not None:
-            task.restore(content)
-            step = content["step"]
-        recorder = Recorder(work / "metrics.jsonl", tensorboard, step)
-        order = TrainOrder(videos, batch, seed=seed, stage="probe", first=step, last=schedule.last)
-        run(
-            task,
-            loader(TrainClips(index, view, seed=seed, stage="probe"), order, workers, clips=batch),
-            schedule,
-            start=step,
-            resumable=resumable,
-            recorder=recorder,
-            label=label,
-        )
-        recorder.close()
-        # Testing may be killed too; the caller says when it has written its results.
-        resumable.save({"step": schedule.last, **task.state()})
+    resumable = checkpoints.Resumable(work / "checkpoint.pt", identity, checkpoint_seconds)
+    content, step = resumable.load(), 0
+    if content is not None:
+        task.restore(content)
+        step = content["step"]
+    recorder = Recorder(work / "metrics.jsonl", tensorboard, step, over=resumable.over)
+    order = TrainOrder(videos, batch, seed=seed, stage="probe", first=step, last=schedule.last)
+    run(
+        task,
+        loader(TrainClips(index, view, seed=seed, stage="probe"), order, workers, clips=batch),
+        schedule,
+        start=step,
+        resumable=resumable,
+        recorder=recorder,
+        label=label,
+    )
+    recorder.close()
     return task.network().eval()

@@ -14,11 +14,12 @@ class Recorder:
         tensorboard: folder of TensorBoard's event files.
         step: rows at or after this step were written by a run that was killed later than its
             last checkpoint; they are dropped, for they will be written again.
+        over: none of them, for the checkpoint is that of the run's end.
 
     Where several processes train, only the main one's rows are written.
     """
 
-    def __init__(self, path: Path, tensorboard: Path, step: int = 0) -> None:
+    def __init__(self, path: Path, tensorboard: Path, step: int = 0, *, over: bool = False) -> None:
         self.writes = parallel.main()
         if not self.writes:
             return
@@ -27,10 +28,11 @@ class Recorder:
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text().splitlines() if path.exists() and step else []
         # A line may be torn by the kill; such a line is never older than the last checkpoint.
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] < step]
+        whole = [line for line in lines if line.endswith("}")]
+        kept = [line for line in whole if over or json.loads(line)["step"] < step]
         path.write_text("".join(line + "\n" for line in kept))
         self.file = path.open("a")
-        self.writer = SummaryWriter(str(tensorboard), purge_step=step)
+        self.writer = SummaryWriter(str(tensorboard), purge_step=None if over else step)
 
     def write(self, step: int, **values: float) -> None:
         """One row; `step` is the number of the step that was just done."""
