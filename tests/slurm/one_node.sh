@@ -54,8 +54,11 @@ JobAcctGatherType=jobacct_gather/none
 KillWait=30
 MinJobAge=3600
 GresTypes=gpu
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$cpus RealMemory=$memory Gres=gpu:2 State=UNKNOWN
-PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP
+PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=60
+PartitionName=urgent Nodes=$host MaxTime=INFINITE State=UP PriorityTier=2
 CONF
     # Two GPUs that can be asked for; no driver stands behind these devices.
     printf 'NodeName=%s Name=gpu File=%s\n' "$host" /dev/null "$host" /dev/zero \

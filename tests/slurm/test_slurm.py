@@ -16,7 +16,7 @@ import pytest
 pytestmark = pytest.mark.slurm
 ONE_NODE = Path(__file__).with_name("one_node.sh")
 STAGE = "pretrain/vie_single/seed0/instance_recognition"
-# Longer than the demo's, for three interruptions of a fast machine.
+# Longer than the demo's, for all interruptions of a fast machine.
 LONGER = (
     "recipes={vie_single: {schedule: {instance_recognition: 120 epochs, lr_drops: [114 epochs]}}}"
 )
@@ -71,11 +71,18 @@ class Run:
             "no checkpoint",
             lambda: self.checkpoint.exists() and self.checkpoint.stat().st_mtime > began,
         )
-        time.sleep(random.uniform(0, 8))  # at a moment that nobody chose
+        time.sleep(random.uniform(0, 5))  # at a moment that nobody chose
         states = squeue("%i %T %k")
         jobs = [row.split()[0] for row in states if "RUNNING" in row and "rule_pretrain" in row]
         assert len(jobs) == 1, states
         return jobs[0]
+
+    def requeued(self, job, before):
+        """As `resumed`, of a job that SLURM has queued again under its own number."""
+        self.wait("not queued again", lambda: f"{job} PENDING" in squeue("%i %T"))
+        assert "queueing job" in self.messages.read_text()
+        scontrol(f"JobId={job}", "StartTime=now")  # SLURM lets a job rest for two minutes
+        return self.resumed(before)
 
     def resumed(self, before):
         """The step at which training went on, once it has; later than `before`."""
@@ -87,8 +94,8 @@ class Run:
         return self.wait("not resumed", lambda: [s for s in found() if s > before])[-1]
 
 
-def squeue(columns):
-    command = ["squeue", "--noheader", "--format", columns]
+def squeue(columns, *which):
+    command = ["squeue", "--noheader", "--format", columns, *which]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
@@ -97,16 +104,21 @@ def scontrol(*settings):
 
 
 def interrupt(run):
-    """Three times, each at another moment: the time limit comes near, scancel, kill -9."""
+    """Five times, each at another moment: time limit, preemption, signal, scancel, kill -9."""
     job = run.training()
-    # Two minutes left: less than the three that profiles/slurm asks to be warned before.
-    minutes = int(squeue("%M")[0].split(":")[0]) + 2
-    scontrol(f"JobId={job}", f"TimeLimit={minutes}")
-    run.wait("not queued again", lambda: f"{job} PENDING" in squeue("%i %T"))
-    assert "queueing job" in run.messages.read_text()
-    scontrol(f"JobId={job}", "StartTime=now")  # SLURM lets a job rest for two minutes
-    step = run.resumed(0)
+    # Two minutes left: less than the ten that profiles/slurm asks to be warned before.
+    [elapsed] = squeue("%M", "--job", job)
+    scontrol(f"JobId={job}", f"TimeLimit={int(elapsed.split(':')[0]) + 2}")
+    step = run.requeued(job, 0)
     scontrol(f"JobId={job}", "TimeLimit=1440")
+
+    job = run.training()
+    urgent = ["sbatch", "--parsable", "--partition=urgent", "--gpus=2", "--output=/dev/null"]
+    subprocess.run([*urgent, "--wrap", "sleep 2"], check=True, stdout=subprocess.DEVNULL)
+    step = run.requeued(job, step)
+
+    subprocess.run(["scancel", "--signal=USR1", run.training()], check=True)
+    step = run.resumed(step)
 
     subprocess.run(["scancel", run.training()], check=True)
     step = run.resumed(step)
