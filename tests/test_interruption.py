@@ -55,6 +55,8 @@ def test_work_that_can_go_on_ends_with_a_message_at_a_signal():
                 signal.raise_signal(signal.SIGTERM)
             except Exception as error:
                 raise AssertionError("taken for an error of what was going on") from error
+            finally:
+                signal.raise_signal(signal.SIGUSR1)  # while it cleans up
 
     with pytest.raises(StoppedError, match="stopped by SIGTERM; what was saved is kept"):
         works()

@@ -41,6 +41,8 @@ def heeding_signals() -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         if os.getpid() == process:
+            for one in SIGNALS:  # once is enough
+                signal.signal(one, signal.SIG_IGN)
             raise _Stop(signal.Signals(number).name)
         signal.signal(number, signal.SIG_DFL)  # a fork; it has nothing to tell
         signal.raise_signal(number)
