@@ -74,9 +74,9 @@ def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
         if place is None:
             found.append(Video(video, files.expected(video, label), label))
         elif place.trimmed:
-            found.append(Video(video, place.path, label))
+            found.append(Video(video, place.path, label, there=True))
         else:
-            found.append(Video(video, place.path, label, start, end))
+            found.append(Video(video, place.path, label, start, end, there=True))
     files.report(places, {clip.youtube_id for clip in clips})
     return found
 
