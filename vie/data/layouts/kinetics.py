@@ -48,9 +48,9 @@ def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
     split are not looked at, nor are rows of the other splits. Files are
     `<youtube_id>_<start>_<end>.mp4` with six-digit seconds (or another of `EXTENSIONS`) in one of
     the trees of `kinetics_files`, or `<youtube_id>.mp4`, which may be cut to the clip or be the
-    whole YouTube video: for these the clip's start and end are passed on. An annotated video
-    without a file is kept: it is rejected later, with its reason. What differs between the list
-    and the disk is said in the log.
+    whole YouTube video: for these the clip's start and end are passed on. Seconds without leading
+    zeros will do, too. An annotated video without a file is kept: it is rejected later, with its
+    reason. What differs between the list and the disk is said in the log.
 
     Args:
         videos: folder with one folder per split.
@@ -58,7 +58,8 @@ def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
         split: "train", "val" or "test".
 
     Raises:
-        VieError: names the file, the line and what is wrong there.
+        VieError: names the file, the line and what is wrong there; or none of the listed videos
+            has a file (`NoFilesError`).
     """
     if split not in WORDS:
         raise VieError(f"split {split!r} is unknown; known: {', '.join(WORDS)}")
@@ -77,7 +78,7 @@ def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
             found.append(Video(video, place.path, label, there=True))
         else:
             found.append(Video(video, place.path, label, start, end, there=True))
-    files.report(places, {clip.youtube_id for clip in clips})
+    files.report(places)
     return found
 
 
