@@ -3,6 +3,7 @@
 import pytest
 
 from tests.data.test_kinetics_files import paths, read, tree
+from vie.data.layouts import LAYOUTS
 from vie.data.layouts.files import NoFilesError
 from vie.errors import VieError
 
@@ -105,3 +106,16 @@ def test_folders_without_a_plain_name(tmp_path, caplog):
         (tmp_path / "train" / name).mkdir()
     with pytest.raises(VieError, match=r"2 folders of classes .*'Juggling ', 'riding_a_bike '"):
         paths(tmp_path, files, lines)
+
+
+def test_a_list_that_is_not_there(tmp_path):
+    absent = LAYOUTS["kinetics"].absent
+    assert (
+        absent(tmp_path / "lists", "val") == f"{tmp_path / 'lists'}: no such folder of annotations"
+    )
+    assert absent(tmp_path, "val").endswith("; CSVs there: none")
+    (tmp_path / "k700_val.csv").touch()
+    said = absent(tmp_path, "val")
+    assert said.startswith(f"{tmp_path}: no CSV of the split 'val' there")
+    for words in ("val.csv", "kinetics400_validate.csv", "CSVs there: 'k700_val.csv'"):
+        assert words in said

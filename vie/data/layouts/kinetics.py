@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from vie.data.layouts.files import plain_name
+from vie.data.layouts.files import listed, plain_name
 from vie.data.layouts.kinetics_files import WORDS, Place, SplitFiles, only_one, split_folder
 from vie.data.video import Video
 from vie.errors import VieError
@@ -39,6 +39,17 @@ def annotation_of(annotations: Path, split: str) -> Path:
 def csv_names(split: str) -> list[str]:
     """Names that the CSV of a split may have."""
     return [form.format(word) for word in WORDS[split] for form in CSVS]
+
+
+def no_annotation(annotations: Path, split: str) -> str:
+    """What an error says if a split has no CSV: the folder, names that it may have, CSVs there."""
+    if not annotations.is_dir():
+        return f"{annotations}: no such folder of annotations"
+    there = sorted(path.name for path in annotations.glob("*.csv"))
+    return (
+        f"{annotations}: no CSV of the split {split!r} there, which may be called "
+        f"{', '.join(csv_names(split))}; CSVs there: {listed(there) if there else 'none'}"
+    )
 
 
 def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
