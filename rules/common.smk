@@ -85,14 +85,30 @@ def annotation(wildcards, split):
     return layout.annotations(*folders, split)
 
 
-def annotation_files(wildcards, split):
+def no_dataset(name, path, split):
+    """What to say of a dataset of the user's that is not where the config says."""
+    layout = LAYOUTS[config["datasets"][name]["layout"]]
+    kind = "annotations" if layout.lists else "videos"
+    folder = Path(dataset_folder(config, name, kind)) if layout.lists else path
+    keys = [f"`datasets.{name}.{kind}` ({config['datasets'][name][kind]!r})"]
+    if root := config.get("roots", {}).get(name):
+        keys.insert(0, f"`roots.{name}` ({root!r})")
+    return f"{layout.absent(folder, split)}. See the config's {' and '.join(keys)}"
+
+
+def annotation_files(wildcards, split, made):
     """The files behind `annotation`, as Snakemake sees no edit of a file inside a folder.
 
     Lists that the workflow writes come with their folder. Videos without lists are watched by
-    `listing`.
+    `listing`. Without them `made`, the file of the dataset that is made of them, is as good if it
+    is there: data may be taken away once their frames are extracted.
     """
-    path = annotation(wildcards, split)
-    if wildcards.dataset in GENERATED or not LAYOUTS[dataset_of(wildcards)["layout"]].lists:
+    path, layout = annotation(wildcards, split), LAYOUTS[dataset_of(wildcards)["layout"]]
+    if wildcards.dataset in GENERATED:
+        return [path]
+    if not path.exists() and not Path("resources", wildcards.dataset, made).exists():
+        raise WorkflowError(no_dataset(wildcards.dataset, path, split))
+    if not layout.lists:
         return [path]
     return sorted(path.glob("*.txt")) or [path]
 

@@ -50,7 +50,7 @@ rule embedded_actions:
 # Lists and files are compared first: a mistake in them is seen at once, not after a training.
 rule classes:
     input:
-        lambda wildcards: annotation_files(wildcards, classes_split(wildcards)),
+        lambda wildcards: annotation_files(wildcards, classes_split(wildcards), "classes.csv"),
     output:
         "resources/{dataset}/classes.csv",
     log:
@@ -77,7 +77,9 @@ rule classes:
 
 rule manifest:
     input:
-        annotation=lambda wildcards: annotation_files(wildcards, wildcards.split),
+        annotation=lambda wildcards: annotation_files(
+            wildcards, wildcards.split, f"{wildcards.split}/manifest.parquet"
+        ),
         classes="resources/{dataset}/classes.csv",
         generated=generated_videos,
     output:
@@ -107,7 +109,9 @@ rule manifest:
 rule members:
     input:
         manifest="resources/{dataset}/all/manifest.parquet",
-        annotation=lambda wildcards: annotation_files(wildcards, "all"),
+        annotation=lambda wildcards: annotation_files(
+            wildcards, "all", f"split{wildcards.number}/members.csv"
+        ),
     output:
         "resources/{dataset}/split{number}/members.csv",
     log:

@@ -34,12 +34,15 @@ def asks_for_motion(clip: str | dict) -> bool:
 
 
 def dataset_folder(config: dict[str, Any], name: str, kind: str) -> str:
-    """The folder of a dataset's "videos" or "annotations": the user's, or the workflow's own."""
+    """The folder of a dataset's "videos" or "annotations": the user's, or the workflow's own.
+
+    A `~` in front is the user's home: no shell sees it in a config.
+    """
     given = config["datasets"][name].get(kind)
     if given is None:
         return f"resources/{name}/{kind}"
-    root = config.get("roots", {}).get(name)
-    return os.path.normpath(os.path.join(root, given)) if root else given
+    given, root = os.path.expanduser(given), config.get("roots", {}).get(name)
+    return os.path.normpath(os.path.join(os.path.expanduser(root), given)) if root else given
 
 
 def stages(recipe: dict[str, Any]) -> list[str]:

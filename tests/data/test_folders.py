@@ -26,9 +26,9 @@ def test_every_video_of_every_class(tmp_path, caplog):
     (root / "a" / "sub").mkdir()
     (root / ".cache").mkdir()
     assert FOLDERS.read(root, root, "all") == [
-        Video("a/0", "a/0.MKV", "a"),
-        Video("b & c/0", "b & c/0.MKV", "b & c"),
-        Video("b & c/1", "b & c/1.MKV", "b & c"),
+        Video("a/0", "a/0.MKV", "a", there=True),
+        Video("b & c/0", "b & c/0.MKV", "b & c", there=True),
+        Video("b & c/1", "b & c/1.MKV", "b & c", there=True),
     ]
     assert "2 files or folders are no videos" in caplog.text
     assert "'a/notes.txt', 'a/sub'" in caplog.text
@@ -36,7 +36,9 @@ def test_every_video_of_every_class(tmp_path, caplog):
 
 def test_folders_of_splits_for_pretraining(tmp_path):
     fill(tmp_path / "train", {"a": 1})
-    assert FOLDERS.read(tmp_path, tmp_path, "train") == [Video("a/0", "train/a/0.mp4", "a")]
+    assert FOLDERS.read(tmp_path, tmp_path, "train") == [
+        Video("a/0", "train/a/0.mp4", "a", there=True)
+    ]
     assert FOLDERS.annotations(tmp_path, tmp_path, "train") == tmp_path / "train"
 
 

@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -12,7 +13,7 @@ from vie.data import frames as module
 from vie.data.excerpts import extract_clip
 from vie.data.ffmpeg import extract_jpegs, ffmpeg_executable
 from vie.data.frames import extract_shard, read_rejected
-from vie.data.manifest import Video, class_names, write_manifest
+from vie.data.manifest import Video, class_names, read_videos, write_manifest
 from vie.data.shards import check_shard, read_shard_table
 from vie.errors import VieError
 
@@ -105,6 +106,38 @@ def test_shard_with_no_good_video(tmp_path):
     assert len(read_shard_table(table)) == 0
     assert len(read_rejected(rejected)) == 3
     check_shard(tar, read_shard_table(table))
+
+
+def test_files_that_were_there_and_are_gone(tmp_path):
+    """A node that does not see the folder fails; one file that is gone is a rejected video."""
+    manifest, videos = dataset(tmp_path, n=3)
+    listed = [video._replace(there=video.video != "missing") for video in read_videos(manifest)]
+    write_manifest(listed, class_names(listed), manifest)
+    (videos / "v001.mp4").unlink()
+    _, _, rejected = extract(tmp_path)
+    assert [r["reason"] for r in read_rejected(rejected)].count("missing file") == 2
+    videos.rename(tmp_path / "elsewhere")
+    videos.mkdir()  # the mount point without its mount
+    with pytest.raises(VieError, match=r"none of this shard's 5 files is there on ") as error:
+        extract(tmp_path, name="again")
+    for words in (str(videos), socket.gethostname(), "mounted", str(manifest)):
+        assert words in str(error.value)
+    assert not any(path.exists() for path in outputs(tmp_path / "again"))
+
+
+def test_files_that_go_while_they_are_read(tmp_path, monkeypatch):
+    manifest, videos = dataset(tmp_path, n=2, bad=())
+    listed = [video._replace(there=True) for video in read_videos(manifest)]
+    write_manifest(listed, class_names(listed), manifest)
+
+    def decode(path, **settings):
+        for file in videos.iterdir():
+            file.unlink()
+        return extract_clip(path, **settings)
+
+    monkeypatch.setattr(module, "extract_clip", decode)
+    with pytest.raises(VieError, match="none of this shard's 2 files is there"):
+        extract(tmp_path, processes=1)
 
 
 def test_waiting_results_are_bounded(tmp_path, monkeypatch):

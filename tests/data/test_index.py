@@ -136,6 +136,18 @@ def test_no_usable_video(tmp_path):
     assert not (tmp_path / "index.parquet").exists()
 
 
+@pytest.mark.parametrize("present", [0, 1])
+def test_no_file_at_all_is_a_manifest_to_be_made_anew(tmp_path, present):
+    dataset(tmp_path, n=6, bad=range(6))
+    for path in (tmp_path / "frames").glob("*.rejected.csv"):
+        text = path.read_text().replace("cannot be decoded: moov atom not found", "missing file")
+        path.write_text(text.replace("missing file", "empty file", present))
+    with pytest.raises(VieError, match="none of its 6 videos is usable") as error:
+        build(tmp_path)
+    advice = f"delete {tmp_path / 'manifest.parquet'} to have the copy read anew"
+    assert (advice in str(error.value)) == (not present)
+
+
 def change_rows(path, change):
     rows = pq.read_table(path).to_pylist()
     write_table(path, change(rows) or rows, shards="3")

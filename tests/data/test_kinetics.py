@@ -48,11 +48,11 @@ def test_kinetics(tmp_path):
             ],
         )
     )
-    game = "passing American football (in game)"
+    game, bike = "passing American football (in game)", "train/riding_a_bike"
     assert found == [
-        Video("-_aB3_000007_000017", f"train/{game}/-_aB3_000007_000017.mp4", game),
-        Video("bbb_000000_000010", "train/riding_a_bike/bbb_000000_000010.webm", "riding a bike"),
-        Video("bbb_000100_000110", "train/riding_a_bike/bbb_000100_000110.MKV", "riding a bike"),
+        Video("-_aB3_000007_000017", f"train/{game}/-_aB3_000007_000017.mp4", game, there=True),
+        Video("bbb_000000_000010", f"{bike}/bbb_000000_000010.webm", "riding a bike", there=True),
+        Video("bbb_000100_000110", f"{bike}/bbb_000100_000110.MKV", "riding a bike", there=True),
         # No such file: it stays, to be rejected with its reason.
         Video("gone_000001_000011", "train/juggling/gone_000001_000011.mp4", "juggling"),
     ]
@@ -62,6 +62,7 @@ def test_extra_columns_any_order_and_byte_order_mark(tmp_path):
     arguments = layout(
         tmp_path,
         ["0,train,11,1,x,juggling"],
+        files=["x.mp4"],
         header="is_cc,split,time_end,time_start,youtube_id,label",
     )
     arguments[1].write_bytes(b"\xef\xbb\xbf" + arguments[1].read_bytes().replace(b"\n", b"\r\n"))
@@ -72,7 +73,8 @@ def test_extra_columns_any_order_and_byte_order_mark(tmp_path):
 def test_names_of_the_validation_split(tmp_path, name):
     videos, annotation, _ = layout(tmp_path, [f"juggling,x,1,11,{name}"])
     (videos / "val").mkdir()
-    assert read_kinetics(videos, annotation, "val")[0].path == "val/juggling/x_000001_000011.mp4"
+    (videos / "val" / "x.mp4").touch()
+    assert read_kinetics(videos, annotation, "val")[0].path == "val/x.mp4"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_manifest_and_classes(tmp_path):
     videos = [
         Video("b_1", "p/b", "zoom"),
         Video("c_1", "p/c", "apple"),
-        Video("a_1", "p/a", "zoom", 7, 17),
+        Video("a_1", "p/a", "zoom", 7, 17, there=True),
     ]
     labels = class_names([*videos, Video("d", "p", "middle, with comma")])
     assert labels == ["apple", "middle, with comma", "zoom"]
@@ -134,10 +136,19 @@ def test_manifest_and_classes(tmp_path):
     assert read_classes(tmp_path / "classes.csv") == labels
     write_manifest(videos, labels, tmp_path / "manifest.parquet")
     table = read_manifest(tmp_path / "manifest.parquet")
+    whole = {"start": 0, "end": 0, "there": 0}
     assert table.to_pylist() == [
-        {"video": "c_1", "path": "p/c", "label": "apple", "class": 0, "start": 0, "end": 0},
-        {"video": "a_1", "path": "p/a", "label": "zoom", "class": 2, "start": 7, "end": 17},
-        {"video": "b_1", "path": "p/b", "label": "zoom", "class": 2, "start": 0, "end": 0},
+        {"video": "c_1", "path": "p/c", "label": "apple", "class": 0, **whole},
+        {
+            "video": "a_1",
+            "path": "p/a",
+            "label": "zoom",
+            "class": 2,
+            "start": 7,
+            "end": 17,
+            "there": 1,
+        },
+        {"video": "b_1", "path": "p/b", "label": "zoom", "class": 2, **whole},
     ]
     assert read_videos(tmp_path / "manifest.parquet") == [videos[1], videos[2], videos[0]]
 

@@ -12,7 +12,7 @@ from vie.errors import VieError
 
 HEADER = "label,youtube_id,time_start,time_end,split"
 GAME, HEAD = "passing American football (in game)", "massaging person's head"
-BIKE = Video("bikebikebik_000003_000013", "", "riding a bike")
+BIKE = Video("bikebikebik_000003_000013", "", "riding a bike", there=True)
 
 
 def tree(root, files, lines, split="train", name=None):
@@ -88,9 +88,11 @@ def test_classes_that_only_signs_tell_apart(tmp_path):
     assert paths(tmp_path, files, lines) == files
     # The other's folder is no place for a bare name: it may be another clip.
     files = ["train/C/ccccccccccc.mp4", "train/C++/bbbbbbbbbbb.mp4"]
-    assert paths(tmp_path, files, ["C++,ccccccccccc,1,11,train", "C,x,1,11,train"]) == [
+    lines = ["C++,ccccccccccc,1,11,train", "C,x,1,11,train", "C++,bbbbbbbbbbb,1,11,train"]
+    assert paths(tmp_path, files, lines) == [
         "train/C++/ccccccccccc_000001_000011.mp4",
         "train/C/x_000001_000011.mp4",
+        "train/C++/bbbbbbbbbbb_000001_000011.mp4",
     ]
 
 
@@ -114,9 +116,9 @@ def test_files_with_a_bare_name_bring_their_seconds(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         found = read(*tree(tmp_path, files, lines))
     assert found == [
-        Video("aaaaaaaaaaa_000001_000011", "train/aaaaaaaaaaa.mp4", "c", 1, 11),
-        Video("aaaaaaaaaaa_000040_000050", "train/aaaaaaaaaaa.mp4", "c", 40, 50),
-        Video("bbbbbbbbbbb_000002_000012", "train/d/bbbbbbbbbbb.webm", "d", 2, 12),
+        Video("aaaaaaaaaaa_000001_000011", "train/aaaaaaaaaaa.mp4", "c", 1, 11, there=True),
+        Video("aaaaaaaaaaa_000040_000050", "train/aaaaaaaaaaa.mp4", "c", 40, 50, there=True),
+        Video("bbbbbbbbbbb_000002_000012", "train/d/bbbbbbbbbbb.webm", "d", 2, 12, there=True),
     ]
     assert "3 files have no start and end in their names" in caplog.text
     # A name with the seconds is the better one; the other file is said to be unused.

@@ -62,11 +62,14 @@ def test_lists_are_counted(paper, tmp_path):
     folders = {"videos": str(tmp_path / "v"), "annotations": str(tmp_path)}
     own["datasets"]["kinetics400"].update(folders)
     (tmp_path / "v" / "train").mkdir(parents=True)
+    (tmp_path / "v" / "train" / "00000000003.mp4").touch()
     lines = [f"eating,{i:011d},0,10,train" for i in range(7)]
     header = "label,youtube_id,time_start,time_end,split"
     (tmp_path / "train.csv").write_text("\n".join([header, *lines]) + "\n")
     split = Datasets(own, tmp_path).split("kinetics400", "train")
     assert (split.videos, split.classes) == (7, 1)
+    (tmp_path / "v" / "train" / "00000000003.mp4").unlink()
+    assert Datasets(own, tmp_path).split("kinetics400", "train").videos == 239_888
 
 
 def test_nothing_known_is_said(paper, tmp_path):

@@ -168,6 +168,45 @@ def test_the_papers_experiment(copy, tmp_path):
     assert jobs["motion"] == 440
 
 
+def test_a_root_without_lists_is_a_sentence(copy, tmp_path):
+    """Where to look, once a job asks for the lists; not if what was made of them is there."""
+    made = copy / "resources" / "kinetics400"
+    arguments = (
+        "-n",
+        "-q",
+        "rules",
+        "--cores",
+        "2",
+        "--configfile",
+        "experiments/kinetics400.yaml",
+    )
+    arguments += ("--config", f"roots={{kinetics400: {tmp_path}}}", "--")
+    target = "resources/kinetics400/train/index.parquet"
+    output = snakemake(copy, *arguments, target, fails=True)
+    assert f"{tmp_path / 'annotations'}: no such folder of annotations" in output
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "k400_train.csv").touch()
+    output = snakemake(copy, *arguments, target, fails=True)
+    assert f"{tmp_path / 'annotations'}: no CSV of the split 'train'" in output
+    for words in ("kinetics_train.csv", "CSVs there: 'k400_train.csv'"):
+        assert words in output
+    for key in ("`roots.kinetics400`", "`datasets.kinetics400.annotations`"):
+        assert key in output
+    assert "MissingInput" not in output
+    assert planned(snakemake(copy, *arguments, "results/embedded/summary.csv"))["frames"]
+    (made / "train").mkdir(parents=True)
+    for path in (made / "classes.csv", made / "train" / "manifest.parquet"):
+        path.touch()
+    jobs = planned(snakemake(copy, *arguments, target))
+    shutil.rmtree(made)
+    assert jobs == {"frames": 400, "index": 1}
+
+
+def test_the_papers_experiment_lints_without_data(copy):
+    overlay = "experiments/kinetics400.yaml"
+    assert "good condition" in snakemake(copy, "--lint", "--configfile", overlay)
+
+
 @pytest.mark.slow
 def test_a_copy_of_kinetics_as_its_scripts_leave_it(copy, tmp_path):
     """Flat folders, a replacement, validate.csv, a root; differences stand in logs and summary."""

@@ -29,6 +29,7 @@ MAX_PIXELS = 8192 * 8192  # of a decoded frame
 MAX_OUTPUT_BYTES = 512 * 2**20  # of one video's JPEGs, held in memory
 MAX_MESSAGE_BYTES = 64 * 2**10
 SEEK_EARLY = 10  # seconds; most key frames are closer together
+MISSING = "missing file"  # a reason that others look for
 NO_TIME = -(2**63)  # ffmpeg's word for a time that is not known
 # ffmpeg ends well on a Matroska file that stops early, and only says so.
 ENDS_EARLY = ("File ended prematurely",)
@@ -200,7 +201,7 @@ def _check_file(video: Path) -> None:
         status = video.stat()
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
-        reason = "missing file" if missing else f"cannot be read: {error.strerror}"
+        reason = MISSING if missing else f"cannot be read: {error.strerror}"
         raise UnusableVideoError(reason) from error
     if not stat.S_ISREG(status.st_mode):
         raise UnusableVideoError("not a regular file")

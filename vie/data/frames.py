@@ -3,6 +3,8 @@
 import collections
 import csv
 import glob
+import os
+import socket
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -54,7 +56,8 @@ def extract_shard(
         processes: ffmpeg processes at once.
 
     Raises:
-        VieError: the settings or the manifest are wrong, or ffmpeg is missing.
+        VieError: the settings or the manifest are wrong, ffmpeg is missing, or all files of the
+            shard are gone.
     """
     if not 0 <= shard < shards:
         raise VieError(f"shard {shard} of {shards}: shards are numbered from 0")
@@ -63,6 +66,7 @@ def extract_shard(
     everything = read_manifest(manifest).to_pylist()
     clips_of = collections.Counter(row["path"] for row in everything)
     rows = [{**row, "alone": clips_of[row["path"]] == 1} for row in everything[shard::shards]]
+    refuse_if_gone(rows, Path(videos), manifest)
     settings = {"fps": f"{fps:g}", "shorter_side": shorter_side, "quality": quality}
     described = {**settings, "shard": shard, "shards": shards, "ffmpeg": ffmpeg_version()}
     decode = {"timeout_seconds": timeout_seconds, "max_seconds": max_seconds, "fps": fps}
@@ -85,10 +89,35 @@ def extract_shard(
                 bar.set_postfix(rejected=len(refused))
                 bar.update(1)
             writer.finish()
+        refuse_if_gone(rows, Path(videos), manifest)  # while they were read
         schema = TABLE_SCHEMA.with_metadata({k: str(v) for k, v in described.items()})
         columns = {name: [row[name] for row in kept] for name in schema.names}
         pq.write_table(make_table(columns, schema), table_to)
         write_rejected(refused, refused_to)
+
+
+def refuse_if_gone(rows: Iterable[dict], videos: Path, manifest: Path) -> None:
+    """Whether the files of a shard can be reached from here: on some node they may not be.
+
+    One file that is gone is a video that is rejected. All of them are a folder that is gone, and
+    would leave out hundreds of videos in silence.
+
+    Args:
+        rows: of the manifest.
+        videos: folder that their paths are relative to.
+        manifest: for the message.
+
+    Raises:
+        VieError: files were there when the manifest was made, and now none is.
+    """
+    paths = [row["path"] for row in rows if row["there"]]
+    if paths and not any(os.path.exists(videos / path) for path in paths):
+        raise VieError(
+            f"{videos}: none of this shard's {len(paths)} files is there on "
+            f"{socket.gethostname()}, such as {paths[0]!r}, but they were when the manifest was "
+            "made; see whether the folder is mounted on that node and run this again, or, if the "
+            f"files were moved, delete {manifest} to have them looked for anew"
+        )
 
 
 def _table_row(row: dict, frames: Frames, offsets: list[int], sizes: list[int]) -> dict:

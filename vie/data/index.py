@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from vie.data.ffmpeg import MISSING
 from vie.data.frames import read_rejected, write_rejected
 from vie.data.manifest import read_manifest
 from vie.data.shards import ShardReader, check_shard, frame_offsets, read_shard_table
@@ -146,10 +147,7 @@ def build_index(
             refused.append({**row, "reason": few})
     rows = [row for row in rows if row["n_frames"] >= min_frames]
     if not rows:
-        raise VieError(
-            f"{manifest}: none of its {len(wanted)} videos is usable; see the reasons in "
-            f"{', '.join(map(str, rejected))}"
-        )
+        raise VieError(_none_usable(manifest, rejected, refused))
     rows.sort(key=lambda row: place[row["video"]])
     columns = {name: [row[name] for row in rows] for name in SCHEMA.names[1:]}
     schema = SCHEMA.with_metadata({**settings, "sizes": sizes.name})
@@ -160,6 +158,17 @@ def build_index(
         np.save(sizes_to, np.concatenate([row["sizes"] for row in rows]))
         pq.write_table(table, index_to)
         write_rejected(refused, refused_to)
+
+
+def _none_usable(manifest: Path, rejected: Sequence[Path], refused: list[dict]) -> str:
+    """What the error says if no video of a manifest can be used."""
+    said = (
+        f"{manifest}: none of its {len(refused)} videos is usable; see the reasons in "
+        f"{', '.join(map(str, rejected))}"
+    )
+    if all(row["reason"] == MISSING for row in refused):
+        said += f"; all files are missing: delete {manifest} to have the copy read anew"
+    return said
 
 
 def _join(

@@ -3,7 +3,8 @@
 `manifest.parquet` has one row per annotated video, in the order of (class, video): video (unique
 id), path (relative to the folder of videos), label (class name), class (int32), start and end
 (int32, seconds of the file between which the video lies if the file is longer; both 0: all of the
-file). `classes.csv` has class,label with classes 0..C-1 in the order of their labels.
+file), there (int8, 1: the file was seen when the list was read). `classes.csv` has class,label with
+classes 0..C-1 in the order of their labels.
 """
 
 import collections
@@ -27,6 +28,7 @@ SCHEMA = pa.schema(
         ("class", pa.int32()),
         ("start", pa.int32()),
         ("end", pa.int32()),
+        ("there", pa.int8()),
     ]
 )
 
@@ -110,4 +112,5 @@ def read_videos(path: Path) -> list[Video]:
         VieError: it cannot be read or has other columns.
     """
     table = read_manifest(path)
-    return [Video(*row) for row in zip(*(table[k].to_pylist() for k in Video._fields), strict=True)]
+    rows = zip(*(table[name].to_pylist() for name in Video._fields), strict=True)
+    return [Video(*row)._replace(there=bool(row[-1])) for row in rows]

@@ -12,6 +12,7 @@ class Video(NamedTuple):
         label: class name.
         start, end: whole seconds of the file between which the video lies, where the file's name
             does not say that it was cut already; both 0: the video is all of the file.
+        there: whether its file was seen when the list was read.
     """
 
     video: str
@@ -19,3 +20,4 @@ class Video(NamedTuple):
     label: str
     start: int = 0
     end: int = 0
+    there: bool = False

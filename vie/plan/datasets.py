@@ -10,6 +10,7 @@ import numpy as np
 
 from vie.data.index import load_index
 from vie.data.layouts import LAYOUTS
+from vie.data.layouts.files import NoFilesError
 from vie.data.manifest import read_manifest
 from vie.data.members import HELD_OUT, TEST, TRAIN, read_members
 from vie.errors import VieError
@@ -78,7 +79,7 @@ class Datasets:
         return layout.annotations(*self.folders(name), split)
 
     def listed(self, name: str, split: str) -> list:
-        """Videos that the dataset's own lists or folders name; none where they are not there.
+        """Videos that the dataset's own lists or folders name; none where no file is there.
 
         Raises:
             VieError: they are there and cannot be read.
@@ -87,7 +88,10 @@ class Datasets:
         videos = self.folders(name)[0]
         if not path.exists() or not videos.is_dir():  # lists are read beside the videos
             return []
-        return LAYOUTS[layout].read(videos, path, split)
+        try:
+            return LAYOUTS[layout].read(videos, path, split)
+        except NoFilesError:  # a plan is wanted before the files are there
+            return []
 
     def _split(self, name: str, split: str) -> Split:
         folder = self.root / "resources" / name / split

@@ -15,6 +15,10 @@ EXTENSIONS += (".ogv", ".wmv", ".asf")
 ADVICE = "get them, or set the dataset's `missing: reject` in the config to go on without them"
 
 
+class NoFilesError(VieError):
+    """Lists are there, but the file of no video that they name is."""
+
+
 def plain_name(value: str, where: str) -> str:
     """`value` if it names something directly inside a folder.
 
@@ -25,10 +29,15 @@ def plain_name(value: str, where: str) -> str:
     Raises:
         VieError: it is empty, leads elsewhere, or has blanks around it or unprintable characters.
     """
-    plain = value and value == value.strip() and value not in (".", "..")
-    if not plain or "/" in value or "\\" in value or not value.isprintable():
+    if not is_plain(value):
         raise VieError(f"{where} {value!r} is not a plain name of a file or folder")
     return value
+
+
+def is_plain(value: str) -> bool:
+    """Whether a name is one that `plain_name` lets pass."""
+    plain = value and value == value.strip() and value not in (".", "..")
+    return bool(plain) and "/" not in value and "\\" not in value and value.isprintable()
 
 
 def spelling_key(name: str) -> str:
@@ -54,13 +63,28 @@ def by_stem(names: Iterable[str], folder: Path) -> dict[str, str]:
     Raises:
         VieError: two files are one video.
     """
+    files, pairs = stems(names)
+    if pairs:
+        raise VieError(f"{folder}: {refused_pairs(pairs, 'are one video')}")
+    return files
+
+
+def stems(names: Iterable[str]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """({stem: name}, pairs of names that have one stem) of the names of files."""
     files: dict[str, str] = {}
+    pairs = []
     for name in sorted(names):
         stem = os.path.splitext(name)[0]
-        if stem in files:
-            raise VieError(f"{folder}: {files[stem]!r} and {name!r} are one video; remove one")
-        files[stem] = name
-    return files
+        if files.setdefault(stem, name) != name:
+            pairs.append((files[stem], name))
+    return files, pairs
+
+
+def refused_pairs(pairs: list[tuple[str, str]], what: str, at_most: int = 5) -> str:
+    """What an error says of pairs of files: the first ones, and what to do."""
+    shown = ", ".join(f"{one!r} and {other!r}" for one, other in pairs[:at_most])
+    more = f" and {len(pairs) - at_most} more pairs" if len(pairs) > at_most else ""
+    return f"{len(pairs)} pairs of files {what}; remove one of each: {shown}{more}"
 
 
 def is_video(name: str) -> bool:

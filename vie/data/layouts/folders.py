@@ -43,7 +43,7 @@ def read_folders(videos: Path, annotations: Path, split: str) -> list[Video]:
             raise VieError(f"{root / label}: this class folder holds no video")
         for stem, file in files.items():
             plain_name(file, f"{root / label}: file")
-            found.append(Video(f"{label}/{stem}", f"{below}{label}/{file}", label))
+            found.append(Video(f"{label}/{stem}", f"{below}{label}/{file}", label, there=True))
     if others:
         log.warning(
             "%s: %d files or folders are no videos (%s) and are left out: %s",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from vie.data.layouts.files import plain_name
+from vie.data.layouts.files import listed, plain_name
 from vie.data.layouts.kinetics_files import WORDS, Place, SplitFiles, only_one, split_folder
 from vie.data.video import Video
 from vie.errors import VieError
@@ -41,6 +41,17 @@ def csv_names(split: str) -> list[str]:
     return [form.format(word) for word in WORDS[split] for form in CSVS]
 
 
+def no_annotation(annotations: Path, split: str) -> str:
+    """What an error says if a split has no CSV: the folder, names that it may have, CSVs there."""
+    if not annotations.is_dir():
+        return f"{annotations}: no such folder of annotations"
+    there = sorted(path.name for path in annotations.glob("*.csv"))
+    return (
+        f"{annotations}: no CSV of the split {split!r} there, which may be called "
+        f"{', '.join(csv_names(split))}; CSVs there: {listed(there) if there else 'none'}"
+    )
+
+
 def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
     """Videos of the Kinetics layout.
 
@@ -48,9 +59,9 @@ def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
     split are not looked at, nor are rows of the other splits. Files are
     `<youtube_id>_<start>_<end>.mp4` with six-digit seconds (or another of `EXTENSIONS`) in one of
     the trees of `kinetics_files`, or `<youtube_id>.mp4`, which may be cut to the clip or be the
-    whole YouTube video: for these the clip's start and end are passed on. An annotated video
-    without a file is kept: it is rejected later, with its reason. What differs between the list
-    and the disk is said in the log.
+    whole YouTube video: for these the clip's start and end are passed on. Seconds without leading
+    zeros will do, too. An annotated video without a file is kept: it is rejected later, with its
+    reason. What differs between the list and the disk is said in the log.
 
     Args:
         videos: folder with one folder per split.
@@ -58,7 +69,8 @@ def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
         split: "train", "val" or "test".
 
     Raises:
-        VieError: names the file, the line and what is wrong there.
+        VieError: names the file, the line and what is wrong there; or none of the listed videos
+            has a file (`NoFilesError`).
     """
     if split not in WORDS:
         raise VieError(f"split {split!r} is unknown; known: {', '.join(WORDS)}")
@@ -74,10 +86,10 @@ def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
         if place is None:
             found.append(Video(video, files.expected(video, label), label))
         elif place.trimmed:
-            found.append(Video(video, place.path, label))
+            found.append(Video(video, place.path, label, there=True))
         else:
-            found.append(Video(video, place.path, label, start, end))
-    files.report(places, {clip.youtube_id for clip in clips})
+            found.append(Video(video, place.path, label, start, end, there=True))
+    files.report(places)
     return found
 
 

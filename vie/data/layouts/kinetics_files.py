@@ -17,7 +17,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from vie.data.layouts.files import ADVICE, by_stem, is_video, listed, plain_name, spelling_key
+from vie.data.layouts.files import (
+    ADVICE,
+    NoFilesError,
+    is_plain,
+    is_video,
+    listed,
+    refused_pairs,
+    spelling_key,
+    stems,
+)
+from vie.data.layouts.kinetics_advice import hints, look
 from vie.data.video import Video
 from vie.errors import VieError
 
@@ -30,6 +40,7 @@ FOLDERS = ("{}", "videos_{}", "{}_256")
 # Their own folder, or that of the tar, wherever it was unpacked.
 REPLACEMENTS = ("replacement", "replacement_for_corrupted_k400")
 FLAT = ""  # as a name of a folder: the split's own
+ID_LENGTH = 11  # of YouTube
 
 
 def refuse_missing(videos: Path, found: Iterable[Video]) -> None:
@@ -104,6 +115,12 @@ def split_folder(videos: Path, split: str) -> Path:
     return root
 
 
+def unpadded(video: str) -> str:
+    """Another name for the file of a clip: "id_3_13" for "id_000003_000013"."""
+    youtube_id, start, end = video.rsplit("_", 2)
+    return f"{youtube_id}_{int(start)}_{int(end)}"
+
+
 class SplitFiles:
     """All video files of a split, found with one listing per folder.
 
@@ -113,14 +130,18 @@ class SplitFiles:
         labels: the classes of the split.
 
     Raises:
-        VieError: a folder cannot be read or has no plain name, or two files are one video.
+        VieError: a folder cannot be read, that of a class has no plain name, or two files are one
+            video.
     """
 
     def __init__(self, videos: Path, root: Path, labels: Iterable[str]) -> None:
         self.split, self.root = root.name, root
         self.labels = set(labels)
+        self._pairs: list[tuple[str, str]] = []
         self.folders, inside = self._folders()
         self.replacements = self._replacements(videos, inside)
+        if self._pairs:
+            raise VieError(f"{videos}: {refused_pairs(self._pairs, 'are one video')}")
         counts = collections.Counter(map(spelling_key, self.labels))
         self._shared = {name for name, count in counts.items() if count > 1}
         self._by_key: dict[str, list[str]] = {}
@@ -136,26 +157,28 @@ class SplitFiles:
     def find(self, youtube_id: str, video: str, label: str) -> Place | None:
         """The file of an annotated clip, or None.
 
-        A replacement comes first, then a file with the clip's start and end in its name, then one
-        with the bare id. Of like ones, that in the folder of the class comes first, then that in
-        the split's own. A bare id in the folder of another class may be another clip: it is not
-        taken.
+        A replacement comes first, then a file with the clip's start and end in its name (in six
+        digits, then without leading zeros), then one with the bare id. Of like ones, that in the
+        folder of the class comes first, then that in the split's own. A bare id in the folder of
+        another class may be another clip: it is not taken.
 
         Args:
             youtube_id, video: names of the file without and with the clip's start and end.
             label: its class.
         """
-        for stem in (video, youtube_id):
+        names = (video, unpadded(video), youtube_id)
+        for stem in names:
             if stem in self.replacements:
-                return Place(self.replacements[stem], stem == video, replaced=True)
-        for stem in (video, youtube_id):
+                return Place(self.replacements[stem], stem != youtube_id, replaced=True)
+        for stem in names:
+            trimmed = stem != youtube_id
             for folder in (*self._own[label], FLAT):
                 if stem in self.folders[folder]:
-                    return Place(self._path(folder, self.folders[folder][stem]), stem == video)
+                    return Place(self._path(folder, self.folders[folder][stem]), trimmed)
             folder = self._elsewhere.get(stem)
-            if folder is not None and (stem == video or folder in self.unknown):
+            if folder is not None and (trimmed or folder in self.unknown):
                 path = self._path(folder, self.folders[folder][stem])
-                return Place(path, stem == video, strayed=True)
+                return Place(path, trimmed, strayed=True)
         return None
 
     def expected(self, video: str, label: str) -> str:
@@ -164,18 +187,29 @@ class SplitFiles:
         folder = FLAT if flat else next(iter(self._own[label]), label)
         return self._path(folder, f"{video}.mp4")
 
-    def report(self, places: dict[str, Place | None], listed_ids: set[str]) -> None:
+    def report(self, places: dict[str, Place | None]) -> None:
         """Say in the log what differs between the list and the disk.
 
         Args:
             places: {video: where its file lies, if anywhere}.
-            listed_ids: names without start and end of the clips.
+
+        Raises:
+            NoFilesError: no video has a file.
         """
         found = [place for place in places.values() if place]
         trimmed = sum(place.trimmed for place in found)
         taken = [place for place in found if place.replaced]
+        missing = [video for video, place in places.items() if not place]
+        extra, again = self._left_over(places)
+        others = self._other_seconds(extra, missing)
+        if not found:
+            raise NoFilesError(self._nothing_found(missing, extra, others))
         log.info("%s: files of %d of %d listed videos", self.root, len(found), len(places))
-        if missing := [video for video, place in places.items() if not place]:
+        if len(found) < len(missing):
+            advice = "; ".join(hints(look(self.root, REPLACEMENTS))) or "is the copy complete?"
+            few = "%s: ONLY %d of %d listed videos have a file; %s"
+            log.warning(few, self.root, len(found), len(places), advice)
+        if missing:
             self._warn("listed videos have no file and will be rejected", missing)
         if self.replacements:
             of = len(self.replacements)
@@ -193,8 +227,18 @@ class SplitFiles:
         empty = sorted(label for label in self.labels if not self._own[label])
         if 0 < len(empty) < len(self.labels):  # all: the files lie in the split's own folder
             self._warn("classes have no folder", empty)
-        names = places.keys() | listed_ids
-        used = {place.path for place in found}
+        if extra:
+            self._warn("videos are named by no list", extra)
+        if others:
+            what = "of these have other seconds in their names than a listed video without a file"
+            self._warn(what, others)
+        if again:
+            self._warn("further files of listed videos are not used", again)
+
+    def _left_over(self, places: dict[str, Place | None]) -> tuple[list[str], list[str]]:
+        """Paths of the files (that no list names, that are of a listed video and not its file)."""
+        names = {name for video in places for name in (video, unpadded(video), _id_of(video))}
+        used = {place.path for place in places.values() if place}
         extra, again = [], []
         for folder, files in self.folders.items():
             above = self._path(folder, "")
@@ -204,10 +248,32 @@ class SplitFiles:
                     extra.append(path)
                 elif path not in used and stem not in self.replacements:
                     again.append(path)
-        if extra:
-            self._warn("videos are named by no list", sorted(extra))
-        if again:
-            self._warn("further files of listed videos are not used", sorted(again))
+        return sorted(extra), sorted(again)
+
+    def _other_seconds(self, extra: list[str], missing: list[str]) -> list[str]:
+        """Those files that no list names which begin with the id of a video without a file.
+
+        They are not used: other seconds are another clip, perhaps of another action.
+        """
+        ids = {_id_of(video) for video in missing}
+        return [path for path in extra if path.rpartition("/")[2][:ID_LENGTH] in ids]
+
+    def _nothing_found(self, missing: list[str], extra: list[str], others: list[str]) -> str:
+        """What the error says if no listed video has a file."""
+        seen = look(self.root, REPLACEMENTS)
+        own = f"{self.split}/{name}" if (name := seen.deeper or seen.anything) else ""
+        there = next(iter([*others, *extra]), own)
+        likely = hints(seen)
+        if others:
+            likely.append(f"{len(others)} have other seconds in their names: {listed(others, 2)}")
+        if not likely:
+            likely.append("see whether `roots`, `videos` and `annotations` are those of one copy")
+        what = f"found is for example {there!r}" if there else "but it is empty"
+        return (
+            f"{self.root}: none of the {len(missing)} listed videos has a file in it; expected is "
+            f"for example '{self.split}/{missing[0]}.mp4' or '{self.split}/<class>/"
+            f"{missing[0]}.mp4', {what}; {'; '.join(likely)}"
+        )
 
     def _warn(self, what: str, names: list[str]) -> None:
         log.warning("%s: %d %s: %s", self.root, len(names), what, listed(names))
@@ -227,30 +293,81 @@ class SplitFiles:
     def _folders(self) -> tuple[dict[str, dict[str, str]], list[Path]]:
         """({folder: {stem: file name}}, folders of replacements) in the split's folder."""
         flat, below = _listing(self.root)
-        found, inside = {FLAT: by_stem(flat, self.root)}, []
-        for name in below:
+        found, inside = {FLAT: self._stems(flat, FLAT)}, []
+        for name in self._plain(self.root, below):
             if name in REPLACEMENTS:
                 inside.append(self.root / name)
                 continue
-            found[name] = by_stem(_listing(self.root / name)[0], self.root / name)
+            found[name] = self._stems(_listing(self.root / name)[0], name)
         return found, inside
 
+    def _plain(self, folder: Path, names: list[str]) -> list[str]:
+        """Those of a folder's folders whose names are plain; the log names the others.
+
+        Raises:
+            VieError: others are folders of classes by their letters and digits.
+        """
+        odd = [name for name in names if not is_plain(name)]
+        classes = set(map(spelling_key, self.labels))
+        if wrong := [name for name in odd if spelling_key(name) in classes]:
+            raise VieError(
+                f"{folder}: {len(wrong)} folders of classes have blanks around their names or "
+                f"signs that cannot be printed, which is not a plain name: {listed(wrong)}; rename "
+                "them"
+            )
+        if odd:
+            what = "%s: %d folders have no plain name and are left out: %s"
+            log.warning(what, folder, len(odd), listed(odd))
+        return [name for name in names if is_plain(name)]
+
+    def _stems(self, names: list[str], folder: str) -> dict[str, str]:
+        """{stem: file name} of a folder in the split's; files of one video are noted."""
+        files, pairs = stems(names)
+        self._pairs += [(self._path(folder, one), other) for one, other in pairs]
+        return files
+
     def _replacements(self, videos: Path, inside: list[Path]) -> dict[str, str]:
-        """{stem: path relative to the folder of videos} of all replacements."""
+        """{stem: path relative to the folder of videos} of all replacements.
+
+        Links to folders are followed, but no folder is read twice.
+        """
         waiting = [*inside, *(videos / name for name in REPLACEMENTS if (videos / name).is_dir())]
+        seen = {_identity(videos), _identity(self.root)}  # a link may lead up
         found: dict[str, str] = {}
+        pairs: list[tuple[str, str]] = []
         while waiting:
             folder = waiting.pop()
+            if (identity := _identity(folder)) in seen:
+                continue
+            seen.add(identity)
             names, below = _listing(folder)
-            for stem, name in by_stem(names, folder).items():
+            for name in sorted(names):
                 path = (folder / name).relative_to(videos).as_posix()
-                if stem in found:
-                    raise VieError(
-                        f"{videos}: {found[stem]!r} and {path!r} replace one video; remove one"
-                    )
-                found[stem] = path
-            waiting += [folder / name for name in below if not (folder / name).is_symlink()]
+                first = found.setdefault(os.path.splitext(name)[0], path)
+                if first != path:
+                    pairs.append((first, path))
+            waiting += [folder / name for name in self._plain(folder, below)]
+        if pairs:
+            raise VieError(f"{videos}: {refused_pairs(pairs, 'replace one video')}")
         return found
+
+
+def _id_of(video: str) -> str:
+    """Without start and end."""
+    return video.rsplit("_", 2)[0]
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """What all links to a folder have in common.
+
+    Raises:
+        VieError: it cannot be read.
+    """
+    try:
+        status = folder.stat()
+    except OSError as error:
+        raise VieError(f"{folder}: cannot be read as a folder: {error.strerror}") from error
+    return status.st_dev, status.st_ino
 
 
 def _listing(folder: Path) -> tuple[list[str], list[str]]:
@@ -260,7 +377,7 @@ def _listing(folder: Path) -> tuple[list[str], list[str]]:
     even links, as some copies are made of, cost a call each.
 
     Raises:
-        VieError: it cannot be read, or holds a folder whose name is not plain.
+        VieError: it cannot be read.
     """
     files, folders = [], []
     try:
@@ -269,7 +386,7 @@ def _listing(folder: Path) -> tuple[list[str], list[str]]:
                 if is_video(entry.name):
                     files.append(entry.name)
                 elif not entry.name.startswith(".") and entry.is_dir():
-                    folders.append(plain_name(entry.name, f"{folder}: folder"))
+                    folders.append(entry.name)
     except OSError as error:
         raise VieError(f"{folder}: cannot be read as a folder: {error.strerror}") from error
     return files, sorted(folders)
