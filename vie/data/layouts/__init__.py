@@ -7,7 +7,7 @@ from typing import NamedTuple
 from vie.data.layouts.files import compare_with_disk
 from vie.data.layouts.folders import members_of_folders, read_folders
 from vie.data.layouts.hmdb51 import members_of_hmdb51, read_hmdb51
-from vie.data.layouts.kinetics import annotation_of, read_kinetics
+from vie.data.layouts.kinetics import annotation_of, list_kinetics, read_kinetics
 from vie.data.layouts.kinetics_files import refuse_missing
 from vie.data.layouts.ucf101 import members_of_ucf101, read_ucf101
 from vie.data.members import Member
@@ -21,7 +21,8 @@ class Layout(NamedTuple):
         read: (folder of videos, annotations, split) -> its videos.
         annotations: (folder of videos, folder of annotations, split) -> what `read` reads: a file,
             or a folder of lists or, with `lists` false, of videos.
-        lists: whether lists say which videos there are.
+        listed: as `read`, without a look at the folder of videos; None where no lists say which
+            videos there are.
         compare: (folder of videos, videos) raises a VieError if listed videos have no file.
         members: (videos of the manifest, annotations, number) -> the videos of an official split,
             for layouts that have such.
@@ -30,8 +31,13 @@ class Layout(NamedTuple):
     read: Callable[[Path, Path, str], list[Video]]
     annotations: Callable[[Path, Path, str], Path]
     members: Callable[[Iterable[Video], Path, int], list[Member]] | None = None
-    lists: bool = True
+    listed: Callable[[Path, Path, str], list[Video]] | None = None
     compare: Callable[[Path, Iterable[Video]], None] = compare_with_disk
+
+    @property
+    def lists(self) -> bool:
+        """Whether lists say which videos there are."""
+        return self.listed is not None
 
 
 def _file_per_split(videos: Path, annotations: Path, split: str) -> Path:
@@ -47,8 +53,10 @@ def _videos(videos: Path, annotations: Path, split: str) -> Path:
 
 
 LAYOUTS = {
-    "kinetics": Layout(read_kinetics, _file_per_split, compare=refuse_missing),
-    "ucf101": Layout(read_ucf101, _folder, members_of_ucf101),
-    "hmdb51": Layout(read_hmdb51, _folder, members_of_hmdb51),
-    "folders": Layout(read_folders, _videos, members_of_folders, lists=False),
+    "kinetics": Layout(
+        read_kinetics, _file_per_split, listed=list_kinetics, compare=refuse_missing
+    ),
+    "ucf101": Layout(read_ucf101, _folder, members_of_ucf101, read_ucf101),
+    "hmdb51": Layout(read_hmdb51, _folder, members_of_hmdb51, read_hmdb51),
+    "folders": Layout(read_folders, _videos, members_of_folders),
 }
