@@ -26,16 +26,27 @@ class Work:
     Attributes:
         loading: seconds of one core to load the clips.
         computing: seconds of one core, or of one GPU.
+        unshared: the same, of what is not faster on several GPUs: the first does it while the
+            others wait, or each does all of it.
     """
 
     loading: float
     computing: float
+    unshared: float = 0.0
 
     def __add__(self, other: "Work") -> "Work":
-        return Work(self.loading + other.loading, self.computing + other.computing)
+        return Work(
+            self.loading + other.loading,
+            self.computing + other.computing,
+            self.unshared + other.unshared,
+        )
 
     def __rmul__(self, times: float) -> "Work":
-        return Work(times * self.loading, times * self.computing)
+        return Work(times * self.loading, times * self.computing, times * self.unshared)
+
+    def on_gpus(self, gpus: int) -> float:
+        """Seconds that so many GPUs compute."""
+        return self.computing / gpus + self.unshared
 
 
 @dataclass
@@ -75,18 +86,27 @@ class Model:
         """Seconds that work takes, and which part of it limits.
 
         On a GPU, all threads but one load clips while it computes; on a CPU as `vie.threads` has
-        it. Computing is taken to be so many times as fast on so many threads or GPUs.
+        it. Computing is taken to be so many times as fast on so many threads or GPUs. Several GPUs
+        share the threads, and each loads its own clips: one whose process has a single thread
+        waits while that loads.
         """
-        threads = self.usable(threads)
-        workers = threads - 1 if self.on_gpu else threads // 4
-        computing = work.computing / (max(gpus, 1) if self.on_gpu else threads)
+        processes = max(gpus, 1) if self.on_gpu else 1
+        workers, threads = self.workers(threads, processes), self.usable(threads)
+        computing = work.on_gpus(processes) if self.on_gpu else work.on_gpus(1) / threads
+        loading = work.loading / (workers or processes)
+        limit = "loading" if loading > computing else "computing"
         if not workers:
-            limit = "loading" if work.loading > computing else "computing"
-            return work.loading + computing, limit
-        loading = work.loading / workers
+            return loading + computing, limit
         # On a CPU loading and computing have the same cores.
-        both = 0 if self.on_gpu else (work.loading + work.computing) / threads
-        return max(loading, computing, both), "loading" if loading > computing else "computing"
+        both = 0 if self.on_gpu else (work.loading + work.on_gpus(1)) / threads
+        return max(loading, computing, both), limit
+
+    def workers(self, threads: int, gpus: int = 1) -> int:
+        """Processes that load clips, those for all GPUs of a job, as `vie.threads` has it."""
+        if not self.on_gpu:
+            return self.usable(threads) // 4
+        gpus = max(gpus, 1)
+        return gpus * (self.usable(max(1, threads // gpus)) - 1)
 
     def get(self, name: str, otherwise: Callable[[], float], *measured_by) -> float:
         """A throughput that is measured for itself, else worked out of others."""
