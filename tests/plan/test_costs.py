@@ -34,6 +34,17 @@ def test_a_shard_of_frames(config, model, job):
     assert one.disk == pytest.approx(240 * 71 * (900 + 512 + 256 + 8.5))
 
 
+def test_frames_are_planned_as_wide_ones(paper, model, job):
+    """Of a video of 10 s at 25 fps, 250 frames of 569 x 320 pixels of 0.2 bytes, extracted in
+    0.7 s: 0.72 were measured for a video of 640 x 360."""
+    wildcards = {"dataset": "kinetics400", "split": "val", "shard": "0", "shards": "40"}
+    machine = model(paper, device="cuda", cores=4, cpus=4)
+    one = cost(machine, job("frames", 4, **wildcards))
+    frame = 569 * 320 * 0.2 + 512 + 256 + 8.5
+    assert one.disk == pytest.approx(19_653 / 40 * 250 * frame, rel=1e-3)
+    assert one.seconds == pytest.approx(0.5 + 19_653 / 40 * 0.72 / 4, rel=0.02)
+
+
 def test_instance_recognition_on_a_cpu(config, model):
     """vie_single: 70 epochs of 15 steps of 32 clips; the monitor at the start, at epochs 10 to 60
     and at the end, 480 clips each; all 480 others in the softmax."""

@@ -118,7 +118,8 @@ class Model:
         side = self.config["datasets"][dataset]["frames"]["shorter_side"]
 
         def otherwise() -> float:
-            pixels = decoded_pixels(view, kind, side) + view.geometry.size**2
+            pixels = self.aspect * decoded_share(view, kind, side) * side**2
+            pixels += view.geometry.size**2
             frame = self.throughputs.get("seconds to load a frame")
             frame += self.throughputs.get("seconds to load a megapixel") * pixels / 1e6
             return self.throughputs.get("seconds to load a clip") + view.sampling.frames * frame
@@ -186,17 +187,26 @@ class Model:
             if split.jpeg_bytes:
                 return split.jpeg_bytes
             pixel = self.throughputs.get("bytes of a pixel at quality 3")
-            return frame_pixels(settings) * pixel * (3 / settings["quality"]) ** QUALITY
+            return self.frame_pixels(settings) * pixel * (3 / settings["quality"]) ** QUALITY
 
         name = f"bytes of a frame of {described(dataset, settings)}"
         return self.get(name, otherwise, "extract", dataset)
+
+    @property
+    def aspect(self) -> float:
+        """Of a stored frame, its longer side by its shorter one."""
+        return self.throughputs.get("longer by shorter side of a frame")
+
+    def frame_pixels(self, settings: dict[str, Any]) -> float:
+        """Of a stored frame."""
+        return settings["shorter_side"] ** 2 * self.aspect
 
     def extract(self, dataset: str, split: Split) -> float:
         """Seconds of one core to extract a video."""
         settings = self.config["datasets"][dataset]["frames"]
 
         def otherwise() -> float:
-            pixels = split.frames * frame_pixels(settings)
+            pixels = split.frames * self.frame_pixels(settings)
             megapixel = self.throughputs.get("seconds to extract a megapixel")
             return self.throughputs.get("seconds to extract a video") + pixels / 1e6 * megapixel
 
@@ -204,21 +214,16 @@ class Model:
         return self.get(name, otherwise, "extract", dataset)
 
 
-def frame_pixels(settings: dict[str, Any]) -> float:
-    """Of a stored frame, 4:3 as most of Kinetics and all of UCF101 and HMDB51 are about."""
-    return settings["shorter_side"] ** 2 * 4 / 3
-
-
-def decoded_pixels(view: View, kind: str, shorter_side: int) -> float:
-    """Pixels of a frame of which the JPEG is decoded, on average over crops."""
-    rng, pixels = np.random.default_rng(0), []
+def decoded_share(view: View, kind: str, shorter_side: int) -> float:
+    """How much of decoding a whole JPEG is done for a frame, on average over crops."""
+    rng, shares = np.random.default_rng(0), []
     for _ in range(DRAWS if kind == "train" else 1):
         crop = view.geometry.train_crop(rng) if kind == "train" else view.geometry.centre_crop()
         least = view.geometry.size / crop.scale
         fraction = next((f for f in FRACTIONS if shorter_side / f >= least), 1)
         # Entropy decoding, about half of the work, is spared by no fraction.
-        pixels.append(shorter_side**2 * 4 / 3 * (0.5 + 0.5 / fraction**2))
-    return float(np.mean(pixels))
+        shares.append(0.5 + 0.5 / fraction**2)
+    return float(np.mean(shares))
 
 
 def described(dataset: str, settings: dict[str, Any]) -> str:

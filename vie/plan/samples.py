@@ -21,7 +21,7 @@ from vie.plan.datasets import Datasets
 log = logging.getLogger(__name__)
 SAMPLES = 16  # videos of a dataset
 # A video where none is here: 10 s of 25 frames of the size that most of Kinetics has at least.
-FRAMES, HEIGHT, WIDTH = 250, 360, 480
+FRAMES, HEIGHT, WIDTH = 250, 360, 640
 NATURAL = 1.4  # the spectrum of photographs falls off with about this power of the frequency
 MADE = 4  # such videos
 
