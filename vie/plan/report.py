@@ -223,11 +223,9 @@ def limits_of(model: Model, jobs: Sequence[Job]) -> list[str]:
     device = "the GPU" if gpus == 1 else f"the {gpus} GPUs"
     for name, (limit, work) in model.limits.items():
         each = math.ceil(work.loading / work.on_gpus(gpus) / gpus)  # processes that load
-        waits = (
-            "" if model.workers(asked, gpus) else ", one for each GPU, which waits for its clips"
-        )
+        alone = "" if model.workers(asked, gpus) else ", one for each GPU, which waits for clips"
         lines.append(
             f"{name}: limited by {'loading' if limit == 'loading' else device} with {asked} "
-            f"threads{waits}; {gpus * (1 + max(1, each))} threads keep {device} busy"
+            f"threads{alone}; {gpus * (1 + max(1, each))} threads keep {device} busy"
         )
     return lines
