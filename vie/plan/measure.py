@@ -83,7 +83,7 @@ def measure(model: Model, path: Path) -> Throughputs:
     found = dict(known.measured) if known and known.device == device else {}
     steps = [step for step in _steps(model) if device == wanted or step[0] in OF_CORES]
     if device != wanted:
-        log.warning("there is no GPU here: what cores do is measured, the rest is not")
+        log.warning("there is no GPU here: what cores do is measured, the rest comes from defaults")
         planned = set()  # a plan for this dataset is not one for this machine
     bar = Progress(label="measure this machine", unit="things", every_seconds=3)
     bar.total = len(steps) + len(STARTS)
