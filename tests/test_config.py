@@ -402,6 +402,16 @@ def test_dimensions_may_be_written_as_text_and_readouts_have_their_own_colour():
         validate(config)
 
 
+def test_every_gpu_needs_a_thread_that_loads():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["threads"]["pretrain"] = 8
+    validate(config | {"gpus": 4})
+    config["threads"]["pretrain"] = 7
+    with pytest.raises(VieError, match=r"threads\.pretrain: 7 leaves .*4 GPUs.*at least 8"):
+        validate(config | {"gpus": 4})
+    validate(config | {"gpus": 1, "threads": config["threads"] | {"pretrain": 1}})
+
+
 def test_gpus_that_cannot_share_a_batch_are_refused():
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     validate(config | {"gpus": 2})

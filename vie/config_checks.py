@@ -78,6 +78,12 @@ def across(config: dict[str, Any]) -> Iterator[str]:
                 f"gpus: {config['gpus']} GPUs cannot share the batch of {batch} in recipes.{name}."
                 "optimiser.batch: choose a number that divides it"
             )
+    threads, needed = config["threads"]["pretrain"], 2 * config["gpus"]
+    if config["gpus"] > 1 and threads < needed:
+        yield (
+            f"threads.pretrain: {threads} leaves each of {config['gpus']} GPUs (gpus) a single "
+            f"thread, and none that loads clips while it computes: choose at least {needed}"
+        )
     if len(set(config["seeds"])) != len(config["seeds"]):
         yield f"seeds: {config['seeds']} names a seed twice"
 

@@ -34,6 +34,17 @@ def test_a_shard_of_frames(config, model, job):
     assert one.disk == pytest.approx(240 * 71 * (900 + 512 + 256 + 8.5))
 
 
+def test_frames_are_planned_as_wide_ones(paper, model, job):
+    """Of a video of 10 s at 25 fps, 250 frames of 569 x 320 pixels of 0.2 bytes, extracted in
+    0.7 s: 0.72 were measured for a video of 640 x 360."""
+    wildcards = {"dataset": "kinetics400", "split": "val", "shard": "0", "shards": "40"}
+    machine = model(paper, device="cuda", cores=4, cpus=4)
+    one = cost(machine, job("frames", 4, **wildcards))
+    frame = 569 * 320 * 0.2 + 512 + 256 + 8.5
+    assert one.disk == pytest.approx(19_653 / 40 * 250 * frame, rel=1e-3)
+    assert one.seconds == pytest.approx(0.5 + 19_653 / 40 * 0.72 / 4, rel=0.02)
+
+
 def test_instance_recognition_on_a_cpu(config, model):
     """vie_single: 70 epochs of 15 steps of 32 clips; the monitor at the start, at epochs 10 to 60
     and at the end, 480 clips each; all 480 others in the softmax."""
@@ -57,7 +68,7 @@ def test_instance_recognition_on_a_cpu(config, model):
     clips, tested = 70 * 15 * 32, 8 * 480
     assert work.loading == pytest.approx(clips * 2e-3 + tested * 1e-3)
     compared = (clips + tested) * 480 / 1e6
-    assert work.computing == pytest.approx(clips * 5e-3 + tested * 2e-3 + compared)
+    assert work.on_gpus(1) == pytest.approx(clips * 5e-3 + tested * 2e-3 + compared)
 
 
 def test_local_aggregation_at_the_papers_scale(paper, model):
@@ -81,16 +92,30 @@ def test_local_aggregation_at_the_papers_scale(paper, model):
     clusterings = 1 + 1_350_000 // 1874
     kmeans = clusterings * 21 * 239_888 * 8000 / 1e10
     passes = 2 + (1_350_000 - 1) // 18_740
-    bank = (1_350_000 * 128 + passes * 19_653 * 5) * 239_888 / 1e12
-    expected = kmeans + bank + passes * 19_653 * 5 * 1e-4
-    assert work.computing == pytest.approx(expected)
+    tested = passes * 19_653 * 5
+    training = 1_350_000 * 128 * 239_888 / 1e12
+    assert work.computing == pytest.approx(training + tested * 1e-4)
+    # The first GPU clusters for all, and each compares all of the monitor's clips.
+    assert work.unshared == pytest.approx(kmeans + tested * 239_888 / 1e12)
+    assert work.on_gpus(4) == pytest.approx(work.computing / 4 + work.unshared)
 
 
 def test_on_a_gpu_the_slower_of_loading_and_computing_limits(config, model):
     machine = model(config, device="cuda", cores=24, cpus=24)
     assert machine.wall(Work(230, 100), 24) == (100, "computing")  # 23 workers
     assert machine.wall(Work(4600, 100), 24) == (200, "loading")
-    assert machine.wall(Work(230, 100), 24, gpus=4) == (25, "computing")
+    # 5 workers for each of 4 GPUs
+    assert machine.wall(Work(230, 100, 7), 24, gpus=4) == (25 + 7, "computing")
+    assert machine.wall(Work(800, 100), 24, gpus=4) == (40, "loading")
+
+
+def test_a_gpu_with_one_thread_waits_for_its_clips(config, model):
+    """12 threads for 8 GPUs are one for each, which loads in between."""
+    machine = model(config, device="cuda", cores=12, cpus=12)
+    assert machine.workers(12, 8) == 0
+    assert machine.wall(Work(800, 400), 12, gpus=8) == (100 + 50, "loading")
+    assert machine.workers(12, 4) == 8
+    assert machine.wall(Work(10, 100), 1) == (110, "computing")
 
 
 def test_on_a_cpu_loading_and_computing_share_the_cores(config, model):

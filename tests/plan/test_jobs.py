@@ -66,7 +66,9 @@ def test_data_that_are_not_here_are_planned_for(tmp_path):
     config = load_config_of("experiments/kinetics400.yaml")
     datasets = Datasets(config, tmp_path)
     with stand_ins(config, datasets, {"seeds": [3]}) as (changed, absent):
-        assert absent == ["kinetics400", "ucf101", "hmdb51"]
+        assert list(absent) == ["kinetics400", "ucf101", "hmdb51"]
+        lists = tmp_path / "data" / "kinetics400" / "annotations"
+        assert absent["kinetics400"] == lists / "train.csv"
         assert changed["seeds"] == [3]
         overlay = ROOT / "experiments" / "kinetics400.yaml"
         planned = jobs_of([overlay], changed, ["results/kinetics400/summary.csv"])

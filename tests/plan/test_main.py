@@ -21,7 +21,7 @@ def test_a_table_per_rule(capsys):
     assert rows["frames"][0] == "3"
     assert rows["pretrain"][-1] == "-"  # no GPU
     assert "smoke train: expected, 96 videos" in out
-    assert "assumption; --measure on the machine replaces it" in out
+    assert "`benchmarks/index.py`" in out  # what a number was measured by
 
 
 def test_it_refuses_when_the_disk_is_too_small(capsys, monkeypatch):
@@ -38,6 +38,53 @@ def test_a_wrong_config_is_a_message(capsys):
     assert "seeds: 'two'" in capsys.readouterr().err
     assert main(["--configfile", "nothing.yaml"]) == 2
     assert "nothing.yaml: no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [("a: [1\n", "cannot be read as YAML"), ("- a\n", "is a mapping"), ("a,b\n", "-- before")],
+)
+def test_a_wrong_overlay_is_a_message(capsys, tmp_path, text, what):
+    path = tmp_path / "overlay.yaml"
+    path.write_text(text)
+    assert main(["--configfile", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert f"{path}: " in error
+    assert what in error
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (["--config", "gpus=[1"], "--config gpus=[1: the value cannot be read as YAML"),
+        (["--config", "gpus=1", "results/x.csv"], "results/x.csv: is written key=value; if it is"),
+        ([*SMOKE[:2], "results/x.csv"], "results/x.csv: no such file to take a config from; if"),
+        (["--cores", "0"], "--cores 0: must be at least 1"),
+        (["--csv", "/nowhere/x.csv"], "there is no folder /nowhere"),
+        ([*SMOKE[:2], "--config", "gpus=0", "--device", "cuda"], "`gpus` is 0"),
+    ],
+)
+def test_a_wrong_argument_is_a_message(capsys, command, what):
+    assert main(command) == 2
+    assert what in capsys.readouterr().err
+
+
+def test_lists_without_videos_are_planned_and_a_wrong_root_is_named(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(10**13, 0, 10**13))
+    lists = tmp_path / "k400" / "annotations"
+    lists.mkdir(parents=True)
+    for split, count in (("train", 8000), ("val", 30)):
+        rows = "".join(f"eating,{i:011d},0,10,{split}\n" for i in range(count))
+        (lists / f"{split}.csv").write_text(f"label,youtube_id,time_start,time_end,split\n{rows}")
+    overlay = str(ROOT / "experiments" / "kinetics400.yaml")
+    roots = f"roots={{kinetics400: {tmp_path}/k400, ucf101: {tmp_path}/wrong}}"
+    command = ["--configfile", overlay, "--config", roots, "--device", "cuda", "--"]
+    assert main([*command, "results/table_2.csv"]) == 0
+    out = capsys.readouterr().out
+    assert "kinetics400 train: its lists, 8,000 videos; no videos yet: " in out
+    assert "assumption; --measure on the machine replaces it" in out
+    assert "assumption: 16:9" in out
+    assert f"ucf101 is not here (there is no {tmp_path}/wrong/ucfTrainTestlist)" in out
 
 
 def test_keys_of_the_command_line():

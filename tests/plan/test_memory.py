@@ -23,6 +23,22 @@ def test_pretraining_on_a_gpu_by_hand(paper):
     assert found == pytest.approx(memory.PROCESS + memory.CUDA + waiting + bank, abs=100)
 
 
+@pytest.mark.parametrize(
+    ("gpus", "threads", "gb"),
+    [
+        (4, 12, 44.0),  # 2 workers each: 4 x (2 x 600 + 10/4 x 154 + 2 x 600 + 10 x 308) MB
+        (4, 16, 54.3),
+        (8, 32, 106.0),
+        (8, 12, 45.7),  # none: (2/8 x 154 + 2 x 308) MB each
+    ],
+)
+def test_pretraining_on_several_gpus_by_hand(paper, gpus, threads, gb):
+    """SlowFast: besides the loaders a bank of 0.49 GB and 5 GB for each process of a GPU."""
+    recipe = paper["recipes"]["vie_slowfast"]
+    found = memory.pretrain({**paper, "gpus": gpus}, "kinetics400", recipe, threads)
+    assert found / 1000 == pytest.approx(gb, abs=0.101)  # whole hundreds of MB, rounded up
+
+
 def test_more_of_everything_needs_more(paper):
     recipe = paper["recipes"]["vie_slow"]
     larger = copy.deepcopy(recipe)

@@ -8,6 +8,7 @@ import pytest
 
 from vie.plan import report
 from vie.plan.costs import Cost
+from vie.plan.model import Work
 
 Usage = collections.namedtuple("Usage", "total used free")
 
@@ -98,3 +99,17 @@ def test_a_line_for_every_job(writing, tmp_path):
     rows = list(csv.DictReader((tmp_path / "plan.csv").open()))
     assert [row["rule"] for row in rows] == ["frames", "probe"]
     assert rows[1]["disk_bytes"] == "100"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "threads"),
+    [(1, 9), (4, 4 * (1 + 8)), (8, 8 * (1 + 6))],  # 8, 32 and 47.9 workers in all, whole ones each
+)
+def test_threads_that_keep_gpus_busy(config, model, job, gpus, threads):
+    """800 s of loading beside 100 s of one GPU; 1/4 and 1/8 of that of several, and 4.2 s that
+    they do not share for eight."""
+    machine = model(config, device="cuda", cores=16, cpus=16)
+    machine.limits["x"] = ("loading", Work(800, 100, 4.2 if gpus == 8 else 0))
+    (line,) = report.limits_of(machine, [job("pretrain", 4, gpus=gpus)])
+    assert f"{threads} threads keep" in line
+    assert ("one for each GPU" in line) == (gpus > 2)  # of the 4 threads that the config asks for

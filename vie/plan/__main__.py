@@ -10,6 +10,7 @@ The exit status is 1 if the disk is too small.
 """
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,9 @@ from vie.plan.datasets import Datasets
 from vie.plan.jobs import ROOT, Job, jobs_of, stand_ins, used
 from vie.plan.model import Model
 from vie.plan.throughputs import FILE, Throughputs, cpus, load
+
+# --configfile and --config take all that follows.
+SEPARATE = "; if it is a target, put -- before the targets"
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -48,54 +52,106 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def config_of(configfiles: Sequence[Path], overrides: dict[str, Any]) -> dict[str, Any]:
-    """The config as Snakemake has it."""
-    if missing := [path for path in configfiles if not path.is_file()]:
-        raise VieError(f"{missing[0]}: no such file")
+    """The config as Snakemake has it.
+
+    Raises:
+        VieError: a file cannot be read, or the config is wrong.
+    """
     config: dict[str, Any] = {}
     for path in (ROOT / "config.yaml", *configfiles):
-        merge(config, yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        merge(config, overlay_of(path))
     validate(merge(config, overrides))
     return config
+
+
+def overlay_of(path: Path) -> dict[str, Any]:
+    """What a file of a config says.
+
+    Raises:
+        VieError: it is not there, or no YAML, or no mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        what = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        raise VieError(f"{path}: {what} to take a config from{SEPARATE}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise VieError(f"{path}: cannot be read as YAML: {error}") from error
+    if not isinstance(content or {}, dict):
+        raise VieError(f"{path}: a config is a mapping, `key: value` in every line{SEPARATE}")
+    return content or {}
 
 
 def overrides_of(pairs: Sequence[str]) -> dict[str, Any]:
     """Of Snakemake's --config.
 
     Raises:
-        VieError: one is not written key=value.
+        VieError: one is not written key=value, or its value is no YAML.
     """
-    if odd := [pair for pair in pairs if "=" not in pair]:
-        raise VieError(f"--config {odd[0]}: is written key=value")
-    pieces = (pair.split("=", 1) for pair in pairs)
-    return {key: yaml.safe_load(value) for key, value in pieces}
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise VieError(f"--config {pair}: is written key=value{SEPARATE}")
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            why = str(error).replace("\n", " ")
+            raise VieError(f"--config {pair}: the value cannot be read as YAML: {why}") from error
+    return found
 
 
-def throughputs_of(config: dict[str, Any], device: str | None, path: Path) -> Throughputs:
+def check(asked: argparse.Namespace) -> None:
+    """What the parser does not check.
+
+    Raises:
+        VieError: an argument cannot be meant.
+    """
+    if asked.cores is not None and asked.cores < 1:
+        raise VieError(f"--cores {asked.cores}: must be at least 1")
+    if asked.csv and not asked.csv.absolute().parent.is_dir():
+        raise VieError(f"--csv {asked.csv}: there is no folder {asked.csv.parent}; make it first")
+
+
+def throughputs_of(
+    config: dict[str, Any], device: str | None, path: Path, *, measuring: bool = False
+) -> Throughputs:
     """What was measured on this machine, and defaults.
 
     Without `device`, networks run where this dataset's were measured, else where it is likely
-    meant: an embedded dataset on this machine, others on the GPUs that the config asks for.
+    meant: an embedded dataset on this machine, as all if it is to be measured, others on the GPUs
+    that the config asks for.
+
+    Raises:
+        VieError: a GPU is asked for, and the config has none.
     """
     found = load(path)
-    if device is None and found is not None and config["dataset"] in found.planned:
+    if config["gpus"] == 0:
+        if device == "cuda":
+            raise VieError("--device cuda: `gpus` is 0 in the config; set it to 1 or more")
+        device = "cpu"
+    if device is None and not measuring and found and config["dataset"] in found.planned:
         device = found.device
     if device is None:
         import torch
 
-        here = "generator" in config["datasets"][config["dataset"]]
-        wanted = config.get("gpus", 1) and (torch.cuda.is_available() or not here)
-        device = "cuda" if wanted else "cpu"
+        here = measuring or "generator" in config["datasets"][config["dataset"]]
+        device = "cuda" if torch.cuda.is_available() or not here else "cpu"
     if found is None:
         return Throughputs(device, cpus=cpus() if device == "cpu" else 0)
-    return found if found.device == device else found.elsewhere(device)
+    if found.device == device:
+        return found
+    found = found.elsewhere(device)
+    return dataclasses.replace(found, cpus=cpus()) if device == "cpu" else found
 
 
 def plan(asked: argparse.Namespace) -> int:
     """Print the plan; the exit status."""
+    check(asked)
     overrides = overrides_of(asked.config)
     config = config_of(asked.configfile, overrides)
     datasets = Datasets(config, ROOT)
-    throughputs = throughputs_of(config, asked.device, ROOT / FILE)
+    throughputs = throughputs_of(config, asked.device, ROOT / FILE, measuring=asked.measure)
     cores = asked.cores or max(config["threads"].values())
     with stand_ins(config, datasets, overrides) as (changed, absent):
         jobs = jobs_of(
@@ -125,7 +181,7 @@ def plan(asked: argparse.Namespace) -> int:
     return 1 if short else 0
 
 
-def print_plan(model: Model, jobs: Sequence[Job], costs: dict, absent: Sequence[str]) -> None:
+def print_plan(model: Model, jobs: Sequence[Job], costs: dict, absent: dict[str, Path]) -> None:
     """The table, and what it rests on."""
     rows = report.rows_of(jobs, costs)
     if not rows[-1].jobs:
@@ -154,7 +210,10 @@ def print_plan(model: Model, jobs: Sequence[Job], costs: dict, absent: Sequence[
         for split in model.config["datasets"][name]["shards"]:
             print(f"  {name} {split}: {model.datasets.split(name, split).source}")
         if name in absent:
-            print(f"  {name} is not here: Snakemake planned with empty lists in its place")
+            print(
+                f"  {name} is not here (there is no {absent[name]}): Snakemake planned with empty "
+                "lists in its place"
+            )
     if any(job.rule == "finetune" for job in jobs):
         print("  finetuning: to the last epoch of its schedule; it ends sooner where it saturates")
     print_sources(model)

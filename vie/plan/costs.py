@@ -174,12 +174,12 @@ def pretraining(model: Model, wildcards: dict[str, str]) -> Work:
         settings = recipe["objective"][stage]
         iterations, clusters = settings["kmeans_iterations"], settings["clusters"]
         one = settings["clusterings"] * model.kmeans(N, clusters, D, iterations)
-        parts.append(Work(0, (1 + steps // per_epoch) * one + model.nearest(steps * batch, N, D)))
+        parts.append(Work(0, model.nearest(steps * batch, N, D), (1 + steps // per_epoch) * one))
     every = resolve_steps(recipe["monitor"]["every"], per_epoch)
     passes = 2 + (steps - 1) // every if every else 2
     clips = model.datasets.split(name, "val").videos * recipe["monitor"]["clips"]
     tested = clips * Work(model.load(name, "val", view, "test"), model.test(shown))
-    parts.append(passes * (tested + Work(0, model.nearest(clips, N, D))))
+    parts.append(passes * (tested + Work(0, 0, model.nearest(clips, N, D))))
     return total(parts)
 
 

@@ -2,17 +2,19 @@
 leads to expect."""
 
 import functools
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from vie.data.index import load_index
 from vie.data.layouts import LAYOUTS
-from vie.data.layouts.files import NoFilesError
-from vie.data.manifest import read_manifest
+from vie.data.manifest import read_videos
 from vie.data.members import HELD_OUT, TEST, TRAIN, read_members
+from vie.data.video import Video
 from vie.errors import VieError
 from vie.plan.expected import Expected, expected, expected_parts
 from vie.settings import dataset_folder
@@ -30,6 +32,7 @@ class Split:
         frames: of one video, on average.
         jpeg_bytes: of one frame, on average, if frames have been extracted.
         source: where the numbers come from.
+        share: of the listed videos that these are.
     """
 
     videos: int
@@ -37,6 +40,7 @@ class Split:
     frames: float
     jpeg_bytes: float | None
     source: str
+    share: float = 1.0
 
     @property
     def all_frames(self) -> float:
@@ -51,6 +55,30 @@ class Parts:
     train: int
     held_out: int
     test: int
+
+
+class Listing(NamedTuple):
+    """The videos of a split before any of them has been opened.
+
+    Attributes:
+        all: the listed ones.
+        there: those of them that have a file.
+        problem: why no file has been found or looked for; empty if one was found.
+    """
+
+    all: list[Video]
+    there: list[Video]
+    problem: str = ""
+
+    def planned(self, what: str) -> tuple[int, str]:
+        """How many videos to plan for, and their source: those with a file, or all of `what` where
+        there is none yet."""
+        listed, there = len(self.all), len(self.there)
+        if not there:
+            return listed, f"{what}, {listed:,} videos; no videos yet: {self.problem}"
+        if there < listed:
+            return there, f"{what}, {there:,} of {listed:,} listed have a file"
+        return listed, f"{what}, {listed:,} videos"
 
 
 class Datasets:
@@ -78,20 +106,28 @@ class Datasets:
         layout = LAYOUTS[self.config["datasets"][name]["layout"]]
         return layout.annotations(*self.folders(name), split)
 
-    def listed(self, name: str, split: str) -> list:
-        """Videos that the dataset's own lists or folders name; none where no file is there.
+    def listing(self, name: str, split: str) -> Listing | None:
+        """Videos that the dataset's own lists or folders name; None where there are neither.
+
+        Lists without videos are enough: a plan is wanted before the videos are there.
 
         Raises:
-            VieError: they are there and cannot be read.
+            VieError: lists are there and cannot be read.
         """
-        layout, path = self.config["datasets"][name]["layout"], self.annotation(name, split)
-        videos = self.folders(name)[0]
-        if not path.exists() or not videos.is_dir():  # lists are read beside the videos
-            return []
+        layout = LAYOUTS[self.config["datasets"][name]["layout"]]
+        videos, annotations = self.folders(name)[0], self.annotation(name, split)
+        if not annotations.exists():
+            return None
+        if layout.listed is None:
+            found = layout.read(videos, annotations, split)
+            return Listing(found, found)
         try:
-            return LAYOUTS[layout].read(videos, path, split)
-        except NoFilesError:  # a plan is wanted before the files are there
-            return []
+            if not videos.is_dir():
+                raise VieError(f"{videos}: no such folder")
+            found = layout.read(videos, annotations, split)
+        except VieError as error:  # lists are read beside the videos: see what they say alone
+            return Listing(layout.listed(videos, annotations, split), [], str(error))
+        return Listing(found, with_file(videos, found), f"none of them has a file in {videos}")
 
     def _split(self, name: str, split: str) -> Split:
         folder = self.root / "resources" / name / split
@@ -104,22 +140,31 @@ class Datasets:
             mean = float(np.mean(index.sizes[:100_000]))
             frames = float(np.mean(index.n_frames))
             return Split(len(index), classes, frames, mean, f"index, {len(index):,} usable videos")
-        if (path := folder / "manifest.parquet").exists():
-            table = read_manifest(path)
-            classes = len(table["label"].unique())
-            source = f"manifest, {len(table):,} videos; {_length(guess, seconds)}"
-            return Split(len(table), classes, seconds * fps, None, source)
-        if listed := self.listed(name, split):
-            classes = len({video.label for video in listed})
-            source = f"its lists, {len(listed):,} videos; {_length(guess, seconds)}"
-            return Split(len(listed), classes, seconds * fps, None, source)
+        listing, problem, what = None, "", "its lists"
+        try:
+            if (path := folder / "manifest.parquet").exists():
+                what, found = "manifest", read_videos(path)
+                # Videos may have gone once their frames were there.
+                listing = Listing(found, with_file(self.folders(name)[0], found) or found)
+            else:
+                listing = self.listing(name, split)
+        except VieError as error:
+            if guess is None:
+                raise
+            problem = f"; {what} cannot be read: {error}"
+        if listing:
+            videos, source = listing.planned(what)
+            classes = len({video.label for video in listing.all})
+            share = videos / len(listing.all)
+            source = f"{source}; {_length(guess, seconds)}"
+            return Split(videos, classes, seconds * fps, None, source, share)
         if guess is None:
             raise VieError(
                 f"datasets.{name}: neither its lists ({self.annotation(name, split)}) nor its "
                 "videos are there, and it has no identity that says how many videos to expect: set "
                 "the folders `videos` and `annotations` to where they lie"
             )
-        source = f"expected, {guess.videos:,} videos ({guess.source})"
+        source = f"expected, {guess.videos:,} videos ({guess.source}){problem}"
         return Split(guess.videos, guess.classes, seconds * fps, None, source)
 
     def _parts(self, target: str) -> Parts:
@@ -132,9 +177,9 @@ class Datasets:
             parts = [member.part for member in read_members(path)]
             train, held, test = (parts.count(part) for part in (TRAIN, HELD_OUT, TEST))
         else:
-            known = expected_parts(self.config["datasets"][name])
-            videos = self.split(name, "all").videos
-            train, test = known or (round(0.7 * videos), round(0.3 * videos))
+            known, split = expected_parts(self.config["datasets"][name]), self.split(name, "all")
+            shares = [part * split.share for part in known or ()]
+            train, test = map(round, shares or (0.7 * split.videos, 0.3 * split.videos))
             held = 0
             if settings["validation"] == "held_out":
                 held = round(settings["held_out"] * train)
@@ -144,6 +189,22 @@ class Datasets:
         """Videos of a target that are validated on."""
         parts = self.parts(target)
         return parts.test if self.config["finetuning"]["validation"] == "test" else parts.held_out
+
+
+def with_file(root: Path, videos: Iterable[Video]) -> list[Video]:
+    """Those of the videos that have a file below `root`: one listing per folder, no file opened."""
+    names: dict[str, set[str]] = {}
+    found = []
+    for video in videos:
+        folder, _, name = video.path.rpartition("/")
+        if folder not in names:
+            try:
+                names[folder] = set(os.listdir(root / folder))
+            except OSError:
+                names[folder] = set()
+        if name in names[folder]:
+            found.append(video)
+    return found
 
 
 def _length(guess: Expected | None, seconds: float) -> str:

@@ -152,21 +152,23 @@ def _quiet() -> Iterator[None]:
 @contextlib.contextmanager
 def stand_ins(
     config: dict[str, Any], datasets: Datasets, overrides: dict[str, Any]
-) -> Iterator[tuple[dict[str, Any], list[str]]]:
-    """`overrides` with empty annotations for datasets that are not here, and these datasets.
+) -> Iterator[tuple[dict[str, Any], dict[str, Path]]]:
+    """`overrides` with empty annotations for datasets that are not here, and these datasets,
+    with the path of each that is missing.
 
     A plan is wanted before the data are there; Snakemake has no graph without the lists of videos.
     """
-    absent = []
+    absent: dict[str, Path] = {}
     with tempfile.TemporaryDirectory() as folder:
         changed = {**overrides, "datasets": {**overrides.get("datasets", {})}}
         for name in used(config):
             dataset = config["datasets"][name]
             layout = LAYOUTS[dataset["layout"]]
             paths = [datasets.annotation(name, split) for split in dataset["shards"]]
-            if "generator" in dataset or all(path.exists() for path in paths):
+            missing = [path for path in paths if not path.exists()]
+            if "generator" in dataset or not missing:
                 continue
-            absent.append(name)
+            absent[name] = missing[0]
             here = Path(folder) / name
             here.mkdir()
             kind = "annotations" if layout.lists else "videos"

@@ -40,11 +40,18 @@ def workers_of(threads: int, gpus: int) -> int:
     return threads - 1 if gpus else threads // 4
 
 
-def loading(threads: int, gpus: int, clips: int, frames: int, size: int) -> float:
-    """Of the workers of one loader, the batches that wait, and the one in use."""
-    workers, batch = workers_of(threads, gpus), batch_mb(clips, frames, size)
+def loading(
+    threads: int, gpus: int, clips: int, frames: int, size: int, processes: int = 1
+) -> float:
+    """Of the workers of one loader, the batches that wait, and the one in use.
+
+    Where several processes train, each has such a loader, and its share of `threads` and of
+    every batch; how many batches wait is decided by the whole batch (vie.training.pretraining).
+    """
+    workers = workers_of(max(1, threads // processes), gpus)
+    batch = batch_mb(clips, frames, size)
     waiting = workers * batches_ahead(workers, int(batch * 1e6)) if workers else 0
-    return workers * WORKER + (waiting + 2) * batch
+    return processes * workers * WORKER + (waiting + 2) * batch
 
 
 def training(recipe: dict[str, Any], batch: int, frames: int, size: int, gpus: int) -> float:
@@ -77,8 +84,11 @@ def pretrain(config: dict[str, Any], dataset: str, recipe: dict[str, Any], threa
     shown = batch * (ROTATIONS if "rotation" in stages(recipe) else 1)
     vectors = videos_of(config, dataset, "train") * dimensions(recipe) * 4 / 1e6
     total = process(gpus) + 4 * vectors  # the bank, a copy for k-means, a checkpoint being written
-    total += loading(threads, gpus, batch, frames, size)
-    total += loading(threads, gpus, TEST_CLIPS, frames, size) if recipe["monitor"]["every"] else 0
+    processes = max(gpus, 1)
+    total += loading(threads, gpus, batch, frames, size, processes)
+    if recipe["monitor"]["every"]:  # each process tests in whole batches of its own
+        each = max(1, threads // processes)
+        total += processes * loading(each, gpus, TEST_CLIPS, frames, size)
     return _rounded(total + training(recipe, shown, frames, size, gpus))
 
 

@@ -26,16 +26,27 @@ class Work:
     Attributes:
         loading: seconds of one core to load the clips.
         computing: seconds of one core, or of one GPU.
+        unshared: the same, of what is not faster on several GPUs: the first does it while the
+            others wait, or each does all of it.
     """
 
     loading: float
     computing: float
+    unshared: float = 0.0
 
     def __add__(self, other: "Work") -> "Work":
-        return Work(self.loading + other.loading, self.computing + other.computing)
+        return Work(
+            self.loading + other.loading,
+            self.computing + other.computing,
+            self.unshared + other.unshared,
+        )
 
     def __rmul__(self, times: float) -> "Work":
-        return Work(times * self.loading, times * self.computing)
+        return Work(times * self.loading, times * self.computing, times * self.unshared)
+
+    def on_gpus(self, gpus: int) -> float:
+        """Seconds that so many GPUs compute."""
+        return self.computing / gpus + self.unshared
 
 
 @dataclass
@@ -75,18 +86,27 @@ class Model:
         """Seconds that work takes, and which part of it limits.
 
         On a GPU, all threads but one load clips while it computes; on a CPU as `vie.threads` has
-        it. Computing is taken to be so many times as fast on so many threads or GPUs.
+        it. Computing is taken to be so many times as fast on so many threads or GPUs. Several GPUs
+        share the threads, and each loads its own clips: one whose process has a single thread
+        waits while that loads.
         """
-        threads = self.usable(threads)
-        workers = threads - 1 if self.on_gpu else threads // 4
-        computing = work.computing / (max(gpus, 1) if self.on_gpu else threads)
+        processes = max(gpus, 1) if self.on_gpu else 1
+        workers, threads = self.workers(threads, processes), self.usable(threads)
+        computing = work.on_gpus(processes) if self.on_gpu else work.on_gpus(1) / threads
+        loading = work.loading / (workers or processes)
+        limit = "loading" if loading > computing else "computing"
         if not workers:
-            limit = "loading" if work.loading > computing else "computing"
-            return work.loading + computing, limit
-        loading = work.loading / workers
+            return loading + computing, limit
         # On a CPU loading and computing have the same cores.
-        both = 0 if self.on_gpu else (work.loading + work.computing) / threads
-        return max(loading, computing, both), "loading" if loading > computing else "computing"
+        both = 0 if self.on_gpu else (work.loading + work.on_gpus(1)) / threads
+        return max(loading, computing, both), limit
+
+    def workers(self, threads: int, gpus: int = 1) -> int:
+        """Processes that load clips, those for all GPUs of a job, as `vie.threads` has it."""
+        if not self.on_gpu:
+            return self.usable(threads) // 4
+        gpus = max(gpus, 1)
+        return gpus * (self.usable(max(1, threads // gpus)) - 1)
 
     def get(self, name: str, otherwise: Callable[[], float], *measured_by) -> float:
         """A throughput that is measured for itself, else worked out of others."""
@@ -98,7 +118,8 @@ class Model:
         side = self.config["datasets"][dataset]["frames"]["shorter_side"]
 
         def otherwise() -> float:
-            pixels = decoded_pixels(view, kind, side) + view.geometry.size**2
+            pixels = self.aspect * decoded_share(view, kind, side) * side**2
+            pixels += view.geometry.size**2
             frame = self.throughputs.get("seconds to load a frame")
             frame += self.throughputs.get("seconds to load a megapixel") * pixels / 1e6
             return self.throughputs.get("seconds to load a clip") + view.sampling.frames * frame
@@ -166,17 +187,26 @@ class Model:
             if split.jpeg_bytes:
                 return split.jpeg_bytes
             pixel = self.throughputs.get("bytes of a pixel at quality 3")
-            return frame_pixels(settings) * pixel * (3 / settings["quality"]) ** QUALITY
+            return self.frame_pixels(settings) * pixel * (3 / settings["quality"]) ** QUALITY
 
         name = f"bytes of a frame of {described(dataset, settings)}"
         return self.get(name, otherwise, "extract", dataset)
+
+    @property
+    def aspect(self) -> float:
+        """Of a stored frame, its longer side by its shorter one."""
+        return self.throughputs.get("longer by shorter side of a frame")
+
+    def frame_pixels(self, settings: dict[str, Any]) -> float:
+        """Of a stored frame."""
+        return settings["shorter_side"] ** 2 * self.aspect
 
     def extract(self, dataset: str, split: Split) -> float:
         """Seconds of one core to extract a video."""
         settings = self.config["datasets"][dataset]["frames"]
 
         def otherwise() -> float:
-            pixels = split.frames * frame_pixels(settings)
+            pixels = split.frames * self.frame_pixels(settings)
             megapixel = self.throughputs.get("seconds to extract a megapixel")
             return self.throughputs.get("seconds to extract a video") + pixels / 1e6 * megapixel
 
@@ -184,21 +214,16 @@ class Model:
         return self.get(name, otherwise, "extract", dataset)
 
 
-def frame_pixels(settings: dict[str, Any]) -> float:
-    """Of a stored frame, 4:3 as most of Kinetics and all of UCF101 and HMDB51 are about."""
-    return settings["shorter_side"] ** 2 * 4 / 3
-
-
-def decoded_pixels(view: View, kind: str, shorter_side: int) -> float:
-    """Pixels of a frame of which the JPEG is decoded, on average over crops."""
-    rng, pixels = np.random.default_rng(0), []
+def decoded_share(view: View, kind: str, shorter_side: int) -> float:
+    """How much of decoding a whole JPEG is done for a frame, on average over crops."""
+    rng, shares = np.random.default_rng(0), []
     for _ in range(DRAWS if kind == "train" else 1):
         crop = view.geometry.train_crop(rng) if kind == "train" else view.geometry.centre_crop()
         least = view.geometry.size / crop.scale
         fraction = next((f for f in FRACTIONS if shorter_side / f >= least), 1)
         # Entropy decoding, about half of the work, is spared by no fraction.
-        pixels.append(shorter_side**2 * 4 / 3 * (0.5 + 0.5 / fraction**2))
-    return float(np.mean(pixels))
+        shares.append(0.5 + 0.5 / fraction**2)
+    return float(np.mean(shares))
 
 
 def described(dataset: str, settings: dict[str, Any]) -> str:

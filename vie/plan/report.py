@@ -2,6 +2,7 @@
 
 import csv
 import heapq
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -213,16 +214,18 @@ def write_csv(jobs: Sequence[Job], costs: dict[int, Cost], path: Path) -> None:
 
 
 def limits_of(model: Model, jobs: Sequence[Job]) -> list[str]:
-    """Which part limits each recipe's training on a GPU, and how many threads it wants."""
+    """Which part limits each recipe's training on GPUs, and how many threads it wants."""
     if not model.on_gpu:
         return []
     lines = []
-    asked = model.config["threads"]["pretrain"]
-    gpus = max((job.gpus for job in jobs if job.rule == "pretrain"), default=1)
+    gpus = max(max((job.gpus for job in jobs if job.rule == "pretrain"), default=1), 1)
+    asked = model.usable(model.config["threads"]["pretrain"])
+    device = "the GPU" if gpus == 1 else f"the {gpus} GPUs"
     for name, (limit, work) in model.limits.items():
-        wanted = 1 + max(1, round(work.loading * max(gpus, 1) / work.computing + 0.5))
+        each = math.ceil(work.loading / work.on_gpus(gpus) / gpus)  # processes that load
+        alone = "" if model.workers(asked, gpus) else ", one for each GPU, which waits for clips"
         lines.append(
-            f"{name}: limited by {'loading' if limit == 'loading' else 'the GPU'} with "
-            f"{model.usable(asked)} threads; {wanted} threads keep the GPU busy"
+            f"{name}: limited by {'loading' if limit == 'loading' else device} with {asked} "
+            f"threads{alone}; {gpus * (1 + max(1, each))} threads keep {device} busy"
         )
     return lines

@@ -1,5 +1,6 @@
 """A few videos of a dataset, extracted by the real code, to measure extraction and loading on."""
 
+import logging
 import resource
 import time
 from collections.abc import Sequence
@@ -9,16 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vie.data.embedded.write import encode
-from vie.data.frames import extract_shard
+from vie.data.frames import extract_shard, read_rejected
 from vie.data.index import build_index, load_index
+from vie.data.layouts.files import listed
 from vie.data.manifest import class_names, write_manifest
 from vie.data.video import Video
 from vie.errors import VieError
 from vie.plan.datasets import Datasets
 
+log = logging.getLogger(__name__)
 SAMPLES = 16  # videos of a dataset
 # A video where none is here: 10 s of 25 frames of the size that most of Kinetics has at least.
-FRAMES, HEIGHT, WIDTH = 250, 360, 480
+FRAMES, HEIGHT, WIDTH = 250, 360, 640
 NATURAL = 1.4  # the spectrum of photographs falls off with about this power of the frequency
 MADE = 4  # such videos
 
@@ -40,7 +43,8 @@ class Sample(NamedTuple):
 
 
 def sample(name: str, datasets: Datasets, folder: Path, processes: int) -> Sample:
-    """Extract up to `SAMPLES` videos of a dataset, its own if they are here.
+    """Extract up to `SAMPLES` videos of a dataset: its own if they are here and one of them can be
+    used, else made ones.
 
     Args:
         name: of the dataset.
@@ -52,12 +56,30 @@ def sample(name: str, datasets: Datasets, folder: Path, processes: int) -> Sampl
         VieError: none of the videos can be used.
     """
     settings = datasets.config["datasets"][name]
-    videos, root, what = _own(name, datasets)
-    if not videos:
-        root, videos = folder / "videos", _made(settings, folder / "videos")
-        what = "embedded videos" if "generator" in settings else "synthetic videos"
-    if not videos:
-        raise VieError(f"datasets.{name}: no video to measure with")
+    videos, root = _own(name, datasets)
+    if videos:
+        try:
+            what = f"{len(videos)} of its videos"
+            return _extracted(name, videos, root, folder / "own", settings, processes, what)
+        except VieError as error:
+            log.warning("%s; synthetic videos are measured in their place", error)
+    (folder / "made").mkdir(parents=True)
+    videos = _made(settings, folder / "made" / "videos")
+    what = "embedded videos" if "generator" in settings else "synthetic videos"
+    here = (folder / "made" / "videos", folder / "made")
+    return _extracted(name, videos, *here, settings, processes, what)
+
+
+def _extracted(
+    name: str,
+    videos: list[Video],
+    root: Path,
+    folder: Path,
+    settings: dict[str, Any],
+    processes: int,
+    what: str,
+) -> Sample:
+    """Extract videos below `root` into `folder`."""
     (folder / "frames").mkdir(parents=True)
     write_manifest(videos, class_names(videos), folder / "manifest.parquet")
     files = [folder / "frames" / f"0.{suffix}" for suffix in ("tar", "parquet", "rejected.csv")]
@@ -67,14 +89,20 @@ def sample(name: str, datasets: Datasets, folder: Path, processes: int) -> Sampl
         **settings["frames"],
         processes=processes,
     )
-    seconds = (time.process_time() + children_seconds() - start) / len(videos)
+    seconds = time.process_time() + children_seconds() - start
+    if len(refused := read_rejected(files[-1])) == len(videos):
+        reasons = listed(list(dict.fromkeys(f"{row['path']}: {row['reason']}" for row in refused)))
+        raise VieError(
+            f"datasets.{name}: none of {len(videos)} videos of {root} can be used ({reasons})"
+        )
     build_index(
         *(folder / "manifest.parquet", *([file] for file in files)),
         *(folder / "index.parquet", folder / "index.sizes.npy", folder / "rejected.csv"),
         min_frames=1,
     )
-    sizes = load_index(folder / "index.parquet").sizes
-    return Sample(folder / "index.parquet", seconds, float(np.mean(sizes)), f"{name}: {what}")
+    index = load_index(folder / "index.parquet")
+    mean = float(np.mean(index.sizes))
+    return Sample(folder / "index.parquet", seconds / len(index), mean, f"{name}: {what}")
 
 
 def children_seconds() -> float:
@@ -83,17 +111,29 @@ def children_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _own(name: str, datasets: Datasets) -> tuple[list[Video], Path, str]:
+def _own(name: str, datasets: Datasets) -> tuple[list[Video], Path]:
     """Evenly spaced videos of the dataset that are here, and the folder they lie in."""
-    dataset, root = datasets.config["datasets"][name], datasets.folders(name)[0]
-    found: list[Video] = []
-    for split in dataset["shards"]:
+    root, found = datasets.folders(name)[0], []
+    for split in datasets.config["datasets"][name]["shards"]:
         try:
-            found += [v for v in datasets.listed(name, split) if (root / v.path).is_file()]
+            listing = datasets.listing(name, split)
         except VieError:
             continue  # the job that reads the list will say what is wrong with it
-    chosen = np.unique(np.linspace(0, len(found) - 1, SAMPLES).astype(int)) if found else []
-    return [found[i] for i in chosen], root, f"{len(chosen)} of its videos"
+        found += listing.there if listing else []
+    return evenly(found, root), root
+
+
+def evenly(videos: Sequence[Video], root: Path) -> list[Video]:
+    """Up to `SAMPLES` evenly spaced ones of the videos: each chosen one, or where its file cannot
+    be read (a link that leads nowhere) the next that can, of up to `SAMPLES` more."""
+    chosen: dict[str, Video] = {}
+    count = min(SAMPLES, len(videos))
+    for first in (i * len(videos) // count for i in range(count)):
+        for video in videos[first : first + SAMPLES]:
+            if video.video not in chosen and (root / video.path).is_file():
+                chosen[video.video] = video
+                break
+    return list(chosen.values())
 
 
 def _made(settings: dict[str, Any], folder: Path) -> list[Video]:

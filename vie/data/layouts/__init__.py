@@ -7,7 +7,12 @@ from typing import NamedTuple
 from vie.data.layouts.files import compare_with_disk
 from vie.data.layouts.folders import members_of_folders, read_folders
 from vie.data.layouts.hmdb51 import members_of_hmdb51, read_hmdb51
-from vie.data.layouts.kinetics import annotation_of, no_annotation, read_kinetics
+from vie.data.layouts.kinetics import (
+    annotation_of,
+    list_kinetics,
+    no_annotation,
+    read_kinetics,
+)
 from vie.data.layouts.kinetics_files import refuse_missing
 from vie.data.layouts.ucf101 import members_of_ucf101, read_ucf101
 from vie.data.members import Member
@@ -21,8 +26,9 @@ class Layout(NamedTuple):
         read: (folder of videos, annotations, split) -> its videos.
         annotations: (folder of videos, folder of annotations, split) -> what `read` reads: a file,
             or a folder of lists or, with `lists` false, of videos.
-        lists: whether lists say which videos there are.
         absent: (folder of annotations, split) -> what a message says if there is nothing to read.
+        listed: as `read`, without a look at the folder of videos; None where no lists say which
+            videos there are.
         compare: (folder of videos, videos) raises a VieError if listed videos have no file.
         members: (videos of the manifest, annotations, number) -> the videos of an official split,
             for layouts that have such.
@@ -31,9 +37,14 @@ class Layout(NamedTuple):
     read: Callable[[Path, Path, str], list[Video]]
     annotations: Callable[[Path, Path, str], Path]
     members: Callable[[Iterable[Video], Path, int], list[Member]] | None = None
-    lists: bool = True
+    listed: Callable[[Path, Path, str], list[Video]] | None = None
     compare: Callable[[Path, Iterable[Video]], None] = compare_with_disk
     absent: Callable[[Path, str], str] = lambda annotations, split: f"{annotations}: no such folder"
+
+    @property
+    def lists(self) -> bool:
+        """Whether lists say which videos there are."""
+        return self.listed is not None
 
 
 def _file_per_split(videos: Path, annotations: Path, split: str) -> Path:
@@ -50,9 +61,13 @@ def _videos(videos: Path, annotations: Path, split: str) -> Path:
 
 LAYOUTS = {
     "kinetics": Layout(
-        read_kinetics, _file_per_split, compare=refuse_missing, absent=no_annotation
+        read_kinetics,
+        _file_per_split,
+        listed=list_kinetics,
+        compare=refuse_missing,
+        absent=no_annotation,
     ),
-    "ucf101": Layout(read_ucf101, _folder, members_of_ucf101),
-    "hmdb51": Layout(read_hmdb51, _folder, members_of_hmdb51),
-    "folders": Layout(read_folders, _videos, members_of_folders, lists=False),
+    "ucf101": Layout(read_ucf101, _folder, members_of_ucf101, read_ucf101),
+    "hmdb51": Layout(read_hmdb51, _folder, members_of_hmdb51, read_hmdb51),
+    "folders": Layout(read_folders, _videos, members_of_folders),
 }

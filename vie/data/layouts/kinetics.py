@@ -93,6 +93,21 @@ def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
     return found
 
 
+def list_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
+    """Videos of the list alone, with the names that their files have officially.
+
+    Args:
+        videos: not looked at.
+        annotations: CSV of the split.
+        split: "train", "val" or "test".
+
+    Raises:
+        VieError: names the file, the line and what is wrong there.
+    """
+    clips = _clips(annotations, split)
+    return [Video(clip.video, f"{split}/{clip.video}.mp4", clip.label) for clip in clips]
+
+
 def _clips(annotations: Path, split: str) -> list[Clip]:
     """Clips of a split in the order of the CSV."""
     found: list[Clip] = []
