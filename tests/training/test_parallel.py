@@ -157,10 +157,8 @@ STOPPED = """
 """
 
 
-@pytest.mark.parametrize(
-    ("asked", "then"),
-    [(signal.SIGTERM, 2), pytest.param(signal.SIGUSR1, 1, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("asked", "then"), [(signal.SIGTERM, 2), (signal.SIGUSR1, 1)])
 def test_processes_that_are_asked_to_stop_save_their_state(
     recipe, small_dataset, tmp_path, asked, then
 ):

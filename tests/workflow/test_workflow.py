@@ -168,6 +168,7 @@ def test_the_papers_experiment(copy, tmp_path):
     assert jobs["motion"] == 440
 
 
+@pytest.mark.slow
 def test_a_root_without_lists_is_a_sentence(copy, tmp_path):
     """Where to look, once a job asks for the lists; not if what was made of them is there."""
     made = copy / "resources" / "kinetics400"
