@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.synchronize import Event
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from vie.errors import VieError
-from vie.interruption import StoppedError, heeding_signals
+from vie.interruption import SIGNALS, StoppedError, heeding_signals
 from vie.logs import job, open_log
 
 Items = TypeVar("Items", np.ndarray, Tensor)
@@ -124,6 +125,7 @@ def launch(processes: int, function: Callable[..., None], **settings: Any) -> No
         max_restarts=0,
         logs_specs=DefaultLogsSpecs(log_dir=os.devnull),
     )
+    _start_tracker_deaf_to_signals()
     over = torch.multiprocessing.get_context("spawn").Event()
     try:
         with _script_runs_once():
@@ -132,6 +134,16 @@ def launch(processes: int, function: Callable[..., None], **settings: Any) -> No
         raise VieError(f"one of {processes} processes failed; its message is above") from None
     except SignalException as error:
         raise StoppedError(f"{processes} processes stopped by {error.sigval.name}") from None
+
+
+def _start_tracker_deaf_to_signals() -> None:
+    """Python's process that keeps track of semaphores heeds SIGUSR1, which SLURM sends to all
+    processes of a job, and its end would fill the log with tracebacks. It inherits the mask."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
