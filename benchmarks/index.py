@@ -2,7 +2,7 @@
 
     uv run python benchmarks/index.py
 
-Writes the tables of 400 shards with tars that are as long as real ones but for holes, builds the
+Writes the tables of 200 shards with tars that are as long as real ones but for holes, builds the
 index from them as rule `index` does, and loads it in a new process as a worker of the loader does:
 
     build   seconds, and the largest resident memory of the process that builds
@@ -108,7 +108,7 @@ def main() -> None:
     """Write the shards, then measure."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--videos", type=int, default=240_000)
-    parser.add_argument("--shards", type=int, default=400)
+    parser.add_argument("--shards", type=int, default=200)
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
     videos = [

@@ -24,12 +24,12 @@ def edit(tmp_path, monkeypatch):
             text = path.read_text()
             assert old in text
             path.write_text(text.replace(old, new, 1))
-        for cached in (module._tree, module._imports, module._code_hash):
+        for cached in (module._path, module._code, module._imports, module._code_hash):
             cached.cache_clear()
         return module.fingerprint(*PRETRAIN), module.fingerprint(*PROBE)
 
     yield edit
-    for cached in (module._tree, module._imports, module._code_hash):
+    for cached in (module._path, module._code, module._imports, module._code_hash):
         cached.cache_clear()
 
 

@@ -43,6 +43,7 @@ def closure(modules: Iterable[str], without: Iterable[str] = ()) -> set[str]:
     return found
 
 
+@functools.cache
 def _path(module: str) -> Path | None:
     base = PACKAGE.parent.joinpath(*module.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):
@@ -51,21 +52,68 @@ def _path(module: str) -> Path | None:
     return None
 
 
+class _Code:
+    """What a module does, without comments, docstrings and formatting.
+
+    One pass in place of `ast.dump` and `ast.walk`: the start of every run waits for it.
+
+    Attributes:
+        parts: kinds and values of all nodes of the syntax tree, in order.
+        imports: its nodes that import.
+    """
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.parts: list[str] = []
+        self.imports: list[ast.Import | ast.ImportFrom] = []
+        self._add(tree)
+
+    def _add(self, node: ast.AST) -> None:
+        self.parts.append(type(node).__name__)
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            self.imports.append(node)
+        for field in node._fields:
+            value = getattr(node, field, None)
+            if isinstance(value, ast.AST):
+                self._add(value)
+            elif isinstance(value, list):
+                first = int(field == "body" and _has_docstring(node))
+                self.parts.append("[")
+                for item in value[first:]:
+                    if isinstance(item, ast.AST):
+                        self._add(item)
+                    else:
+                        self.parts.append(repr(item))
+                self.parts.append("]")
+            else:
+                self.parts.append(repr(value))
+
+
+def _has_docstring(node: ast.AST) -> bool:
+    if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+        return False
+    first = node.body[0] if node.body else None
+    return (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    )
+
+
 @functools.cache
-def _tree(module: str) -> ast.Module:
+def _code(module: str) -> _Code:
     path = _path(module)
     if path is None:
         raise ModuleNotFoundError(f"no module {module!r} in {PACKAGE.parent}")
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return _Code(ast.parse(path.read_text(encoding="utf-8")))
 
 
 @functools.cache
 def _imports(module: str) -> frozenset[str]:
     names: set[str] = set()
-    for node in ast.walk(_tree(module)):
+    for node in _code(module).imports:
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+        elif node.module and node.level == 0:
             names.add(node.module)
             # `from vie.data import index` imports a module, `from vie.files import whole` a name.
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
@@ -74,20 +122,4 @@ def _imports(module: str) -> frozenset[str]:
 
 @functools.cache
 def _code_hash(module: str) -> str:
-    tree = _tree(module)
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    bodies = [node for node in ast.walk(tree) if isinstance(node, kinds)]
-    dump = ast.dump(_without_docstrings(tree, bodies))
-    return hashlib.sha256(dump.encode()).hexdigest()
-
-
-def _without_docstrings(tree: ast.Module, bodies: list) -> ast.Module:
-    for node in bodies:
-        first = node.body[0] if node.body else None
-        if (
-            isinstance(first, ast.Expr)
-            and isinstance(first.value, ast.Constant)
-            and isinstance(first.value.value, str)
-        ):
-            node.body = node.body[1:]
-    return tree
+    return hashlib.sha256("\0".join(_code(module).parts).encode()).hexdigest()

@@ -73,5 +73,5 @@ def test_data_that_are_not_here_are_planned_for(tmp_path):
         overlay = ROOT / "experiments" / "kinetics400.yaml"
         planned = jobs_of([overlay], changed, ["results/kinetics400/summary.csv"])
     counts = collections.Counter(job.rule for job in planned)
-    assert counts["frames"] == 440
+    assert counts["frames"] == 220
     assert counts["index"] == 2

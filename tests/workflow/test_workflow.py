@@ -159,13 +159,13 @@ def test_the_papers_experiment(copy, tmp_path):
         copy, "-n", "-q", "rules", "--cores", "32", "--configfile", overlay, "--", "all"
     )
     jobs = planned(output)
-    assert jobs["frames"] == 440 + 16 + 8
+    assert jobs["frames"] == 220 + 16 + 8
     assert not {"embedded_videos", "embedded_actions"} & set(jobs)
     assert jobs["finetune"] == (5 + 3 + 5) * 2 * 2  # rows, datasets, pipelines
     assert jobs["members"] == 2
     assert jobs["probe"] == 25  # 22 rows of table 1, 3 more controls of table S1
     assert jobs["pretext"] == 3
-    assert jobs["motion"] == 440
+    assert jobs["motion"] == 220
 
 
 @pytest.mark.slow
@@ -200,7 +200,7 @@ def test_a_root_without_lists_is_a_sentence(copy, tmp_path):
         path.touch()
     jobs = planned(snakemake(copy, *arguments, target))
     shutil.rmtree(made)
-    assert jobs == {"frames": 400, "index": 1}
+    assert jobs == {"frames": 200, "index": 1}
 
 
 def test_the_papers_experiment_lints_without_data(copy):

@@ -106,14 +106,20 @@ def _triggers(root: Path) -> frozenset:
 
 
 def _sorted(graph) -> list[Job]:
-    """Jobs of Snakemake's graph that need to run, each after those that it needs."""
-    wanted = {job: i for i, job in enumerate(graph.needrun_jobs(exclude_finished=False))}
+    """Jobs of Snakemake's graph that need to run, each after those that it needs.
+
+    Otherwise in the order of the rules, as the graph's own changes from run to run.
+    """
+    rules = {rule.name: place for place, rule in enumerate(graph.workflow.rules)}
+    jobs = graph.needrun_jobs(exclude_finished=False)
+    in_order = sorted(jobs, key=lambda job: (rules[job.rule.name], tuple(job.output)))
+    wanted = {job: i for i, job in enumerate(in_order)}
     found: dict[int, Job] = {}
 
     def visit(job) -> None:
         if wanted[job] in found:
             return
-        needed = [other for other in graph.dependencies[job] if other in wanted]
+        needed = sorted((j for j in graph.dependencies[job] if j in wanted), key=wanted.__getitem__)
         for other in needed:
             visit(other)
         resources = job.resources
