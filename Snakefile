@@ -14,6 +14,13 @@ configfile: "config.yaml"
 report: "report/workflow.rst"
 
 
+# These only list files: where Snakemake runs, their warnings are seen.
+localrules:
+    classes,
+    manifest,
+    members,
+
+
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/pretrain.smk"

@@ -1,5 +1,6 @@
 """Fingerprints change with the code that a rule runs, and with nothing else."""
 
+import ast
 import shutil
 from pathlib import Path
 
@@ -59,6 +60,19 @@ def test_comments_docstrings_and_progress_concern_nothing(edit):
     after = edit("training/probing.py", '"""Linear probe:', '# why\n"""Linear  probe:')
     assert after == before
     assert edit("progress.py", "every_seconds: float = 5.0", "every_seconds: float = 9.0") == before
+
+
+def test_newer_syntax_trees_of_the_same_code_are_the_same(edit, monkeypatch):
+    """Those of Python 3.12 have a list of type parameters in every function and class."""
+    before = edit()
+    for kind in (ast.FunctionDef, ast.ClassDef):
+        fields = tuple(name for name in kind._fields if name != "type_params")
+        monkeypatch.setattr(kind, "_fields", fields)
+    older = edit()
+    for kind in (ast.FunctionDef, ast.ClassDef):
+        monkeypatch.setattr(kind, "_fields", (*kind._fields, "type_params"))
+        monkeypatch.setattr(kind, "type_params", [], raising=False)
+    assert edit() == older == before
 
 
 def test_closure_follows_imports_inside_functions():

@@ -1,7 +1,10 @@
 import os
 
+import pytest
 import torch
 
+from vie import threads
+from vie.errors import VieError
 from vie.threads import PROMISED, batches_ahead, usable, use_threads
 
 
@@ -32,6 +35,26 @@ def test_torch_is_told(monkeypatch):
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch can use the GPU here")
+def test_a_gpu_that_torch_cannot_use_is_spoken_of(monkeypatch, tmp_path, caplog):
+    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(threads, "DRIVER", tmp_path / "version")
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    use_threads(1)  # no driver, no GPU: nothing to say
+    (tmp_path / "version").touch()
+    assert not caplog.messages
+    use_threads(1)
+    assert "torch can use no GPU" in caplog.text
+    monkeypatch.setenv("SLURM_JOB_GPUS", "0")
+    with pytest.raises(VieError, match="torch can use no GPU"):
+        use_threads(1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # hidden on purpose
+    use_threads(1)
+    use_threads(1, gpus=0)
+    assert len(caplog.messages) == 1
 
 
 def test_fewer_batches_wait_where_they_are_large():

@@ -2,11 +2,17 @@
 
 import contextlib
 import ctypes
+import logging
 import os
 import platform
+from pathlib import Path
 
+from vie.errors import VieError
+
+log = logging.getLogger(__name__)
 WAITING_BYTES = 4 * 10**9  # of all batches that a loader has ready
 PROMISED = "VIE_CORES"  # environment variable: the --cores of the Snakemake that runs this job
+DRIVER = Path("/proc/driver/nvidia/version")  # is there where NVIDIA's driver is loaded
 
 
 def usable(threads: int) -> int:
@@ -32,12 +38,17 @@ def use_threads(threads: int, gpus: int = 1) -> int:
 
     Loading keeps pace with a GPU only if it has the job's cores to itself. On the CPU it competes
     with the network: below four threads, loading in between the steps is faster.
+
+    Raises:
+        VieError: SLURM has given the job a GPU that torch cannot use.
     """
     import torch
 
     keep_freed_memory()
     if not gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    elif not torch.cuda.is_available():
+        _speak_of_unusable_gpu()
     if torch.cuda.is_available():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
@@ -45,6 +56,21 @@ def use_threads(threads: int, gpus: int = 1) -> int:
     threads = usable(threads)
     torch.set_num_threads(threads)
     return threads - 1 if torch.cuda.is_available() else threads // 4
+
+
+def _speak_of_unusable_gpu() -> None:
+    """A network that silently trains on the CPUs of a GPU's job would be weeks late."""
+    if not DRIVER.exists() or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return
+    import torch
+
+    problem = (
+        "this machine has an NVIDIA driver, but torch can use no GPU: is the driver too old for "
+        f"CUDA {torch.version.cuda}? nvidia-smi says which it is for. Without GPUs: --config gpus=0"
+    )
+    if os.environ.get("SLURM_JOB_GPUS"):
+        raise VieError(problem)
+    log.warning(problem)
 
 
 def batches_ahead(workers: int, batch_bytes: int) -> int:

@@ -75,3 +75,13 @@ def test_data_that_are_not_here_are_planned_for(tmp_path):
     counts = collections.Counter(job.rule for job in planned)
     assert counts["frames"] == 220
     assert counts["index"] == 2
+    # What Snakemake needs of the lists has been made of them.
+    made = tmp_path / "resources" / "kinetics400"
+    for path in (made / "train" / "manifest.parquet", made / "val" / "manifest.parquet"):
+        path.parent.mkdir(parents=True)
+        path.touch()
+        with stand_ins(config, datasets, {}) as (_, absent):
+            assert "kinetics400" in absent
+    (made / "classes.csv").touch()
+    with stand_ins(config, datasets, {}) as (_, absent):
+        assert list(absent) == ["ucf101", "hmdb51"]

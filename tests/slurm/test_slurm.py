@@ -39,7 +39,7 @@ class Run:
         self.checkpoint = folder / f"results/embedded/{STAGE}.in_progress/checkpoint.pt"
         self.messages = folder / f"logs/embedded/{STAGE}.log"
         command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
-        command += ["--slurm-no-account", "--slurm-status-command", "squeue"]
+        command += ["--slurm-status-command", "squeue"]
         command += ["--slurm-init-seconds-before-status-checks", "5", "--config", LONGER]
         command += ["--", *targets]
         environment = os.environ | {"PYTHONPATH": str(folder)}

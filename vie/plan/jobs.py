@@ -88,7 +88,10 @@ def jobs_of(
             )
             dag = workflow.dag(
                 DAGSettings(
-                    targets=frozenset(targets), forceall=forceall, rerun_triggers=_triggers(root)
+                    targets=frozenset(targets),
+                    forceall=forceall,
+                    force_incomplete=True,  # as in the profile
+                    rerun_triggers=_triggers(root),
                 )
             )
             dag.execute_workflow(executor="dryrun")
@@ -162,7 +165,8 @@ def stand_ins(
     """`overrides` with empty annotations for datasets that are not here, and these datasets,
     with the path of each that is missing.
 
-    A plan is wanted before the data are there; Snakemake has no graph without the lists of videos.
+    A plan is wanted before the data are there; Snakemake has no graph without the lists of videos,
+    unless it has made of them what it needs. They may be away by then.
     """
     absent: dict[str, Path] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -172,7 +176,9 @@ def stand_ins(
             layout = LAYOUTS[dataset["layout"]]
             paths = [datasets.annotation(name, split) for split in dataset["shards"]]
             missing = [path for path in paths if not path.exists()]
-            if "generator" in dataset or not missing:
+            made = [datasets.root / "resources" / name / "classes.csv"]
+            made += [made[0].parent / split / "manifest.parquet" for split in dataset["shards"]]
+            if "generator" in dataset or not missing or all(path.exists() for path in made):
                 continue
             absent[name] = missing[0]
             here = Path(folder) / name
