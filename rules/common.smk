@@ -27,9 +27,15 @@ if workflow.remote_exec or settings.nodes is not None or settings.cores is None:
 elif not workflow.subprocess_exec:  # a job of its own Snakemake inherits the first one's
     os.environ[PROMISED] = str(settings.cores)
 
-# SLURM sends it to all processes of a job, and trainings save their state: not to Snakemake.
 if workflow.remote_exec or workflow.subprocess_exec:
+    # SLURM sends it to all processes of a job, and trainings save their state: not to Snakemake.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+elif (most := workflow.global_resources.get("gpu").value) is not None and most < config["gpus"]:
+    # Snakemake would give each job that much, and say nothing.
+    raise WorkflowError(
+        f"gpus in the config is {config['gpus']}, but `--resources gpu={most}` (on the command "
+        "line or in a profile) leaves no job more than that: raise it, or change `gpus`"
+    )
 
 DATASET = config["dataset"]
 GENERATED = {

@@ -2,18 +2,12 @@
 
 from pathlib import Path
 
-from vie.errors import VieError
 from vie.evaluation.monitor import pretrain_monitored
 from vie.interruption import resumable
 from vie.logs import job
 
 checkpoint = Path(snakemake.output.checkpoint)
 with job(snakemake.log[0]), resumable(checkpoint.with_suffix(".in_progress")) as work:
-    if snakemake.resources.gpu < snakemake.config["gpus"]:
-        raise VieError(
-            f"gpus in the config is {snakemake.config['gpus']}, but Snakemake gives no job more "
-            f"than {snakemake.resources.gpu}: see --resources on the command line or in the profile"
-        )
     pretrain_monitored(
         snakemake.params.recipe,
         snakemake.wildcards.stage,

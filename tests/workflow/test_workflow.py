@@ -266,6 +266,15 @@ def test_a_wrong_config_stops_before_the_first_job(copy, tmp_path):
     assert "Traceback" not in output
 
 
+def test_fewer_gpus_than_a_job_asks_for_stop_before_the_first_job(copy):
+    """Snakemake would cut the job's GPUs down in silence."""
+    arguments = ("-n", "-q", "rules", "--cores", "2", "--config", "gpus=2", "threads={pretrain: 4}")
+    output = snakemake(copy, *arguments, "--resources", "gpu=1", fails=True)
+    assert "gpus in the config is 2, but `--resources gpu=1`" in output
+    assert "Traceback" not in output
+    assert planned(snakemake(copy, *arguments, "--resources", "gpu=2"))["pretrain"]
+
+
 def test_every_rule_is_complete():
     text = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
     text = re.sub(r"^use rule .*?(?=^rule )", "", text, flags=re.M | re.S)  # complete as its base

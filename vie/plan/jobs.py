@@ -90,8 +90,7 @@ def jobs_of(
                 DAGSettings(
                     targets=frozenset(targets),
                     forceall=forceall,
-                    force_incomplete=True,  # as in the profile
-                    rerun_triggers=_triggers(root),
+                    **_reruns(root),
                 )
             )
             dag.execute_workflow(executor="dryrun")
@@ -100,12 +99,13 @@ def jobs_of(
         return _sorted(workflow._workflow.dag)
 
 
-def _triggers(root: Path) -> frozenset:
+def _reruns(root: Path) -> dict[str, Any]:
     """What makes a job run again, as in the workflow's own profile."""
     from snakemake.settings.types import RerunTrigger
 
     profile = yaml.safe_load((root / "profiles" / "default" / "config.yaml").read_text())
-    return frozenset(RerunTrigger.parse_choices_set(profile["rerun-triggers"]))
+    triggers = frozenset(RerunTrigger.parse_choices_set(profile["rerun-triggers"]))
+    return {"rerun_triggers": triggers, "force_incomplete": profile["rerun-incomplete"]}
 
 
 def _sorted(graph) -> list[Job]:
