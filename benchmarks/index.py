@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from vie.data.frames import write_rejected
-from vie.data.index import build_index, load_index
-from vie.data.manifest import class_names, write_manifest
-from vie.data.shards import BLOCK, TABLE_SCHEMA, blocks, frame_offsets, member_name, tar_bytes
-from vie.data.tables import make_table
-from vie.data.video import Video
+from vie.datasets.video import Video
+from vie.frames.extract import write_rejected
+from vie.frames.index import build_index, load_index
+from vie.frames.manifest import class_names, write_manifest
+from vie.frames.parquet import make_table
+from vie.frames.shards import BLOCK, TABLE_SCHEMA, blocks, frame_offsets, member_name, tar_bytes
 
 CLASSES = 400
 

@@ -22,11 +22,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vie.data.clips import View, load_clip
-from vie.data.colour import MEAN, STD, ColourDraws, colour_noise, draw_colour
-from vie.data.index import Index, build_index, load_index
-from vie.data.manifest import Video, class_names, write_manifest
-from vie.data.randomness import generator
+from vie.clips.color_jitter import (
+    MEAN,
+    STD,
+    ColorJitterDraws,
+    apply_color_jitter,
+    draw_color_jitter,
+)
+from vie.clips.loader import load_clip
+from vie.clips.transform import ClipTransform
+from vie.frames.index import Index, build_index, load_index
+from vie.frames.manifest import Video, class_names, write_manifest
+from vie.runtime.randomness import generator
 
 PAPER = {"size": 224, "train_shorter_side": (256, 320), "test_shorter_side": 256, "flip": 0.5}
 SMALL = {"size": 112, "train_shorter_side": (128, 160), "test_shorter_side": 128, "flip": 0.5}
@@ -54,8 +61,8 @@ def build(folder: Path, videos: int, frames: int) -> Index:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from vie.data.frames import write_rejected
-    from vie.data.shards import TABLE_SCHEMA, ShardWriter
+    from vie.frames.extract import write_rejected
+    from vie.frames.shards import TABLE_SCHEMA, ShardWriter
 
     rng = np.random.default_rng(0)
     pool = [natural_frame(rng) for _ in range(60)]
@@ -86,25 +93,27 @@ def build(folder: Path, videos: int, frames: int) -> Index:
     return load_index(folder / "index.parquet")
 
 
-def ours(index: Index, view: View, instance: int) -> tuple[torch.Tensor, ColourDraws]:
+def ours(
+    index: Index, transform: ClipTransform, instance: int
+) -> tuple[torch.Tensor, ColorJitterDraws]:
     """One training clip as a loader process makes it."""
     rng = generator(0, "benchmark", 0, instance)
-    frames = view.sampling.train(int(index.n_frames[instance]), rng)
-    crop = view.geometry.train_crop(rng)
-    draws = draw_colour(rng, **view.colour)
-    return load_clip(index, instance, frames, crop, view.geometry.size), draws
+    frames = transform.sampling.train(int(index.n_frames[instance]), rng)
+    crop = transform.geometry.train_crop(rng)
+    draws = draw_color_jitter(rng, **transform.color_jitter)
+    return load_clip(index, instance, frames, crop, transform.geometry.size), draws
 
 
-def plain(index: Index, view: View, instance: int) -> torch.Tensor:
+def plain(index: Index, transform: ClipTransform, instance: int) -> torch.Tensor:
     """The same clip by PIL and torchvision, frame by frame."""
     from torchvision.transforms import functional
 
     rng = generator(0, "benchmark", 0, instance)
-    frames = view.sampling.train(int(index.n_frames[instance]), rng)
-    low, high = view.geometry.train_shorter_side
-    side, size = int(rng.integers(low, high + 1)), view.geometry.size
+    frames = transform.sampling.train(int(index.n_frames[instance]), rng)
+    low, high = transform.geometry.train_shorter_side
+    side, size = int(rng.integers(low, high + 1)), transform.geometry.size
     top, left = (int(v) for v in rng.integers((side - size + 1, side - size + 1)))
-    flip, (factors, order, grey) = rng.random() < 0.5, draw_colour(rng)
+    flip, (factors, order, grey) = rng.random() < 0.5, draw_color_jitter(rng)
     functions = (
         functional.adjust_brightness,
         functional.adjust_contrast,
@@ -125,23 +134,25 @@ def plain(index: Index, view: View, instance: int) -> torch.Tensor:
 
 def measure(index: Index, kind: str, rounds: int) -> dict[str, float]:
     """Median milliseconds a clip over rounds that take turns."""
-    view = View.of({"geometry": INPUTS[kind], "colour": COLOUR, "clip": kind})
-    times: dict[str, list[float]] = {"ours": [], "colour": [], "plain": []}
+    transform = ClipTransform.of({"geometry": INPUTS[kind], "color_jitter": COLOUR, "clip": kind})
+    times: dict[str, list[float]] = {"ours": [], "color_jitter": [], "plain": []}
     batch = 8
     for turn in range(rounds + 1):
         videos = [(turn * batch + i) % len(index) for i in range(batch)]
         start = time.perf_counter()
-        clips, draws = zip(*(ours(index, view, video) for video in videos), strict=True)
+        clips, draws = zip(*(ours(index, transform, video) for video in videos), strict=True)
         loaded = time.perf_counter()
-        stacked = ColourDraws(*(torch.from_numpy(np.stack(p)) for p in zip(*draws, strict=True)))
-        colour_noise(torch.stack(clips), stacked)
+        stacked = ColorJitterDraws(
+            *(torch.from_numpy(np.stack(p)) for p in zip(*draws, strict=True))
+        )
+        apply_color_jitter(torch.stack(clips), stacked)
         coloured = time.perf_counter()
         for video in videos[:2]:
-            plain(index, view, video)
+            plain(index, transform, video)
         end = time.perf_counter()
         if turn:  # the first round warms up
             times["ours"].append((loaded - start) / batch)
-            times["colour"].append((coloured - loaded) / batch)
+            times["color_jitter"].append((coloured - loaded) / batch)
             times["plain"].append((end - coloured) / 2)
     return {name: 1e3 * statistics.median(values) for name, values in times.items()}
 
@@ -158,7 +169,7 @@ def main() -> None:
         index = build(Path(folder), videos=40, frames=80)
         for kind in INPUTS:
             ms = measure(index, kind, arguments.rounds)
-            both = ms["ours"] + ms["colour"]
+            both = ms["ours"] + ms["color_jitter"]
             line = f"{kind:10}{ms['ours']:8.2f}{ms['colour']:8.2f}{ms['plain']:8.2f}"
             line += f"{ms['plain'] / ms['ours']:12.1f}{ms['plain'] / both:21.1f}"
             if kind in AUTHORS:

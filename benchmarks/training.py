@@ -26,12 +26,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vie.config import load_config, merge
-from vie.data.clips import Batch, View
-from vie.data.colour import ColourDraws, draw_colour
-from vie.threads import use_threads
-from vie.training.pretraining import Pretraining
-from vie.training.schedules import Schedule
+from vie.clips.color_jitter import ColorJitterDraws, draw_color_jitter
+from vie.clips.loader import Batch
+from vie.clips.transform import ClipTransform
+from vie.config.load import load_config, merge
+from vie.engine.schedules import Schedule
+from vie.pretrain import Pretraining
+from vie.runtime.threads import use_threads
 
 ROOT = Path(__file__).parent.parent
 STAGE = "instance_recognition"
@@ -40,20 +41,22 @@ STAGE = "instance_recognition"
 def random_batch(recipe: dict, batch: int, instances: int) -> Batch:
     """A batch of noise, with the shapes and draws of a loaded one."""
     rng = np.random.default_rng(0)
-    view = View.of(recipe)
-    size = view.geometry.size
-    shape = (batch, 3, view.sampling.frames, size, size)
-    draws = zip(*(draw_colour(rng, **view.colour) for _ in range(batch)), strict=True)
+    transform = ClipTransform.of(recipe)
+    size = transform.geometry.size
+    shape = (batch, 3, transform.sampling.frames, size, size)
+    draws = zip(
+        *(draw_color_jitter(rng, **transform.color_jitter) for _ in range(batch)), strict=True
+    )
     rows = torch.from_numpy(rng.choice(instances, batch, replace=False))
     return Batch(
         torch.from_numpy(rng.integers(256, size=shape, dtype=np.uint8)),
         rows,
         torch.zeros(batch, dtype=torch.int64),
-        ColourDraws(*(torch.from_numpy(np.stack(part)) for part in draws)),
+        ColorJitterDraws(*(torch.from_numpy(np.stack(part)) for part in draws)),
     )
 
 
-class Plain:
+class ResNetTrunk:
     """A training step of torchvision's ResNet-18 on the frames of the same clips."""
 
     def __init__(self, clips: torch.Tensor, device: torch.device) -> None:
@@ -86,7 +89,7 @@ def measure(recipe: dict, batch: int, instances: int, steps: int, threads: int) 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB -> GiB
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated() / 2**30
-    plain = Plain(loaded.clips, device)
+    plain = ResNetTrunk(loaded.clips, device)
     timed(plain.step, device)
     ours, theirs = [], []
     for step in range(2, 2 + steps):

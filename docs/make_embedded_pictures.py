@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from vie.data.embedded.actions import HMDB51, UCF101, Action, render_action
-from vie.data.embedded.appearance import APPEARANCES
-from vie.data.embedded.motion import MOTIONS
-from vie.data.embedded.render import HEIGHT, render
+from vie.datasets.synthetic.actions import HMDB51, UCF101, Action, render_action
+from vie.datasets.synthetic.appearance import APPEARANCES
+from vie.datasets.synthetic.render import HEIGHT, render
+from vie.datasets.synthetic.trajectories import MOTIONS
 
 FOLDER = Path(__file__).parent / "images" / "embedded"
 DRAW = 0

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from vie.config import validate
-from vie.data.layouts import LAYOUTS
-from vie.errors import VieError
-from vie.files import remove_finished
-from vie.fingerprint import fingerprint
+from vie.config.load import validate
+from vie.datasets.layouts import LAYOUTS
+from vie.runtime.errors import VieError
+from vie.runtime.files import remove_finished
+from vie.workflow.fingerprint import fingerprint
 from vie.plan import memory
-from vie.settings import PRETEXTS, STAGES, asks_for_motion, dataset_folder, recipes_of, stages
-from vie.threads import PROMISED
+from vie.config.settings import PRETEXTS, STAGES, asks_for_motion, dataset_folder, recipes_of, stages
+from vie.runtime.threads import PROMISED
 
 try:
     validate(config)
@@ -43,10 +43,10 @@ GENERATED = {
     for name, dataset in config["datasets"].items()
     if "generator" in dataset
 }
-EARLY = [name for name, recipe in config["recipes"].items() if recipe.get("early")]
+EARLY = [name for name, recipe in config["recipes"].items() if recipe.get("start_first")]
 ONE_GPU = min(config["gpus"], 1)
 TARGETS = config["finetuning"]["targets"]
-PIPELINES = {"table_2": "scale_crop", "table_3": "colour_jitter"}
+PIPELINES = {"table_2": "scale_crop", "table_3": "color_jitter"}
 PUBLISHED = Path(workflow.basedir) / "vie" / "reporting" / "published"
 
 
@@ -57,7 +57,7 @@ wildcard_constraints:
     shard=r"\d+",
     shards=r"\d+",
     recipe="|".join(config["recipes"]),
-    readout="|".join(config["readouts"]),
+    evaluation="|".join(config["evaluations"]),
     weights="trained|untrained",
     stage="|".join(STAGES),
     target="|".join(TARGETS),
@@ -143,7 +143,7 @@ def layout_code(*modules):
 
     def code(wildcards):
         layout = dataset_of(wildcards)["layout"]
-        return fingerprint(f"vie.data.layouts.{layout}", *modules)
+        return fingerprint(f"vie.datasets.layouts.{layout}", *modules)
 
     return code
 
@@ -214,7 +214,7 @@ def stage_recipe(wildcards):
     """
     recipe = recipe_of(wildcards)
     others = set(STAGES) - {wildcards.stage}
-    needed = {k: v for k, v in recipe.items() if k not in ("label", "start_from", "early")}
+    needed = {k: v for k, v in recipe.items() if k not in ("label", "start_from", "start_first")}
     for key in ("objective", "schedule"):
         needed[key] = {k: v for k, v in recipe[key].items() if k not in others}
     return needed
@@ -223,7 +223,7 @@ def stage_recipe(wildcards):
 def stage_code(wildcards):
     """Fingerprint of what a stage runs: its own objective and not the others'."""
     others = [f"vie.objectives.{stage}" for stage in STAGES if stage != wildcards.stage]
-    modules = ("vie.training.pretraining", "vie.evaluation.monitor")
+    modules = ("vie.pretrain", "vie.pretrain_monitored")
     return fingerprint(*modules, without=others)
 
 
@@ -235,7 +235,7 @@ def stage_without(wildcards):
 
 def pretext_code(wildcards):
     """Fingerprint of the questions to a pretext network: its own objective and not the others'."""
-    return fingerprint("vie.evaluation.pretext", without=stage_without(wildcards))
+    return fingerprint("vie.pretext", without=stage_without(wildcards))
 
 
 def pretext_rows():
@@ -245,7 +245,7 @@ def pretext_rows():
         {
             "model": recipe["label"],
             "answers": place.format(DATASET, name, seed, "answers.parquet"),
-            "facts": place.format(DATASET, name, seed, "facts.json"),
+            "facts": place.format(DATASET, name, seed, "metadata.json"),
         }
         for name, recipe in config["recipes"].items()
         if stages(recipe)[-1] in PRETEXTS
@@ -253,12 +253,12 @@ def pretext_rows():
     ]
 
 
-def readout_of(wildcards):
-    return config["readouts"][wildcards.readout]
+def evaluation_of(wildcards):
+    return config["evaluations"][wildcards.evaluation]
 
 
 def networks_of(wildcards):
-    """Checkpoints that a readout reads: the end of pretraining, or its start."""
+    """Checkpoints that an evaluation reads: the end of pretraining, or its start."""
     where = (wildcards.dataset, wildcards.seed)
     untrained = "results/{}/pretrain/{}/seed{}/untrained.pt"
     return [
@@ -267,15 +267,15 @@ def networks_of(wildcards):
             if wildcards.weights == "trained"
             else untrained.format(where[0], recipe, where[1])
         )
-        for recipe in recipes_of(readout_of(wildcards))
+        for recipe in recipes_of(evaluation_of(wildcards))
     ]
 
 
-def view_of(wildcards):
-    """Geometry and colour of a readout's clips: its own, or those of its recipe."""
-    readout = readout_of(wildcards)
-    recipe = config["recipes"][recipes_of(readout)[0]]
-    return {key: readout.get(key, recipe[key]) for key in ("geometry", "colour")}
+def transform_of(wildcards):
+    """RandomResizedCrop and colour of an evaluation's clips: its own, or those of its recipe."""
+    evaluation = evaluation_of(wildcards)
+    recipe = config["recipes"][recipes_of(evaluation)[0]]
+    return {key: evaluation.get(key, recipe[key]) for key in ("geometry", "color_jitter")}
 
 
 def target_file(file):
@@ -290,8 +290,8 @@ def target_facts(wildcards):
     target = TARGETS[wildcards.target]
     return {
         "target": wildcards.target,
-        "dataset_identity": config["datasets"][target["dataset"]].get("identity"),
-        "pretrained_on": dataset_of(wildcards).get("identity"),
+        "dataset_official_name": config["datasets"][target["dataset"]].get("official_name"),
+        "pretrained_on": dataset_of(wildcards).get("official_name"),
         "split": target["split"],
         "pipeline": wildcards.pipeline,
         "trained": wildcards.weights == "trained",
@@ -308,45 +308,45 @@ def finetuned_of(table, target=None):
     """Results of every row, target and seed of a table (or of one target), and what they are of."""
     place = "results/{}/finetune/{}/{}/{}/{}/seed{}/{}"
     found = []
-    for name in config["tables"][table]["readouts"]:
-        readout = config["readouts"][name]
+    for name in config["tables"][table]["evaluations"]:
+        evaluation = config["evaluations"][name]
         for one in [target] if target else TARGETS:
             for seed in config["seeds"]:
-                where = (DATASET, one, PIPELINES[table], name, readout["weights"], seed)
+                where = (DATASET, one, PIPELINES[table], name, evaluation["weights"], seed)
                 found.append(
                     {
-                        "model": readout["label"],
-                        "trained": readout["weights"] == "trained",
+                        "model": evaluation["label"],
+                        "trained": evaluation["weights"] == "trained",
                         "target": one,
                         "predictions": place.format(*where, "predictions.parquet"),
-                        "facts": place.format(*where, "facts.json"),
+                        "facts": place.format(*where, "metadata.json"),
                     }
                 )
     return found
 
 
-def readouts_of(table, file, weights=None):
-    """`file` of every readout and seed of a table, readout by readout.
+def evaluations_of(table, file, weights=None):
+    """`file` of every evaluation and seed of a table, evaluation by evaluation.
 
-    `weights` are trained or untrained for all; left out, each readout's own.
+    `weights` are trained or untrained for all; left out, each evaluation's own.
     """
     folder = "results/{}/probe/{}/{}/seed{}/{}"
     return [
-        folder.format(DATASET, name, weights or config["readouts"][name]["weights"], seed, file)
-        for name in config["tables"][table]["readouts"]
+        folder.format(DATASET, name, weights or config["evaluations"][name]["weights"], seed, file)
+        for name in config["tables"][table]["evaluations"]
         for seed in config["seeds"]
     ]
 
 
 def labels_of(table):
-    """{readout: label} of a table's rows, in order."""
-    return {name: config["readouts"][name]["label"] for name in config["tables"][table]["readouts"]}
+    """{evaluation: label} of a table's rows, in order."""
+    return {name: config["evaluations"][name]["label"] for name in config["tables"][table]["evaluations"]}
 
 
 def pretrained_in(table):
     """Recipes whose pretraining a table reads, in order."""
-    readouts = [config["readouts"][name] for name in config["tables"][table]["readouts"]]
-    names = [name for r in readouts if r["weights"] == "trained" for name in recipes_of(r)]
+    evaluations = [config["evaluations"][name] for name in config["tables"][table]["evaluations"]]
+    names = [name for r in evaluations if r["weights"] == "trained" for name in recipes_of(r)]
     return list(dict.fromkeys(names))
 
 
@@ -375,16 +375,16 @@ def pretext_memory(wildcards, threads):
 
 
 def probe_memory(wildcards, threads):
-    readout = readout_of(wildcards)
-    recipes = [config["recipes"][name] for name in recipes_of(readout)]
-    settings = readout["clip"], view_of(wildcards)
+    evaluation = evaluation_of(wildcards)
+    recipes = [config["recipes"][name] for name in recipes_of(evaluation)]
+    settings = evaluation["clip"], transform_of(wildcards)
     return memory.probe(config, wildcards.dataset, recipes, *settings, threads)
 
 
 def finetune_memory(wildcards, threads):
-    readout, size = readout_of(wildcards), view_of(wildcards)["geometry"]["size"]
-    recipe = config["recipes"][recipes_of(readout)[0]]
-    return memory.finetune(config, recipe, readout["clip"], size, wildcards.weights, threads)
+    evaluation, size = evaluation_of(wildcards), transform_of(wildcards)["geometry"]["size"]
+    recipe = config["recipes"][recipes_of(evaluation)[0]]
+    return memory.finetune(config, recipe, evaluation["clip"], size, wildcards.weights, threads)
 
 
 def frames_memory(wildcards, threads):

@@ -18,7 +18,7 @@ rule embedded_videos:
         runtime=minutes(20),
     params:
         generator=lambda wildcards: dataset_of(wildcards)["generator"],
-        code=fingerprint("vie.data.embedded.write"),
+        code=fingerprint("vie.datasets.synthetic.write_videos"),
     script:
         "../workflow_scripts/embedded_videos.py"
 
@@ -42,7 +42,7 @@ rule embedded_actions:
     params:
         layout=lambda wildcards: dataset_of(wildcards)["layout"],
         generator=lambda wildcards: dataset_of(wildcards)["generator"],
-        code=fingerprint("vie.data.embedded.action_files"),
+        code=fingerprint("vie.datasets.synthetic.action_files"),
     script:
         "../workflow_scripts/embedded_actions.py"
 
@@ -70,7 +70,7 @@ rule classes:
         videos=videos_folder,
         annotation=lambda wildcards: str(annotation(wildcards, classes_split(wildcards))),
         listing=lambda wildcards: listing(wildcards, classes_split(wildcards)),
-        code=layout_code("vie.data.manifest"),
+        code=layout_code("vie.frames.manifest"),
     script:
         "../workflow_scripts/classes.py"
 
@@ -101,7 +101,7 @@ rule manifest:
         annotation=lambda wildcards: str(annotation(wildcards, wildcards.split)),
         listing=lambda wildcards: listing(wildcards, wildcards.split),
         missing=lambda wildcards: dataset_of(wildcards).get("missing"),
-        code=layout_code("vie.data.manifest", "vie.data.layouts.files"),
+        code=layout_code("vie.frames.manifest", "vie.datasets.layouts.video_files"),
     script:
         "../workflow_scripts/manifest.py"
 
@@ -127,10 +127,10 @@ rule members:
         runtime=minutes(20),
     params:
         layout=lambda wildcards: dataset_of(wildcards)["layout"],
-        identity=lambda wildcards: dataset_of(wildcards).get("identity"),
+        official_name=lambda wildcards: dataset_of(wildcards).get("official_name"),
         annotation=lambda wildcards: str(annotation(wildcards, "all")),
         held_out=held_out,
-        code=layout_code("vie.data.members", "vie.data.splits"),
+        code=layout_code("vie.datasets.split_assignment", "vie.datasets.holdout"),
     script:
         "../workflow_scripts/members.py"
 
@@ -156,7 +156,7 @@ rule frames:
     params:
         videos=videos_folder,
         frames=lambda wildcards: dataset_of(wildcards)["frames"],
-        code=fingerprint("vie.data.frames"),
+        code=fingerprint("vie.frames.extract"),
     script:
         "../workflow_scripts/frames.py"
 
@@ -183,7 +183,7 @@ rule index:
         runtime=minutes(30),
     params:
         min_frames=lambda wildcards: dataset_of(wildcards)["min_frames"],
-        code=fingerprint("vie.data.index"),
+        code=fingerprint("vie.frames.index"),
     script:
         "../workflow_scripts/index.py"
 
@@ -205,7 +205,7 @@ rule motion:
         mem_mb=4000,
         runtime=minutes(120),
     params:
-        code=fingerprint("vie.data.flow"),
+        code=fingerprint("vie.frames.flow"),
     script:
         "../workflow_scripts/motion.py"
 
@@ -229,7 +229,7 @@ rule motion_index:
         mem_mb=index_memory,
         runtime=minutes(30),
     params:
-        code=fingerprint("vie.data.motion_index"),
+        code=fingerprint("vie.frames.join_motion"),
     script:
         "../workflow_scripts/motion_index.py"
 
@@ -265,7 +265,7 @@ rule summary:
         runtime=minutes(10),
     params:
         splits=lambda wildcards: list(dataset_of(wildcards)["shards"]),
-        identity=lambda wildcards: dataset_of(wildcards).get("identity"),
-        code=fingerprint("vie.data.summary", "vie.data.expected"),
+        official_name=lambda wildcards: dataset_of(wildcards).get("official_name"),
+        code=fingerprint("vie.reporting.summary", "vie.datasets.facts"),
     script:
         "../workflow_scripts/summary.py"

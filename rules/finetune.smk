@@ -6,14 +6,14 @@ rule finetune:
         members=target_file("split{split}/members.csv"),
         classes=target_file("classes.csv"),
     output:
-        best="results/{dataset}/finetune/{target}/{pipeline}/{readout}/{weights}/seed{seed}/best.pt",
-        predictions="results/{dataset}/finetune/{target}/{pipeline}/{readout}/{weights}/seed{seed}/predictions.parquet",
-        facts="results/{dataset}/finetune/{target}/{pipeline}/{readout}/{weights}/seed{seed}/facts.json",
-        metrics="results/{dataset}/finetune/{target}/{pipeline}/{readout}/{weights}/seed{seed}/metrics.jsonl",
+        best="results/{dataset}/finetune/{target}/{pipeline}/{evaluation}/{weights}/seed{seed}/best.pt",
+        predictions="results/{dataset}/finetune/{target}/{pipeline}/{evaluation}/{weights}/seed{seed}/predictions.parquet",
+        facts="results/{dataset}/finetune/{target}/{pipeline}/{evaluation}/{weights}/seed{seed}/metadata.json",
+        metrics="results/{dataset}/finetune/{target}/{pipeline}/{evaluation}/{weights}/seed{seed}/metrics.jsonl",
     log:
-        "logs/{dataset}/finetune/{target}/{pipeline}/{readout}/{weights}/seed{seed}.log",
+        "logs/{dataset}/finetune/{target}/{pipeline}/{evaluation}/{weights}/seed{seed}.log",
     benchmark:
-        "benchmarks/runs/{dataset}/finetune/{target}/{pipeline}/{readout}/{weights}/seed{seed}.tsv"
+        "benchmarks/runs/{dataset}/finetune/{target}/{pipeline}/{evaluation}/{weights}/seed{seed}.tsv"
     conda:
         "../envs/vie.yaml"
     threads: config["threads"]["finetune"]
@@ -22,8 +22,8 @@ rule finetune:
         runtime=minutes(1440),
         gpu=ONE_GPU,
     params:
-        clip=lambda wildcards: readout_of(wildcards)["clip"],
-        view=view_of,
+        clip=lambda wildcards: evaluation_of(wildcards)["clip"],
+        transform=transform_of,
         scale_crop=lambda wildcards: (
             config["finetuning"]["scale_crop"] if wildcards.pipeline == "scale_crop" else {}
         ),
@@ -31,6 +31,6 @@ rule finetune:
         optimiser=lambda wildcards: config["finetuning"][wildcards.weights],
         precision=config["precision"],
         known=target_facts,
-        code=fingerprint("vie.training.finetuning", "vie.evaluation.finetuning"),
+        code=fingerprint("vie.finetune_training", "vie.finetune"),
     script:
         "../workflow_scripts/finetune.py"

@@ -15,7 +15,7 @@ rule untrained:
         runtime=minutes(10),
     params:
         recipe=lambda wildcards: {"encoder": recipe_of(wildcards)["encoder"]},
-        code=fingerprint("vie.training.initial"),
+        code=fingerprint("vie.untrained"),
     script:
         "../workflow_scripts/untrained.py"
 
@@ -34,7 +34,7 @@ rule pretrain:
         "logs/{dataset}/pretrain/{recipe}/seed{seed}/{stage}.log",
     benchmark:
         "benchmarks/runs/{dataset}/pretrain/{recipe}/seed{seed}/{stage}.tsv"
-    priority: 1  # the long chains first; readouts fill what they leave
+    priority: 1  # the long chains first; evaluations fill what they leave
     conda:
         "../envs/vie.yaml"
     threads: config["threads"]["pretrain"]
@@ -69,7 +69,7 @@ rule pretext:
         motion=motion_of("val"),
     output:
         answers="results/{dataset}/pretext/{recipe}/seed{seed}/answers.parquet",
-        facts="results/{dataset}/pretext/{recipe}/seed{seed}/facts.json",
+        facts="results/{dataset}/pretext/{recipe}/seed{seed}/metadata.json",
     log:
         "logs/{dataset}/pretext/{recipe}/seed{seed}.log",
     benchmark:
@@ -82,7 +82,7 @@ rule pretext:
         runtime=minutes(240),
         gpu=ONE_GPU,
     params:
-        identity=lambda wildcards: dataset_of(wildcards).get("identity"),
+        official_name=lambda wildcards: dataset_of(wildcards).get("official_name"),
         code=pretext_code,
     script:
         "../workflow_scripts/pretext.py"

@@ -6,13 +6,13 @@ rule probe:
         val="resources/{dataset}/val/index.parquet",
         classes="resources/{dataset}/classes.csv",
     output:
-        predictions="results/{dataset}/probe/{readout}/{weights}/seed{seed}/predictions.parquet",
-        facts="results/{dataset}/probe/{readout}/{weights}/seed{seed}/facts.json",
-        metrics="results/{dataset}/probe/{readout}/{weights}/seed{seed}/metrics.jsonl",
+        predictions="results/{dataset}/probe/{evaluation}/{weights}/seed{seed}/predictions.parquet",
+        facts="results/{dataset}/probe/{evaluation}/{weights}/seed{seed}/metadata.json",
+        metrics="results/{dataset}/probe/{evaluation}/{weights}/seed{seed}/metrics.jsonl",
     log:
-        "logs/{dataset}/probe/{readout}/{weights}/seed{seed}.log",
+        "logs/{dataset}/probe/{evaluation}/{weights}/seed{seed}.log",
     benchmark:
-        "benchmarks/runs/{dataset}/probe/{readout}/{weights}/seed{seed}.tsv"
+        "benchmarks/runs/{dataset}/probe/{evaluation}/{weights}/seed{seed}.tsv"
     conda:
         "../envs/vie.yaml"
     threads: config["threads"]["probe"]
@@ -21,11 +21,11 @@ rule probe:
         runtime=minutes(1440),
         gpu=ONE_GPU,
     params:
-        clip=lambda wildcards: readout_of(wildcards)["clip"],
-        view=view_of,
+        clip=lambda wildcards: evaluation_of(wildcards)["clip"],
+        transform=transform_of,
         probe=config["probe"],
         precision=config["precision"],
-        identity=lambda wildcards: dataset_of(wildcards).get("identity"),
-        code=fingerprint("vie.training.probing", "vie.evaluation.probe"),
+        official_name=lambda wildcards: dataset_of(wildcards).get("official_name"),
+        code=fingerprint("vie.probe_training", "vie.probe"),
     script:
         "../workflow_scripts/probe.py"

@@ -1,8 +1,8 @@
-# Readouts -> the paper's tables and plots.
+# Evaluations -> the paper's tables and plots.
 rule table_s1:
     input:
-        predictions=readouts_of("table_s1", "predictions.parquet", "trained"),
-        facts=readouts_of("table_s1", "facts.json", "trained"),
+        predictions=evaluations_of("table_s1", "predictions.parquet", "trained"),
+        facts=evaluations_of("table_s1", "metadata.json", "trained"),
         published=[PUBLISHED / "table_s1.csv", PUBLISHED / "other.csv"],
     output:
         table=report(
@@ -39,8 +39,8 @@ rule table_s1:
 
 rule random_control:
     input:
-        predictions=readouts_of("table_s1", "predictions.parquet", "untrained"),
-        facts=readouts_of("table_s1", "facts.json", "untrained"),
+        predictions=evaluations_of("table_s1", "predictions.parquet", "untrained"),
+        facts=evaluations_of("table_s1", "metadata.json", "untrained"),
         published=[PUBLISHED / "table_s1.csv", PUBLISHED / "other.csv"],
     output:
         table=report(
@@ -69,7 +69,7 @@ rule random_control:
         runtime=minutes(10),
     params:
         labels=labels_of("table_s1"),
-        title="Table S1's readouts of untrained networks",
+        title="Table S1's evaluations of untrained networks",
         code=fingerprint("vie.reporting.tables", "vie.reporting.plots"),
     script:
         "../workflow_scripts/table_s1.py"
@@ -77,8 +77,8 @@ rule random_control:
 
 rule table_1:
     input:
-        predictions=readouts_of("table_1", "predictions.parquet"),
-        facts=readouts_of("table_1", "facts.json"),
+        predictions=evaluations_of("table_1", "predictions.parquet"),
+        facts=evaluations_of("table_1", "metadata.json"),
         published=[PUBLISHED / "table_s1.csv", PUBLISHED / "other.csv"],
     output:
         table=report(
@@ -142,7 +142,7 @@ rule learning_curves:
         runtime=minutes(10),
     params:
         curves=curves_of("table_1"),
-        code=fingerprint("vie.reporting.curves"),
+        code=fingerprint("vie.reporting.learning_curves"),
     script:
         "../workflow_scripts/learning_curves.py"
 
@@ -179,7 +179,7 @@ rule pretext_table:
         runtime=minutes(10),
     params:
         rows=pretext_rows(),
-        code=fingerprint("vie.reporting.pretext"),
+        code=fingerprint("vie.reporting.pretext_table"),
     script:
         "../workflow_scripts/pretext_table.py"
 
@@ -217,7 +217,7 @@ rule finetuning_table:
     params:
         runs=lambda wildcards: finetuned_of(wildcards.table),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
-        code=fingerprint("vie.reporting.finetuning", "vie.reporting.finetuning_plots"),
+        code=fingerprint("vie.reporting.finetune_tables", "vie.reporting.finetune_plots"),
     script:
         "../workflow_scripts/finetuning_table.py"
 
@@ -259,6 +259,6 @@ rule finetuning_classes:
     params:
         runs=lambda wildcards: finetuned_of(wildcards.table, wildcards.target),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
-        code=fingerprint("vie.reporting.finetuning", "vie.reporting.finetuning_plots"),
+        code=fingerprint("vie.reporting.finetune_tables", "vie.reporting.finetune_plots"),
     script:
         "../workflow_scripts/finetuning_classes.py"

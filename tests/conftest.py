@@ -60,10 +60,10 @@ def write_split(folder, split, videos, classes, frames=(18, 26), height=40, widt
     import pyarrow.parquet as pq
     from PIL import Image
 
-    from vie.data.frames import write_rejected
-    from vie.data.index import build_index
-    from vie.data.manifest import Video, class_names, write_classes, write_manifest
-    from vie.data.shards import TABLE_SCHEMA, ShardWriter
+    from vie.frames.extract import write_rejected
+    from vie.frames.index import build_index
+    from vie.frames.manifest import Video, class_names, write_classes, write_manifest
+    from vie.frames.shards import TABLE_SCHEMA, ShardWriter
 
     rng = np.random.default_rng([len(split), videos])
     listed = [
@@ -129,7 +129,7 @@ def recipe():
             "test_shorter_side": 36,
             "flip": 0.5,
         },
-        "colour": {"strength": 0.4, "hue": 0.4, "grey": 0.3},
+        "color_jitter": {"strength": 0.4, "hue": 0.4, "grey": 0.3},
         "objective": {
             "temperature": 0.07,
             "bank_momentum": 0.5,
@@ -140,7 +140,7 @@ def recipe():
                 "kmeans_iterations": 5,
                 "neighbours": 10,
             },
-            "order_prediction": {"hidden": 8, "jitter": 1, "channel_dropping": True},
+            "order_prediction": {"hidden": 8, "frame_shift": 1, "channel_dropping": True},
             "rotation": {"hidden": 6},
         },
         "optimiser": {"batch": 5, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4},
@@ -151,3 +151,28 @@ def recipe():
         },
         "monitor": {"every": "1 epochs", "neighbours": 3, "clips": 2},
     }
+
+
+@pytest.fixture
+def single_stage(recipe):
+    """A recipe with one stage that is trained alone: `single_stage(stage, duration)`."""
+
+    def changed(stage, duration="13 steps"):
+        settings = {"schedule": {stage: duration, "lr_drops": ["8 steps"]}}
+        settings["encoder"] = recipe["encoder"] | {"embedding": "pooled"}
+        if stage == "order_prediction":
+            settings |= {"clip": {"frames": 3, "windows": [9, 12]}, "min_frames": 20}
+        return recipe | settings
+
+    return changed
+
+
+@pytest.fixture(scope="session")
+def motion(small_dataset):
+    """motion.npy of the training videos: any numbers will do."""
+    from vie.frames.index import load_index
+
+    frames = len(load_index(small_dataset / "train" / "index.parquet").sizes)
+    path = small_dataset / "train" / "motion.npy"
+    np.save(path, np.random.default_rng(0).uniform(0, 1, frames).astype(np.float32))
+    return path

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from vie.data.expected import report_classes
-from vie.data.layouts import LAYOUTS
-from vie.data.manifest import class_names, write_classes
-from vie.logs import job
+from vie.datasets.facts import report_classes
+from vie.datasets.layouts import LAYOUTS
+from vie.frames.manifest import class_names, write_classes
+from vie.runtime.logs import job
 
 with job(snakemake.log[0]):
     params = snakemake.params
@@ -13,6 +13,6 @@ with job(snakemake.log[0]):
     videos = read(Path(params.videos), Path(params.annotation), params.split)
     labels = class_names(videos)
     # Only for the log: as a param, naming the dataset would repeat all that follows.
-    identity = snakemake.config["datasets"][snakemake.wildcards.dataset].get("identity")
+    identity = snakemake.config["datasets"][snakemake.wildcards.dataset].get("official_name")
     report_classes(labels, identity)
     write_classes(labels, Path(snakemake.output[0]))

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from vie.data.embedded.action_files import WRITERS
-from vie.logs import job
-from vie.threads import usable
+from vie.datasets.synthetic.action_files import WRITERS
+from vie.runtime.logs import job
+from vie.runtime.threads import usable
 
 with job(snakemake.log[0]):
     WRITERS[snakemake.params.layout](

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from vie.data.embedded.write import write_embedded
-from vie.logs import job
-from vie.threads import usable
+from vie.datasets.synthetic.write_videos import write_embedded
+from vie.runtime.logs import job
+from vie.runtime.threads import usable
 
 with job(snakemake.log[0]):
     write_embedded(

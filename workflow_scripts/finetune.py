@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from vie.evaluation.finetuning import finetune
-from vie.interruption import resumable
-from vie.logs import job
-from vie.training.finetuning import PIPELINES
+from vie.finetune import finetune
+from vie.finetune_training import PIPELINES
+from vie.runtime.logs import job
+from vie.runtime.signals import resumable
 
 params, source, output = snakemake.params, snakemake.input, snakemake.output
 wildcards, predictions = snakemake.wildcards, Path(snakemake.output.predictions)
 with job(snakemake.log[0]), resumable(predictions.with_name("in_progress")) as work:
     how = {"trained": "finetune", "untrained": "from scratch"}[wildcards.weights]
-    what = f"{how} {wildcards.readout} {wildcards.target} {wildcards.pipeline}"
+    what = f"{how} {wildcards.evaluation} {wildcards.target} {wildcards.pipeline}"
     finetune(
         Path(source.networks[0]),
-        PIPELINES[wildcards.pipeline](params.view, params.clip, params.scale_crop),
+        PIPELINES[wildcards.pipeline](params.transform, params.clip, params.scale_crop),
         params.optimiser,
         params.settings,
         index=Path(source.index),

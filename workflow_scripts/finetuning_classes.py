@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from vie.data.manifest import read_classes
-from vie.logs import job
-from vie.reporting.finetuning import best_recipe, class_table, confusion_table, read_finetuned
-from vie.reporting.finetuning_plots import plot_classes
+from vie.frames.manifest import read_classes
+from vie.reporting.finetune_plots import plot_classes
+from vie.reporting.finetune_tables import best_recipe, class_table, confusion_table, read_finetuned
 from vie.reporting.tables import write_csv
+from vie.runtime.logs import job
 
 with job(snakemake.log[0]):
     output, target = snakemake.output, snakemake.wildcards.target

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from vie.logs import job
-from vie.reporting.finetuning import finetuning_seeds, finetuning_table, read_finetuned
-from vie.reporting.finetuning_plots import plot_finetuned
+from vie.reporting.finetune_plots import plot_finetuned
+from vie.reporting.finetune_tables import finetuning_seeds, finetuning_table, read_finetuned
 from vie.reporting.published import read_published_finetuned
 from vie.reporting.tables import write_csv
+from vie.runtime.logs import job
 
 with job(snakemake.log[0]):
     output, pipeline = snakemake.output, snakemake.params.pipeline

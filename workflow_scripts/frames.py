@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from vie.data.frames import extract_shard
-from vie.logs import job
-from vie.threads import usable
+from vie.frames.extract import extract_shard
+from vie.runtime.logs import job
+from vie.runtime.threads import usable
 
 with job(snakemake.log[0]):
     extract_shard(

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from vie.data.expected import report_usable
-from vie.data.index import build_index, load_index
-from vie.logs import job
+from vie.datasets.facts import report_usable
+from vie.frames.index import build_index, load_index
+from vie.runtime.logs import job
 
 with job(snakemake.log[0]):
     build_index(
@@ -19,5 +19,5 @@ with job(snakemake.log[0]):
     )
     usable = len(load_index(Path(snakemake.output.index)))
     # Only for the log: as a param, naming the dataset would repeat all that follows.
-    identity = snakemake.config["datasets"][snakemake.wildcards.dataset].get("identity")
+    identity = snakemake.config["datasets"][snakemake.wildcards.dataset].get("official_name")
     report_usable(usable, snakemake.wildcards.split, identity)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from vie.logs import job
-from vie.reporting.curves import plot_curves, read_curves
+from vie.reporting.learning_curves import plot_curves, read_curves
 from vie.reporting.tables import write_csv
+from vie.runtime.logs import job
 
 with job(snakemake.log[0]):
     curves = read_curves(snakemake.params.curves)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from vie.data.expected import report_split
-from vie.data.layouts import LAYOUTS
-from vie.data.manifest import read_classes, write_manifest
-from vie.logs import job
+from vie.datasets.facts import report_split
+from vie.datasets.layouts import LAYOUTS
+from vie.frames.manifest import read_classes, write_manifest
+from vie.runtime.logs import job
 
 with job(snakemake.log[0]):
     params, folder = snakemake.params, Path(snakemake.params.videos)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from vie.data.flow import write_shard_motion
-from vie.logs import job
-from vie.threads import usable
+from vie.frames.flow import write_shard_motion
+from vie.runtime.logs import job
+from vie.runtime.threads import usable
 
 with job(snakemake.log[0]):
     write_shard_motion(

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from vie.data.motion_index import join_motion
-from vie.logs import job
+from vie.frames.join_motion import join_motion
+from vie.runtime.logs import job
 
 with job(snakemake.log[0]):
     source = snakemake.input

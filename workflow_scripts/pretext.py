@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from vie.evaluation.pretext import pretext
-from vie.logs import job
+from vie.pretext import pretext
+from vie.runtime.logs import job
 
 with job(snakemake.log[0]):
     pretext(
         Path(snakemake.input.checkpoint),
         Path(snakemake.input.val),
         motion=snakemake.input.get("motion"),
-        identity=snakemake.params.identity,
+        official_name=snakemake.params.official_name,
         name=snakemake.wildcards.recipe,
         answers=Path(snakemake.output.answers),
         facts=Path(snakemake.output.facts),

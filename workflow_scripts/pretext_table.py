@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from vie.logs import job
-from vie.reporting.pretext import plot_pretext, pretext_seeds, pretext_table, read_answers
+from vie.reporting.pretext_table import plot_pretext, pretext_seeds, pretext_table, read_answers
 from vie.reporting.published import read_published_pretext
 from vie.reporting.tables import write_csv
+from vie.runtime.logs import job
 
 with job(snakemake.log[0]):
     output = snakemake.output

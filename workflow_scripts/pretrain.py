@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from vie.evaluation.monitor import pretrain_monitored
-from vie.interruption import resumable
-from vie.logs import job
+from vie.pretrain_monitored import pretrain_monitored
+from vie.runtime.logs import job
+from vie.runtime.signals import resumable
 
 checkpoint = Path(snakemake.output.checkpoint)
 with job(snakemake.log[0]), resumable(checkpoint.with_suffix(".in_progress")) as work:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from vie.data.expected import expected_videos
-from vie.data.summary import write_summary
-from vie.logs import job
+from vie.datasets.facts import expected_videos
+from vie.reporting.summary import write_summary
+from vie.runtime.logs import job
 
 with job(snakemake.log[0]):
     files, splits = snakemake.input, snakemake.params.splits
@@ -14,5 +14,5 @@ with job(snakemake.log[0]):
         Path(files.classes),
         Path(snakemake.output.table),
         [Path(snakemake.output.svg), Path(snakemake.output.png)],
-        expected_videos(snakemake.params.identity),
+        expected_videos(snakemake.params.official_name),
     )

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from vie.logs import job
 from vie.reporting.plots import plot_points
 from vie.reporting.published import read_published
 from vie.reporting.tables import (
@@ -12,13 +11,14 @@ from vie.reporting.tables import (
     with_neighbours,
     write_csv,
 )
+from vie.runtime.logs import job
 
 with job(snakemake.log[0]):
     params, output = snakemake.params, snakemake.output
-    readouts = read_readouts(params.labels, snakemake.input.predictions, snakemake.input.facts)
-    labels = [readout.label for readout in readouts]
+    evaluations = read_readouts(params.labels, snakemake.input.predictions, snakemake.input.facts)
+    labels = [evaluation.label for evaluation in evaluations]
     theirs = read_published(Path(snakemake.input.published[0]).parent, labels)
-    table = with_neighbours(probe_table(readouts, theirs), readouts, theirs)
+    table = with_neighbours(probe_table(evaluations, theirs), evaluations, theirs)
     write_csv(table, Path(output.table))
-    write_csv(seed_table(readouts), Path(output.seeds))
+    write_csv(seed_table(evaluations), Path(output.seeds))
     plot_points(table, params.title, [Path(output.svg), Path(output.png)])

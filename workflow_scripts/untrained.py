@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from vie.logs import job
-from vie.training.initial import write_untrained
+from vie.runtime.logs import job
+from vie.untrained import write_untrained
 
 with job(snakemake.log[0]):
     write_untrained(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from vie.errors import VieError
 from vie.models.encoders import build_encoder, feature_shapes
+from vie.runtime.errors import VieError
 
 
 def test_embedding_is_the_normalised_linear_map_of_the_mean():

@@ -8,9 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vie.errors import VieError
 from vie.models.encoders import BUILDERS, build_encoder, feature_shapes
 from vie.models.resnet import fold, unfold
+from vie.runtime.errors import VieError
 
 CLIPS = {
     "single": (1, 224),
@@ -236,13 +236,13 @@ def test_trn_shares_one_trunk_and_keeps_the_order():
 
 def test_trn_starts_as_single_on_the_whole_clip():
     trn, single, frames = small("trn"), small("single"), clip(4)
-    trn.adopt(single.state_dict())
+    trn.init_from(single.state_dict())
     torch.testing.assert_close(trn(frames)[0], single(frames)[0])
-    trn.adopt(small("trn").state_dict())
+    trn.init_from(small("trn").state_dict())
     with pytest.raises(VieError, match="cannot take over"):
-        trn.adopt(small("single", width=8).state_dict())
+        trn.init_from(small("single", width=8).state_dict())
     with pytest.raises(VieError, match="cannot take over"):
-        single.adopt(trn.state_dict())
+        single.init_from(trn.state_dict())
 
 
 @pytest.mark.parametrize("threads", [1, 2])

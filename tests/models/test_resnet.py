@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vie.errors import VieError
 from vie.models.resnet import ResNet18, channels_last, fold, unfold
+from vie.runtime.errors import VieError
 
 
 def from_torchvision(state):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from vie.errors import VieError
 from vie.objectives.bank import MemoryBank, nearest
+from vie.runtime.errors import VieError
 
 
 def test_initial_vectors_are_normalised_uniform_draws_of_the_seed():

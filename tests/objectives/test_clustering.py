@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from vie.errors import VieError
 from vie.objectives.clustering import kmeans
+from vie.runtime.errors import VieError
 
 
 def blobs(clusters=6, members=40, D=16, spread=0.02, seed=0):

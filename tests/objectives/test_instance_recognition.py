@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vie.errors import VieError
 from vie.objectives.instance_recognition import InstanceRecognition
+from vie.runtime.errors import VieError
 
 
 def case(B=3, N=11, D=5, seed=0):

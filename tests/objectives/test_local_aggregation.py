@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vie.errors import VieError
 from vie.objectives.local_aggregation import LocalAggregation
+from vie.runtime.errors import VieError
 
 
 def case(seed, clusterings, B=4, N=17, D=5, clusters=4):

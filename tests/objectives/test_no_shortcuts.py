@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from vie.data.clips import decode, drop_channels
-from vie.data.embedded.render import CLASSES, render
-from vie.data.embedded.write import encode
-from vie.data.ffmpeg import extract_jpegs, ffmpeg_executable
-from vie.data.geometry import Crop, crop_frames
-from vie.data.sampling import Sampling
+from vie.clips.crops import Crop, crop_frames
+from vie.clips.loader import decode, drop_channels
+from vie.clips.sampling import Sampling
+from vie.datasets.synthetic.render import CLASSES, render
+from vie.datasets.synthetic.write_videos import encode
+from vie.frames.ffmpeg import extract_jpegs, ffmpeg_executable
 from vie.objectives.order_prediction import orders
 from vie.objectives.rotation import Rotation
 

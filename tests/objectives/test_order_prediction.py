@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from vie.errors import VieError
 from vie.objectives.order_prediction import OrderPrediction, orders
+from vie.runtime.errors import VieError
 
 
 @pytest.mark.parametrize("n", [3, 4, 5])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from vie.errors import VieError
 from vie.objectives.supervised import Supervised
+from vie.runtime.errors import VieError
 
 
 def test_loss_and_gradients_by_hand():

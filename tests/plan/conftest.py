@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vie.config import load_config
+from vie.config.load import load_config
 from vie.plan.datasets import Datasets
 from vie.plan.jobs import ROOT, Job
 from vie.plan.model import Model

@@ -5,11 +5,11 @@ import re
 
 import pytest
 
+from vie.objectives.stages import transform_of
 from vie.plan.costs import RULES, cost, pretraining
 from vie.plan.jobs import ROOT
 from vie.plan.model import Work, load_name
 from vie.plan.networks import Shown
-from vie.training.stages import view_of
 
 
 def test_every_rule_has_a_cost():
@@ -49,11 +49,11 @@ def test_instance_recognition_on_a_cpu(config, model):
     """vie_single: 70 epochs of 15 steps of 32 clips; the monitor at the start, at epochs 10 to 60
     and at the end, 480 clips each; all 480 others in the softmax."""
     recipe = config["recipes"]["vie_single"]
-    view = view_of(recipe, "instance_recognition")
+    transform = transform_of(recipe, "instance_recognition")
     shown = Shown.of([recipe], "single", 64)
     measured = {
-        load_name("embedded", 80, view, "train"): 2e-3,
-        load_name("embedded", 80, view, "test"): 1e-3,
+        load_name("embedded", 80, transform, "train"): 2e-3,
+        load_name("embedded", 80, transform, "test"): 1e-3,
         f"train supervised {shown}, 32 clips": 5e-3,
         f"test {shown}": 2e-3,
         "comparisons a second with the bank, cpu": 1e6,
@@ -75,11 +75,11 @@ def test_local_aggregation_at_the_papers_scale(paper, model):
     """VIE-Single's 1,350,000 steps of 128 clips are 720 epochs of 1,874 steps and some: as many
     clusterings and one at the start; the monitor every 10 epochs."""
     recipe = paper["recipes"]["vie_single"]
-    view = view_of(recipe, "local_aggregation")
+    transform = transform_of(recipe, "local_aggregation")
     shown = Shown.of([recipe], "single", 224)
     measured = {
-        load_name("kinetics400", 320, view, "train"): 0,
-        load_name("kinetics400", 320, view, "test"): 0,
+        load_name("kinetics400", 320, transform, "train"): 0,
+        load_name("kinetics400", 320, transform, "test"): 0,
         f"train supervised {shown}, 128 clips": 0,
         f"test {shown}": 1e-4,
         "comparisons a second with the bank, cuda": 1e12,
@@ -129,7 +129,7 @@ def test_finetuning_to_its_last_epoch(config, model, job):
     recipe = config["recipes"]["vie_single"]
     shown = Shown.of([recipe], "single", 64)
     machine = model(config, {f"train supervised {shown}, 16 clips": 1.0, f"test {shown}": 0.01})
-    settings = {"target": "ucf101", "pipeline": "scale_crop", "readout": "scratch_single"}
+    settings = {"target": "ucf101", "pipeline": "scale_crop", "evaluation": "scratch_single"}
     wildcards = settings | {"dataset": "embedded", "weights": "untrained", "seed": "0"}
     one = cost(machine, job("finetune", 4, **wildcards))
     windows = 5  # of 16 in 71 frames, the last overlapping
@@ -139,7 +139,7 @@ def test_finetuning_to_its_last_epoch(config, model, job):
 
 
 def test_pretraining_leaves_network_momentum_and_bank(config, model, job):
-    from vie.training.initial import new_encoder
+    from vie.untrained import new_encoder
 
     recipe = config["recipes"]["vie_single"]
     wildcards = {"dataset": "embedded", "recipe": "vie_single", "seed": "0"}
@@ -152,7 +152,7 @@ def test_pretraining_leaves_network_momentum_and_bank(config, model, job):
 def test_more_seconds_for_more_epochs(config, model, job):
     longer = copy.deepcopy(config)
     longer["probe"]["schedule"]["duration"] = "10 epochs"
-    wildcards = {"dataset": "embedded", "readout": "vie_slow", "weights": "trained", "seed": "0"}
+    wildcards = {"dataset": "embedded", "evaluation": "vie_slow", "weights": "trained", "seed": "0"}
     short, long = (cost(model(c), job("probe", 2, **wildcards)) for c in (config, longer))
     assert long.seconds > 1.3 * short.seconds
     assert long.disk == short.disk

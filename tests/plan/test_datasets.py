@@ -5,17 +5,17 @@ import shutil
 
 import pytest
 
-from vie.data.embedded import action_files, write
-from vie.data.layouts.kinetics import read_kinetics
-from vie.data.manifest import class_names, write_manifest
-from vie.errors import VieError
+from vie.datasets.layouts.kinetics import read_kinetics
+from vie.datasets.synthetic import action_files, write_videos
+from vie.frames.manifest import class_names, write_manifest
 from vie.plan.datasets import Datasets, Parts
 from vie.plan.expected import expected, expected_parts
+from vie.runtime.errors import VieError
 
 
 def test_the_generators_settings_say_how_many_videos_they_write(config):
     embedded = config["datasets"]["embedded"]
-    planned = write.plan(embedded["generator"])
+    planned = write_videos.plan(embedded["generator"])
     for split in ("train", "val"):
         good = [video for video in planned if video.split == split and not video.bad]
         assert expected(embedded, split).videos == len(good)
@@ -140,6 +140,6 @@ def test_an_official_split_shrinks_with_the_copy(paper, tmp_path):
 
 def test_nothing_known_is_said(paper, tmp_path):
     own = copy.deepcopy(paper)
-    del own["datasets"]["kinetics400"]["identity"]
+    del own["datasets"]["kinetics400"]["official_name"]
     with pytest.raises(VieError, match=r"datasets\.kinetics400.*set the folders"):
         Datasets(own, tmp_path).split("kinetics400", "train")

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from tests.plan.conftest import load_config_of
-from vie.errors import VieError
 from vie.plan.datasets import Datasets
 from vie.plan.jobs import ROOT, jobs_of, stand_ins
+from vie.runtime.errors import VieError
 
 OVERLAY = ROOT / "experiments" / "smoke.yaml"
 TARGET = "results/table_1.csv"

@@ -5,10 +5,10 @@ import os
 import pytest
 import torch
 
-from vie.errors import VieError
 from vie.plan import measure
 from vie.plan.__main__ import throughputs_of
 from vie.plan.throughputs import Throughputs, cpus, load, save
+from vie.runtime.errors import VieError
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Requests for memory against hand-worked numbers and against real processes."""
+"""StopRequest for memory against hand-worked numbers and against real processes."""
 
 import copy
 import json
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from vie.data.sampling import sampling
+from vie.clips.sampling import sampling
 from vie.plan import memory
 from vie.plan.jobs import ROOT
 
@@ -69,10 +69,10 @@ def test_no_job_of_the_default_experiment_asks_for_less_than_was_measured(config
 
 PROGRAM = """
 import json, re, sys, torch
-import vie.evaluation.monitor
+import vie.pretrain_monitored
 from vie.plan.measure import random_batch, Pretraining, Schedule, Shown
 from vie.plan import measure
-from vie.threads import use_threads
+from vie.runtime.threads import use_threads
 recipe, frames, size, clips = json.loads(sys.argv[1])
 use_threads(1)
 measure.PIXELS = 1e12

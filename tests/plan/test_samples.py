@@ -3,7 +3,7 @@
 import copy
 import itertools
 
-from vie.data.video import Video
+from vie.datasets.video import Video
 from vie.plan import samples
 from vie.plan.datasets import Datasets
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from vie.errors import VieError
 from vie.plan.throughputs import DEFAULTS, Throughputs, load, save
+from vie.runtime.errors import VieError
 
 
 def test_measured_numbers_come_before_defaults(tmp_path):

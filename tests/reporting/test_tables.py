@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vie.errors import VieError
-from vie.reporting.curves import plot_curves, read_curves
+from vie.reporting.learning_curves import plot_curves, read_curves
 from vie.reporting.plots import plot_bars, plot_points
 from vie.reporting.published import PAPER, comparable, read_published
 from vie.reporting.tables import (
@@ -19,6 +18,7 @@ from vie.reporting.tables import (
     with_neighbours,
     write_csv,
 )
+from vie.runtime.errors import VieError
 
 PUBLISHED = Path(__file__).parents[2] / "vie" / "reporting" / "published"
 LABELS = {
@@ -39,7 +39,7 @@ COLUMNS = (
 def facts(seed, **other):
     return {
         "seed": seed,
-        "dataset_identity": "kinetics400",
+        "dataset_official_name": "kinetics400",
         "n_train": 239_000,
         "n_val": 19_600,
         "classes": 400,
@@ -83,7 +83,7 @@ def network(**other):
 
 @pytest.fixture
 def probes(tmp_path):
-    """Two seeds of three readouts on ten videos; readout r, seed s is right on the first r+s+3."""
+    """Two seeds of three evaluations on ten videos; r with seed s is right on the first r+s+3."""
     predictions, known = [], []
     for r in range(3):
         for s in range(2):
@@ -102,8 +102,10 @@ def probes(tmp_path):
 
 
 def s1(probes, labels=LABELS):
-    readouts = read_readouts(labels, *probes)
-    return probe_table(readouts, read_published(PUBLISHED, list(labels.values()), all_known=True))
+    evaluations = read_readouts(labels, *probes)
+    return probe_table(
+        evaluations, read_published(PUBLISHED, list(labels.values()), all_known=True)
+    )
 
 
 def test_the_table_by_hand(probes, tmp_path):
@@ -138,7 +140,7 @@ LESS = network()["objective"] | {"local_aggregation": {"clusters": 100, "neighbo
 @pytest.mark.parametrize(
     "change",
     [
-        {"dataset_identity": None},
+        {"dataset_official_name": None},
         {"n_train": 200_000},
         {"n_val": 15_000},
         {"classes": 399},
@@ -191,15 +193,17 @@ def test_unknown_models_and_missing_files_are_errors(probes, tmp_path):
 
 
 def test_every_readout_has_the_same_seeds(probes):
-    with pytest.raises(VieError, match="every readout needs the same number of seeds"):
+    with pytest.raises(VieError, match="every evaluation needs the same number of seeds"):
         read_readouts(LABELS, probes[0][:5], probes[1][:5])
 
 
 def test_table_1_has_top5_neighbours_and_the_published_row_of_3dresnet(probes):
     labels = {"trn": "VIE-TRN", "slow": "VIE-3DResNet", "sf": "Sf-Input-Single"}
-    readouts = read_readouts(labels, *probes)
+    evaluations = read_readouts(labels, *probes)
     theirs = read_published(PUBLISHED, list(labels.values()))
-    table = with_neighbours(probe_table(readouts, theirs), readouts, theirs).set_index("model")
+    table = with_neighbours(probe_table(evaluations, theirs), evaluations, theirs).set_index(
+        "model"
+    )
     assert table["knn10"].tolist() == [10.0, 20.0, 30.0]
     assert table["top5"].tolist() == [100.0] * 3
     assert set(table["best"]) <= {"conv3", "conv4", "conv5"}
@@ -249,9 +253,9 @@ def test_published_values_above_ours_lie_inside_the_plot(probes, tmp_path, monke
 
 
 def test_the_plot_of_table_1(probes, tmp_path):
-    readouts = read_readouts(LABELS, *probes)
+    evaluations = read_readouts(LABELS, *probes)
     theirs = read_published(PUBLISHED, list(LABELS.values()))
-    table = with_neighbours(probe_table(readouts, theirs), readouts, theirs)
+    table = with_neighbours(probe_table(evaluations, theirs), evaluations, theirs)
     plot_points(table, "a title", [tmp_path / "t.svg"])
     for words in ("Sf-Input-Single", "nearest neighbours", "published", "seeds 0, 1"):
         assert words in text_of(tmp_path / "t.svg")

@@ -211,9 +211,9 @@ def test_the_papers_experiment_lints_without_data(copy):
 @pytest.mark.slow
 def test_a_copy_of_kinetics_as_its_scripts_leave_it(copy, tmp_path):
     """Flat folders, a replacement, validate.csv, a root; differences stand in logs and summary."""
-    from vie.data.embedded.write import write_embedded
+    from vie.datasets.synthetic.write_videos import write_embedded
 
-    draw = {"draw": 3, "train_videos_per_class": 1, "val_videos_per_class": 1}
+    draw = {"dataset_seed": 3, "train_videos_per_class": 1, "val_videos_per_class": 1}
     root = tmp_path / "k400"
     write_embedded(draw, tmp_path / "videos", root / "annotations", 2)
     (root / "annotations" / "val.csv").rename(root / "annotations" / "validate.csv")
@@ -353,26 +353,26 @@ def test_runs_reruns_and_reports(copy):
 
     tables = {"table_s1": 1, "table_1": 1, "all": 1}
     curves = {"learning_curves": 1}
-    jobs = after_edit("vie/training/probing.py", "std=0.01", "std=0.02")
+    jobs = after_edit("vie/probe_training.py", "std=0.01", "std=0.02")
     assert jobs == {"probe": 13, "random_control": 1, **tables}
     # Three rows, two targets, two pipelines.
     finetuned = {"finetuning_table": 2, "finetuning_classes": 4, "all": 1}
-    jobs = after_edit("vie/training/finetuning.py", "std=0.01", "std=0.02")
+    jobs = after_edit("vie/finetune_training.py", "std=0.01", "std=0.02")
     assert jobs == {"finetune": 12} | finetuned
-    jobs = after_edit("vie/data/scale_crop.py", "(0.5, 0.5))", "(0.4, 0.5))")
+    jobs = after_edit("vie/clips/scale_crop.py", "(0.5, 0.5))", "(0.4, 0.5))")
     assert jobs == {"finetune": 12} | finetuned
-    jobs = after_edit("vie/data/geometry.py", "TOGETHER = 65_536", "TOGETHER = 32_768")
+    jobs = after_edit("vie/clips/crops.py", "TOGETHER = 65_536", "TOGETHER = 32_768")
     assert {"pretrain", "finetune"} <= set(jobs)
     assert not {"frames", "embedded_actions", "members"} & set(jobs)
-    jobs = after_edit("vie/data/windows.py", "CLIPS_TOGETHER = 64", "CLIPS_TOGETHER = 32")
+    jobs = after_edit("vie/clips/windows.py", "CLIPS_TOGETHER = 64", "CLIPS_TOGETHER = 32")
     assert jobs == {"finetune": 12} | finetuned
     # The lists' reader: what it says may be another thing, and all that follows from it.
-    jobs = after_edit("vie/data/layouts/ucf101.py", "(?P<group>\\d+)", "(?P<group>[0-9]+)")
+    jobs = after_edit("vie/datasets/layouts/ucf101.py", "(?P<group>\\d+)", "(?P<group>[0-9]+)")
     assert "manifest" in jobs
     assert not {"pretrain", "probe", "embedded_actions"} & set(jobs)
     jobs = after_edit("vie/objectives/supervised.py", "if temperature <= 0", "if temperature < 0")
     assert jobs == {"pretrain": 1, "probe": 1, "table_1": 1, "all": 1} | curves
-    # One recipe's temperature: its two stages, its readout and the one beside VIE-Single.
+    # One recipe's temperature: its two stages, its evaluation and the one beside VIE-Single.
     objective = "{temperature: 0.08, local_aggregation: {clusters: 8, neighbours: 16}}"
     hotter = f"fast_width: 2}}\n    objective: {objective}"
     jobs = after_edit("experiments/smoke.yaml", "fast_width: 2}", hotter)

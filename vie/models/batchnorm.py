@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from vie import parallel
+from vie.runtime import distributed
 
 
 class MeanOverProcesses(torch.autograd.Function):
@@ -12,12 +12,12 @@ class MeanOverProcesses(torch.autograd.Function):
     @staticmethod
     def forward(context, values: Tensor) -> Tensor:
         """Any shape -> the same."""
-        return parallel.mean(values)
+        return distributed.mean(values)
 
     @staticmethod
     def backward(context, gradient: Tensor) -> Tensor:
         """Any shape -> the same."""
-        return parallel.mean(gradient)
+        return distributed.mean(gradient)
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
@@ -34,7 +34,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
         centred = input - mean[:, None, None]
         variance = MeanOverProcesses.apply(centred.square().mean((0, 2, 3)))  # (C,)
         with torch.no_grad():
-            count = input.numel() // input.shape[1] * parallel.world()
+            count = input.numel() // input.shape[1] * distributed.world_size()
             unbiased = variance * (count / (count - 1))
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(unbiased, self.momentum)
@@ -48,7 +48,7 @@ def share_statistics(network: nn.Module) -> nn.Module:
 
     On GPUs by torch's own, which exists for GPUs only.
     """
-    if parallel.world() == 1:
+    if distributed.world_size() == 1:
         return network
     if next(network.parameters()).is_cuda:
         return nn.SyncBatchNorm.convert_sync_batchnorm(network)

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vie.errors import VieError
 from vie.models.resnet import ResNet18
-from vie.models.trunks import Plain, Relation, SlowFast
+from vie.models.trunks import ResNetTrunk, SlowFast, TRNTrunk
+from vie.runtime.errors import VieError
 
 POOLED = "pooled"  # as the embedding, in place of its dimensions
 
@@ -59,7 +59,7 @@ class Encoder(nn.Module):
             pooled = self.trunk.pool(features) if pooled is None else pooled
             return F.normalize(self.head(pooled), dim=1)
 
-    def adopt(self, state: dict[str, Tensor]) -> None:
+    def init_from(self, state: dict[str, Tensor]) -> None:
         """Take over the weights of another network's `state_dict`.
 
         Raises:
@@ -75,10 +75,10 @@ class Encoder(nn.Module):
             ) from error
 
 
-class RelationEncoder(Encoder):
+class TRNEncoder(Encoder):
     """TRN's encoder, which can start from the single-frame network that it repeats."""
 
-    def adopt(self, state: dict[str, Tensor]) -> None:
+    def init_from(self, state: dict[str, Tensor]) -> None:
         """Take over VIE-Single or another TRN.
 
         From VIE-Single, each frame's part of the linear layer is Single's divided by the number
@@ -89,7 +89,7 @@ class RelationEncoder(Encoder):
         if given is not None and given.shape[1] * frames == self.trunk.channels:
             # (D, C) -> (D, T * C)
             state = dict(state, **{"head.weight": given.repeat(1, frames) / frames})
-        super().adopt(state)
+        super().init_from(state)
 
 
 FAMILY = {"width": 64, "embedding": 128, "bn_momentum": 0.003, "form": "preactivation"}
@@ -97,22 +97,22 @@ FAMILY = {"width": 64, "embedding": 128, "bn_momentum": 0.003, "form": "preactiv
 
 def build_single(*, embedding: int | str, **family) -> Encoder:
     """VIE-Single: the 2D ResNet-18, applied to every frame of a clip on its own."""
-    return Encoder(Plain(ResNet18(**family)), embedding)
+    return Encoder(ResNetTrunk(ResNet18(**family)), embedding)
 
 
 def build_trn(*, embedding: int | str, frames: int, **family) -> Encoder:
     """VIE-TRN: the 2D ResNet-18 on each of `frames` frames, embedded together."""
-    return RelationEncoder(Relation(ResNet18(**family), frames), embedding)
+    return TRNEncoder(TRNTrunk(ResNet18(**family), frames), embedding)
 
 
 def build_slow(*, embedding: int | str, **family) -> Encoder:
     """VIE-Slow: temporal kernels in the first convolution of each block of stages 3 and 4."""
-    return Encoder(Plain(ResNet18(temporal_kernels=(1, 1, 1, 3, 3), **family)), embedding)
+    return Encoder(ResNetTrunk(ResNet18(temporal_kernels=(1, 1, 1, 3, 3), **family)), embedding)
 
 
 def build_fast(*, embedding: int | str, **family) -> Encoder:
     """The fast pathway on its own: a temporal kernel in the stem and in every block."""
-    return Encoder(Plain(ResNet18(temporal_kernels=(5, 3, 3, 3, 3), **family)), embedding)
+    return Encoder(ResNetTrunk(ResNet18(temporal_kernels=(5, 3, 3, 3, 3), **family)), embedding)
 
 
 def build_slowfast(*, embedding: int | str, fast_width: int, stride: int, **family) -> Encoder:
@@ -129,7 +129,7 @@ def build_3dresnet(*, embedding: int | str, **family) -> Encoder:
         temporal_strides=(1, 2, 2, 2),
         **family,
     )
-    return Encoder(Plain(resnet), embedding)
+    return Encoder(ResNetTrunk(resnet), embedding)
 
 
 # Name -> builder, and its settings with the paper's values (protocol section 4).

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vie.errors import VieError
+from vie.runtime.errors import VieError
 
 FORMS = ("preactivation", "postactivation")
 FEATURES = ("conv1", "conv2", "conv3", "conv4", "conv5")
@@ -28,7 +28,7 @@ def fold(clip: Tensor) -> Tensor:
 
 
 def unfold(frames: Tensor, T: int) -> Tensor:
-    """(B*T, C, H, W) -> (B, C, T, H, W), a view."""
+    """(B*T, C, H, W) -> (B, C, T, H, W), a transform."""
     return frames.unflatten(0, (-1, T)).transpose(1, 2)
 
 

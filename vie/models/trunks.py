@@ -7,8 +7,8 @@ that the embedding is made of: `pool(features)` is (B, channels).
 import torch
 from torch import Tensor, nn
 
-from vie.errors import VieError
 from vie.models.resnet import FrameConvolution, ResNet18, check_clip
+from vie.runtime.errors import VieError
 
 LATERAL_KERNEL = 5  # frames, protocol section 4
 
@@ -18,7 +18,7 @@ def global_pool(features: Tensor) -> Tensor:
     return features.mean(dim=(2, 3, 4), dtype=torch.promote_types(features.dtype, torch.float32))
 
 
-class Plain(nn.Module):
+class ResNetTrunk(nn.Module):
     """One ResNet; a 2D one sees every frame on its own and its average over time is taken."""
 
     def __init__(self, resnet: ResNet18):
@@ -34,7 +34,7 @@ class Plain(nn.Module):
         return global_pool(features["conv5"])
 
 
-class Relation(Plain):
+class TRNTrunk(ResNetTrunk):
     """TRN: one ResNet shared over the frames, whose pooled outputs are concatenated in order.
 
     Args:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vie.errors import VieError
+from vie.runtime.errors import VieError
 
 
 class MemoryBank(nn.Module):

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vie.errors import VieError
+from vie.runtime.errors import VieError
 
 if TYPE_CHECKING:
     import faiss

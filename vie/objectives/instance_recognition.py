@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vie import parallel
-from vie.errors import VieError
 from vie.objectives.base import Objective
+from vie.runtime import distributed
+from vie.runtime.errors import VieError
 
 # Z of the release: the constant that Wu et al. (2018) estimated on ImageNet, scaled to N.
 PAPER_Z_PER_INSTANCE = 2876934.2 / 1281167
@@ -104,9 +104,9 @@ class InstanceRecognition(Objective):
             raise VieError(f"estimator {self.estimator!r} draws noise: give it a torch.Generator")
         B, N, K = len(embedding), len(vectors), self.negatives
         # Of the whole batch, whose other clips other processes may have: (world * B, K) -> (B, K)
-        every = (B * parallel.world(), K)
+        every = (B * distributed.world_size(), K)
         noise = torch.randint(N, every, generator=generator, device=generator.device)
-        noise = parallel.share(noise).to(embedding.device)
+        noise = distributed.shard(noise).to(embedding.device)
         # Only the entries drawn enter the graph: (B, K, D) x (B, D, 1) -> (B, K, 1) -> (B, K)
         others = torch.bmm(vectors[noise], embedding[:, :, None])[:, :, 0]
         own = (vectors[instances] * embedding).sum(1)  # (B, D) -> (B,)
@@ -123,7 +123,7 @@ class InstanceRecognition(Objective):
         if self.estimator == "nce_estimated":
             # Without a branch on the device's value, which would wait for the device.
             estimating = self.z_batches < self.estimation_batches
-            estimate = parallel.mean(others.double().mean()) * self.instances
+            estimate = distributed.mean(others.double().mean()) * self.instances
             self.z_sum += torch.where(estimating, estimate, 0.0)
             self.z_batches += estimating
         return self.z_sum / self.z_batches

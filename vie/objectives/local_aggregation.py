@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from vie import parallel
-from vie.errors import VieError
 from vie.objectives.bank import nearest
 from vie.objectives.base import Objective
 from vie.objectives.clustering import kmeans
+from vie.runtime import distributed
+from vie.runtime.errors import VieError
 
 EPSILON = 1e-7  # added to the ratio, protocol section 5
 
@@ -66,7 +66,7 @@ class LocalAggregation(Objective):
 
     def recluster(self, vectors: Tensor, seed: int) -> None:
         """Cluster the bank (N, D) anew: at the start of every epoch, in the main process."""
-        if parallel.main():
+        if distributed.is_main_process():
             labels = kmeans(
                 vectors,
                 self.clusters,
@@ -76,7 +76,7 @@ class LocalAggregation(Objective):
                 threads=self.threads,
             )
             self.labels.copy_(torch.from_numpy(labels))
-        parallel.broadcast(self.labels)
+        distributed.broadcast(self.labels)
 
     def forward(
         self,

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vie.errors import VieError
 from vie.objectives.base import Pretext
+from vie.runtime.errors import VieError
 
 FRAMES = (3, 4, 5)  # of a clip; OPN has 4
 

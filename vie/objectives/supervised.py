@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vie.errors import VieError
 from vie.objectives.base import Objective
+from vie.runtime.errors import VieError
 
 
 class Supervised(Objective):

@@ -18,14 +18,14 @@ from typing import Any
 
 import yaml
 
-from vie.config import merge, validate
-from vie.errors import VieError
+from vie.config.load import merge, validate
 from vie.plan import report
 from vie.plan.costs import Cost, cost
 from vie.plan.datasets import Datasets
 from vie.plan.jobs import ROOT, Job, jobs_of, stand_ins, used
 from vie.plan.model import Model
 from vie.plan.throughputs import FILE, Throughputs, cpus, load
+from vie.runtime.errors import VieError
 
 # --configfile and --config take all that follows.
 SEPARATE = "; if it is a target, put -- before the targets"

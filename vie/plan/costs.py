@@ -9,16 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from vie.data.clips import View
-from vie.data.windows import window_length
+from vie.clips.transform import ClipTransform
+from vie.clips.windows import window_length
+from vie.config.settings import PRETEXTS, recipes_of, resolve_steps, stages
+from vie.finetune_training import PIPELINES
+from vie.objectives.stages import transform_of
 from vie.plan.expected import expected
 from vie.plan.jobs import Job
 from vie.plan.memory import dimensions
 from vie.plan.model import ROTATIONS, Model, Work, steps_of, total
 from vie.plan.networks import Shown, parameters, readout_widths
-from vie.settings import PRETEXTS, recipes_of, resolve_steps, stages
-from vie.training.finetuning import PIPELINES
-from vie.training.stages import view_of
 
 HEADER = 512 + 256  # bytes of a JPEG in a tar besides its own: a header, and half a block of zeros
 TABLE = 8.5  # bytes of a frame in the table of its shard
@@ -157,7 +157,7 @@ def _gpus(model: Model, job: Job) -> int:
 def pretraining(model: Model, wildcards: dict[str, str]) -> Work:
     """Work of a stage of pretraining: training, clustering, the monitor."""
     recipe, stage = model.config["recipes"][wildcards["recipe"]], wildcards["stage"]
-    name, view = wildcards["dataset"], view_of(recipe, stage)
+    name, transform = wildcards["dataset"], transform_of(recipe, stage)
     shown = Shown.of([recipe], recipe["clip"], recipe["geometry"]["size"])
     N = model.datasets.split(name, "train").videos
     batch, D = recipe["optimiser"]["batch"], dimensions(recipe)
@@ -165,7 +165,7 @@ def pretraining(model: Model, wildcards: dict[str, str]) -> Work:
     steps = resolve_steps(recipe["schedule"][stage], per_epoch)
     kind = stage if stage in PRETEXTS else "supervised"
     train = model.train(shown, kind, recipe, batch)
-    parts = [(steps * batch) * Work(model.load(name, "train", view, "train"), train)]
+    parts = [(steps * batch) * Work(model.load(name, "train", transform, "train"), train)]
     if stage == "instance_recognition":
         settings = recipe["objective"][stage]
         others = N if settings["estimator"] == "softmax" else settings["negatives"]
@@ -178,29 +178,34 @@ def pretraining(model: Model, wildcards: dict[str, str]) -> Work:
     every = resolve_steps(recipe["monitor"]["every"], per_epoch)
     passes = 2 + (steps - 1) // every if every else 2
     clips = model.datasets.split(name, "val").videos * recipe["monitor"]["clips"]
-    tested = clips * Work(model.load(name, "val", view, "test"), model.test(shown))
+    tested = clips * Work(model.load(name, "val", transform, "test"), model.test(shown))
     parts.append(passes * (tested + Work(0, 0, model.nearest(clips, N, D))))
     return total(parts)
 
 
-def _readout(model: Model, job: Job) -> tuple[list[dict], dict, View, Shown]:
-    """Recipes, what geometry and colour are from, the view and the networks of a readout."""
-    readout = model.config["readouts"][job.wildcards["readout"]]
-    recipes = [model.config["recipes"][name] for name in recipes_of(readout)]
-    source = {key: readout.get(key, recipes[0][key]) for key in ("geometry", "colour")}
-    view = View.of(source, readout["clip"])
-    return recipes, source, view, Shown.of(recipes, readout["clip"], view.geometry.size)
+def _evaluation(model: Model, job: Job) -> tuple[list[dict], dict, ClipTransform, Shown]:
+    """Recipes, what geometry and colour are from, the view and the networks of an evaluation."""
+    evaluation = model.config["evaluations"][job.wildcards["evaluation"]]
+    recipes = [model.config["recipes"][name] for name in recipes_of(evaluation)]
+    source = {key: evaluation.get(key, recipes[0][key]) for key in ("geometry", "color_jitter")}
+    transform = ClipTransform.of(source, evaluation["clip"])
+    return (
+        recipes,
+        source,
+        transform,
+        Shown.of(recipes, evaluation["clip"], transform.geometry.size),
+    )
 
 
 def probe(model: Model, job: Job) -> Cost:
-    """A readout: training of the classifiers, the test, the neighbours."""
+    """An evaluation: training of the classifiers, the test, the neighbours."""
     name, settings = job.wildcards["dataset"], model.config["probe"]
-    recipes, _, view, shown = _readout(model, job)
+    recipes, _, transform, shown = _evaluation(model, job)
     train, val = (model.datasets.split(name, split) for split in ("train", "val"))
     batch = settings["optimiser"]["batch"]
     steps = resolve_steps(settings["schedule"]["duration"], steps_of(train.videos, batch))
-    load = model.load(name, "train", view, "train")
-    test = Work(model.load(name, "val", view, "test"), model.test(shown))
+    load = model.load(name, "train", transform, "train")
+    test = Work(model.load(name, "val", transform, "test"), model.test(shown))
     clips = val.videos * settings["clips"]
     # The neighbours are found on the CPU; a search is brief beside the passes over the videos.
     work = total(
@@ -226,18 +231,18 @@ def finetune(model: Model, job: Job) -> Cost:
     """Finetuning, to the last epoch that its schedule allows: it may well end sooner."""
     target, settings = job.wildcards["target"], model.config["finetuning"]
     name = settings["targets"][target]["dataset"]
-    recipes, source, view, shown = _readout(model, job)
-    clip = model.config["readouts"][job.wildcards["readout"]]["clip"]
-    view = PIPELINES[job.wildcards["pipeline"]](source, clip, settings["scale_crop"])
+    recipes, source, transform, shown = _evaluation(model, job)
+    clip = model.config["evaluations"][job.wildcards["evaluation"]]["clip"]
+    transform = PIPELINES[job.wildcards["pipeline"]](source, clip, settings["scale_crop"])
     split, parts = model.datasets.split(name, "all"), model.datasets.parts(target)
     batch = settings[job.wildcards["weights"]]["batch"]
     per_epoch = steps_of(parts.train, batch)
     steps = resolve_steps(settings["schedule"]["most"], per_epoch)
     validations = math.ceil(steps / max(resolve_steps(settings["schedule"]["every"], per_epoch), 1))
-    test = Work(model.load(name, "all", view, "test"), model.test(shown))
+    test = Work(model.load(name, "all", transform, "test"), model.test(shown))
     train = model.train(shown, "supervised", recipes[0], batch)
-    train = Work(model.load(name, "all", view, "train"), train)
-    windows = math.ceil(split.frames / window_length(view.sampling))
+    train = Work(model.load(name, "all", transform, "train"), train)
+    windows = math.ceil(split.frames / window_length(transform.sampling))
     work = total(
         [
             (steps * batch) * train,
@@ -260,11 +265,11 @@ def pretext(model: Model, job: Job) -> Cost:
     """Answers of a pretext network on validation videos."""
     name, recipe = job.wildcards["dataset"], model.config["recipes"][job.wildcards["recipe"]]
     stage = stages(recipe)[-1]
-    view = view_of(recipe, stage)
+    transform = transform_of(recipe, stage)
     shown = Shown.of([recipe], recipe["clip"], recipe["geometry"]["size"])
     clips = model.datasets.split(name, "val").videos * recipe["monitor"]["clips"]
     views = ROTATIONS if stage == "rotation" else 1
-    work = clips * Work(model.load(name, "val", view, "train"), views * model.test(shown))
+    work = clips * Work(model.load(name, "val", transform, "train"), views * model.test(shown))
     seconds, _ = model.wall(work, job.threads)
     disk = ROW * clips
     start = model.start("training")

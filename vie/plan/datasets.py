@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vie.data.index import load_index
-from vie.data.layouts import LAYOUTS
-from vie.data.manifest import read_videos
-from vie.data.members import HELD_OUT, TEST, TRAIN, read_members
-from vie.data.video import Video
-from vie.errors import VieError
+from vie.config.settings import dataset_folder
+from vie.datasets.layouts import LAYOUTS
+from vie.datasets.split_assignment import HELD_OUT, TEST, TRAIN, read_split_assignment
+from vie.datasets.video import Video
+from vie.frames.index import load_index
+from vie.frames.manifest import read_videos
 from vie.plan.expected import Expected, expected, expected_parts
-from vie.settings import dataset_folder
+from vie.runtime.errors import VieError
 
 SECONDS = 10  # of a video of which nothing is known
 
@@ -174,7 +174,7 @@ class Datasets:
         name, number = chosen["dataset"], chosen["split"]
         path = self.root / "resources" / name / f"split{number}" / "members.csv"
         if path.exists():
-            parts = [member.part for member in read_members(path)]
+            parts = [member.part for member in read_split_assignment(path)]
             train, held, test = (parts.count(part) for part in (TRAIN, HELD_OUT, TEST))
         else:
             known, split = expected_parts(self.config["datasets"][name]), self.split(name, "all")

@@ -5,7 +5,7 @@ Imports neither torch nor pandas: Snakemake uses it each time it builds the job 
 
 from typing import Any, NamedTuple
 
-from vie.data.splits import CLASSES, COUNTS
+from vie.datasets.holdout import CLASSES, COUNTS
 
 
 class Expected(NamedTuple):
@@ -52,7 +52,7 @@ def expected(dataset: dict[str, Any], split: str) -> Expected | None:
     """Size of a split by the dataset's identity or generator; None where neither says."""
     if "generator" in dataset:
         return _generated(dataset["layout"], dataset["generator"], split)
-    return KNOWN.get(dataset.get("identity"), {}).get(split)
+    return KNOWN.get(dataset.get("official_name"), {}).get(split)
 
 
 def expected_parts(dataset: dict[str, Any]) -> tuple[int, int] | None:
@@ -64,12 +64,12 @@ def expected_parts(dataset: dict[str, Any]) -> tuple[int, int] | None:
             classes * dataset["generator"]["train_groups"] * per_group,
             classes * dataset["generator"]["test_groups"] * per_group,
         )
-    return PARTS.get(dataset.get("identity"))
+    return PARTS.get(dataset.get("official_name"))
 
 
 def _generated(layout: str, generator: dict[str, Any], split: str) -> Expected:
-    from vie.data.embedded.render import CLASSES, FRAMES
-    from vie.data.embedded.write import FPS
+    from vie.datasets.synthetic.render import CLASSES, FRAMES
+    from vie.datasets.synthetic.write_videos import FPS
 
     seconds = sum(FRAMES) / 2 / FPS
     source = "settings of the generator"
@@ -82,8 +82,8 @@ def _generated(layout: str, generator: dict[str, Any], split: str) -> Expected:
 
 def _groups(layout: str, generator: dict[str, Any]) -> tuple[int, int]:
     """(classes, groups of each) of a stand-in for UCF101 or HMDB51."""
-    from vie.data.embedded.action_files import SPARE
-    from vie.data.embedded.actions import HMDB51, UCF101
+    from vie.datasets.synthetic.action_files import SPARE
+    from vie.datasets.synthetic.actions import HMDB51, UCF101
 
     spare = {"ucf101": 0, "hmdb51": SPARE}[layout]
     classes = {"ucf101": UCF101, "hmdb51": HMDB51}[layout]

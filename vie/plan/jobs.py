@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from vie.data.layouts import LAYOUTS
-from vie.errors import VieError
+from vie.datasets.layouts import LAYOUTS
 from vie.plan.datasets import Datasets
+from vie.runtime.errors import VieError
 
 ROOT = Path(__file__).parents[2]
 NODE = 1024  # cores of a node on which no job is given fewer than it asks for

@@ -23,12 +23,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from vie.data.clips import Batch, TestClips, TrainClips, View
-from vie.data.colour import ColourDraws, draw_colour, normalise
-from vie.data.flow import decode_grey, magnitudes
-from vie.data.index import load_index
-from vie.data.sampling import Sampling
-from vie.errors import VieError
+from vie.clips.color_jitter import ColorJitterDraws, draw_color_jitter, normalise
+from vie.clips.loader import Batch, TestClips, TrainClips
+from vie.clips.sampling import Sampling
+from vie.clips.transform import ClipTransform
+from vie.engine.schedules import Schedule
+from vie.frames.flow import decode_grey, magnitudes
+from vie.frames.index import load_index
 from vie.objectives.bank import nearest
 from vie.objectives.clustering import kmeans
 from vie.plan.datasets import Datasets
@@ -36,11 +37,11 @@ from vie.plan.model import Model, described
 from vie.plan.networks import Shown, readout_widths
 from vie.plan.samples import children_seconds, sample
 from vie.plan.throughputs import Throughputs, cpus, load, save
-from vie.progress import Progress
-from vie.threads import use_threads
-from vie.training.pretraining import Pretraining
-from vie.training.probing import Classifiers, Network, Probing
-from vie.training.schedules import Schedule
+from vie.pretrain import Pretraining
+from vie.probe_training import Classifiers, FrozenEncoders, Probing
+from vie.runtime.errors import VieError
+from vie.runtime.progress import Progress
+from vie.runtime.threads import use_threads
 
 log = logging.getLogger(__name__)
 Clock = Callable[[], float]
@@ -57,13 +58,13 @@ BANK, DIMENSIONS, QUERIES = 50_000, 128, 64
 CLUSTERED, ITERATIONS = {"cpu": (20_000, 2_000), "cuda": (100_000, 8_000)}, 3
 # What a job has imported and set up before its first work; a program of Python for each.
 STARTS = {
-    "seconds to start training": "import vie.evaluation.monitor; from accelerate import "
+    "seconds to start training": "import vie.pretrain_monitored; from accelerate import "
     "Accelerator; from torch.utils.tensorboard import SummaryWriter; Accelerator()",
-    "seconds to start a network": "import vie.training.initial, vie.training.checkpoints",
+    "seconds to start a network": "import vie.untrained, vie.engine.checkpoints",
     "seconds to start a table": "import io, vie.reporting.tables, vie.reporting.plots; "
     "from matplotlib import pyplot; figure, axes = pyplot.subplots(); axes.bar([1], [1]); "
     "axes.set_title('t'); [figure.savefig(io.BytesIO(), format=f) for f in ('svg', 'png')]",
-    "seconds to start anything else": "import vie.data.manifest, vie.data.frames",
+    "seconds to start anything else": "import vie.frames.manifest, vie.frames.extract",
 }
 
 
@@ -171,10 +172,10 @@ def _extraction(machine: Machine, name: str) -> dict[str, float]:
 
 
 def _loading(
-    machine: Machine, name: str, dataset: str, split: str, view: View, kind: str
+    machine: Machine, name: str, dataset: str, split: str, transform: ClipTransform, kind: str
 ) -> dict[str, float]:
     index = machine.indexes[dataset]
-    return {name: machine.everywhere(loading_seconds, index, view, kind)}
+    return {name: machine.everywhere(loading_seconds, index, transform, kind)}
 
 
 def _network(machine: Machine, name: str, function: Callable, *arguments) -> dict[str, float]:
@@ -225,21 +226,21 @@ def _synchronise() -> None:
         torch.cuda.synchronize()
 
 
-def loading_seconds(index: Path, view: View, kind: str) -> float:
+def loading_seconds(index: Path, transform: ClipTransform, kind: str) -> float:
     """Of one core, for a clip."""
     use_threads(1)
     torch.set_num_threads(1)
-    clip = view.sampling
+    clip = transform.sampling
     if clip.windows:  # where they lie costs nothing; how many frames are decoded does
         even = Sampling(clip.frames, (clip.span - 1) / max(clip.frames - 1, 1))
-        view = replace(view, sampling=even)
+        transform = replace(transform, sampling=even)
     videos = len(load_index(index))
     order = np.resize(np.random.default_rng(0).permutation(videos), 1000 * CLIPS)
     batches = iter(order.reshape(-1, CLIPS))
     if kind == "train":
-        dataset = TrainClips(index, view, seed=0, stage="plan")
+        dataset = TrainClips(index, transform, seed=0, stage="plan")
         return repeated(lambda: dataset[0, next(batches)]) / CLIPS
-    dataset = TestClips(index, view, clips=TESTED)
+    dataset = TestClips(index, transform, clips=TESTED)
     return repeated(lambda: dataset[next(batches)]) / (CLIPS * TESTED)
 
 
@@ -261,13 +262,13 @@ def random_batch(shown: Shown, batch: int) -> Batch:
         batch = max(2, min(batch, int(PIXELS / (shown.frames * shown.size**2))))
     rng = np.random.default_rng(0)
     shape = (batch, 3, shown.frames, shown.size, shown.size)
-    draws = zip(*(draw_colour(rng, **COLOUR) for _ in range(batch)), strict=True)
+    draws = zip(*(draw_color_jitter(rng, **COLOUR) for _ in range(batch)), strict=True)
     rows = torch.from_numpy(rng.choice(INSTANCES, batch, replace=False))
     return Batch(
         torch.from_numpy(rng.integers(256, size=shape, dtype=np.uint8)),
         rows,
         torch.zeros(batch, dtype=torch.int64),
-        ColourDraws(*(torch.from_numpy(np.stack(part)) for part in draws)),
+        ColorJitterDraws(*(torch.from_numpy(np.stack(part)) for part in draws)),
     )
 
 
@@ -292,7 +293,7 @@ def testing_seconds(threads: int, shown: Shown) -> float:
     """Of a forward pass, for a clip."""
     ready(threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = Network(shown.build()).to(device)
+    network = FrozenEncoders(shown.build()).to(device)
     clips = random_batch(shown, TEST_BATCH).clips
 
     @torch.no_grad()
@@ -305,7 +306,7 @@ def testing_seconds(threads: int, shown: Shown) -> float:
 def probing_seconds(threads: int, shown: Shown, classes: int, batch: int) -> float:
     """Of a step of linear classifiers, for a clip."""
     ready(threads)
-    classifiers = Classifiers(Network(shown.build()), readout_widths(shown), classes)
+    classifiers = Classifiers(FrozenEncoders(shown.build()), readout_widths(shown), classes)
     settings = {"lr": 1e-6, "momentum": 0.9, "weight_decay": 1e-4, "batch": batch}
     task = Probing(classifiers, settings, Schedule(0, 10**9))
     loaded = random_batch(shown, batch)

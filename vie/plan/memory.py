@@ -9,23 +9,23 @@ Imports neither torch nor pandas: Snakemake uses it each time it builds the job 
 import math
 from typing import Any
 
-from vie.data.sampling import Sampling, sampling
+from vie.clips.sampling import Sampling, sampling
+from vie.config.settings import stages
 from vie.plan.expected import UNKNOWN, expected
-from vie.settings import stages
-from vie.threads import batches_ahead
+from vie.runtime.threads import batches_ahead
 
 # Resident memory of a process that has imported what training imports (780 measured on a CPU),
 # and on top of it what CUDA's libraries and context keep on the host (an assumption).
 PROCESS, CUDA = 1000, 4000
 WORKER = 600  # of a process that loads clips, what it shares with its parent counted again
-TEST_CLIPS, WINDOWS = 128, 64  # of a batch in testing, as in vie.evaluation.prediction, windows
+TEST_CLIPS, WINDOWS = 128, 64  # of a batch in testing, as in vie.engine.predict, windows
 LEAST = 4000
 # Bytes that training on a CPU keeps, per pixel of the input and channel of the stem: all
 # activations of a ResNet-18 and their gradients (12 to 15 measured, network by network).
 ACTIVATIONS = 20
 ROTATIONS = 4  # views of each clip that rotation prediction shows
 FFMPEG = 250  # one process, reading video of 1080 lines
-AHEAD = 4  # videos waiting per process, as in vie.data.frames
+AHEAD = 4  # videos waiting per process, as in vie.frames.extract
 JPEG_BYTES = 0.35  # of a frame, per pixel: the upper end for quality 2 to 5
 ASPECT = 16 / 9  # of a video
 
@@ -36,7 +36,7 @@ def batch_mb(clips: int, frames: int, size: int) -> float:
 
 
 def workers_of(threads: int, gpus: int) -> int:
-    """Processes that load clips, as vie.threads has it."""
+    """Processes that load clips, as vie.runtime.threads has it."""
     return threads - 1 if gpus else threads // 4
 
 
@@ -46,7 +46,7 @@ def loading(
     """Of the workers of one loader, the batches that wait, and the one in use.
 
     Where several processes train, each has such a loader, and its share of `threads` and of
-    every batch; how many batches wait is decided by the whole batch (vie.training.pretraining).
+    every batch; how many batches wait is decided by the whole batch (vie.pretrain).
     """
     workers = workers_of(max(1, threads // processes), gpus)
     batch = batch_mb(clips, frames, size)
@@ -100,11 +100,16 @@ def dimensions(recipe: dict[str, Any]) -> int:
 
 
 def probe(
-    config: dict[str, Any], dataset: str, recipes: list[dict], clip: Any, view: dict, threads: int
+    config: dict[str, Any],
+    dataset: str,
+    recipes: list[dict],
+    clip: Any,
+    transform: dict,
+    threads: int,
 ) -> int:
-    """A readout: a loader (one at a time), the classifiers and their optimiser, the outputs of all
-    test clips, and on a CPU a forward pass, which keeps little."""
-    gpus, size = min(gpus_of(config), 1), view["geometry"]["size"]
+    """An evaluation: a loader (one at a time), the classifiers and their optimiser, the outputs of
+    all test clips, and on a CPU a forward pass, which keeps little."""
+    gpus, size = min(gpus_of(config), 1), transform["geometry"]["size"]
     frames, batch = sampling(clip).frames, config["probe"]["optimiser"]["batch"]
     found = expected(config["datasets"][dataset], "val")
     classes, videos = (found.classes, found.videos) if found else (400, UNKNOWN // 10)

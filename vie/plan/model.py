@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vie.data.clips import View
+from vie.clips.transform import ClipTransform
 from vie.plan.datasets import Datasets, Split
 from vie.plan.networks import Shown, forward_flops, readout_widths, train_flops
 from vie.plan.throughputs import Throughputs
@@ -16,7 +16,7 @@ NARROW = 32  # channels of a stem below which a CPU does fewer operations a seco
 ROTATIONS = 4  # views of a clip that rotation prediction shows
 DRAWS = 32  # crops drawn to know how large frames are decoded, on average
 QUALITY = 0.8  # bytes fall with this power of ffmpeg's scale: a photograph between 2 and 10
-FRACTIONS = (8, 4, 2, 1)  # of their size at which JPEGs are decoded, as in vie.data.jpeg
+FRACTIONS = (8, 4, 2, 1)  # of their size at which JPEGs are decoded, as in vie.frames.jpeg
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,15 @@ class Model:
         return self.throughputs.device == "cuda"
 
     def usable(self, threads: int) -> int:
-        """Threads that a job really has, as `vie.threads.usable` finds them."""
+        """Threads that a job really has, as `vie.runtime.threads.usable` finds them."""
         at_once = max(1, max(self.cpus, self.cores) // threads)
         return max(1, min(threads, self.cpus // at_once))
 
     def wall(self, work: Work, threads: int, gpus: int = 1) -> tuple[float, str]:
         """Seconds that work takes, and which part of it limits.
 
-        On a GPU, all threads but one load clips while it computes; on a CPU as `vie.threads` has
-        it. Computing is taken to be so many times as fast on so many threads or GPUs. Several GPUs
+        On a GPU, all threads but one load clips while it computes; on a CPU as
+        `vie.runtime.threads` has it. Computing is as many times as fast on as many threads. GPUs
         share the threads, and each loads its own clips: one whose process has a single thread
         waits while that loads.
         """
@@ -102,7 +102,7 @@ class Model:
         return max(loading, computing, both), limit
 
     def workers(self, threads: int, gpus: int = 1) -> int:
-        """Processes that load clips, those for all GPUs of a job, as `vie.threads` has it."""
+        """Processes that load clips, those for all GPUs of a job (`vie.runtime.threads`)."""
         if not self.on_gpu:
             return self.usable(threads) // 4
         gpus = max(gpus, 1)
@@ -113,19 +113,21 @@ class Model:
         self.asked[name] = measured_by
         return self.throughputs.get(name, otherwise)
 
-    def load(self, dataset: str, split: str, view: View, kind: str) -> float:
+    def load(self, dataset: str, split: str, transform: ClipTransform, kind: str) -> float:
         """Seconds of one core to load a clip; `kind` is "train" or "test"."""
         side = self.config["datasets"][dataset]["frames"]["shorter_side"]
 
         def otherwise() -> float:
-            pixels = self.aspect * decoded_share(view, kind, side) * side**2
-            pixels += view.geometry.size**2
+            pixels = self.aspect * decoded_share(transform, kind, side) * side**2
+            pixels += transform.geometry.size**2
             frame = self.throughputs.get("seconds to load a frame")
             frame += self.throughputs.get("seconds to load a megapixel") * pixels / 1e6
-            return self.throughputs.get("seconds to load a clip") + view.sampling.frames * frame
+            return (
+                self.throughputs.get("seconds to load a clip") + transform.sampling.frames * frame
+            )
 
-        name = load_name(dataset, side, view, kind)
-        return self.get(name, otherwise, "load", dataset, split, view, kind)
+        name = load_name(dataset, side, transform, kind)
+        return self.get(name, otherwise, "load", dataset, split, transform, kind)
 
     def train(self, shown: Shown, kind: str, recipe: dict[str, Any], batch: int) -> float:
         """Device seconds of a training step, per clip.
@@ -214,12 +216,16 @@ class Model:
         return self.get(name, otherwise, "extract", dataset)
 
 
-def decoded_share(view: View, kind: str, shorter_side: int) -> float:
+def decoded_share(transform: ClipTransform, kind: str, shorter_side: int) -> float:
     """How much of decoding a whole JPEG is done for a frame, on average over crops."""
     rng, shares = np.random.default_rng(0), []
     for _ in range(DRAWS if kind == "train" else 1):
-        crop = view.geometry.train_crop(rng) if kind == "train" else view.geometry.centre_crop()
-        least = view.geometry.size / crop.scale
+        crop = (
+            transform.geometry.train_crop(rng)
+            if kind == "train"
+            else transform.geometry.centre_crop()
+        )
+        least = transform.geometry.size / crop.scale
         fraction = next((f for f in FRACTIONS if shorter_side / f >= least), 1)
         # Entropy decoding, about half of the work, is spared by no fraction.
         shares.append(0.5 + 0.5 / fraction**2)
@@ -234,14 +240,14 @@ def described(dataset: str, settings: dict[str, Any]) -> str:
     )
 
 
-def load_name(dataset: str, side: int, view: View, kind: str) -> str:
+def load_name(dataset: str, side: int, transform: ClipTransform, kind: str) -> str:
     """Name of the throughput of loading a clip."""
-    geometry = view.geometry
+    geometry = transform.geometry
     sides = getattr(geometry, "train_shorter_side", None) or getattr(geometry, "scales", "")
     if kind == "test":
         sides = getattr(geometry, "test_shorter_side", "all")
-    jitter = f", jitter {view.jitter}" if view.jitter else ""
-    clip = view.sampling
+    jitter = f", jitter {transform.frame_shift}" if transform.frame_shift else ""
+    clip = transform.sampling
     where = f"windows {clip.windows}" if clip.windows else f"stride {clip.stride:g}"
     cut = f"{geometry.size} of {sides}{jitter}"
     return f"load {kind} {dataset} {side}: {clip.frames} frames, {where}, {cut}"

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vie.data.sampling import sampling
+from vie.clips.sampling import sampling
+from vie.config.settings import LAYERS
 from vie.models.encoders import build_encoder, feature_shapes
-from vie.settings import LAYERS
-from vie.training.probing import Network, readout_vector
+from vie.probe_training import FrozenEncoders, probe_features
 
 BACKWARD = 2  # times the operations of the forward pass: gradients of inputs and of weights
 
@@ -71,9 +71,9 @@ def train_flops(shown: Shown) -> float:
 @functools.cache
 def readout_widths(shown: Shown) -> dict[str, int]:
     """Numbers that the linear classifier of each layer reads."""
-    network = Network(shown.build())
+    network = FrozenEncoders(shown.build())
     shapes = feature_shapes(network, (3, shown.frames, shown.size, shown.size))
-    return {name: readout_vector(torch.empty(1, *shapes[name])).shape[1] for name in LAYERS}
+    return {name: probe_features(torch.empty(1, *shapes[name])).shape[1] for name in LAYERS}
 
 
 @functools.cache

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vie.files import whole
 from vie.plan.costs import Cost
 from vie.plan.jobs import Job
 from vie.plan.model import Model, top_folder
+from vie.runtime.files import atomic_write
 
 HOUR = 3600
 COLUMNS = ("rule", "jobs", "disk", "memory", "CPU-hours", "GPU-hours")
@@ -202,7 +202,7 @@ def refusal(short: Sequence[Place]) -> str:
 
 def write_csv(jobs: Sequence[Job], costs: dict[int, Cost], path: Path) -> None:
     """One line per job: its benchmark file in a real run is of the same rule and wildcards."""
-    with whole(path) as temporary, temporary.open("w", newline="") as file:
+    with atomic_write(path) as temporary, temporary.open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(("rule", "wildcards", "seconds", "cores", "gpus", "disk_bytes", "memory_mb"))
         for job in jobs:

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vie.data.embedded.write import encode
-from vie.data.frames import extract_shard, read_rejected
-from vie.data.index import build_index, load_index
-from vie.data.layouts.files import listed
-from vie.data.manifest import class_names, write_manifest
-from vie.data.video import Video
-from vie.errors import VieError
+from vie.datasets.layouts.video_files import listed
+from vie.datasets.synthetic.write_videos import encode
+from vie.datasets.video import Video
+from vie.frames.extract import extract_shard, read_rejected
+from vie.frames.index import build_index, load_index
+from vie.frames.manifest import class_names, write_manifest
 from vie.plan.datasets import Datasets
+from vie.runtime.errors import VieError
 
 log = logging.getLogger(__name__)
 SAMPLES = 16  # videos of a dataset
@@ -148,7 +148,7 @@ def _made(settings: dict[str, Any], folder: Path) -> list[Video]:
 
 
 def _generated() -> Sequence[np.ndarray]:
-    from vie.data.embedded.render import CLASSES, render
+    from vie.datasets.synthetic.render import CLASSES, render
 
     return [render(CLASSES[i % len(CLASSES)], 0, i) for i in range(SAMPLES)]
 

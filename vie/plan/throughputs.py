@@ -10,8 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from vie.errors import VieError
-from vie.files import write_json
+from vie.runtime.errors import VieError
+from vie.runtime.files import write_json
 
 FILE = Path("resources") / "plan" / "throughputs.json"
 NETWORKS = ("train ", "test ", "probe ")  # what names of speeds of networks begin with

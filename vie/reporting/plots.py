@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vie.files import whole
-from vie.settings import LAYERS
+from vie.config.settings import LAYERS
+from vie.runtime.files import atomic_write
 
 COLOURS = ("#88b0d8", "#3f77b5", "#173f6f")  # light to dark with depth
 
@@ -132,5 +132,5 @@ def save(figure, paths: Sequence[Path]) -> None:
     for path in paths:
         kind = path.suffix[1:]
         metadata = {"svg": {"Date": None}}.get(kind)
-        with matplotlib.rc_context({"svg.hashsalt": path.stem}), whole(path) as temporary:
+        with matplotlib.rc_context({"svg.hashsalt": path.stem}), atomic_write(path) as temporary:
             figure.savefig(temporary, format=kind, dpi=150, metadata=metadata)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from vie.data.members import TEST, TRAIN
-from vie.data.sampling import sampling
-from vie.data.splits import CLASSES, COUNTS
-from vie.errors import VieError
+from vie.clips.sampling import sampling
+from vie.datasets.holdout import CLASSES, COUNTS
+from vie.datasets.split_assignment import TEST, TRAIN
+from vie.runtime.errors import VieError
 
-# What makes a readout the paper's: counts of protocol section 1, frames of section 1, 5 test clips
-# of section 2, objectives of section 5.
+# What makes an evaluation the paper's: counts and frames of protocol section 1, 5 test clips of
+# section 2, objectives of section 5.
 PAPER = {f"n_{split}": count for split, count in COUNTS["kinetics400"].items()}
 PAPER |= {"classes": CLASSES["kinetics400"], "clips": 5}
 FRAMES = {"fps": 25, "shorter_side": 320}
@@ -53,7 +53,7 @@ PRETEXT = {
         "size": 80,
         "batch": 128,
         "encoder": {"network": "single", "width": 64},
-        "objective": {"jitter": 5, "channel_dropping": True},
+        "objective": {"frame_shift": 5, "channel_dropping": True},
     }
 }
 PRETEXT_STEPS = 269_998
@@ -98,8 +98,8 @@ def read_published(folder: Path, labels: list[str], *, all_known: bool = False) 
     if unknown and all_known:
         raise VieError(
             f"{folder}: nothing is published of {', '.join(unknown)}; there is: "
-            f"{', '.join(known.index)}. The labels of the table's readouts in the config must be "
-            "among these"
+            f"{', '.join(known.index)}. The labels of the table's evaluations in the config must "
+            "be among these"
         )
     return known.reindex(labels)
 
@@ -119,13 +119,13 @@ def comparable_pretext(facts: dict, label: str, dataset: str | float) -> bool:
     """Whether a pretext accuracy has the dataset and the scale of the published one.
 
     Args:
-        facts: as written by `vie.evaluation.pretext`.
+        facts: as written by `vie.pretext`.
         label: of the row.
         dataset: that the published value is of; NaN where nothing is published.
     """
     return (
         label in PRETEXT
-        and facts["dataset_identity"] == dataset
+        and facts["dataset_official_name"] == dataset
         and _holds(facts, PRETEXT[label])
         and facts["sampling"] == _numbers_of("opn")
         and facts["steps"] >= PRETEXT_STEPS
@@ -157,13 +157,13 @@ def comparable_finetuned(facts: dict) -> bool:
     Which videos validation looked at does not count: the paper does not say.
 
     Args:
-        facts: as written by `vie.evaluation.finetuning`.
+        facts: as written by `vie.finetune`.
     """
-    network, counts = facts["network"], COUNTS.get(facts["dataset_identity"], {})
+    network, counts = facts["network"], COUNTS.get(facts["dataset_official_name"], {})
     trunk = network["encoder"].get("network")
     n_train = facts["n_train"] + facts["n_held_out"]
     return (
-        facts["dataset_identity"] == facts["target"]
+        facts["dataset_official_name"] == facts["target"]
         and (facts["pretrained_on"] == "kinetics400" or not facts["trained"])
         and facts["split"] == 1
         and n_train >= (1 - MISSING_SHARE) * counts[TRAIN]
@@ -190,14 +190,14 @@ def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def comparable(facts: dict, label: str, dataset: str | float) -> bool:
-    """Whether a readout has the dataset and the scale of the published values.
+    """Whether an evaluation has the dataset and the scale of the published values.
 
     Args:
-        facts: of a probe, as written by `vie.evaluation.probe`.
+        facts: of a probe, as written by `vie.probe`.
         label: of the row.
         dataset: that the published values are of; NaN where nothing is published.
     """
-    if label not in ROWS or facts["dataset_identity"] != dataset:
+    if label not in ROWS or facts["dataset_official_name"] != dataset:
         return False
     network, clip = ROWS[label]
     paper = NETWORKS[network]

@@ -1,4 +1,4 @@
-"""Tables of readouts (Tables 1 and S1)."""
+"""Tables of evaluations (Tables 1 and S1)."""
 
 import json
 from collections.abc import Sequence
@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vie.errors import VieError
-from vie.evaluation.accuracy import interval
-from vie.files import whole
+from vie.config.settings import LAYERS
 from vie.reporting.published import comparable
-from vie.settings import LAYERS
+from vie.reporting.statistics import interval
+from vie.runtime.errors import VieError
+from vie.runtime.files import atomic_write
 
 
 @dataclass(frozen=True)
-class Readout:
+class Evaluation:
     """One row of a table.
 
     Attributes:
@@ -38,23 +38,23 @@ class Readout:
 
 def read_readouts(
     labels: dict[str, str], predictions: Sequence[str], facts: Sequence[str]
-) -> list[Readout]:
+) -> list[Evaluation]:
     """Read the probes of a table.
 
     Args:
-        labels: {readout: label}, in the order of the rows.
-        predictions, facts: files of the probes, readout by readout, the same seeds for each.
+        labels: {evaluation: label}, in the order of the rows.
+        predictions, facts: files of the probes, evaluation by evaluation, the same seeds for each.
 
     Raises:
-        VieError: the seeds of a readout were not tested on the same videos, or some are missing.
+        VieError: the seeds of an evaluation were tested on different videos, or some are missing.
     """
     seeds, rest = divmod(len(predictions), len(labels))
     if rest or len(facts) != len(predictions):
         raise VieError(
-            f"{len(predictions)} predictions and {len(facts)} facts of {len(labels)} readouts: "
-            "every readout needs the same number of seeds"
+            f"{len(predictions)} predictions and {len(facts)} facts of {len(labels)} evaluations: "
+            "every evaluation needs the same number of seeds"
         )
-    readouts = []
+    evaluations = []
     for row, (name, label) in enumerate(labels.items()):
         here = slice(row * seeds, (row + 1) * seeds)
         tables = [pd.read_parquet(path) for path in predictions[here]]
@@ -71,39 +71,39 @@ def read_readouts(
         five = {layer: np.stack([table[f"{layer}_top5"] for table in tables]) for layer in LAYERS}
         neighbours = correct.pop("knn")
         seeds_here = [one["seed"] for one in known]
-        readouts.append(Readout(label, seeds_here, correct, five, neighbours, known))
-    return readouts
+        evaluations.append(Evaluation(label, seeds_here, correct, five, neighbours, known))
+    return evaluations
 
 
-def probe_table(readouts: list[Readout], theirs: pd.DataFrame) -> pd.DataFrame:
+def probe_table(evaluations: list[Evaluation], theirs: pd.DataFrame) -> pd.DataFrame:
     """Accuracies in percent with the half-width of their 95 % interval, and published values.
 
-    The interval is `vie.evaluation.accuracy.interval`'s. `comparable` says whether dataset and
+    The interval is `vie.metrics.top_k.interval`'s. `comparable` says whether dataset and
     scale are those of the published values.
 
     Args:
-        readouts: rows.
+        evaluations: rows.
         theirs: `read_published` of their labels.
     """
     rows = []
-    for readout in readouts:
-        row: dict[str, object] = {"model": readout.label}
-        bounds = {layer: interval(readout.correct[layer]) for layer in LAYERS}
+    for evaluation in evaluations:
+        row: dict[str, object] = {"model": evaluation.label}
+        bounds = {layer: interval(evaluation.correct[layer]) for layer in LAYERS}
         row |= {layer: round(100 * bounds[layer][0], 2) for layer in LAYERS}
         row |= {f"{layer}_ci95": round(100 * bounds[layer][1], 2) for layer in LAYERS}
-        row["n_val"] = readout.correct["conv5"].shape[1]
-        row["seeds"] = " ".join(map(str, readout.seeds))
-        row |= {f"{layer}_published": theirs.loc[readout.label, layer] for layer in LAYERS}
-        dataset = theirs.loc[readout.label, "dataset"]
+        row["n_val"] = evaluation.correct["conv5"].shape[1]
+        row["seeds"] = " ".join(map(str, evaluation.seeds))
+        row |= {f"{layer}_published": theirs.loc[evaluation.label, layer] for layer in LAYERS}
+        dataset = theirs.loc[evaluation.label, "dataset"]
         row["comparable"] = all(
-            comparable(facts, readout.label, dataset) for facts in readout.facts
+            comparable(facts, evaluation.label, dataset) for facts in evaluation.facts
         )
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def with_neighbours(
-    table: pd.DataFrame, readouts: list[Readout], theirs: pd.DataFrame
+    table: pd.DataFrame, evaluations: list[Evaluation], theirs: pd.DataFrame
 ) -> pd.DataFrame:
     """`probe_table` and what Table 1 has on top.
 
@@ -111,33 +111,36 @@ def with_neighbours(
     the top-1 accuracy of the nearest neighbours of the embedding; both with their 95 % interval.
     """
     rows = []
-    for readout in readouts:
-        best = max(LAYERS, key=lambda layer: readout.correct[layer].mean())
+    for evaluation in evaluations:
+        best = max(LAYERS, key=lambda layer: evaluation.correct[layer].mean())
         row: dict[str, object] = {"best": best}
-        for name, correct in (("top5", readout.among_five[best]), ("knn10", readout.neighbours)):
+        for name, correct in (
+            ("top5", evaluation.among_five[best]),
+            ("knn10", evaluation.neighbours),
+        ):
             mean, half = interval(correct)
             row |= {name: round(100 * mean, 2), f"{name}_ci95": round(100 * half, 2)}
-        row["knn10_published"] = theirs.loc[readout.label, "knn10"]
+        row["knn10_published"] = theirs.loc[evaluation.label, "knn10"]
         rows.append(row)
     return pd.concat([table, pd.DataFrame(rows)], axis=1)
 
 
-def seed_table(readouts: list[Readout]) -> pd.DataFrame:
+def seed_table(evaluations: list[Evaluation]) -> pd.DataFrame:
     """Accuracies in percent, one row per model and seed."""
     return pd.DataFrame(
         [
             {
-                "model": readout.label,
+                "model": evaluation.label,
                 "seed": seed,
                 **{
-                    layer: round(100 * float(readout.correct[layer][s].mean()), 2)
+                    layer: round(100 * float(evaluation.correct[layer][s].mean()), 2)
                     for layer in LAYERS
                 },
-                "knn10": round(100 * float(readout.neighbours[s].mean()), 2),
-                "n_val": readout.correct["conv5"].shape[1],
+                "knn10": round(100 * float(evaluation.neighbours[s].mean()), 2),
+                "n_val": evaluation.correct["conv5"].shape[1],
             }
-            for readout in readouts
-            for s, seed in enumerate(readout.seeds)
+            for evaluation in evaluations
+            for s, seed in enumerate(evaluation.seeds)
         ]
     )
 
@@ -147,5 +150,5 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
     shown = table.copy()
     for column in shown.select_dtypes("bool"):
         shown[column] = shown[column].map({True: "true", False: "false"})
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         shown.to_csv(temporary, index=False, lineterminator="\n")

@@ -1,0 +1,65 @@
+"""Differences from the paper's Kinetics are said, and only for it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from torchvision.models.video import R3D_18_Weights
+
+from vie.datasets.facts import expected_videos, report_classes, report_split, report_usable
+
+OFFICIAL = R3D_18_Weights.KINETICS400_V1.meta["categories"]
+PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol.md"
+
+
+def test_numbers_are_the_protocols():
+    row = next(line for line in PROTOCOL.read_text().splitlines() if "pretraining set" in line)
+    train, val = (int(n.replace(",", "")) for n in re.findall(r"\d+,\d+", row))
+    assert expected_videos("kinetics400") == {"train": train, "val": val}
+    for other in (None, "ucf101", "hmdb51"):
+        assert expected_videos(other) == {}
+
+
+def test_the_official_classes_need_no_word(caplog):
+    report_classes(OFFICIAL, "kinetics400")
+    report_classes([label.replace(" ", "_").upper() for label in OFFICIAL], "kinetics400")
+    report_classes(["any", "thing"], None)
+    report_classes(["any", "thing"], "ucf101")
+    assert not caplog.records
+
+
+def test_other_classes_are_named(caplog):
+    labels = [label for label in OFFICIAL if label not in ("zumba", "yoga")]
+    report_classes([*labels, "dancing on ice"], "kinetics400")
+    assert [record.getMessage() for record in caplog.records] == [
+        "399 classes, and kinetics400 has 400",
+        "1 classes are not of kinetics400: 'dancing on ice'",
+        "2 classes of kinetics400 are absent: 'yoga', 'zumba'",
+    ]
+
+
+def test_classes_without_a_video_in_a_split(caplog):
+    report_split(["a", "b", "a"], ["a", "b"], "val")
+    assert not caplog.records
+    report_split(["a"], [*"abcdefgh"], "val")
+    assert "the list of val has no video of 7 classes: 'b', 'c', 'd', 'e', 'f' and 2 more" in (
+        caplog.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("usable", "split", "identity", "words"),
+    [
+        (234_619, "train", "kinetics400", "234,619 usable .* 239,888 .-5269, 97.8 %"),
+        (19_761, "val", "kinetics400", "19,761 usable .* 19,653 .+108, 100.5 %"),
+        (239_888, "train", "kinetics400", None),
+        (5, "train", None, None),
+        (5, "all", "ucf101", None),
+    ],
+)
+def test_numbers_that_differ_are_said(caplog, usable, split, identity, words):
+    report_usable(usable, split, identity)
+    assert len(caplog.records) == (words is not None)
+    if words:
+        assert caplog.records[0].levelname == "WARNING"
+        assert re.search(words, caplog.text)

@@ -1,0 +1,82 @@
+import io
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from vie.runtime.errors import VieError
+from vie.runtime.logs import job
+from vie.runtime.progress import Progress
+
+
+def test_messages_and_progress_go_to_the_terminal_and_to_the_log(tmp_path, capsys):
+    log = tmp_path / "logs" / "job.log"
+    with job(log):
+        logging.getLogger("vie.test").warning("mind the gap")
+        with Progress(total=2, label="frames") as bar:
+            bar.update(2)
+    shown = capsys.readouterr().err
+    for text in (shown, log.read_text()):
+        assert "WARNING: mind the gap" in text
+        assert "frames: 100%" in text
+    assert not isinstance(sys.stderr, type(log))
+
+
+def test_two_processes_write_one_log_in_order(tmp_path):
+    log = tmp_path / "job.log"
+    log.write_text("of an earlier run\n")
+    with job(log):
+        logging.getLogger("vie.test").warning("first")
+        other = "import logging, sys\n"
+        other += "from vie.runtime.logs import job\nwith job(sys.argv[1], append=True):"
+        other += "\n    logging.warning('second ' + 60 * '.')"
+        subprocess.run([sys.executable, "-c", other, log], check=True)
+        logging.getLogger("vie.test").warning("third")
+    lines = log.read_text().splitlines()
+    assert lines == ["WARNING: first", f"WARNING: second {60 * '.'}", "WARNING: third"]
+
+
+def test_a_users_error_is_its_message_alone(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended, job(tmp_path / "job.log"):
+        raise VieError("key seeds: set it to a list")
+    assert ended.value.code == 1
+    assert "ERROR: key seeds: set it to a list" in capsys.readouterr().err
+    assert "Traceback" not in (tmp_path / "job.log").read_text()
+
+
+def test_a_fault_of_the_program_leaves_its_traceback_in_the_log(tmp_path):
+    with pytest.raises(ZeroDivisionError), job(tmp_path / "job.log"):
+        1 / 0  # noqa: B018
+    text = (tmp_path / "job.log").read_text()
+    assert "Traceback" in text
+    assert "ZeroDivisionError" in text
+
+
+def test_a_bar_prints_whole_lines_with_values_rate_and_time_left():
+    file = io.StringIO()
+    bar = Progress(total=4, label="train", unit="steps", every_seconds=0, file=file)
+    for step in range(4):
+        bar.set_postfix(loss=2.0 / (step + 1), clips=step)
+        bar.update()
+    bar.close()
+    lines = file.getvalue().splitlines()
+    assert len(lines) == 5
+    assert lines[0].startswith("train:  25%|")
+    assert "steps/s" in lines[0] or "s/ steps" in lines[0]
+    assert "<" in lines[0]  # elapsed < left
+    assert "loss 0.5, clips 3" in lines[3]
+    assert "\r" not in file.getvalue()
+
+
+def test_a_bar_that_goes_on_counts_from_where_it_was():
+    file = io.StringIO()
+    bar = Progress(total=10, initial=8, file=file)
+    bar.update(2)
+    bar.close()
+    assert "100%" in file.getvalue()
+    assert "10/10" in file.getvalue()
+
+
+def test_a_bar_over_a_sequence_passes_its_items_through():
+    assert list(Progress([3, 1, 2], file=io.StringIO())) == [3, 1, 2]

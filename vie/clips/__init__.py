@@ -1,0 +1,1 @@
+"""Clips out of an index: sampling, crops, colour, batches."""

@@ -1,0 +1,281 @@
+"""Clips out of an index, batch by batch: decoded, cropped, uint8 (design: colour comes later).
+
+Every draw comes from the address (seed, stage, epoch, instance, clip), so batches do not depend
+on the number of workers, on a resume or on the order of arrival.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import simplejpeg
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from vie.clips.color_jitter import ColorJitterDraws, draw_color_jitter
+from vie.clips.crops import Crop, crop_frames
+from vie.clips.transform import ClipTransform
+from vie.frames.index import Index, load_index
+from vie.frames.jpeg import fraction_of
+from vie.frames.motion import Motion
+from vie.runtime import distributed
+from vie.runtime.errors import VieError
+from vie.runtime.randomness import generator
+from vie.runtime.signals import leave_signals_to_parent
+from vie.runtime.threads import batches_ahead
+
+log = logging.getLogger(__name__)
+
+
+class Batch(NamedTuple):
+    """What a worker hands over.
+
+    Attributes:
+        clips: (B, 3, T, H, W) uint8.
+        instances: (B,) int64, rows of the index.
+        labels: (B,) int64, classes.
+        color_jitter: draws of each clip, or None for clips without colour noise.
+    """
+
+    clips: Tensor
+    instances: Tensor
+    labels: Tensor
+    color_jitter: ColorJitterDraws | None
+
+
+def decode(jpeg: bytes, least: float) -> np.ndarray:
+    """(H, W, 3) uint8 of a JPEG, decoded at a power-of-two fraction of its size where that keeps
+    the shorter side at `least` pixels or more: for small inputs, most of the decoding is saved.
+    """
+    return simplejpeg.decode_jpeg(jpeg, **fraction_of(jpeg, least))
+
+
+def load_clip(
+    index: Index,
+    instance: int,
+    frames: np.ndarray,
+    crop: Crop,
+    size: int,
+    shifts: np.ndarray | None = None,
+) -> Tensor:
+    """(3, T, size, size) uint8 of one clip; a frame that occurs twice is decoded once.
+
+    `frames` (T,) are numbers of frames, `shifts` (T, 2) as in `crop_frames`.
+    """
+    unique, back = np.unique(frames, return_inverse=True)
+    least = size / crop.scale
+    try:
+        decoded = [decode(jpeg, least) for jpeg in index.read_frames(instance, unique)]
+    except ValueError as error:
+        if isinstance(error, VieError):
+            raise
+        video = index.videos[instance].as_py()
+        raise VieError(
+            f"{index.path}: video {video!r} has a frame that cannot be decoded ({error}); delete "
+            "its shard and the shard's table to have them made again"
+        ) from error
+    return crop_frames([decoded[i] for i in back], crop, size, shifts)
+
+
+def drop_channels(clip: Tensor, rng: np.random.Generator) -> Tensor:
+    """Replace all channels of every frame by one of them, drawn for each frame.
+
+    (3, T, H, W) -> the same shape; protocol section 9.
+    """
+    T = clip.shape[1]
+    kept = torch.from_numpy(rng.integers(3, size=T))
+    return clip[kept, torch.arange(T)].expand_as(clip)  # (T, H, W) -> (3, T, H, W)
+
+
+class TrainClips(Dataset):
+    """Random clips; a key is (epoch, [instances of the batch]).
+
+    Args:
+        index: index.parquet of the videos.
+        transform: of the clips.
+        seed, stage: of the address of every draw.
+        motion: motion.npy beside the index, for a sampling that asks where videos move.
+    """
+
+    def __init__(
+        self,
+        index: Path,
+        transform: ClipTransform,
+        *,
+        seed: int,
+        stage: str,
+        motion: Path | None = None,
+    ) -> None:
+        self.index, self.transform, self.seed, self.stage = (
+            load_index(index),
+            transform,
+            seed,
+            stage,
+        )
+        self.motion = Motion(motion, self.index) if motion else None
+
+    def __getitem__(self, key: tuple[int, np.ndarray]) -> Batch:
+        epoch, instances = key
+        transform, clips, draws = self.transform, [], []
+        for instance in map(int, instances):
+            rng = generator(self.seed, self.stage, epoch, instance)
+            n_frames = int(self.index.n_frames[instance])
+            motion = self.motion.of(instance) if self.motion else None
+            frames = transform.sampling.train(n_frames, rng, motion)
+            crop = transform.geometry.train_crop(rng, transform.frame_shift)
+            if transform.color_jitter is not None:
+                draws.append(draw_color_jitter(rng, **transform.color_jitter))
+            shifts = None
+            if transform.frame_shift:
+                shifts = rng.integers(
+                    -transform.frame_shift, transform.frame_shift + 1, size=(len(frames), 2)
+                )
+            clip = load_clip(self.index, instance, frames, crop, transform.geometry.size, shifts)
+            clips.append(drop_channels(clip, rng) if transform.channel_dropping else clip)
+        return Batch(
+            torch.stack(clips),  # B x (3, T, H, W) -> (B, 3, T, H, W)
+            torch.from_numpy(np.asarray(instances, dtype=np.int64)),
+            torch.from_numpy(self.index.labels[instances]),
+            _stacked(draws) if draws else None,
+        )
+
+
+def _stacked(draws: list[ColorJitterDraws]) -> ColorJitterDraws:
+    """B draws -> one with a leading dimension B."""
+    return ColorJitterDraws(
+        *(torch.from_numpy(np.stack(part)) for part in zip(*draws, strict=True))
+    )
+
+
+class TestClips(Dataset):
+    """Evenly spaced clips of one video after the other; a key is [videos of the batch].
+
+    The batch holds `clips` clips of each video, video by video.
+    """
+
+    __test__ = False  # not a test, whatever pytest makes of the name
+
+    def __init__(self, index: Path, transform: ClipTransform, *, clips: int) -> None:
+        self.index, self.transform, self.clips = load_index(index), transform, clips
+
+    def __getitem__(self, instances: np.ndarray) -> Batch:
+        transform, clips = self.transform, []
+        crop = transform.geometry.centre_crop()
+        for instance in instances:
+            frames = transform.sampling.test(int(self.index.n_frames[instance]), self.clips)
+            # All clips at once: neighbouring clips share frames. (clips, T) -> (clips * T,)
+            many = load_clip(
+                self.index, int(instance), frames.ravel(), crop, transform.geometry.size
+            )
+            many = many.unflatten(1, frames.shape)  # (3, clips * T, H, W) -> (3, clips, T, H, W)
+            clips.append(many.transpose(0, 1))  # (clips, 3, T, H, W)
+        instances = np.repeat(np.asarray(instances, dtype=np.int64), self.clips)
+        return Batch(
+            torch.cat(clips),
+            torch.from_numpy(instances),
+            torch.from_numpy(self.index.labels[instances]),
+            None,
+        )
+
+
+def steps_per_epoch(videos: int, batch: int) -> int:
+    """Complete batches in an epoch.
+
+    Raises:
+        VieError: there is none.
+    """
+    if batch > videos:
+        raise VieError(
+            f"a batch of {batch} videos cannot be drawn from {videos}: lower the batch of its "
+            "optimiser or use more videos"
+        )
+    return videos // batch
+
+
+def long_enough(index: Path, min_frames: int) -> np.ndarray:
+    """Instances (V,) int64 of the videos with `min_frames` frames or more.
+
+    Raises:
+        VieError: there is none.
+    """
+    counts = load_index(index).n_frames
+    found = np.flatnonzero(counts >= min_frames)
+    if not len(found):
+        raise VieError(f"{index}: no video has the {min_frames} frames of the recipe's min_frames")
+    if len(found) < len(counts):
+        log.warning(
+            "%d of %d videos have fewer than %d frames (the recipe's min_frames) and take no part",
+            len(counts) - len(found),
+            len(counts),
+            min_frames,
+        )
+    return found
+
+
+class EpochBatchSampler:
+    """Keys of `TrainClips` for steps `first` to `last` - 1: each epoch is its own permutation.
+
+    The incomplete batch at an epoch's end is left out; the permutation decides which videos
+    that concerns, so over epochs every video has its turn. Where several processes train, each
+    has its share of every batch.
+
+    Args:
+        videos: instances (V,) that take part, or V where these are 0 to V - 1.
+        batch: videos in a batch.
+        seed, stage: of the address of the order.
+        first, last: steps.
+    """
+
+    def __init__(
+        self, videos: int | np.ndarray, batch: int, *, seed: int, stage: str, first: int, last: int
+    ) -> None:
+        self.videos = np.arange(videos) if isinstance(videos, int) else videos
+        self.batch, self.seed, self.stage = batch, seed, stage
+        self.first, self.last = first, last
+        self.steps_per_epoch = steps_per_epoch(len(self.videos), batch)
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
+        permutation_of = None
+        for step in range(self.first, self.last):
+            epoch, position = divmod(step, self.steps_per_epoch)
+            if permutation_of != epoch:
+                order = generator(self.seed, f"{self.stage}/order", epoch)
+                permutation, permutation_of = order.permutation(len(self.videos)), epoch
+            chosen = permutation[position * self.batch : (position + 1) * self.batch]
+            yield epoch, self.videos[distributed.shard(chosen)]
+
+
+def loader(
+    dataset: Dataset, order: "EpochBatchSampler | list[np.ndarray]", workers: int, *, clips: int
+) -> DataLoader:
+    """Batches of `dataset` for the keys in `order`, made by `workers` processes (0: this one).
+
+    Args:
+        dataset: that has a `view`.
+        order: its keys.
+        workers: how many.
+        clips: in a batch, for the memory of those that wait.
+    """
+    transform = dataset.transform
+    batch_bytes = clips * 3 * transform.sampling.frames * transform.geometry.size**2
+    return DataLoader(
+        dataset,
+        batch_size=None,  # a key is a whole batch
+        sampler=order,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        prefetch_factor=batches_ahead(workers, batch_bytes) if workers else None,
+        worker_init_fn=leave_signals_to_parent if workers else None,
+    )
+
+
+def video_batches(videos: np.ndarray, clips: int, at_most: int = 128) -> list[np.ndarray]:
+    """Videos (V,) in order, in batches of about `at_most` clips: keys of `TestClips`."""
+    size = max(1, at_most // clips)
+    return [videos[i : i + size] for i in range(0, len(videos), size)]

@@ -1,0 +1,1 @@
+"""The config: checked, completed, and read."""

@@ -1,0 +1,69 @@
+"""What keys of the config mean: names of stages and layers, durations, small look-ups.
+
+Imports neither torch nor pandas: Snakemake uses it each time it builds the job graph.
+"""
+
+import math
+import os
+import re
+from typing import Any
+
+from vie.runtime.errors import VieError
+
+# Stages of pretraining in their order; a recipe has those that its schedule names.
+STAGES = (
+    *("instance_recognition", "local_aggregation"),
+    *("supervised", "order_prediction", "rotation"),
+)
+PRETEXTS = ("order_prediction", "rotation")  # stages that set a task with right answers
+ALONE = ("supervised", *PRETEXTS)  # stages that neither follow nor precede another one
+# Settings of its own that the objective of a stage needs.
+SETTINGS = ("instance_recognition", "local_aggregation", *PRETEXTS)
+LAYERS = ("conv3", "conv4", "conv5")  # that classifiers read, protocol section 7
+
+
+def asks_for_motion(clip: str | dict) -> bool:
+    """Whether a clip setting places its frames where the video moves.
+
+    Raises:
+        VieError: its numbers do not fit each other.
+    """
+    from vie.clips.sampling import sampling
+
+    return bool(sampling(clip).windows)
+
+
+def dataset_folder(config: dict[str, Any], name: str, kind: str) -> str:
+    """The folder of a dataset's "videos" or "annotations": the user's, or the workflow's own.
+
+    A `~` in front is the user's home: no shell sees it in a config.
+    """
+    given = config["datasets"][name].get(kind)
+    if given is None:
+        return f"resources/{name}/{kind}"
+    given, root = os.path.expanduser(given), config.get("roots", {}).get(name)
+    return os.path.normpath(os.path.join(os.path.expanduser(root), given)) if root else given
+
+
+def stages(recipe: dict[str, Any]) -> list[str]:
+    """Stages of a recipe's pretraining, in order."""
+    return [stage for stage in STAGES if stage in recipe["schedule"]]
+
+
+def recipes_of(evaluation: dict[str, Any]) -> list[str]:
+    """Recipes whose networks an evaluation reads, one or several side by side."""
+    recipe = evaluation["recipe"]
+    return [recipe] if isinstance(recipe, str) else list(recipe)
+
+
+def resolve_steps(duration: str, steps_per_epoch: int) -> int:
+    """Steps of a duration such as "500 steps" or "2.5 epochs", rounded up.
+
+    Raises:
+        VieError: it is neither.
+    """
+    found = re.fullmatch(r"(?:(\d+) steps?|(\d+(?:\.\d+)?) epochs?)", str(duration))
+    if not found:
+        raise VieError(f'a duration is written "500 steps" or "2.5 epochs", but got {duration!r}')
+    steps, epochs = found.groups()
+    return int(steps) if steps else math.ceil(float(epochs) * steps_per_epoch - 1e-9)

@@ -1,1 +1,0 @@
-"""Videos -> manifest -> frames -> index -> clips -> batches."""

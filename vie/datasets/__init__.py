@@ -1,0 +1,1 @@
+"""Datasets: what videos there are, and what they show."""

@@ -1,0 +1,73 @@
+"""Layouts of datasets on disk -> the videos of a split, and which of them are for what."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from vie.datasets.layouts.folders import assign_folders, read_folders
+from vie.datasets.layouts.hmdb51 import assign_hmdb51, read_hmdb51
+from vie.datasets.layouts.kinetics import (
+    annotation_of,
+    list_kinetics,
+    no_annotation,
+    read_kinetics,
+)
+from vie.datasets.layouts.kinetics_files import refuse_missing
+from vie.datasets.layouts.ucf101 import assign_ucf101, read_ucf101
+from vie.datasets.layouts.video_files import compare_with_disk
+from vie.datasets.split_assignment import SplitRow
+from vie.datasets.video import Video
+
+
+class Layout(NamedTuple):
+    """How a dataset lies on disk.
+
+    Attributes:
+        read: (folder of videos, annotations, split) -> its videos.
+        annotations: (folder of videos, folder of annotations, split) -> what `read` reads: a file,
+            or a folder of lists or, with `lists` false, of videos.
+        absent: (folder of annotations, split) -> what a message says if there is nothing to read.
+        listed: as `read`, without a look at the folder of videos; None where no lists say which
+            videos there are.
+        compare: (folder of videos, videos) raises a VieError if listed videos have no file.
+        members: (videos of the manifest, annotations, number) -> the videos of an official split,
+            for layouts that have such.
+    """
+
+    read: Callable[[Path, Path, str], list[Video]]
+    annotations: Callable[[Path, Path, str], Path]
+    members: Callable[[Iterable[Video], Path, int], list[SplitRow]] | None = None
+    listed: Callable[[Path, Path, str], list[Video]] | None = None
+    compare: Callable[[Path, Iterable[Video]], None] = compare_with_disk
+    absent: Callable[[Path, str], str] = lambda annotations, split: f"{annotations}: no such folder"
+
+    @property
+    def lists(self) -> bool:
+        """Whether lists say which videos there are."""
+        return self.listed is not None
+
+
+def _file_per_split(videos: Path, annotations: Path, split: str) -> Path:
+    return annotation_of(annotations, split)
+
+
+def _folder(videos: Path, annotations: Path, split: str) -> Path:
+    return annotations
+
+
+def _videos(videos: Path, annotations: Path, split: str) -> Path:
+    return videos if split == "all" else videos / split
+
+
+LAYOUTS = {
+    "kinetics": Layout(
+        read_kinetics,
+        _file_per_split,
+        listed=list_kinetics,
+        compare=refuse_missing,
+        absent=no_annotation,
+    ),
+    "ucf101": Layout(read_ucf101, _folder, assign_ucf101, read_ucf101),
+    "hmdb51": Layout(read_hmdb51, _folder, assign_hmdb51, read_hmdb51),
+    "folders": Layout(read_folders, _videos, assign_folders),
+}

@@ -1,0 +1,125 @@
+"""HMDB51 as distributed: class folders of avi files, and a list per class and split.
+
+    <class>/<film>_<class>_<annotations>_<n>.avi
+    testTrainMulti_7030_splits/<class>_test_split<N>.txt     <film>_..._<n>.avi 1
+
+with 1 for a training video, 2 for a test video and 0 for a video that the split does not use. File
+names may hold brackets, ampersands, semicolons, blanks: whatever the films' titles had.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from vie.datasets.layouts.video_files import lines_of, plain_name
+from vie.datasets.split_assignment import TEST, TRAIN, SplitRow
+from vie.datasets.video import Video
+from vie.runtime.errors import VieError
+
+FLAGS = {"0": None, "1": TRAIN, "2": TEST}
+FILE = re.compile(r"(?P<label>.+)_test_split(?P<number>[1-9]\d{0,3})\.txt")
+PIECE = re.compile(r"(_\d+)+$")
+
+
+def read_hmdb51(videos: Path, annotations: Path, split: str = "all") -> list[Video]:
+    """All videos that the lists name, used by a split or not.
+
+    Args:
+        videos: folder of the class folders; only its name is used (`compare_with_disk` looks
+            inside).
+        annotations: folder testTrainMulti_7030_splits, with the lists of at least one split.
+        split: "all".
+
+    Raises:
+        VieError: names the file, the line and what is wrong there.
+    """
+    lists = _lists(annotations)
+    labels = {number: set(paths) for number, paths in lists.items()}
+    first = min(labels)
+    for number, here in labels.items():
+        if odd := sorted(here ^ labels[first]):
+            raise VieError(
+                f"{annotations}: splits {first} and {number} do not have lists of the same "
+                f"classes; look at {', '.join(odd)}"
+            )
+    rows: dict[str, Video] = {}
+    for paths in lists.values():
+        for label, path in paths.items():
+            for file, _ in _flags(path):
+                video = f"{label}/{Path(file).stem}"
+                rows[video] = Video(video, f"{label}/{file}", label)
+    return list(rows.values())
+
+
+def assign_hmdb51(videos: Iterable[Video], annotations: Path, number: int) -> list[SplitRow]:
+    """Videos that split `number` uses, with their part and group: the film they are cut from.
+
+    Args:
+        videos: not looked at; the lists say everything.
+        annotations: folder testTrainMulti_7030_splits.
+        number: 1, 2 or 3.
+
+    Raises:
+        VieError: names the file, the line and what is wrong there.
+    """
+    lists = _lists(annotations)
+    if number not in lists:
+        raise VieError(
+            f"{annotations}: has no list <class>_test_split{number}.txt; there are lists of the "
+            f"splits {', '.join(map(str, sorted(lists)))}"
+        )
+    members = []
+    for label, path in lists[number].items():
+        for file, part in _flags(path):
+            stem = Path(file).stem
+            if part is not None:
+                members.append(SplitRow(f"{label}/{stem}", label, part, _film(stem, label)))
+    return members
+
+
+def _film(stem: str, label: str) -> str:
+    """The film that a clip is from; where its name does not say, the clip itself.
+
+    Films come in numbered pieces, Two_Towers_3 and Two_Towers_4, which are one film.
+    """
+    film, found, _ = stem.rpartition(f"_{label}_")
+    return (PIECE.sub("", film) or film) if found else stem
+
+
+def _lists(annotations: Path) -> dict[int, dict[str, Path]]:
+    """{split: {class: its list}}, classes sorted."""
+    try:
+        paths = sorted(annotations.iterdir())
+    except OSError as error:
+        raise VieError(f"{annotations}: cannot be read as a folder: {error.strerror}") from error
+    lists: dict[int, dict[str, Path]] = {}
+    for path in paths:
+        if path.name.startswith(".") or path.suffix != ".txt":
+            continue
+        fits = FILE.fullmatch(path.name)
+        if not fits:
+            raise VieError(f"{path}: should be called <class>_test_split<N>.txt; move it elsewhere")
+        label = plain_name(fits["label"], f"{path}: class")
+        lists.setdefault(int(fits["number"]), {})[label] = path
+    if not lists:
+        raise VieError(f"{annotations}: holds no list <class>_test_split<N>.txt")
+    return lists
+
+
+def _flags(path: Path) -> list[tuple[str, str | None]]:
+    """(file name, part or None) of each line of a list."""
+    found: dict[str, str | None] = {}
+    for line, text in lines_of(path):
+        where = f"{path}, line {line}"
+        *name, flag = text.rsplit(maxsplit=1)
+        if not name or flag not in FLAGS:
+            raise VieError(f"{where}: {text!r} should be a file name and 0, 1 or 2")
+        file = plain_name(name[0], f"{where}: file")
+        if not file.endswith(".avi"):
+            raise VieError(f"{where}: {file!r} is not the name of an avi file")
+        if file in found:
+            raise VieError(f"{where}: {file!r} is there a second time; remove one of the lines")
+        found[file] = FLAGS[flag]
+    if not found:
+        raise VieError(f"{path}: names no video")
+    return list(found.items())

@@ -1,0 +1,117 @@
+"""UCF101 as distributed: class folders of avi files, and lists of the three official splits.
+
+    UCF-101/<Class>/v_<Class>_g<NN>_c<NN>.avi
+    ucfTrainTestlist/classInd.txt       1 ApplyEyeMakeup
+    ucfTrainTestlist/trainlist0N.txt    ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1
+    ucfTrainTestlist/testlist0N.txt     ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi
+
+Clips of one group g<NN> of a class are cut from one recording. (The files of HandstandPushups are
+called v_HandStandPushups: upper and lower case are not told apart there.)
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from vie.datasets.layouts.video_files import lines_of, plain_name
+from vie.datasets.split_assignment import TEST, TRAIN, SplitRow
+from vie.datasets.video import Video
+from vie.runtime.errors import VieError
+
+NUMBERS = (1, 2, 3)  # of the official splits
+LISTS = {TRAIN: "trainlist{:02d}.txt", TEST: "testlist{:02d}.txt"}
+FILE = re.compile(r"v_(?P<label>.+)_g(?P<group>\d+)_c\d+\.avi")
+
+
+def read_ucf101(videos: Path, annotations: Path, split: str = "all") -> list[Video]:
+    """All videos of the lists of the splits that are there, in any order of the lists.
+
+    Args:
+        videos: folder UCF-101; only its name is used (`compare_with_disk` looks inside).
+        annotations: folder ucfTrainTestlist with classInd.txt and the lists of at least one split.
+        split: "all".
+
+    Raises:
+        VieError: names the file, the line and what is wrong there.
+    """
+    there = [
+        n
+        for n in NUMBERS
+        if any((annotations / name.format(n)).exists() for name in LISTS.values())
+    ]
+    if not there:
+        raise VieError(
+            f"{annotations}: holds no list of a split; it should hold classInd.txt, "
+            f"{', '.join(name.format(n) for n in NUMBERS for name in LISTS.values())}"
+        )
+    members = {member.video: member for n in there for member in assign_ucf101((), annotations, n)}
+    found = {member.label for member in members.values()}
+    if empty := [label for label in _classes(annotations / "classInd.txt") if label not in found]:
+        raise VieError(f"{annotations}: no list has a video of the classes {', '.join(empty)}")
+    return [Video(m.video, f"{m.video}.avi", m.label) for m in members.values()]
+
+
+def assign_ucf101(videos: Iterable[Video], annotations: Path, number: int) -> list[SplitRow]:
+    """Videos of split `number` with their part and group, in the order of its lists.
+
+    Args:
+        videos: not looked at; the lists say everything.
+        annotations: folder ucfTrainTestlist.
+        number: 1, 2 or 3.
+
+    Raises:
+        VieError: names the file, the line and what is wrong there.
+    """
+    numbers = _classes(annotations / "classInd.txt")
+    members: dict[str, SplitRow] = {}
+    for part, name in LISTS.items():
+        path = annotations / name.format(number)
+        lines = lines_of(path)
+        if not lines:
+            raise VieError(f"{path}: names no video")
+        for line, text in lines:
+            member = _member(text, part, numbers, f"{path}, line {line}")
+            if (before := members.setdefault(member.video, member)) is not member:
+                raise VieError(
+                    f"{path}, line {line}: {member.video!r} is in split {number} a second time "
+                    f"(it is a {before.part} video already); remove one of the lines"
+                )
+    return list(members.values())
+
+
+def _classes(path: Path) -> dict[str, int]:
+    """{class: number} of classInd.txt."""
+    numbers: dict[str, int] = {}
+    for line, text in lines_of(path):
+        where = f"{path}, line {line}"
+        number, _, label = text.partition(" ")
+        label = plain_name(label.strip(), f"{where}: class")
+        decimal = number.isdecimal() and len(number) < 7
+        if not decimal or int(number) in numbers.values() or label in numbers:
+            raise VieError(
+                f"{where}: {text!r} should be the number of a class and its name, each of them once"
+            )
+        numbers[label] = int(number)
+    if not numbers:
+        raise VieError(f"{path}: names no class")
+    return numbers
+
+
+def _member(text: str, part: str, numbers: dict[str, int], where: str) -> SplitRow:
+    """A line of a list: <Class>/<file>, in training lists (and perhaps others) a class number."""
+    name, _, number = text.partition(".avi")
+    folder, slash, stem = name.partition("/")
+    if not slash or text == name:
+        raise VieError(f"{where}: {text!r} should be <Class>/v_<Class>_g<NN>_c<NN>.avi")
+    label, file = plain_name(folder, f"{where}: class"), plain_name(f"{stem}.avi", f"{where}: file")
+    if label not in numbers:
+        raise VieError(f"{where}: class {label!r} is not in classInd.txt")
+    fits = FILE.fullmatch(file)
+    if not fits or fits["label"].casefold() != label.casefold():
+        raise VieError(f"{where}: {file!r} should be v_{label}_g<NN>_c<NN>.avi")
+    number = number.strip()
+    if (number or part == TRAIN) and number != str(numbers[label]):
+        raise VieError(
+            f"{where}: class number {number!r}, but {label} has {numbers[label]} in classInd.txt"
+        )
+    return SplitRow(f"{label}/{stem}", label, part, f"{label} g{fits['group']}")

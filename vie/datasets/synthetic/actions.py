@@ -1,0 +1,111 @@
+"""What the stand-ins for UCF101 and HMDB51 show: other figures than the embedded dataset's.
+
+Clips of one group (UCF101) or film (HMDB51) show the same figure, with the same proportions and
+colour, as clips of one recording show the same person: a network that remembers it is good on
+clips of that group and on no others.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vie.datasets.synthetic.appearance import Polyline, arc, sprite
+from vie.datasets.synthetic.render import FRAMES, HEIGHT, RADIUS, REACH, WIDTHS, compose, wander
+from vie.datasets.synthetic.trajectories import heights
+from vie.runtime.randomness import generator
+
+# As in appearance.py: x to the right, y down, in units of half the figure's height.
+FIGURES: dict[str, list[Polyline]] = {
+    "bell": [
+        [*arc(0, -0.35, 0.5, 0.5, 1, 8), (0.85, 0.6), (-0.85, 0.6), (-0.5, -0.35)],
+        [(0, 0.6), (0, 0.95)],
+    ],
+    "boat": [
+        [(-0.9, 0.3), (0.9, 0.3), (0.55, 0.9), (-0.55, 0.9), (-0.9, 0.3)],
+        [(0, 0.3), (0, -0.95), (0.6, 0.0), (0, 0.0)],
+    ],
+    "cactus": [
+        [(0, -0.95), (0, 0.95)],
+        [(-0.65, -0.45), (-0.65, 0.2), (0, 0.2)],
+        [(0, 0.55), (0.65, 0.55), (0.65, -0.1)],
+    ],
+    "chair": [
+        [(-0.5, -0.95), (-0.5, 0.95)],
+        [(-0.5, 0.1), (0.55, 0.1), (0.55, 0.95)],
+    ],
+    "crown": [
+        [(-0.8, 0.8), (-0.8, -0.7), (-0.4, 0), (0, -0.9), (0.4, 0), (0.8, -0.7), (0.8, 0.8)],
+        [(-0.8, 0.8), (0.8, 0.8)],
+    ],
+    "cup": [
+        [(-0.65, -0.85), (-0.5, 0.85), (0.35, 0.85), (0.5, -0.85), (-0.65, -0.85)],
+        arc(0.42, -0.1, 0.42, -0.25, 0.25, 8),
+    ],
+    "kite": [
+        [(0, -0.95), (0.6, -0.35), (0, 0.4), (-0.6, -0.35), (0, -0.95)],
+        [(-0.6, -0.35), (0.6, -0.35)],
+        [(0, 0.4), (0.2, 0.65), (-0.1, 0.95)],
+    ],
+    "lamp": [
+        [(-0.35, -0.95), (0.35, -0.95), (0.75, -0.2), (-0.75, -0.2), (-0.35, -0.95)],
+        [(0, -0.2), (0, 0.9)],
+        [(-0.45, 0.9), (0.45, 0.9)],
+    ],
+    "mushroom": [
+        [*arc(0, -0.1, 0.85, 0.5, 1, 10), (-0.85, -0.1)],
+        [(-0.3, -0.1), (-0.25, 0.9), (0.25, 0.9), (0.3, -0.1)],
+    ],
+}
+# Each with its own reverse, as in motion.py.
+MOTIONS = ("approaching", "receding", "rising", "sinking")
+
+
+@dataclass(frozen=True)
+class Action:
+    """A class of a stand-in: its name there, and what it shows."""
+
+    label: str
+    figure: str
+    motion: str
+
+
+UCF101 = tuple(
+    Action(f"{motion.title()}{figure.title()}", figure, motion)
+    for figure in ("bell", "boat", "cactus", "chair", "crown")
+    for motion in MOTIONS[:2]
+)
+HMDB51 = tuple(
+    Action(f"{name}_{figure}", figure, motion)
+    for figure in ("cup", "kite", "lamp", "mushroom")
+    for name, motion in (("rise", MOTIONS[2]), ("sink", MOTIONS[3]))
+)
+
+
+def render_action(action: Action, address: str, draw: int, group: int, clip: int) -> np.ndarray:
+    """A clip of a group of a class.
+
+    Args:
+        action: the class.
+        address: name of the dataset.
+        draw: of the dataset.
+        group: the group's number in the dataset.
+        clip: the clip's number in the dataset.
+
+    Returns:
+        (T, HEIGHT, W, 3) uint8, T in FRAMES, W in WIDTHS, 25 frames per second.
+    """
+    shared = generator(draw, f"{address} group", instance=group)
+    rng = generator(draw, f"{address} clip", instance=clip)
+    figure, painter = sprite(FIGURES[action.figure], shared), shared
+    T, W = int(rng.integers(FRAMES[0], FRAMES[1] + 1)), int(rng.choice(WIDTHS))
+    size = np.linspace(rng.uniform(), rng.uniform(), T)
+    height = 0.5 + rng.uniform(-0.4, 0.4) + wander(T, 0.1, 25, rng)
+    if action.motion in ("approaching", "receding"):
+        size = heights({"approaching": "rising", "receding": "sinking"}[action.motion], T, rng)
+    else:
+        height = heights(action.motion, T, rng)
+    shake_x, shake_y = wander(T, 1.2, 6, rng), wander(T, 1.2, 6, rng)  # of the camera
+    x = W / 2 + rng.uniform(-1, 1) * (W / 2 - 26) + wander(T, 5, 25, rng)
+    y = HEIGHT / 2 + REACH * (1 - 2 * height)
+    radius = RADIUS[0] * (RADIUS[1] / RADIUS[0]) ** size
+    return compose(figure, x + shake_x, y + shake_y, radius, W, rng, painter)

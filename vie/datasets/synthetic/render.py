@@ -1,0 +1,128 @@
+"""One video of the embedded dataset, as pixels."""
+
+import numpy as np
+
+from vie.datasets.synthetic.appearance import APPEARANCES, EXTENT, FIGURES, SPRITE, sprite
+from vie.datasets.synthetic.trajectories import MOTIONS, heights
+from vie.runtime.randomness import generator
+
+HEIGHT = 80  # pixels, the shorter side
+WIDTHS = (80, 88, 96)
+FRAMES = (62, 80)  # of a video, both ends included; a slowfast clip needs 61
+RADIUS = (13.0, 24.0)  # half the height of a figure of size 0 and 1, in pixels
+REACH = 16.0  # pixels of the figure's centre above and below the middle
+
+CLASSES = tuple(f"{a} {m}" for a in APPEARANCES for m in MOTIONS)
+
+
+def render(label: str, draw: int, number: int) -> np.ndarray:
+    """Video `number` of a draw of the dataset, with the appearance and motion of its label.
+
+    Returns:
+        (T, HEIGHT, W, 3) uint8, T in FRAMES, W in WIDTHS, 25 frames per second.
+    """
+    appearance, motion = label.split(" ")
+    rng = generator(draw, "embedded", instance=number)
+    T, W = int(rng.integers(FRAMES[0], FRAMES[1] + 1)), int(rng.choice(WIDTHS))
+    height, size = heights(motion, T, rng), np.linspace(rng.uniform(), rng.uniform(), T)
+    shake_x, shake_y = wander(T, 1.2, 6, rng), wander(T, 1.2, 6, rng)  # of the camera
+    radius = RADIUS[0] * (RADIUS[1] / RADIUS[0]) ** size
+    x = W / 2 + rng.uniform(-1, 1) * (W / 2 - 26) + wander(T, 5, 25, rng)
+    y = HEIGHT / 2 + REACH * (1 - 2 * height)
+    figure = sprite(FIGURES[appearance], rng)
+    return compose(figure, x + shake_x, y + shake_y, radius, W, rng)
+
+
+def compose(
+    figure: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    radius: np.ndarray,
+    width: int,
+    rng: np.random.Generator,
+    painter: np.random.Generator | None = None,
+) -> np.ndarray:
+    """A figure on its way through changing clouds.
+
+    Args:
+        figure: opacity of `sprite`.
+        x, y: (T,) centre of the figure in each frame, in pixels.
+        radius: (T,) half its height, in pixels.
+        width: of the frames, in pixels.
+        rng: of the clouds.
+        painter: of the figure's colour; left out, `rng`.
+
+    Returns:
+        (T, HEIGHT, width, 3) uint8.
+    """
+    opacity = _place(figure, x, y, radius, width)
+    frames, level = _background(len(x), width, rng)
+    _paint(frames, opacity, _colour(level, painter or rng))
+    pixels = (frames * 255 + 0.5).clip(0, 255).astype(np.uint8)
+    return np.ascontiguousarray(pixels.transpose(1, 2, 3, 0))  # (3, T, H, W) -> (T, H, W, 3)
+
+
+def _place(
+    figure: np.ndarray, x: np.ndarray, y: np.ndarray, radius: np.ndarray, width: int
+) -> np.ndarray:
+    """Resample a sprite to its place in every frame -> (T, HEIGHT, width) float32.
+
+    A shift and a scale are separable: one small matrix per axis and frame.
+    """
+    rows, columns = _resampling(y, radius, HEIGHT), _resampling(x, radius, width)
+    # (T, H, S) @ (S, S) @ (T, 1, S, W) -> (T, H, W), in pieces of half a frame: BLAS would start
+    # threads for larger ones, which cost several times what they save.
+    rows = rows.reshape(-1, 2, HEIGHT // 2, SPRITE)  # (T, H, S) -> (T, 2, H/2, S)
+    placed = (rows @ figure) @ columns.transpose(0, 2, 1)[:, None]
+    return placed.reshape(-1, HEIGHT, width)  # (T, 2, H/2, W) -> (T, H, W)
+
+
+def _resampling(centre: np.ndarray, radius: np.ndarray, pixels: int) -> np.ndarray:
+    """(T, pixels, SPRITE) float32: triangle filter at least a pixel wide, rows sum to 1 or 0."""
+    scale = (2 * EXTENT * radius / SPRITE).astype(np.float32)[:, None, None]
+    # Distance from every pixel to every sprite pixel, in the larger of the two.
+    at = (np.arange(pixels) + 0.5 - centre[:, None]).astype(np.float32)[:, :, None]
+    source = np.arange(SPRITE, dtype=np.float32) + 0.5 - SPRITE / 2
+    away = (at - source * scale) / np.maximum(scale, 1)
+    weight = np.maximum(1 - np.abs(away, out=away), 0, out=away)
+    return weight / np.maximum(weight.sum(2, keepdims=True), 1e-6)
+
+
+def _paint(frames: np.ndarray, opacity: np.ndarray, colour: np.ndarray) -> None:
+    """Cover (3, T, H, W) frames by a colour where (T, H, W) is opaque, in place."""
+    for plane, value in zip(frames, colour, strict=True):
+        plane += opacity * (value - plane)
+
+
+def _background(T: int, W: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """Clouds of low chroma that change within half a second -> ((3, T, H, W), their mean level).
+
+    A background that stood still would tell instances apart by itself, and nothing else would be
+    learned.
+    """
+    level = rng.uniform(0.25, 0.4)
+    grey = rng.normal(0, 0.05, size=(1, T // 12 + 2, 7, 8))
+    knots = grey + rng.normal(0, 0.012, size=(3, T // 12 + 2, 7, 8))
+    tint = rng.uniform(-0.03, 0.03, size=3)
+    clouds = (knots + (level + tint)[:, None, None, None]).astype(np.float32)
+    t, y, x = clouds.shape[1:]
+    clouds = (_linear(T, t) @ clouds.reshape(3, t, y * x)).reshape(3, T, y, x)
+    # (H, y) @ ((3, T, y, x) @ (x, W)) -> (3, T, H, W)
+    return _linear(HEIGHT, y) @ (clouds @ _linear(W, x).T), level
+
+
+def _linear(n: int, knots: int) -> np.ndarray:
+    """(n, knots) float32: linear interpolation of evenly spaced knots at n points."""
+    at = np.linspace(0, knots - 1, n)[:, None]
+    return np.maximum(1 - np.abs(at - np.arange(knots)), 0).astype(np.float32)
+
+
+def _colour(level: float, rng: np.random.Generator) -> np.ndarray:
+    """(3,) float32: a colour lighter than the background's level."""
+    return (level + rng.uniform(0.5, 0.6) + rng.uniform(-0.05, 0.05, 3)).astype(np.float32)
+
+
+def wander(T: int, amount: float, frames: int, rng: np.random.Generator) -> np.ndarray:
+    """(T,) smooth random walk around 0: standard deviation `amount`, changes over `frames`."""
+    knots = rng.normal(0, amount, size=T // frames + 3)
+    return np.interp(np.arange(T) / frames + rng.uniform(), np.arange(len(knots)), knots)

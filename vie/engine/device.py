@@ -1,0 +1,61 @@
+"""Device, precision and processes of training, by Accelerate."""
+
+import os
+import warnings
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import torch
+
+from vie.runtime import distributed
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+PRECISIONS = ("bf16", "tf32", "float32")
+
+
+def accelerator(precision: str = "float32") -> "Accelerator":
+    """The device that this process trains on, one of several where
+    `vie.runtime.distributed` started it.
+
+    Args:
+        precision: of the network's convolutions and products on a GPU that has it: "bf16" under
+            autocast, "tf32" or "float32". Everywhere else they are float32. Losses, the memory
+            bank and what is averaged over clips or frames are float32 always.
+    """
+    from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    # Products outside convolutions: those of losses and bank among them, and a few small layers.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    half = precision == "bf16" and has_bf16()
+    # Said of a setting that this torch and Accelerate still share no newer name for.
+    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+    started = "LOCAL_RANK" in os.environ  # by `vie.runtime.distributed.launch`
+    return Accelerator(
+        cpu=started and not torch.cuda.is_available(),
+        mixed_precision="bf16" if half else "no",
+        kwargs_handlers=[
+            # Buffers are the same everywhere already: statistics are shared, labels broadcast.
+            DistributedDataParallelKwargs(broadcast_buffers=False),
+            # The others wait while the main process clusters.
+            InitProcessGroupKwargs(timeout=timedelta(hours=2)),
+        ],
+    )
+
+
+def has_bf16() -> bool:
+    """Whether there is a GPU that computes in bfloat16, instead of emulating it."""
+    supported = torch.cuda.is_bf16_supported
+    return torch.cuda.is_available() and supported(including_emulation=False)
+
+
+def described(device: torch.device, precision: str) -> str:
+    """For the log: what trains."""
+    times = f"{distributed.world_size()} x " if distributed.world_size() > 1 else ""
+    if device.type != "cuda":
+        return f"{times}{device.type.upper()}, float32"
+    if precision == "bf16" and not has_bf16():
+        precision = "float32, as it has no bf16"
+    return f"{times}{torch.cuda.get_device_name(device)}, {precision}"

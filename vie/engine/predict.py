@@ -1,0 +1,114 @@
+"""Class probabilities of videos, averaged over test clips or windows (protocol 2, 7, 8)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vie.clips.color_jitter import normalise
+from vie.clips.loader import TestClips, loader, video_batches
+from vie.clips.transform import ClipTransform
+from vie.clips.windows import CLIPS_TOGETHER, WindowClips, window_batches, window_counts
+from vie.frames.index import load_index
+from vie.runtime.progress import Progress
+
+TOGETHER = 128  # clips of a batch, about
+
+
+@torch.no_grad()
+def predict_clips(
+    function: Callable[[Tensor], dict[str, Tensor]],
+    index: Path,
+    transform: ClipTransform,
+    *,
+    clips: int,
+    device: torch.device,
+    workers: int = 0,
+    label: str = "",
+    videos: np.ndarray | None = None,
+) -> dict[str, Tensor]:
+    """Outputs of `function` on every test clip of every video.
+
+    Args:
+        function: (B, 3, T, H, W) normalised floats -> {name: (B, D)}.
+        index: index.parquet of the videos.
+        transform: sampling and geometry; test crops, no colour noise.
+        clips: clips per video, evenly spaced.
+        device: of the clips.
+        workers: processes that load clips.
+        label: shown with the progress; none without.
+        videos: instances (V,), where these are not all videos of the index in its order.
+
+    Returns:
+        {name: (V, clips, D)} on the CPU.
+    """
+    videos = np.arange(len(load_index(index))) if videos is None else videos
+    dataset, keys = TestClips(index, transform, clips=clips), video_batches(videos, clips, TOGETHER)
+    batches = loader(dataset, keys, workers, clips=max(clips, TOGETHER))
+    parts: dict[str, list[Tensor]] = {}
+    bar = Progress(total=len(videos), label=label, unit="videos") if label else None
+    for batch in batches:
+        outputs = function(normalise(batch.clips.to(device, non_blocking=True)))
+        for name, output in outputs.items():
+            # (B, D) -> (B // clips, clips, D)
+            parts.setdefault(name, []).append(output.float().cpu().unflatten(0, (-1, clips)))
+        if bar:
+            bar.update(len(batch.clips) // clips)
+    if bar:
+        bar.close()
+    return {name: torch.cat(part) for name, part in parts.items()}
+
+
+def class_probabilities(logits: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """{layer: (V, clips, classes)} -> {layer: (V, classes)}: softmax, averaged over clips."""
+    # (V, clips, classes) -> (V, classes)
+    return {name: scores.softmax(2).mean(1).numpy() for name, scores in logits.items()}
+
+
+@torch.no_grad()
+def predict_windows(
+    function: Callable[[Tensor], Tensor],
+    index: Path,
+    transform: ClipTransform,
+    videos: np.ndarray,
+    *,
+    device: torch.device,
+    workers: int = 0,
+    label: str = "",
+) -> np.ndarray:
+    """Class probabilities of videos: softmax, averaged over all windows (protocol section 8).
+
+    Args:
+        function: (B, 3, T, H, W) normalised floats -> (B, classes) logits.
+        index: index.parquet of the videos.
+        transform: sampling and geometry; test crops, no colour noise.
+        videos: instances (V,).
+        device: of the clips.
+        workers: processes that load clips.
+        label: shown with the progress; none without.
+
+    Returns:
+        (V, classes) float64.
+    """
+    counts = window_counts(load_index(index), videos, transform.sampling)
+    batches = loader(
+        WindowClips(index, transform), window_batches(counts, videos), workers, clips=CLIPS_TOGETHER
+    )
+    bar = Progress(total=len(videos), label=label, unit="videos") if label else None
+    parts = []
+    for batch in batches:
+        # A long video alone may be more than fits the device's memory.
+        for clips in batch.clips.split(CLIPS_TOGETHER):
+            logits = function(normalise(clips.to(device, non_blocking=True)))
+            parts.append(logits.float().cpu().softmax(1).double())
+        if bar:
+            bar.update(len(batch.instances.unique()))
+    if bar:
+        bar.close()
+    rows = torch.from_numpy(np.repeat(np.arange(len(videos)), counts))  # (windows,)
+    probabilities = torch.cat(parts)  # (windows, classes)
+    sums = probabilities.new_zeros(len(videos), probabilities.shape[1])
+    sums.index_add_(0, rows, probabilities)
+    return (sums / torch.from_numpy(counts)[:, None]).numpy()

@@ -1,0 +1,52 @@
+"""Metrics of a run, as JSON lines and for TensorBoard."""
+
+import json
+from pathlib import Path
+
+from vie.runtime import distributed
+
+
+class Recorder:
+    """Appends rows {"step": ..., name: value, ...} to `metrics.jsonl` and to TensorBoard.
+
+    Args:
+        path: the JSON lines.
+        tensorboard: folder of TensorBoard's event files.
+        step: rows at or after this step were written by a run that was killed later than its
+            last checkpoint; they are dropped, for they will be written again.
+        complete: none of them, for the checkpoint is that of the run's end.
+
+    Where several processes train, only the main one's rows are written.
+    """
+
+    def __init__(
+        self, path: Path, tensorboard: Path, step: int = 0, *, complete: bool = False
+    ) -> None:
+        self.writes = distributed.is_main_process()
+        if not self.writes:
+            return
+        from torch.utils.tensorboard import SummaryWriter
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text().splitlines() if path.exists() and step else []
+        # A line may be torn by the kill; such a line is never older than the last checkpoint.
+        whole = [line for line in lines if line.endswith("}")]
+        kept = [line for line in whole if complete or json.loads(line)["step"] < step]
+        path.write_text("".join(line + "\n" for line in kept))
+        self.file = path.open("a")
+        self.writer = SummaryWriter(str(tensorboard), purge_step=None if complete else step)
+
+    def write(self, step: int, **values: float) -> None:
+        """One row; `step` is the number of the step that was just done."""
+        if not self.writes:
+            return
+        self.file.write(json.dumps({"step": step, **values}) + "\n")
+        self.file.flush()
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Close both."""
+        if self.writes:
+            self.file.close()
+            self.writer.close()

@@ -1,0 +1,46 @@
+"""Durations in steps, and the learning rate of each step."""
+
+from dataclasses import dataclass
+
+from vie.config.settings import resolve_steps
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When training starts, ends and lowers its rate, in steps from the recipe's start.
+
+    Attributes:
+        first, last: the steps are first .. last - 1.
+        drops: steps at which the learning rate is divided by 10.
+    """
+
+    first: int
+    last: int
+    drops: tuple[int, ...] = ()
+
+    def lr(self, base: float, step: int) -> float:
+        """Learning rate of `step`."""
+        return base * 0.1 ** sum(step >= drop for drop in self.drops)
+
+
+def pretraining_schedule(
+    settings: dict, stage: str, steps_per_epoch: int, *, first: int = 0
+) -> Schedule:
+    """Schedule of one stage. Drops count from the start of the first stage, or, in a recipe that
+    starts from another one, from that one's start.
+
+    Args:
+        settings: `schedule` of a recipe.
+        stage: one of its stages.
+        steps_per_epoch: batches in an epoch.
+        first: the step at which what came before has ended.
+    """
+    duration = resolve_steps(settings[stage], steps_per_epoch)
+    drops = tuple(resolve_steps(drop, steps_per_epoch) for drop in settings["lr_drops"])
+    return Schedule(first, first + duration, drops)
+
+
+def probe_schedule(settings: dict, steps_per_epoch: int) -> Schedule:
+    """Schedule of an evaluation: `duration` and `lr_drops`."""
+    drops = tuple(resolve_steps(drop, steps_per_epoch) for drop in settings["lr_drops"])
+    return Schedule(0, resolve_steps(settings["duration"], steps_per_epoch), drops)

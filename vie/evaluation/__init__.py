@@ -1,1 +1,0 @@
-"""k-nearest neighbours, accuracy with its interval."""

@@ -1,0 +1,272 @@
+"""The index: the dataset as everything downstream sees it.
+
+`index.parquet` has one row per usable video, in the manifest's order; row number = instance number
+= row of the memory bank. Columns: instance, video, label, class, shard (path of the tar relative
+to the index's folder), n_frames, width, height (pixels), first_offset (byte of the first JPEG in
+the shard). Its metadata carries fps, shorter_side and quality.
+
+The sizes of the JPEGs lie beside it in one array, all frames of the split back to back (uint32).
+At the paper's scale these are 60 million numbers: mapped into memory, all workers share one copy
+and touch only the pages of the videos they read, and loading an index stays fast.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from vie.frames.extract import read_rejected, write_rejected
+from vie.frames.ffmpeg import MISSING
+from vie.frames.manifest import read_manifest
+from vie.frames.parquet import make_table, numbers, read_table
+from vie.frames.shards import ShardReader, check_shard, frame_offsets, read_shard_table
+from vie.runtime.errors import VieError
+from vie.runtime.files import atomic_write
+
+SCHEMA = pa.schema(
+    [
+        ("instance", pa.int32()),
+        ("video", pa.string()),
+        ("label", pa.dictionary(pa.int32(), pa.string())),
+        ("class", pa.int32()),
+        ("shard", pa.dictionary(pa.int32(), pa.string())),
+        ("n_frames", pa.int32()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("first_offset", pa.int64()),
+    ]
+)
+SETTINGS = ("fps", "shorter_side", "quality")
+
+
+@dataclass(frozen=True)
+class Index:
+    """A loaded index of N videos and F frames in total.
+
+    Attributes:
+        path: the file.
+        fps: frames per second.
+        shorter_side: of the frames, in pixels.
+        videos: (N,) ids, a pyarrow string array.
+        labels: (N,) int64, classes.
+        n_frames: (N,) int32.
+        widths, heights: (N,) int32, pixels.
+        shards: (N,) int32, numbers into `reader.shards`.
+        first_offsets: (N,) int64, bytes.
+        first_frames: (N,) int64, rows of `sizes`.
+        sizes: (F,) uint32, bytes of each JPEG, mapped into memory.
+        reader: reads JPEGs; each process opens its own files.
+    """
+
+    path: Path
+    fps: float
+    shorter_side: int
+    videos: pa.Array
+    labels: np.ndarray
+    n_frames: np.ndarray
+    widths: np.ndarray
+    heights: np.ndarray
+    shards: np.ndarray
+    first_offsets: np.ndarray
+    first_frames: np.ndarray
+    sizes: np.ndarray
+    reader: ShardReader
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __reduce__(self) -> tuple:
+        # Sent to a worker by its path: a pickle would carry all sizes along.
+        return load_index, (self.path,)
+
+    def read_frames(self, instance: int, frames: Sequence[int] | np.ndarray) -> list[bytes]:
+        """JPEGs of some frames of a video.
+
+        Args:
+            instance: number of the video.
+            frames: numbers of the frames, 0 = first; may repeat.
+
+        Raises:
+            VieError: a frame that the video does not have, or a shard that does not hold it.
+        """
+        n = int(self.n_frames[instance])
+        video = self.videos[instance].as_py()
+        if len(frames) and (min(frames) < 0 or max(frames) >= n):
+            raise VieError(
+                f"{self.path}: video {video!r} has frames 0..{n - 1}, not {list(frames)}"
+            )
+        first = int(self.first_frames[instance])
+        sizes = np.asarray(self.sizes[first : first + n])  # (n,)
+        offsets = frame_offsets(int(self.first_offsets[instance]), sizes)
+        shard = int(self.shards[instance])
+        return [
+            self.reader.read(shard, int(offsets[frame]), int(sizes[frame]), video, int(frame))
+            for frame in frames
+        ]
+
+
+def build_index(
+    manifest: Path,
+    tars: Sequence[Path],
+    tables: Sequence[Path],
+    rejected: Sequence[Path],
+    index: Path,
+    sizes: Path,
+    rejected_out: Path,
+    *,
+    min_frames: int,
+) -> None:
+    """Join the shards of a split into its index.
+
+    Args:
+        manifest: `manifest.parquet` of the split.
+        tars, tables, rejected: outputs of `extract_shard`, one of each per shard, same order.
+        index, sizes: `index.parquet` and the array of JPEG sizes to write, in one folder.
+        rejected_out: CSV to write, all rejected videos of the split in the manifest's order.
+        min_frames: a shorter video is rejected (3 in protocol section 1).
+
+    Raises:
+        VieError: a shard does not match its table, shards were made with different settings or
+            from another manifest, a video is missing or there twice, or none is usable.
+    """
+    if index.parent.resolve() != sizes.parent.resolve():
+        raise VieError(f"{index} and {sizes} must lie in one folder")
+    wanted = read_manifest(manifest).to_pylist()
+    settings, rows = _join(tars, tables, index.parent)
+    refused = [row for path in rejected for row in read_rejected(path)]
+    place = _places(wanted, rows, refused, manifest)
+    for row in rows:
+        if row["n_frames"] < min_frames:
+            few = f"too short: {row['n_frames']} frames, at least {min_frames} needed"
+            refused.append({**row, "reason": few})
+    rows = [row for row in rows if row["n_frames"] >= min_frames]
+    if not rows:
+        raise VieError(_none_usable(manifest, rejected, refused))
+    rows.sort(key=lambda row: place[row["video"]])
+    columns = {name: [row[name] for row in rows] for name in SCHEMA.names[1:]}
+    schema = SCHEMA.with_metadata({**settings, "sizes": sizes.name})
+    table = make_table({"instance": range(len(rows)), **columns}, schema)
+    # The index names the array: it comes last. Refused videos keep the manifest's order.
+    refused.sort(key=lambda row: place[row["video"]])
+    with (
+        atomic_write(index) as index_to,
+        atomic_write(sizes) as sizes_to,
+        atomic_write(rejected_out) as refused_to,
+    ):
+        np.save(sizes_to, np.concatenate([row["sizes"] for row in rows]))
+        pq.write_table(table, index_to)
+        write_rejected(refused, refused_to)
+
+
+def _none_usable(manifest: Path, rejected: Sequence[Path], refused: list[dict]) -> str:
+    """What the error says if no video of a manifest can be used."""
+    said = (
+        f"{manifest}: none of its {len(refused)} videos is usable; see the reasons in "
+        f"{', '.join(map(str, rejected))}"
+    )
+    if all(row["reason"] == MISSING for row in refused):
+        said += f"; all files are missing: delete {manifest} to have the copy read anew"
+    return said
+
+
+def _join(
+    tars: Sequence[Path], tables: Sequence[Path], folder: Path
+) -> tuple[dict[str, str], list[dict]]:
+    """All rows of all shards -> (settings, rows with shard, first_offset and an array of sizes)."""
+    if not tables or len(tars) != len(tables):
+        raise VieError(f"{len(tars)} shards, {len(tables)} tables: each shard needs its table")
+    rows, settings, first = [], {}, tables[0]
+    for tar, path in zip(tars, tables, strict=True):
+        table = read_shard_table(path)
+        metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+        found = {name: metadata.get(name, "not said") for name in (*SETTINGS, "shards")}
+        if (settings := settings or found) != found:
+            raise VieError(
+                f"{path} was made with {json.dumps(found)}, but {first} with "
+                f"{json.dumps(settings)}; run the frames again with one setting"
+            )
+        check_shard(tar, table)
+        shard = os.path.relpath(tar, folder)
+        offsets, sizes = (numbers(pc.list_flatten(table[name])) for name in ("offsets", "sizes"))
+        start = 0
+        for row in table.drop_columns(["offsets", "sizes"]).to_pylist():
+            end = start + row["n_frames"]
+            of_tar = {"shard": shard, "first_offset": int(offsets[start])}
+            rows.append({**row, **of_tar, "sizes": sizes[start:end].astype(np.uint32)})
+            start = end
+    return {name: settings[name] for name in SETTINGS}, rows
+
+
+def _places(
+    wanted: list[dict], rows: list[dict], refused: list[dict], manifest: Path
+) -> dict[str, int]:
+    """Place of each video in the manifest, after checking that each is accounted for once."""
+    place = {row["video"]: i for i, row in enumerate(wanted)}
+    if len(place) != len(wanted):
+        raise VieError(f"{manifest}: {len(wanted) - len(place)} video ids are there more than once")
+    seen: set[str] = set()
+    again = "; the shards are of another run: extract them anew from this manifest"
+    for row in [*rows, *refused]:
+        video = row["video"]
+        if video not in place:
+            raise VieError(f"{manifest}: does not have video {video!r}, but a shard does{again}")
+        if video in seen:
+            raise VieError(f"{manifest}: video {video!r} is in the shards twice{again}")
+        seen.add(video)
+        row_wanted = wanted[place[video]]
+        if any(row[name] != row_wanted[name] for name in row_wanted if name in row):
+            raise VieError(f"{manifest}: gives another path or class to video {video!r}{again}")
+    if missing := [video for video in place if video not in seen]:
+        raise VieError(
+            f"{manifest}: {len(missing)} videos are in no shard and not rejected, the first is "
+            f"{missing[0]!r}{again}"
+        )
+    return place
+
+
+def load_index(path: Path) -> Index:
+    """Load an index; every array but the ids is numpy, the sizes stay on disk.
+
+    Raises:
+        VieError: it is not an index, or its array of sizes is missing or of another index.
+    """
+    path = Path(path)
+    needed = [name for name in SCHEMA.names if name not in ("instance", "label")]
+    table = read_table(path, SCHEMA, "an index", needed)
+    metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    if missing := [name for name in (*SETTINGS, "sizes") if name not in metadata]:
+        raise VieError(f"{path}: not an index: its metadata lack {', '.join(missing)}")
+    n_frames = numbers(table["n_frames"])
+    first_frames = np.cumsum(n_frames, dtype=np.int64) - n_frames
+    sizes_path = path.parent / metadata["sizes"]
+    try:
+        sizes = np.load(sizes_path, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise VieError(f"{sizes_path}: cannot be read ({error}); build the index again") from error
+    if sizes.dtype != np.uint32 or sizes.shape != (int(n_frames.sum()),):
+        raise VieError(
+            f"{sizes_path}: {sizes.shape} {sizes.dtype}, but {path} has {n_frames.sum()} frames; "
+            "build the index again"
+        )
+    shards = table["shard"].unify_dictionaries().chunk(0)
+    return Index(
+        path=path,
+        fps=float(metadata["fps"]),
+        shorter_side=int(metadata["shorter_side"]),
+        videos=table["video"].chunk(0),
+        labels=numbers(table["class"]).astype(np.int64),
+        n_frames=n_frames,
+        widths=numbers(table["width"]),
+        heights=numbers(table["height"]),
+        shards=np.from_dlpack(shards.indices),
+        first_offsets=numbers(table["first_offset"]),
+        first_frames=first_frames,
+        sizes=sizes,
+        reader=ShardReader([path.parent / name for name in shards.dictionary.to_pylist()]),
+    )

@@ -1,0 +1,116 @@
+"""The manifest: which videos a split should have, before anything is known about the files.
+
+`manifest.parquet` has one row per annotated video, in the order of (class, video): video (unique
+id), path (relative to the folder of videos), label (class name), class (int32), start and end
+(int32, seconds of the file between which the video lies if the file is longer; both 0: all of the
+file), there (int8, 1: the file was seen when the list was read). `classes.csv` has class,label with
+classes 0..C-1 in the order of their labels.
+"""
+
+import collections
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vie.datasets.video import Video
+from vie.frames.parquet import make_table, read_table
+from vie.runtime.errors import VieError
+from vie.runtime.files import atomic_write
+
+SCHEMA = pa.schema(
+    [
+        ("video", pa.string()),
+        ("path", pa.string()),
+        ("label", pa.string()),
+        ("class", pa.int32()),
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+        ("there", pa.int8()),
+    ]
+)
+
+LONGEST_ID = 155  # bytes, of a folder inside a tar
+
+
+def class_names(videos: Iterable[Video]) -> list[str]:
+    """The labels that occur, sorted: class number = place in this list."""
+    return sorted({video.label for video in videos})
+
+
+def write_classes(labels: list[str], path: Path) -> None:
+    """Write `classes.csv`."""
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("class", "label"))
+        writer.writerows(enumerate(labels))
+
+
+def read_classes(path: Path) -> list[str]:
+    """Labels of `classes.csv`, class 0 first.
+
+    Raises:
+        VieError: the file is not one that `write_classes` wrote.
+    """
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    if header != ["class", "label"] or [row[0] for row in rows] != [*map(str, range(len(rows)))]:
+        raise VieError(f"{path}: columns must be class,label with classes 0, 1, 2, ... in order")
+    return [row[1] for row in rows]
+
+
+def write_manifest(videos: Iterable[Video], labels: list[str], path: Path) -> None:
+    """Write `manifest.parquet`, sorted by (class, video).
+
+    Args:
+        videos: the annotated videos.
+        labels: all classes, as in `classes.csv`.
+        path: the file to write.
+
+    Raises:
+        VieError: no videos, a repeated id, or a label that is not in `labels`.
+    """
+    number = {label: i for i, label in enumerate(labels)}
+    videos = list(videos)
+    if unknown := sorted({video.label for video in videos} - set(number)):
+        raise VieError(
+            f"{path}: {len(unknown)} labels are not among the {len(labels)} classes, "
+            f"the first is {unknown[0]!r}; classes come from the train annotation"
+        )
+    counts = collections.Counter(video.video for video in videos)
+    if repeated := [video for video, count in counts.items() if count > 1]:
+        raise VieError(f"{path}: {len(repeated)} repeated video ids, the first is {repeated[0]!r}")
+    if not videos:
+        raise VieError(f"{path}: no videos")
+    if long := [v.video for v in videos if len(v.video.encode()) > LONGEST_ID]:
+        raise VieError(
+            f"{path}: {len(long)} videos have names of more than {LONGEST_ID} bytes, class folder "
+            f"included, which do not fit a tar: rename them; the first is {long[0]!r}"
+        )
+    rows = sorted((number[video.label], *video) for video in videos)
+    columns = dict(zip(("class", *Video._fields), zip(*rows, strict=True), strict=True))
+    table = make_table(columns, SCHEMA)
+    with atomic_write(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def read_manifest(path: Path) -> pa.Table:
+    """Read `manifest.parquet`.
+
+    Raises:
+        VieError: it cannot be read or has other columns.
+    """
+    return read_table(path, SCHEMA, "a manifest")
+
+
+def read_videos(path: Path) -> list[Video]:
+    """The videos of `manifest.parquet`, in its order.
+
+    Raises:
+        VieError: it cannot be read or has other columns.
+    """
+    table = read_manifest(path)
+    rows = zip(*(table[name].to_pylist() for name in Video._fields), strict=True)
+    return [Video(*row)._replace(there=bool(row[-1])) for row in rows]

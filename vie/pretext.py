@@ -1,0 +1,157 @@
+"""How well a network does its pretext task on videos that it was not trained on (protocol
+section 9)."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vie.clips.color_jitter import apply_color_jitter
+from vie.clips.loader import TrainClips, loader, long_enough, video_batches
+from vie.clips.transform import ClipTransform
+from vie.engine import checkpoints
+from vie.engine.device import accelerator
+from vie.frames.index import load_index
+from vie.models.encoders import build_encoder
+from vie.models.resnet import channels_last
+from vie.objectives.base import Pretext
+from vie.objectives.stages import OBJECTIVES, transform_of
+from vie.runtime.files import atomic_write, write_json
+from vie.runtime.progress import Progress
+from vie.runtime.threads import use_threads
+
+TOGETHER = 64  # clips of a batch
+
+
+def trained_pretext(content: dict) -> tuple[torch.nn.Module, Pretext]:
+    """Network and objective of a checkpoint, in evaluation mode."""
+    recipe = content["recipe"]
+    encoder = channels_last(build_encoder(recipe["encoder"]))
+    encoder.load_state_dict(content["encoder"])
+    objective = OBJECTIVES[content["stage"]](recipe, torch.empty(0), content["seed"], encoder)
+    objective.load_state_dict(content["objective"])
+    return encoder.eval(), objective.eval()
+
+
+@torch.no_grad()
+def right_answers(
+    encoder: torch.nn.Module,
+    objective: Pretext,
+    content: dict,
+    index: Path,
+    videos: np.ndarray,
+    *,
+    clips: int,
+    motion: Path | None = None,
+    workers: int = 0,
+    label: str = "pretext",
+) -> np.ndarray:
+    """Share of right answers of each video, over all questions about all its clips.
+
+    Clips are drawn as in training (windows, crops, shifts, dropped channels), with draws of their
+    own: the task is the one that was trained, on other videos.
+
+    Args:
+        encoder, objective: `trained_pretext` of the checkpoint.
+        content: of the checkpoint.
+        index: index.parquet of the videos.
+        videos: instances (V,) to ask about.
+        clips: of each video.
+        motion: motion.npy beside the index, for clips that ask where videos move.
+        workers: processes that load clips.
+        label: shown with the progress.
+
+    Returns:
+        (V,) float64 in [0, 1].
+    """
+    device = accelerator().device
+    encoder, objective = encoder.to(device), objective.to(device)
+    transform = transform_of(content["recipe"], content["stage"])
+    dataset = TrainClips(index, transform, seed=content["seed"], stage="pretext", motion=motion)
+    keys = [
+        (clip, videos[rows])
+        for clip in range(clips)
+        for rows in video_batches(np.arange(len(videos)), 1, TOGETHER)
+    ]
+    found: list[np.ndarray] = []
+    with Progress(total=len(videos) * clips, label=label, unit="clips") as bar:
+        for batch in loader(dataset, keys, workers, clips=TOGETHER):
+            shown = apply_color_jitter(
+                batch.clips.to(device, non_blocking=True), batch.color_jitter
+            )
+            scores, right = objective.answers(encoder(objective.inputs(shown))[1])
+            # (B, Q) -> (B,): right answers of each clip
+            found.append((scores.argmax(2) == right).double().mean(1).cpu().numpy())
+            bar.update(len(batch.clips))
+    # clips x V, clip by clip -> (clips, V) -> (V,)
+    return np.concatenate(found).reshape(clips, len(videos)).mean(0)
+
+
+def pretext(
+    checkpoint: Path,
+    val_index: Path,
+    *,
+    motion: str | Path | None,
+    identity: str | None,
+    name: str,
+    answers: Path,
+    facts: Path,
+    threads: int,
+    gpus: int = 1,
+) -> None:
+    """What the workflow's rule `pretext` does: ask, and write what the table is made of.
+
+    Args:
+        checkpoint: of a finished pretext recipe, whose monitor says how many clips of a video.
+        val_index: index.parquet of the validation videos.
+        motion: motion.npy beside it, if the recipe's clips ask where videos move.
+        identity: name under which published values know the dataset, if they do.
+        name: the recipe's key, shown with the progress.
+        answers: Parquet to write: video, `right` (share of right answers).
+        facts: JSON to write: chance, and what decides whether published values are comparable.
+        threads: that may be used.
+        gpus: 0 keeps to the CPU.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    workers = use_threads(threads, gpus)
+    content = checkpoints.load(checkpoint)
+    recipe, stage = content["recipe"], content["stage"]
+    index = load_index(val_index)
+    videos = long_enough(val_index, recipe.get("min_frames", 1))
+    encoder, objective = trained_pretext(content)
+    right = right_answers(
+        encoder,
+        objective,
+        content,
+        val_index,
+        videos,
+        clips=recipe["monitor"]["clips"],
+        motion=Path(motion) if motion else None,
+        workers=workers,
+        label=f"{name} {stage.replace('_', ' ')} seed {content['seed']} on validation videos",
+    )
+    every = index.videos.to_pylist()
+    with atomic_write(answers) as temporary:
+        pq.write_table(pa.table({"video": [every[i] for i in videos], "right": right}), temporary)
+    known = _facts(content) | {"chance": objective.chance, "n_val": len(videos)}
+    write_json(known | {"dataset_official_name": identity}, facts)
+
+
+def _facts(content: dict) -> dict:
+    """What a checkpoint says about itself that decides what its answers may be compared with."""
+    recipe, stage = content["recipe"], content["stage"]
+    return {
+        "seed": content["seed"],
+        "task": stage,
+        "clips": recipe["monitor"]["clips"],
+        "n_train": content["n_train"],
+        "steps": content["step"],
+        "batch": recipe["optimiser"]["batch"],
+        "encoder": recipe["encoder"],
+        "size": recipe["geometry"]["size"],
+        "sampling": asdict(ClipTransform.of(recipe).sampling),
+        "objective": recipe["objective"][stage],
+    }

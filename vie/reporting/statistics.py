@@ -1,0 +1,54 @@
+"""Accuracy over videos, with its interval."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vie.runtime.errors import VieError
+
+Z95 = 1.959964  # 97.5 % quantile of the normal distribution
+# 97.5 % quantiles of Student's t with 1, 2, ... 20 degrees of freedom.
+T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+T95 += (2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086)
+
+
+def interval(
+    correct: np.ndarray, groups: Sequence[str] | np.ndarray | None = None
+) -> tuple[float, float]:
+    """Mean accuracy and the half-width of its 95 % interval, as fractions.
+
+    Two things are random: which videos were tested and which seed trained the network. With
+    c_v the share of seeds that get video v right and a_s the accuracy of seed s,
+
+        half-width^2 = 1.96^2 var_v(c_v) / n + t^2 var_s(a_s) / S
+
+    with Student's t for S - 1 degrees of freedom, since few seeds say little of their variance. The
+    second term is 0 for one seed: the interval then says nothing about other seeds. Both terms
+    hold the part of the noise that belongs to a single (seed, video), so the interval errs to the
+    wide side. For the first term four videos are added, two always right and two always wrong
+    (Agresti and Coull, 1998): an accuracy of 0 or 1 on a few videos is not certain.
+
+    Videos of one group, cut from one recording, are right or wrong together. With groups, the
+    first term is the variance of a mean over clusters: 1.96^2 sum_g (sum_{v in g} (c_v - m))^2 /
+    n^2, m the mean; with a group for every video it is the same as without.
+
+    Args:
+        correct: (S, n) bool, seeds x the same videos; (n,) is one seed.
+        groups: (n,) names of groups; left out, videos are independent.
+
+    Raises:
+        VieError: if there is no video.
+    """
+    correct = np.atleast_2d(np.asarray(correct, dtype=np.float64))
+    S, n = correct.shape
+    if S == 0 or n == 0:
+        raise VieError(f"accuracy of {n} videos and {S} seeds: there is nothing to average")
+    padded = np.concatenate([correct.mean(axis=0), [0, 0, 1, 1]])  # (n,) -> (n + 4,)
+    numbers = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+    numbers = np.concatenate([numbers, np.arange(4) + numbers.max() + 1])  # (n + 4,)
+    sums = np.bincount(numbers, padded - padded.mean())  # (groups + 4,)
+    squared = Z95**2 * (sums**2).sum() / (n + 4) ** 2
+    if S > 1:
+        t = T95[S - 2] if len(T95) > S - 2 else Z95 + 2.4 / (S - 1)
+        squared += t**2 * correct.mean(axis=1).var(ddof=1) / S
+    return float(correct.mean()), float(np.sqrt(squared))

@@ -1,0 +1,179 @@
+"""What is in a dataset: counts per class, durations, rejections, as a tidy CSV and a plot."""
+
+import collections
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vie.frames.extract import read_rejected
+from vie.frames.index import Index, load_index
+from vie.frames.manifest import read_classes
+from vie.runtime.files import atomic_write
+
+LABELLED_CLASSES = 40  # more names than this cannot be read in one plot
+COLOURS = {"train": "#0072b2", "val": "#e69f00", "all": "#009e73"}
+LINES = {"train": "-", "val": "--", "all": ":"}  # where splits agree, both are seen
+QUANTILES = (0, 5, 25, 50, 75, 95, 100)
+
+
+def reason_category(reason: str) -> str:
+    """The part of a reason that many videos share: "timed out", not "timed out after 30 s"."""
+    return reason.split(":")[0].split(" after ")[0]
+
+
+def write_summary(
+    indexes: Mapping[str, Path],
+    rejected: Mapping[str, Path],
+    classes: Path,
+    table: Path,
+    plots: Sequence[Path],
+    expected: Mapping[str, int] | None = None,
+) -> None:
+    """Summarise the splits of a dataset.
+
+    The CSV has columns split,quantity,name,value: quantity "videos" (name = label, and "all"),
+    "seconds" (name = quantile p0..p100, and "total"), "rejected" (name = category of the reason,
+    and "all") and, where a number is expected, "expected" (name "videos") and "difference" (name
+    "videos": usable ones less the expected).
+
+    Args:
+        indexes, rejected: `index.parquet` and `rejected.csv` of each split.
+        classes: `classes.csv`.
+        table: the CSV to write.
+        plots: the same plot in several formats, told by the suffixes.
+        expected: {split: usable videos that the dataset should have}, where that is known.
+    """
+    expected = expected or {}
+    labels = read_classes(classes)
+    loaded = {split: load_index(path) for split, path in indexes.items()}
+    reasons = {
+        split: collections.Counter(reason_category(row["reason"]) for row in read_rejected(path))
+        for split, path in rejected.items()
+    }
+    rows: list[tuple[str, str, str, str]] = []
+    for split, index in loaded.items():
+        rows += _rows(split, index, labels, reasons[split])
+        if split in expected:
+            rows.append((split, "expected", "videos", str(expected[split])))
+            rows.append((split, "difference", "videos", str(len(index) - expected[split])))
+    with (
+        atomic_write(table) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("split", "quantity", "name", "value"))
+        writer.writerows(rows)
+    _plot(loaded, reasons, labels, plots, expected)
+
+
+def _rows(
+    split: str, index: Index, labels: list[str], reasons: collections.Counter
+) -> list[tuple[str, str, str, str]]:
+    counts = np.bincount(index.labels, minlength=len(labels))  # (C,)
+    seconds = index.n_frames / index.fps  # (N,)
+    return [
+        (split, "videos", "all", str(len(index))),
+        *((split, "videos", label, str(n)) for label, n in zip(labels, counts, strict=True)),
+        (split, "seconds", "total", f"{seconds.sum():.2f}"),
+        *((split, "seconds", f"p{q}", f"{np.percentile(seconds, q):.2f}") for q in QUANTILES),
+        (split, "rejected", "all", str(reasons.total())),
+        *((split, "rejected", name, str(n)) for name, n in sorted(reasons.items())),
+    ]
+
+
+def _plot(
+    indexes: Mapping[str, Index],
+    reasons: Mapping[str, collections.Counter],
+    labels: list[str],
+    plots: Sequence[Path],
+    expected: Mapping[str, int],
+) -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    named = len(labels) <= LABELLED_CLASSES
+    # A fixed salt and no date: the same data give the same file. (Nor does the constrained layout
+    # give the same last digits twice.)
+    style = {"svg.hashsalt": "vie", "font.size": 9}
+    style |= {"axes.spines.right": False, "axes.spines.top": False}
+    with plt.rc_context(style):
+        height = max(3.2, 0.2 * len(labels) + 1) if named else 3.6
+        figure, axes = plt.subplots(1, 3, figsize=(12, height), width_ratios=(1.3, 1, 1))
+        _plot_classes(axes[0], indexes, labels, named, expected)
+        _plot_seconds(axes[1], indexes)
+        _plot_reasons(axes[2], reasons)
+        handles = axes[0].get_legend_handles_labels()
+        figure.legend(*handles, loc="upper center", ncols=len(indexes), frameon=False)
+        figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / height))  # 0.3 inches for the legend
+        for path in plots:
+            with atomic_write(path) as temporary:
+                dateless = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+                figure.savefig(temporary, dpi=150, metadata=dateless)
+        plt.close(figure)
+
+
+def _plot_classes(
+    axis,
+    indexes: Mapping[str, Index],
+    labels: list[str],
+    named: bool,
+    expected: Mapping[str, int],
+) -> None:
+    axis.set_title("usable videos per class")
+    height = 0.8 / len(indexes)
+    for i, (split, index) in enumerate(indexes.items()):
+        counts = np.bincount(index.labels, minlength=len(labels))  # (C,)
+        of = f" (the paper: {expected[split]:,})" if split in expected else ""
+        text = f"{split}: {len(index):,} videos{of}, {counts.min():,} to {counts.max():,} a class"
+        if named:
+            at = np.arange(len(labels)) + (i - (len(indexes) - 1) / 2) * height
+            axis.barh(at, counts, height, color=COLOURS.get(split), label=text)
+        else:
+            # Many classes: their counts from the largest class to the smallest.
+            style = {"color": COLOURS.get(split), "linestyle": LINES.get(split)}
+            axis.step(range(len(labels)), -np.sort(-counts), label=text, **style)
+    axis.locator_params(integer=True)
+    if named:
+        axis.set_yticks(range(len(labels)), labels)
+        axis.set_ylim(len(labels) - 0.5, -0.5)
+        axis.set_xlabel("videos")
+    else:
+        axis.set_xlabel(f"the {len(labels)} classes, largest first")
+        axis.set_ylabel("videos")
+        axis.set_ylim(bottom=0)
+
+
+def _plot_seconds(axis, indexes: Mapping[str, Index]) -> None:
+    axis.set_title("duration of usable videos")
+    longest = max(float(index.n_frames.max() / index.fps) for index in indexes.values())
+    bins = np.linspace(0, longest * 1.001, 31)
+    for split, index in indexes.items():
+        seconds = index.n_frames / index.fps
+        share = np.full(len(seconds), 100 / len(seconds))
+        style = {"color": COLOURS.get(split), "linestyle": LINES.get(split)}
+        axis.hist(seconds, bins, weights=share, histtype="step", **style)
+    axis.set_xlabel("seconds")
+    axis.set_ylabel("videos of the split (%)")
+
+
+def _plot_reasons(axis, reasons: Mapping[str, collections.Counter]) -> None:
+    axis.set_title("rejected videos by reason")
+    names = sorted(set().union(*reasons.values()))
+    if not names:
+        axis.text(0.5, 0.5, "none", ha="center", va="center", transform=axis.transAxes)
+        axis.set_axis_off()
+        return
+    height = 0.8 / len(reasons)
+    for i, (split, counts) in enumerate(reasons.items()):
+        at = np.arange(len(names)) + (i - (len(reasons) - 1) / 2) * height
+        bars = axis.barh(at, [counts[n] for n in names], height, color=COLOURS.get(split))
+        axis.bar_label(bars, padding=2)
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.margins(x=0.12)
+    axis.locator_params("x", integer=True)
+    axis.set_xlabel("videos")

@@ -1,0 +1,1 @@
+"""What every part of the library may use: errors, files, logs, randomness, processes."""

@@ -1,0 +1,195 @@
+"""Several processes that train one network, one GPU each, on one machine.
+
+Every process holds the whole network, the whole memory bank and all cluster labels, and works on
+its share of each batch: results do not depend on how many there are, but for rounding. With one
+process all of this does nothing.
+"""
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
+from multiprocessing.synchronize import Event
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from vie.runtime.errors import VieError
+from vie.runtime.logs import job, open_log
+from vie.runtime.signals import SIGNALS, StoppedError, heeding_signals
+
+Items = TypeVar("Items", np.ndarray, Tensor)
+
+
+def world_size() -> int:
+    """How many processes there are."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Which one this is, from 0."""
+    return dist.get_rank() if world_size() > 1 else 0
+
+
+def is_main_process() -> bool:
+    """Whether this process is the one that writes files and prints."""
+    return rank() == 0
+
+
+def shard(items: Items) -> Items:
+    """This process's part of items (B, ...), B a multiple of the number of processes."""
+    part = len(items) // world_size()
+    return items[rank() * part : (rank() + 1) * part]
+
+
+def padded_shard(items: np.ndarray) -> np.ndarray:
+    """This process's part of items (V,), as many for each process: the first ones fill up."""
+    part = -(-len(items) // world_size())
+    return shard(np.resize(items, part * world_size()))
+
+
+def gather(values: Tensor) -> Tensor:
+    """(B, ...) of every process -> (world * B, ...), process by process; without gradient."""
+    if world_size() == 1:
+        return values
+    parts = [torch.empty_like(values) for _ in range(world_size())]
+    dist.all_gather(parts, values.contiguous())
+    return torch.cat(parts)
+
+
+def mean(values: Tensor) -> Tensor:
+    """Mean over all processes, without gradient."""
+    if world_size() > 1:
+        values = values.clone()
+        dist.all_reduce(values)
+        values /= world_size()
+    return values
+
+
+def broadcast(values: Tensor) -> None:
+    """Overwrite `values` with those of the main process, in place."""
+    if world_size() > 1:
+        dist.broadcast(values, 0)
+
+
+def barrier() -> None:
+    """Until all processes are here."""
+    if world_size() > 1:
+        dist.barrier()
+
+
+def launch(processes: int, function: Callable[..., None], **settings: Any) -> None:
+    """Run `function(**settings)` in one or several processes.
+
+    Several are started by torch's elastic launcher: if one fails the others are stopped. The main
+    one's messages go to the log of the job that is open here.
+
+    Args:
+        processes: how many; where there are GPUs, as many of these: each gets its own.
+        function: of a module, not a nested one.
+        settings: that can be pickled.
+
+    Raises:
+        VieError: a process failed.
+        StoppedError: a signal asked to stop, and the processes have ended.
+    """
+    if processes <= 1:
+        function(**settings)
+        return
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    for name in ("torchelastic-events-null", "torch.distributed.elastic"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # the processes speak for themselves
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id="vie",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        local_addr="localhost",  # a node may not know its own name
+        start_method="spawn",
+        # Passed on to the processes, which have so many seconds for the step that they are in.
+        signals_to_handle="SIGTERM,SIGUSR1,SIGINT,SIGHUP,SIGQUIT",
+        shutdown_timeout=150,
+        max_restarts=0,
+        logs_specs=DefaultLogsSpecs(log_dir=os.devnull),
+    )
+    _start_tracker_deaf_to_signals()
+    over = torch.multiprocessing.get_context("spawn").Event()
+    try:
+        with _script_runs_once():
+            elastic_launch(config, _work)(function, open_log(), settings, over)
+    except ChildFailedError:
+        raise VieError(f"one of {processes} processes failed; its message is above") from None
+    except SignalException as error:
+        raise StoppedError(f"{processes} processes stopped by {error.sigval.name}") from None
+
+
+def _start_tracker_deaf_to_signals() -> None:
+    """Python's process that keeps track of semaphores heeds SIGUSR1, which SLURM sends to all
+    processes of a job, and its end would fill the log with tracebacks. It inherits the mask."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _script_runs_once() -> Iterator[None]:
+    """New processes import the script that started this one, to find functions in it. Those of
+    Snakemake's jobs do their work when they are imported, and would do it again."""
+    script = sys.modules["__main__"]
+    path = vars(script).pop("__file__", None)
+    try:
+        yield
+    finally:
+        if path is not None:
+            script.__file__ = path
+
+
+def _work(
+    function: Callable[..., None], log: str | None, settings: dict[str, Any], over: Event
+) -> None:
+    """What each process runs."""
+    # Accelerate would set the number of threads otherwise, which is `vie.runtime.threads`'.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    first = os.environ["RANK"] == "0"
+    with job(log or os.devnull, append=True), heeding_signals(), _together(over, first=first):
+        if not first:  # the first one says the same
+            logging.getLogger().setLevel(logging.ERROR)
+        function(**settings)
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _together(over: Event, *, first: bool) -> Iterator[None]:
+    """The others end with the first process if that fails or stops, and have nothing to add.
+
+    They may be waiting for it on a GPU, where no signal reaches them.
+    """
+    # None of them outlives the process that started them.
+    set_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
+    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+    if not first:
+        threading.Thread(target=lambda: over.wait() and os._exit(0), daemon=True).start()
+    try:
+        yield
+    except BaseException:
+        if first:
+            over.set()
+        else:
+            over.wait(3)  # the first one's failure may be the reason for this one's
+        raise

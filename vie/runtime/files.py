@@ -1,0 +1,133 @@
+"""Files that appear whole or not at all, and folders of work in progress."""
+
+import contextlib
+import fcntl
+import glob
+import hashlib
+import json
+import logging
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from vie.runtime.errors import VieError
+
+log = logging.getLogger(__name__)
+LOCK, FINISHED = "lock", "finished"  # names in a folder of work in progress
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it onto `path` if the block succeeds.
+
+    The temporary file keeps the suffix, since writers choose a format by it. On any error
+    (or a kill) `path` is untouched; on an error the temporary file is removed, and what a kill
+    left is removed the next time.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_torn(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    temporary = Path(name)
+    try:
+        with contextlib.suppress(OSError):  # where there are no locks nothing is removed either
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield temporary
+        # mkstemp makes files private; results are meant to be shared like any other file.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(handle)
+
+
+def _remove_torn(path: Path) -> None:
+    """Remove temporary files of `path` that no living process has locked."""
+    for torn in path.parent.glob(f".{glob.escape(path.stem)}.????????{path.suffix}"):
+        with contextlib.suppress(OSError), torn.open("rb") as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+            torn.unlink()
+
+
+def write_json(content: dict, path: str | Path) -> None:
+    """Write a JSON file, whole."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def digest(path: str | Path) -> str:
+    """First 16 hex digits of the SHA-256 of a file's content."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def exclusive_workdir(work: Path, patience: float = 60) -> Iterator[None]:
+    """Keep what a job needs to go on in the folder `work`, and other processes out of it.
+
+    If the block succeeds the folder is marked as finished. It is kept until `remove_finished`: if
+    the job is killed before its end is on record, its results are thrown away and made again,
+    which takes seconds from what is there.
+
+    The lock is the operating system's: it ends with this process, however that ends, and with
+    those that were forked from it; they need some seconds to notice.
+
+    Args:
+        work: made if absent.
+        patience: seconds to wait for another process, on this node or another, to leave it.
+
+    Raises:
+        VieError: another process keeps using it.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / LOCK).open("a+") as file:
+        deadline = time.monotonic() + patience
+        while not _locked(file.fileno(), work):
+            if time.monotonic() > deadline:
+                file.seek(0)
+                raise VieError(
+                    f"{work} is in use by {file.read().strip() or 'another process'}, a job of an "
+                    "earlier run that goes on: wait for its end or end it, then start again"
+                )
+            time.sleep(0.5)
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        (work / FINISHED).unlink(missing_ok=True)
+        yield
+        (work / FINISHED).touch()
+
+
+def _locked(handle: int, work: Path) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:  # some cluster file systems have no locks
+        log.warning("%s: two runs at once would not be noticed (%s)", work, error)
+    return True
+
+
+def clear_dir(work: Path) -> None:
+    """Remove what is in the folder `work`, if there is one, but for its lock."""
+    for path in work.iterdir() if work.exists() else ():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+
+
+def remove_finished(work: Path) -> None:
+    """Remove the folder `work` if it is there and its results are written."""
+    if (work / FINISHED).exists():
+        shutil.rmtree(work)

@@ -1,0 +1,83 @@
+"""Log and error output of one job of the workflow."""
+
+import contextlib
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from vie.runtime.errors import VieError
+from vie.runtime.signals import StoppedError, requeue_at_the_end_of_its_time
+
+
+class Tee:
+    """A text stream that writes to several others."""
+
+    def __init__(self, *streams: TextIO) -> None:
+        self.streams = streams
+
+    def write(self, text: str) -> int:
+        """Write to all."""
+        for stream in self.streams:
+            stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush all."""
+        for stream in self.streams:
+            stream.flush()
+
+    def isatty(self) -> bool:
+        """Never: whatever is written also goes to a file."""
+        return False
+
+
+_open: list[Path] = []
+
+
+def open_log() -> str | None:
+    """The log of the job that this process runs, for processes that it starts."""
+    return str(_open[-1]) if _open else None
+
+
+@contextlib.contextmanager
+def job(log: str | Path, *, append: bool = False) -> Iterator[None]:
+    """Send the block's messages and progress to the terminal and to `log`.
+
+    A VieError ends the job with its message alone; anything else is a fault of the program and
+    ends it with a traceback in the log as well. A job of SLURM that was stopped because its time is
+    over is queued again.
+
+    Args:
+        log: file to write.
+        append: whether it goes on with the log of the process that started this one.
+    """
+    path = Path(log)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    terminal = sys.stderr
+    if not append:
+        path.write_text("")
+    # Always at its end, where other processes of this job write too.
+    with path.open("a", encoding="utf-8", buffering=1) as file:
+        sys.stderr = Tee(terminal, file)
+        _open.append(path)
+        logging.basicConfig(
+            stream=sys.stderr, level=logging.INFO, format="%(levelname)s: %(message)s", force=True
+        )
+        logging.getLogger("faiss").setLevel(logging.WARNING)  # it reports how it is loaded
+        try:
+            yield
+        except VieError as error:
+            print(f"\nERROR: {error}\n(log: {path})", file=sys.stderr, flush=True)
+            if isinstance(error, StoppedError) and not append:
+                requeue_at_the_end_of_its_time()
+            raise SystemExit(1) from None
+        except Exception:
+            traceback.print_exc(file=file)
+            raise
+        finally:
+            _open.pop()
+            sys.stderr = terminal
+            logging.basicConfig(stream=terminal, level=logging.WARNING, force=True)

@@ -1,0 +1,93 @@
+"""How many processes and threads a job really has."""
+
+import contextlib
+import ctypes
+import logging
+import os
+import platform
+from pathlib import Path
+
+from vie.runtime.errors import VieError
+
+log = logging.getLogger(__name__)
+WAITING_BYTES = 4 * 10**9  # of all batches that a loader has ready
+PROMISED = "VIE_CORES"  # environment variable: the --cores of the Snakemake that runs this job
+DRIVER = Path("/proc/driver/nvidia/version")  # is there where NVIDIA's driver is loaded
+
+
+def available_threads(threads: int) -> int:
+    """Threads of a job that was given `threads` of Snakemake's cores, on the CPUs there are.
+
+    `snakemake --cores 8` on a machine with two has jobs share what they do not have: a job that
+    was given all eight may use both CPUs, one that was given four leaves the other CPU to the
+    other job that fits. At least one thread each, however many fit.
+    """
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cpus = cpus or 1
+    promised = max(cpus, int(os.environ.get(PROMISED, cpus)))
+    at_once = max(1, promised // threads)
+    return max(1, min(threads, cpus // at_once))
+
+
+def use_threads(threads: int, gpus: int = 1) -> int:
+    """Let torch compute with the usable threads; returns how many processes should load clips.
+
+    Without `gpus` the job keeps to the CPU, whatever the machine has.
+
+    On a GPU, deterministic kernels are asked for, so that a resumed run repeats its bits there too.
+
+    Loading keeps pace with a GPU only if it has the job's cores to itself. On the CPU it competes
+    with the network: below four threads, loading in between the steps is faster.
+
+    Raises:
+        VieError: SLURM has given the job a GPU that torch cannot use.
+    """
+    import torch
+
+    keep_freed_memory()
+    if not gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    elif not torch.cuda.is_available():
+        _speak_of_unusable_gpu()
+    if torch.cuda.is_available():
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.benchmark = False
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    threads = available_threads(threads)
+    torch.set_num_threads(threads)
+    return threads - 1 if torch.cuda.is_available() else threads // 4
+
+
+def _speak_of_unusable_gpu() -> None:
+    """A network that silently trains on the CPUs of a GPU's job would be weeks late."""
+    if not DRIVER.exists() or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return
+    import torch
+
+    problem = (
+        "this machine has an NVIDIA driver, but torch can use no GPU: is the driver too old for "
+        f"CUDA {torch.version.cuda}? nvidia-smi says which it is for. Without GPUs: --config gpus=0"
+    )
+    if os.environ.get("SLURM_JOB_GPUS"):
+        raise VieError(problem)
+    log.warning(problem)
+
+
+def batches_ahead(workers: int, batch_bytes: int) -> int:
+    """Batches that wait for training, for each process that loads them: 4, or fewer where they
+    are large (at the paper's scale a batch of SlowFast has 154 MB), at least 1."""
+    return max(1, min(4, WAITING_BYTES // max(1, workers * batch_bytes)))
+
+
+def keep_freed_memory() -> None:
+    """Let glibc reuse large blocks instead of giving them back to the system at every free.
+
+    Batches of many frames come and go by tens of megabytes; clearing fresh pages for them cost
+    about a fifth of the time on a CPU. Elsewhere than with glibc this does nothing.
+    """
+    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX of malloc.h
+    if platform.libc_ver()[0] == "glibc":
+        with contextlib.suppress(OSError, AttributeError):
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(trim_threshold, 2**31 - 1)
+            mallopt(mmap_max, 0)

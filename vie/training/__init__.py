@@ -1,1 +1,0 @@
-"""Pretraining, linear probe, schedules, checkpoints."""

@@ -1,0 +1,24 @@
+"""The networks of recipes before their first step."""
+
+from pathlib import Path
+
+import torch
+
+from vie.engine import checkpoints
+from vie.models.encoders import build_encoder
+from vie.runtime.randomness import torch_seed
+
+
+def new_encoder(recipe: dict, seed: int) -> torch.nn.Module:
+    """The recipe's network with the random weights of `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(seed, "encoder"))
+        return build_encoder(recipe["encoder"])
+
+
+def write_untrained(recipe: dict, seed: int, path: Path) -> None:
+    """Checkpoint of the network before its first step: the control of every evaluation."""
+    encoder = new_encoder(recipe, seed)
+    checkpoints.save(
+        path, {"recipe": recipe, "seed": seed, "step": 0, "encoder": encoder.state_dict()}
+    )

@@ -1,0 +1,1 @@
+"""What the rules need of the library: versions, resources, estimates."""
