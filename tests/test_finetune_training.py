@@ -9,17 +9,14 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from vie.clips.crops import RandomResizedCrop, ScaleCrop
 from vie.clips.transform import ClipTransform
 from vie.engine import checkpoints
-from vie.engine.plateau import Plateau
-from vie.finetune_training import (
-    PIPELINES,
-    Classifier,
-    Finetuning,
-    build_classifier,
-    train_finetuned,
-)
+from vie.engine.plateau import Finetuning, Plateau
+from vie.engine.resumable import Resumable
+from vie.engine.run import Run, TrainingClips
+from vie.finetune import PIPELINES, build_classifier, train_finetuned
+from vie.models.classifiers import Classifier
 from vie.models.encoders import build_encoder
+from vie.pretrain import write_untrained
 from vie.runtime.errors import VieError
-from vie.untrained import write_untrained
 
 OPTIMISER = {"batch": 5, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
 SCHEDULE = {"most": "6 epochs", "every": "1 epochs", "patience": 1, "drops": 1}
@@ -100,25 +97,20 @@ class Watched:
         return self.accuracies[len(self.seen) - 1], 1.0
 
 
-def train(recipe, dataset, folder, validate, transform=None, schedule=SCHEDULE, **settings):
+def train(recipe, dataset, folder, validate, transform=None, schedule=SCHEDULE):
     folder.mkdir(exist_ok=True)
     if not (folder / "u.pt").exists():
         write_untrained(recipe, 0, folder / "u.pt")
+    transform = transform or PIPELINES["scale_crop"](recipe, "single", {"scales": [1, 0.7]})
     return train_finetuned(
-        folder / "u.pt",
+        checkpoints.load(folder / "u.pt"),
         OPTIMISER,
         schedule,
-        transform or PIPELINES["scale_crop"](recipe, "single", {"scales": [1, 0.7]}),
-        dataset / "train" / "index.parquet",
-        VIDEOS,
+        TrainingClips(dataset / "train" / "index.parquet", transform, VIDEOS, 5, "finetuning"),
+        Run(folder / "work", seed=0, name="test"),
         classes=4,
         validate=validate,
-        depends={"code": ""},
-        seed=0,
-        label="test",
-        tensorboard=folder / "tensorboard",
-        work=folder / "work",
-        **settings,
+        key={},
     )
 
 
@@ -136,7 +128,7 @@ def test_all_of_the_network_trains_and_the_best_validation_is_kept(recipe, small
     assert not task.finished
     for name, value in task.network().state_dict().items():
         assert torch.equal(value, validate.seen[1][name]), name
-    start = build_classifier(tmp_path / "u.pt", 4, seed=0).state_dict()
+    start = build_classifier(checkpoints.load(tmp_path / "u.pt"), 4, seed=0).state_dict()
     for name, value in task.network().named_parameters():
         assert not torch.equal(value, start[name]), name
     found = [row for row in rows(tmp_path) if "validation_top1" in row]
@@ -173,7 +165,7 @@ def test_a_killed_run_ends_with_the_same_bits(recipe, small_dataset, tmp_path, m
 
         with monkeypatch.context() as patch:
             patch.setattr(Finetuning, "step", step)
-            patch.setattr(checkpoints.Resumable, "due", lambda resumable: True)
+            patch.setattr(Resumable, "due", lambda resumable: True)
             with pytest.raises(KeyboardInterrupt):
                 train(recipe, small_dataset, folder, Watched(accuracies), transform)
             kept = checkpoints.load(folder / "work" / "checkpoint.pt")["step"]
