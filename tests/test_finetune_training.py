@@ -93,7 +93,7 @@ class Watched:
 
     def __call__(self, network):
         assert not network.training
-        self.seen.append({k: v.clone() for k, v in network.state_dict().items()})
+        self.seen.append({k: v.cpu().clone() for k, v in network.state_dict().items()})
         return self.accuracies[len(self.seen) - 1], 1.0
 
 
@@ -127,10 +127,10 @@ def test_all_of_the_network_trains_and_the_best_validation_is_kept(recipe, small
     assert task.plateau.best_step == 4
     assert not task.finished
     for name, value in task.network().state_dict().items():
-        assert torch.equal(value, validate.seen[1][name]), name
+        assert torch.equal(value.cpu(), validate.seen[1][name]), name
     start = build_classifier(checkpoints.load(tmp_path / "u.pt"), 4, seed=0).state_dict()
     for name, value in task.network().named_parameters():
-        assert not torch.equal(value, start[name]), name
+        assert not torch.equal(value.cpu(), start[name]), name
     found = [row for row in rows(tmp_path) if "validation_top1" in row]
     assert [row["step"] for row in found] == [2, 4, 6, 8, 10, 12]
     assert [row["validation_top1"] for row in found] == [20, 50, 40, 50, 30, 10]
@@ -179,6 +179,39 @@ def test_a_killed_run_ends_with_the_same_bits(recipe, small_dataset, tmp_path, m
             assert torch.equal(value, whole.network().state_dict()[name]), name
         steps = [row["step"] for row in rows(folder) if "validation_top1" in row]
         assert steps == [row["step"] for row in rows(tmp_path / "whole") if "lr" in row]
+
+
+def test_more_steps_go_on_from_the_end(recipe, small_dataset, tmp_path, monkeypatch):
+    """The end's own validation, between two that are due, is not part of the longer run."""
+    accuracies = [0.2, 0.5, 0.4, 0.6, 0.3]
+    long, short = ({"most": f"{n} steps", "every": "2 steps"} for n in (10, 5))
+    whole = train(
+        recipe, small_dataset, tmp_path / "whole", Watched(accuracies), schedule=SCHEDULE | long
+    )
+    folder = tmp_path / "run"
+    validate = Watched([*accuracies[:2], 0.9])
+    ended = train(recipe, small_dataset, folder, validate, schedule=SCHEDULE | short)
+    assert ended.plateau.best_step == 5
+    validate = Watched(accuracies[2:])
+    longer = train(recipe, small_dataset, folder, validate, schedule=SCHEDULE | long)
+    assert longer.plateau == whole.plateau
+    for name, value in longer.network().state_dict().items():
+        assert torch.equal(value, whole.network().state_dict()[name]), name
+    steps = [row["step"] for row in rows(folder) if "validation_top1" in row]
+    assert steps == [2, 4, 6, 8, 10]
+
+
+def test_a_saturated_run_has_nothing_left_to_do(recipe, small_dataset, tmp_path, monkeypatch):
+    schedule = SCHEDULE | {"most": "50 epochs"}
+    accuracies = [0.5, 0.4, 0.4, 0.4, 0.4]
+    first = train(recipe, small_dataset, tmp_path, Watched(accuracies), schedule=schedule)
+    before = rows(tmp_path)
+    monkeypatch.setattr(Finetuning, "step", None)
+    schedule["most"] = "60 epochs"
+    again = train(recipe, small_dataset, tmp_path, Watched([]), schedule=schedule)
+    assert again.plateau == first.plateau
+    assert again.ended == 10
+    assert rows(tmp_path) == before
 
 
 def test_a_schedule_without_a_validation(recipe, small_dataset, tmp_path):

@@ -50,7 +50,7 @@ def test_pretext_steps_equal_a_loop_written_out(
     task = Pretraining(
         recipe, stage, schedule, torch.zeros(24, dtype=torch.int64), seed=1, steps_per_epoch=1
     )
-    encoder, objective = task.network(), task.objective
+    encoder, objective = task.network().cpu(), task.objective.cpu()
     parameters = [*encoder.parameters(), *objective.parameters()]
     clips = TrainClips(
         index, transform_of(recipe, stage), seed=1, stage="pretraining", motion=motion

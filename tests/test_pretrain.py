@@ -143,7 +143,7 @@ def test_steps_equal_a_loop_written_out_in_plain_torch(recipe, small_dataset, tm
     labels = torch.zeros(24, dtype=torch.int64)
     schedule = pretraining_schedule(recipe["schedule"], IR, 4)
     task = Pretraining(recipe, IR, schedule, labels, seed=1, steps_per_epoch=4)
-    bank = task.bank.vectors.numpy().copy()
+    bank = task.bank.vectors.cpu().numpy().copy()
     norms = [m for m in encoder.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     plain = {id(p) for m in norms for p in m.parameters()}
     optimiser = torch.optim.SGD(

@@ -67,8 +67,9 @@ def test_the_network_stays_frozen_and_the_classifiers_learn(recipe, small_datase
     )
     before = checkpoints.load(tmp_path / "u.pt")["encoder"]
     for name, value in classifiers.network.encoders[0].state_dict().items():
-        assert torch.equal(value, before[name]), name
-    outputs = predict_clips(classifiers, train, transform, clips=2, device=torch.device("cpu"))
+        assert torch.equal(value.cpu(), before[name]), name
+    device = next(classifiers.parameters()).device
+    outputs = predict_clips(classifiers, train, transform, clips=2, device=device)
     probabilities = class_probabilities(outputs)
     labels = load_index(train).labels
     assert probabilities["conv3"].shape == (24, 4)

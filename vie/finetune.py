@@ -207,7 +207,7 @@ def finetune(
     index, classes = load_index(data.index), read_classes(data.classes)
     rows = read_split_assignment(data.split)
     parts = instances_of(index, rows)
-    watched = parts[TEST] if settings["validation"] == "test" else parts[HELD_OUT]
+    watched = parts[TEST if settings["validation"] == "test" else HELD_OUT]
     if not len(watched):
         raise VieError(
             f"{data.split}: no video is held out for validation: raise finetuning.held_out, or set "
@@ -222,29 +222,30 @@ def finetune(
         run,
         classes=len(classes),
         validate=_validation(data.index, transform, watched, settings["clips"], workers),
-        key={
-            "validation": {
-                "videos": checkpoints.content_digest(watched.tolist()),
-                "clips": settings["clips"],
-            }
-        },
+        key={"validation": [checkpoints.content_digest(watched.tolist()), settings["clips"]]},
     )
-    probabilities = predict_windows(
-        task.network(),
-        data.index,
-        transform,
-        parts[TEST],
-        device=next(task.network().parameters()).device,
-        workers=workers,
-        label=f"{run.name} test",
-    )
+    network, device = task.network(), task.accelerator.device
+    how = {"device": device, "workers": workers, "label": f"{run.name} test"}
+    probabilities = predict_windows(network, data.index, transform, parts[TEST], **how)
     _write_predictions(index, parts[TEST], rows, probabilities, outputs.predictions)
-    metadata = metadata | {f"n_{part}": len(found) for part, found in parts.items()}
-    metadata |= _metadata(content, index, transform, settings, task)
-    own = {"seed": run.seed, "classes": len(classes), "optimiser": optimiser}
-    write_json(metadata | own | run.record, outputs.metadata)
+    own = {"seed": run.seed, "classes": len(classes), "optimiser": optimiser, **run.record}
+    counts = {f"n_{part}": len(found) for part, found in parts.items()}
+    course = _metadata(content, index, transform, settings, task)
+    write_json(metadata | counts | course | own, outputs.metadata)
     with atomic_write(outputs.metrics) as temporary:
         shutil.copyfile(run.work / METRICS, temporary)
+    _save_best(content, task, transform, classes, run, outputs.best)
+
+
+def _save_best(
+    content: dict,
+    task: Finetuning,
+    transform: ClipTransform,
+    classes: list[str],
+    run: Run,
+    path: Path,
+) -> None:
+    """Write the network that validated best, and what it needs to be used."""
     best = {
         "recipe": content["recipe"],
         "network": task.best,
@@ -252,7 +253,7 @@ def finetune(
         "step": task.plateau.best_step,
         "transform": transform_data(transform),
     }
-    checkpoints.save(outputs.best, best | run.record)
+    checkpoints.save(path, best | run.record)
 
 
 def _validation(

@@ -274,15 +274,8 @@ def train_stage(
             f"optimiser.batch {batch} cannot be shared by {distributed.world_size()} GPUs: choose "
             "a multiple, or other gpus"
         )
-    task = Pretraining(
-        recipe,
-        stage,
-        schedule,
-        labels,
-        seed=run.seed,
-        steps_per_epoch=steps,
-        precision=run.precision,
-    )
+    how = {"seed": run.seed, "steps_per_epoch": steps, "precision": run.precision}
+    task = Pretraining(recipe, stage, schedule, labels, **how)
     task.monitor = monitor or KnnMonitor.of(recipe, data, workers)
     if previous is not None:
         task.start_from(previous)

@@ -208,16 +208,11 @@ def probe(
     workers = run.use_threads()
     contents = [checkpoints.load(path) for path in networks]
     classifiers = train_probe(contents, transform, settings, data, run)
-    device = next(classifiers.parameters()).device
     classes = len(read_classes(data.classes))
+    how = {"device": next(classifiers.parameters()).device, "workers": workers}
+    label, clips = f"{run.name} test", settings["clips"]
     found = predict_clips(
-        classifiers.with_embedding,
-        data.val,
-        transform,
-        clips=settings["clips"],
-        device=device,
-        workers=workers,
-        label=f"{run.name} test",
+        classifiers.with_embedding, data.val, transform, clips=clips, label=label, **how
     )
     scores = class_probabilities({layer: found[layer] for layer in LAYERS})
     embeddings = predict_clips(
@@ -225,9 +220,8 @@ def probe(
         data.train,
         transform,
         clips=1,
-        device=device,
-        workers=workers,
         label=f"{run.name} neighbours",
+        **how,
     )["embedding"]
     scores["knn"] = neighbour_probabilities(embeddings, data.train, found["embedding"], classes)
     val = load_index(data.val)
