@@ -12,7 +12,7 @@ from vie.clips.loader import TrainClips
 from vie.engine import checkpoints
 from vie.engine.schedules import Schedule
 from vie.frames.index import load_index
-from vie.objectives.stages import transform_of
+from vie.objectives.table import transform_of
 from vie.pretext import pretext, right_answers, trained_pretext
 from vie.pretrain import Pretraining
 

@@ -11,7 +11,7 @@ from vie.clips.loader import EpochBatchSampler, TrainClips, loader, long_enough
 from vie.engine import checkpoints
 from vie.engine.schedules import pretraining_schedule
 from vie.objectives.order_prediction import orders
-from vie.objectives.stages import transform_of
+from vie.objectives.table import transform_of
 from vie.pretrain import Pretraining, pretrain
 from vie.untrained import new_encoder
 

@@ -16,7 +16,7 @@ from vie.frames.index import load_index
 from vie.models.encoders import build_encoder
 from vie.models.resnet import channels_last
 from vie.objectives.base import Pretext
-from vie.objectives.stages import OBJECTIVES, transform_of
+from vie.objectives.table import build_objective, transform_of
 from vie.runtime.files import atomic_write, write_json
 from vie.runtime.progress import Progress
 from vie.runtime.threads import use_threads
@@ -29,7 +29,7 @@ def trained_pretext(content: dict) -> tuple[torch.nn.Module, Pretext]:
     recipe = content["recipe"]
     encoder = channels_last(build_encoder(recipe["encoder"]))
     encoder.load_state_dict(content["encoder"])
-    objective = OBJECTIVES[content["stage"]](recipe, torch.empty(0), content["seed"], encoder)
+    objective = build_objective(recipe, content["stage"], torch.empty(0), content["seed"], encoder)
     objective.load_state_dict(content["objective"])
     return encoder.eval(), objective.eval()
 

@@ -18,7 +18,7 @@ from vie.clips.loader import (
     long_enough,
     steps_per_epoch,
 )
-from vie.config.settings import ALONE, resolve_steps
+from vie.config.settings import resolve_steps
 from vie.engine import checkpoints
 from vie.engine.device import accelerator, described
 from vie.engine.loop import run
@@ -31,7 +31,7 @@ from vie.models.encoders import Encoder
 from vie.models.resnet import channels_last
 from vie.objectives.bank import MemoryBank
 from vie.objectives.base import Objective
-from vie.objectives.stages import OBJECTIVES, transform_of
+from vie.objectives.table import build_objective, transform_of
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write, digest
@@ -39,7 +39,6 @@ from vie.runtime.randomness import torch_seed
 from vie.untrained import new_encoder
 
 log = logging.getLogger(__name__)
-HEADED = set(ALONE)  # stages whose objectives have parameters
 Monitor = Callable[[torch.nn.Module, Tensor], dict[str, float]]
 
 
@@ -53,11 +52,9 @@ class EncoderWithLoss(torch.nn.Module):
     def forward(
         self, clips: Tensor, instances: Tensor, vectors: Tensor, noise: torch.Generator
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """(B, 3, T, H, W) -> the objective's measures, and the embeddings (B, D) of the clips."""
-        # (B, 3, T, H, W) -> (B, D); a pretext task shows more than the B clips, these first
-        embedding, features = self.encoder(self.objective.inputs(clips))
-        measures = self.objective.measures(embedding, features, instances, vectors, noise)
-        return measures, embedding[: len(instances)]
+        """(V * B, 3, T, H, W) -> the objective's measures, and the embeddings (B, D) of the first
+        view."""
+        return self.objective.measures(self.encoder, clips, instances, vectors, noise)
 
 
 class Pretraining:
@@ -82,7 +79,7 @@ class Pretraining:
         instances = len(labels)
         log.info("training on %s", described(device, precision))
         encoder = share_statistics(channels_last(new_encoder(recipe, seed)).to(device))
-        self.objective = OBJECTIVES[stage](recipe, labels, seed, encoder).to(device)
+        self.objective = build_objective(recipe, stage, labels, seed, encoder).to(device)
         optimiser = {k: v for k, v in recipe["optimiser"].items() if k != "batch"}
         model = EncoderWithLoss(encoder, self.objective)
         self.model, self.optimiser = self.accelerator.prepare(model, sgd(model, **optimiser))
@@ -103,10 +100,10 @@ class Pretraining:
     def before_step(self, step: int) -> dict[str, float]:
         """New clusters at every epoch's start; the monitor when it is due."""
         first = step == self.schedule.first
-        if hasattr(self.objective, "recluster") and (first or step % self.steps_per_epoch == 0):
+        if first or step % self.steps_per_epoch == 0:
             epoch = step // self.steps_per_epoch
             seed = torch_seed(self.seed, "clustering", epoch) % 2**31
-            self.objective.recluster(self.bank.vectors, seed)
+            self.objective.before_epoch(self.bank.vectors, seed)
         every = resolve_steps(self.recipe["monitor"]["every"], self.steps_per_epoch)
         if first or (every and step % every == 0):
             return self.measure(step)
@@ -124,7 +121,7 @@ class Pretraining:
         return {"epoch": round(epoch, 3), **self.monitor(self.network(), self.bank.vectors)}
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
-        """Forward, backward, update of the weights, update of the bank.
+        """Forward, backward, update of the weights, of the bank and of the objective's state.
 
         Where several processes train, `batch` is this one's share.
         """
@@ -141,6 +138,7 @@ class Pretraining:
         self.accelerator.backward(measures["loss"])
         self.optimiser.step()
         self.bank.update(distributed.gather(instances), distributed.gather(embedding.detach()))
+        self.objective.after_step(self.network())
         return {name: distributed.mean(value.detach()) for name, value in measures.items()}
 
     def at_end(self, step: int) -> dict[str, float]:
@@ -173,8 +171,10 @@ class Pretraining:
         settings = ("encoder", "optimiser")
         same = all(content["recipe"][key] == self.recipe[key] for key in settings)
         # A head that an objective brought along is a new one here, and so is its momentum.
-        heads = list(self.objective.parameters()) or HEADED & set(content["recipe"]["schedule"])
-        if same and not heads:
+        heads = any(parameter.requires_grad for parameter in self.objective.parameters())
+        groups = content["optimiser"]["param_groups"], self.optimiser.param_groups
+        before, after = ([len(group["params"]) for group in each] for each in groups)
+        if same and not heads and before == after:
             self.optimiser.load_state_dict(content["optimiser"])
         if content["bank"]["vectors"].shape != self.bank.vectors.shape:
             raise VieError(
@@ -264,10 +264,13 @@ def pretrain(
     recorder = Recorder(work / "metrics.jsonl", tensorboard, step, complete=resumable.complete)
     address = {"seed": seed, "stage": "pretraining"}
     order = EpochBatchSampler(videos, batch, first=step, last=schedule.last, **address)
-    clips = TrainClips(index, transform_of(recipe, stage), motion=motion, **address)
+    n_views = task.objective.facts.n_views
+    clips = TrainClips(
+        index, transform_of(recipe, stage), motion=motion, n_views=n_views, **address
+    )
     run(
         task,
-        loader(clips, order, workers, clips=batch),
+        loader(clips, order, workers, clips=batch * n_views),
         schedule,
         start=step,
         resumable=resumable,

@@ -1,0 +1,39 @@
+"""Files of tensors and plain values, written whole and read without running code."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vie.runtime.errors import VieError
+from vie.runtime.files import atomic_write
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors and plain values to `path`, whole or not at all."""
+    with atomic_write(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
+    """Read a checkpoint; only tensors and plain values are accepted, never code.
+
+    Raises:
+        VieError: the file is damaged, or holds more than that.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:  # torch does not compare the checksums
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"the checksum of {damaged} is wrong")
+        content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        return content
+    except FileNotFoundError:
+        raise VieError(f"{path}: no such checkpoint") from None
+    except Exception as error:  # torch and pickle raise many kinds on damaged files
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise VieError(
+            f"{path} is not a checkpoint that can be read ({reason}); delete it to have it made "
+            "again"
+        ) from error
