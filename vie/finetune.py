@@ -18,6 +18,7 @@ from vie.finetune_training import Finetuning, train_finetuned
 from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
 from vie.metrics.top_k import top_k
+from vie.models.checkpoint_format import describe
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write, digest, write_json
 from vie.runtime.threads import use_threads
@@ -155,11 +156,12 @@ def finetune(
     checkpoints.save(
         best,
         {
-            "recipe": content["recipe"],
+            **describe(content["recipe"], transform, videos.fps),
             "network": task.best,
             "classes": labels,
+            "seed": seed,
             "step": task.plateau.best_step,
-            "transform": repr(transform),
+            "n_train": len(parts[TRAIN]),
         },
     )
 

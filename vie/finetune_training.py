@@ -23,7 +23,8 @@ from vie.engine.optimizer import sgd
 from vie.engine.plateau import Plateau
 from vie.engine.recorder import Recorder
 from vie.engine.schedules import Schedule
-from vie.models.encoders import Encoder, build_encoder
+from vie.models.classifiers import Classifier
+from vie.models.load import load_encoder
 from vie.models.resnet import channels_last
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest
@@ -51,33 +52,9 @@ def color_jitter(recipe: dict, clip: str | dict, settings: dict) -> ClipTransfor
 PIPELINES = {"scale_crop": scale_crop, "color_jitter": color_jitter}
 
 
-class Classifier(nn.Module):
-    """A network whose pooled Conv5 goes through one linear layer; all of it trains.
-
-    Args:
-        encoder: whose trunk is taken; what it is embedded by is left behind.
-        classes: number of classes.
-    """
-
-    def __init__(self, encoder: Encoder, classes: int) -> None:
-        super().__init__()
-        self.trunk = encoder.trunk
-        self.head = nn.Linear(encoder.trunk.channels, classes)
-        nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.zeros_(self.head.bias)
-
-    def forward(self, clips: Tensor) -> Tensor:
-        """(B, 3, T, H, W) normalised floats -> (B, classes) logits, float32 under autocast."""
-        features = self.trunk(clips)
-        with torch.autocast(clips.device.type, enabled=False):
-            return self.head(self.trunk.pool(features))
-
-
 def build_classifier(checkpoint: Path, classes: int, *, seed: int) -> Classifier:
     """The network of a checkpoint, pretrained or not, with a new linear layer."""
-    content = checkpoints.load(checkpoint)
-    encoder = build_encoder(content["recipe"]["encoder"])
-    encoder.load_state_dict(content["encoder"])
+    encoder = load_encoder(checkpoint)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "finetuning"))
         return channels_last(Classifier(encoder, classes))

@@ -27,6 +27,7 @@ from vie.engine.recorder import Recorder
 from vie.engine.schedules import Schedule, pretraining_schedule
 from vie.frames.index import load_index
 from vie.models.batchnorm import share_statistics
+from vie.models.checkpoint_format import describe
 from vie.models.encoders import Encoder
 from vie.models.resnet import channels_last
 from vie.objectives.bank import MemoryBank
@@ -283,7 +284,7 @@ def pretrain(
     checkpoints.save(
         checkpoint,
         {
-            "recipe": recipe,
+            **describe(recipe, clips.transform, clips.index.fps),
             "stage": stage,
             "seed": seed,
             "step": schedule.last,

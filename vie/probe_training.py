@@ -19,7 +19,8 @@ from vie.engine.optimizer import sgd
 from vie.engine.recorder import Recorder
 from vie.engine.schedules import Schedule, probe_schedule
 from vie.frames.index import load_index
-from vie.models.encoders import Encoder, build_encoder, feature_shapes
+from vie.models.encoders import Encoder, feature_shapes
+from vie.models.load import load_encoder
 from vie.models.resnet import channels_last
 from vie.runtime.files import digest
 from vie.runtime.randomness import torch_seed
@@ -115,9 +116,7 @@ def build_classifiers(
     """Classifiers, untrained, on the networks of checkpoints; widths follow from the transform."""
     encoders = []
     for path in networks:
-        content = checkpoints.load(path)
-        encoders.append(build_encoder(content["recipe"]["encoder"]))
-        encoders[-1].load_state_dict(content["encoder"])
+        encoders.append(load_encoder(path))
     network = FrozenEncoders(encoders)
     size = transform.geometry.size
     shapes = feature_shapes(network, (3, transform.sampling.frames, size, size))
