@@ -57,7 +57,7 @@ def build_classifier(checkpoint: Path, classes: int, *, seed: int) -> Classifier
     encoder = load_encoder(checkpoint)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "finetuning"))
-        return channels_last(Classifier(encoder, classes))
+        return channels_last(Classifier(encoder, classes)).train()
 
 
 class Finetuning:
