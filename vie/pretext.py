@@ -14,7 +14,7 @@ from vie.engine.device import accelerator
 from vie.frames.index import load_index
 from vie.models.checkpoint_format import encoder_of, read
 from vie.objectives.base import Pretext
-from vie.objectives.table import build_objective, transform_of
+from vie.objectives.table import objective_of, transform_of
 from vie.runtime.files import atomic_write, write_json
 from vie.runtime.progress import Progress
 from vie.runtime.threads import use_threads
@@ -24,11 +24,8 @@ TOGETHER = 64  # clips of a batch
 
 def trained_pretext(content: dict) -> tuple[torch.nn.Module, Pretext]:
     """Network and objective of a checkpoint, in evaluation mode."""
-    recipe = content["recipe"]
     encoder = encoder_of(content)
-    objective = build_objective(recipe, content["stage"], torch.empty(0), content["seed"], encoder)
-    objective.load_state_dict(content["objective"])
-    return encoder, objective.eval()
+    return encoder, objective_of(content, encoder)
 
 
 @torch.no_grad()

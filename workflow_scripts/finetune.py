@@ -4,11 +4,13 @@ from pathlib import Path
 
 from vie.finetune import finetune
 from vie.finetune_training import PIPELINES
+from vie.runtime.importing import trust
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
 
 params, source, output = snakemake.params, snakemake.input, snakemake.output
 wildcards, predictions = snakemake.wildcards, Path(snakemake.output.predictions)
+trust(snakemake.config.get("networks", {}).values())
 with job(snakemake.log[0]), resumable(predictions.with_name("in_progress")) as work:
     how = {"trained": "finetune", "untrained": "from scratch"}[wildcards.weights]
     what = f"{how} {wildcards.evaluation} {wildcards.target} {wildcards.pipeline}"

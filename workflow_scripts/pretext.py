@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from vie.pretext import pretext
+from vie.runtime.importing import trust
 from vie.runtime.logs import job
 
+trust((snakemake.config.get("networks", {}) | snakemake.config.get("objectives", {})).values())
 with job(snakemake.log[0]):
     pretext(
         Path(snakemake.input.checkpoint),

@@ -4,10 +4,12 @@ from pathlib import Path
 
 from vie.clips.transform import ClipTransform
 from vie.probe import probe
+from vie.runtime.importing import trust
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
 
 wildcards, predictions = snakemake.wildcards, Path(snakemake.output.predictions)
+trust(snakemake.config.get("networks", {}).values())
 with job(snakemake.log[0]), resumable(predictions.with_name("in_progress")) as work:
     probe(
         [Path(network) for network in snakemake.input.networks],

@@ -12,6 +12,7 @@ from vie.objectives.table import (
     build_objective,
     facts_of,
     objective_class,
+    objective_of,
     scratch_bytes,
     transform_of,
 )
@@ -69,3 +70,9 @@ def test_what_is_no_objective_is_refused(root, recipe):
     own = recipe | {"classes": OWN, "objective": {"moco": {"temprature": 1}}}
     with pytest.raises(VieError, match=r"objective\.moco of the recipe.*'temprature'"):
         build_objective(own, "moco", torch.zeros(12), 0, encoder)
+
+
+def test_a_checkpoint_s_own_objective_is_not_imported(recipe):
+    content = {"recipe": recipe | {"classes": {"x": "os:system"}}, "stage": "x", "seed": 0}
+    with pytest.raises(VieError, match=r"answers\.pt was made with os:system"):
+        objective_of(content, build_encoder(recipe["encoder"]), source="answers.pt")

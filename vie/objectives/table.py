@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vie.runtime.errors import VieError
-from vie.runtime.importing import load_object
+from vie.runtime.importing import check_trusted, load_object
 from vie.runtime.randomness import torch_seed
 
 if TYPE_CHECKING:
@@ -193,3 +193,25 @@ def build_objective(
             if "argument" not in str(error):
                 raise
             raise VieError(f"objective.{stage} of the recipe does not fit: {error}") from error
+
+
+def objective_of(
+    content: dict[str, Any], encoder: "nn.Module", *, source: str = "the checkpoint"
+) -> "Objective":
+    """The objective in the content of a checkpoint of pretraining, in evaluation mode.
+
+    Args:
+        content: that `vie.models.checkpoint_format.read` returned.
+        encoder: the network in it.
+        source: of the content, for messages.
+
+    Raises:
+        VieError: the objective is a user's own, and this process's config does not name it.
+    """
+    import torch
+
+    recipe, stage = content["recipe"], content["stage"]
+    check_trusted(path_of(recipe, stage), source)
+    objective = build_objective(recipe, stage, torch.empty(0), content["seed"], encoder)
+    objective.load_state_dict(content["objective"])
+    return objective.eval()
