@@ -8,16 +8,23 @@ import pytest
 import yaml
 
 from vie.config.load import load_config, merge
-from vie.config.schema import RENEW, SCHEMA, schema_text
+from vie.config.schema import REFERENCE, RENEW, SCHEMA, reference_text, schema_text
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS = sorted((ROOT / "experiments").glob("*.yaml"))
 
 
-def test_the_committed_schema_is_that_of_the_models():
-    assert SCHEMA.read_text() == schema_text(), (
-        f"{SCHEMA.relative_to(ROOT)} is not what the models say: run `{RENEW}` and commit it"
+@pytest.mark.parametrize(("path", "text"), [(SCHEMA, schema_text), (REFERENCE, reference_text)])
+def test_the_committed_files_are_what_the_models_say(path, text):
+    assert path.read_text() == text(), (
+        f"{path.relative_to(ROOT)} is not what vie/config says: run `{RENEW}` and commit it"
     )
+
+
+def test_the_reference_has_every_model_once():
+    defined = set(json.loads(SCHEMA.read_text())["$defs"]) | {"Config"}
+    titles = [line[3:] for line in REFERENCE.read_text().splitlines() if line.startswith("## ")]
+    assert sorted(titles) == sorted(defined)
 
 
 def every_schema(schema, path=""):

@@ -115,7 +115,7 @@ def _sentence(place: Place, node: Schema, error: Any) -> str:
     if error["type"] == "value_error":
         return f"{where}: {value}: {error['msg'].removeprefix('Value error, ')}"
     near = _nearest(error["input"], node.get("enum", []))
-    return f"{where}: {value} is not {_allowed(node)}{near} ({about})"
+    return f"{where}: {value} is not {allowed(node)}{near} ({about})"
 
 
 def _written(place: Place) -> str:
@@ -128,10 +128,10 @@ def _nearest(word: Any, known: list[str]) -> str:
     return f" (did you mean {found[0]}?)" if found else ""
 
 
-def _allowed(node: Schema) -> str:
+def allowed(node: Schema) -> str:
     """What a schema allows, in words."""
     if "anyOf" in node:
-        return " or ".join(_allowed(choice) for choice in node["anyOf"])
+        return " or ".join(allowed(choice) for choice in node["anyOf"])
     if "enum" in node:
         return "one of " + ", ".join(map(str, node["enum"]))
     if "const" in node:
@@ -162,5 +162,5 @@ def _list(node: Schema) -> str:
 
 def _mapping(node: Schema) -> str:
     if keys := node.get("properties"):
-        return "a mapping with " + ", ".join(f"{k} ({_allowed(v)})" for k, v in keys.items())
+        return "a mapping with " + ", ".join(f"{k} ({allowed(v)})" for k, v in keys.items())
     return "a mapping" + (" with at least one key" if node.get("minProperties") else "")
