@@ -96,7 +96,7 @@ def _dataset(name: str, dataset: dict[str, Any]) -> Iterator[str]:
     if official and OFFICIAL_NAMES[official] != layout:
         wanted = OFFICIAL_NAMES[official]
         yield f"{key}.official_name: {official!r} has the layout {wanted}, not {layout}"
-    if "generator" in dataset and facts.generator is None:
+    if "generator" in dataset and not facts.generator:
         written = ", ".join(name for name, one in LAYOUTS.items() if one.generator)
         yield f"{key}.generator: writes the layouts {written}, not {layout}"
     elif "generator" in dataset and set(dataset["generator"]) != {"dataset_seed", *facts.generator}:

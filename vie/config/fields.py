@@ -43,7 +43,7 @@ class OneOf:
 class Whole:
     """Metadata of a whole number."""
 
-    def __init__(self, **bounds: int) -> None:
+    def __init__(self, **bounds: Any) -> None:
         self.bounds = bounds
 
     def __get_pydantic_core_schema__(
@@ -57,7 +57,7 @@ class Whole:
 class Real:
     """Metadata of a number."""
 
-    def __init__(self, **bounds: float) -> None:
+    def __init__(self, **bounds: Any) -> None:
         self.bounds = bounds
 
     def __get_pydantic_core_schema__(

@@ -16,8 +16,8 @@ class LayoutFacts(NamedTuple):
     Attributes:
         splits: the splits that such a dataset may have; one of these tuples.
         official_names: datasets of published results that have this layout.
-        generator: settings of the embedded dataset in this layout, besides its seed; None if there
-            is no such dataset.
+        generator: settings of the embedded dataset in this layout, besides its seed; empty if
+            there is no such dataset.
         missing: what becomes of a listed video without a file, where the config does not say; None
             if no lists say which videos there are.
         official_splits: how many numbered splits are official; 0: any number is a split.
@@ -25,7 +25,7 @@ class LayoutFacts(NamedTuple):
 
     splits: tuple[tuple[str, ...], ...]
     official_names: tuple[str, ...] = ()
-    generator: tuple[str, ...] | None = None
+    generator: tuple[str, ...] = ()
     missing: Literal["error", "reject"] | None = None
     official_splits: int = 0
 

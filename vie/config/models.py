@@ -139,8 +139,13 @@ class Config(Model):
             used = {recipe.encoder.network, *(recipe.schedule.model_extra or {})}
             recipe.classes = {name: own[name] for name in sorted(used & set(own))} or None
         self.evaluations = {
-            name: Evaluation(
-                label=recipe.label, recipe=name, clip=_anywhere(recipe.clip), weights="trained"
+            name: Evaluation.model_validate(
+                {
+                    "label": recipe.label,
+                    "recipe": name,
+                    "clip": _anywhere(recipe.clip),
+                    "weights": "trained",
+                }
             )
             for name, recipe in self.recipes.items()
         } | self.evaluations
@@ -178,4 +183,5 @@ def _anywhere(clip: str | ClipNumbers) -> str | ClipNumbers:
     found = clip_frames(clip if isinstance(clip, str) else clip.model_dump(exclude_none=True))
     if not found.windows:
         return clip
-    return ClipNumbers(frames=found.frames, stride=(found.span - 1) / max(found.frames - 1, 1))
+    stride = (found.span - 1) / max(found.frames - 1, 1)
+    return ClipNumbers.model_validate({"frames": found.frames, "stride": stride})

@@ -51,8 +51,8 @@ class Open(Model):
     def _sorted(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Extra keys in alphabetical order, in nested mappings too."""
         found, extra = handler(self), self.__pydantic_extra__ or {}
-        own = {key: value for key, value in found.items() if key not in extra}
-        return own | _by_key({key: found[key] for key in extra})
+        own: dict[str, Any] = {key: value for key, value in found.items() if key not in extra}
+        return own | {key: _by_key(found[key]) for key in sorted(extra)}
 
 
 def _by_key(value: Any) -> Any:

@@ -47,7 +47,7 @@ def dataset_folder(config: dict[str, Any], name: str, kind: str) -> str:
 
     A `~` in front is the user's home: no shell sees it in a config.
     """
-    given = config["datasets"][name].get(kind)
+    given: str | None = config["datasets"][name].get(kind)
     if given is None:
         return f"resources/{name}/{kind}"
     given, root = os.path.expanduser(given), config.get("roots", {}).get(name)
