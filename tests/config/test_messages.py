@@ -1,10 +1,15 @@
 """What is said of wrong configs."""
 
+import copy
+import functools
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from vie.config.load import load_config, validate
+from vie.config.load import load_config, merge, validate
 from vie.runtime.errors import VieError
 
 ROOT = Path(__file__).parents[2]
@@ -371,3 +376,39 @@ def test_every_error_is_listed(config):
         validate(config)
     assert "seeds" in str(error.value)
     assert "optimiser.lr: 'fast'" in str(error.value)
+
+
+def places(node, path=()):
+    """Paths to everything in a config."""
+    yield path
+    below = node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()
+    for key in below:
+        yield from places(node[key], (*path, key))
+
+
+RAW = yaml.safe_load((ROOT / "config.yaml").read_text())
+JUNK = [[], {}, 3, -1, 1.5, 1e400, True, "", "x", "a b", [[]], [1, "x"], {1: 2}, {"a": {}}, [None]]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from([path for path in places(RAW) if path]), st.sampled_from(JUNK), st.booleans()
+)
+def test_whatever_stands_anywhere_is_explained_or_right(path, junk, beside):
+    """Junk in place of a value, or under a key beside it, gives sentences and no traceback."""
+    config = merge({}, copy.deepcopy(RAW))  # what anchors share becomes independent
+    node = functools.reduce(lambda node, key: node[key], path[:-1], config)
+    if beside and isinstance(node, dict):
+        node[7] = junk
+    else:
+        node[path[-1]] = junk
+    try:
+        validate(config)
+    except VieError as error:
+        lines = str(error).splitlines()[1:]
+        assert all(line.startswith("  - ") and ": " in line for line in lines)
+        assert any(str(path[0]) in line or "(top level)" in line for line in lines)
+    else:
+        once = copy.deepcopy(config)
+        validate(config)
+        assert config == once

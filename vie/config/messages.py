@@ -115,7 +115,7 @@ def _sentence(place: Place, node: Schema, error: Any) -> str:
     if error["type"] == "value_error":
         return f"{where}: {value}: {error['msg'].removeprefix('Value error, ')}"
     near = _nearest(error["input"], node.get("enum", []))
-    return f"{where}: {value} is not {allowed(node)}{near} ({about})"
+    return f"{where}: {value} is not {allowed(node)}{near}" + (f" ({about})" if about else "")
 
 
 def _written(place: Place) -> str:
