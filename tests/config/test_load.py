@@ -12,7 +12,7 @@ from vie.config.layouts import LAYOUTS
 from vie.config.load import load_config, merge, validate
 from vie.config.models import Config
 from vie.config.recipes import Encoder
-from vie.config.settings import NETWORKS, STAGES, all_stages, stages
+from vie.config.settings import NETWORKS, stages
 from vie.runtime.errors import VieError
 
 ROOT = Path(__file__).parents[2]
@@ -211,7 +211,6 @@ def test_objectives_and_networks_of_ones_own(tmp_path):
         "moco": {"queue": 512},
     }
     assert stages(recipe) == ["moco"]
-    assert all_stages(config) == (*STAGES, "moco")
     assert config["tables"]["table_1"]["evaluations"][-1] == "moco_r2plus1d"
     assert not any(
         "classes" in one for name, one in config["recipes"].items() if name != "moco_r2plus1d"

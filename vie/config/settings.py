@@ -60,11 +60,6 @@ def stages(recipe: dict[str, Any]) -> list[str]:
     return sorted(given, key=lambda stage: STAGES.index(stage) if stage in STAGES else len(STAGES))
 
 
-def all_stages(config: dict[str, Any]) -> tuple[str, ...]:
-    """Stages that a recipe of a config may have, in order: built-in ones, then the user's own."""
-    return (*STAGES, *config.get("objectives", {}))
-
-
 def recipes_of(evaluation: dict[str, Any]) -> list[str]:
     """Recipes whose networks an evaluation reads, one or several side by side."""
     recipe = evaluation["recipe"]
