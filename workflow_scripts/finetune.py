@@ -28,7 +28,7 @@ with job(snakemake.log[0]), resumable(predictions.with_name("in_progress")) as w
         facts=Path(output.facts),
         metrics=Path(output.metrics),
         work=work,
-        code=params.code,
+        code=params.version,
         threads=snakemake.threads,
         gpus=snakemake.resources.gpu,
         precision=snakemake.params.precision,

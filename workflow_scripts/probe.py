@@ -23,7 +23,7 @@ with job(snakemake.log[0]), resumable(predictions.with_name("in_progress")) as w
         facts=Path(snakemake.output.facts),
         metrics=Path(snakemake.output.metrics),
         work=work,
-        code=snakemake.params.code,
+        code=snakemake.params.version,
         threads=snakemake.threads,
         gpus=snakemake.resources.gpu,
         precision=snakemake.params.precision,
