@@ -8,21 +8,11 @@ from snakemake.utils import min_version
 min_version("9.19")
 
 
-configfile: workflow.source_path("config.yaml")
+# Beside this file, wherever Snakemake runs.
+configfile: f"{workflow.current_basedir}/config.yaml"
 
 
 report: "report/workflow.rst"
-
-
-# These list, copy and print: where Snakemake runs, their warnings are seen.
-localrules:
-    classes,
-    manifest,
-    members,
-    publish,
-    publish_plots,
-    publish_classes,
-    status,
 
 
 include: "rules/common.smk"

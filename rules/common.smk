@@ -12,9 +12,9 @@ from snakemake.exceptions import WorkflowError
 # processes that they start inherit it. Rules that come from the web use the one that is installed.
 BASE = Path(str(workflow.current_basedir)).parent
 if (BASE / "vie").is_dir():
-    kept = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    if kept[:1] != [str(BASE)]:
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(BASE), *kept])
+    SEARCHED = "PYTHONPATH"
+    others = [path for path in os.getenv(SEARCHED, "").split(os.pathsep) if path != str(BASE)]
+    os.environ[SEARCHED] = os.pathsep.join([str(BASE), *filter(None, others)])
     sys.path.insert(0, str(BASE))
 
 from vie.config.load import validate

@@ -47,7 +47,7 @@ rule embedded_actions:
         "../workflow_scripts/embedded_actions.py"
 
 
-# Lists and files are compared first: a mistake in them is seen at once, not after a training.
+# Lists and files are compared first, where Snakemake runs: a mistake in them is seen at once.
 rule classes:
     input:
         of(
@@ -62,6 +62,7 @@ rule classes:
     benchmark:
         "benchmarks/runs/resources/{dataset}/classes.tsv"
     priority: 3
+    localrule: True
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -93,6 +94,7 @@ rule manifest:
     benchmark:
         "benchmarks/runs/resources/{dataset}/manifest_{split}.tsv"
     priority: 3
+    localrule: True
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -123,6 +125,7 @@ rule members:
     benchmark:
         "benchmarks/runs/resources/{dataset}/members_{number}.tsv"
     priority: 3
+    localrule: True
     conda:
         "../envs/vie.yaml"
     threads: 1

@@ -284,6 +284,7 @@ rule publish:
         f"{RUNS}/publish_{{name}}.tsv"
     wildcard_constraints:
         name="table_s1|table_1|random_control|pretext|" + "|".join(PIPELINES),
+    localrule: True
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -363,6 +364,7 @@ rule comparison:
 rule status:
     log:
         f"{LOGS}/status.log",
+    localrule: True
     conda:
         "../envs/vie.yaml"
     threads: 1
