@@ -22,10 +22,10 @@ with job(snakemake.log[0]):
         seconds = "?" if row.seconds is None else f"{row.seconds:.0f}"
         print(f"{row.reason:10} {seconds:>8} s  {row.result}  {row.details}", file=sys.stderr)
     again = [row for row in rows if row.reason != OTHER_CODE]
-    unknown = sum(row.seconds is None for row in again)
+    known = [row.seconds for row in again if row.seconds is not None]
+    unknown, stay = len(again) - len(known), len(rows) - len(again)
     print(
-        f"{len(again)} results would be made again: {sum(r.seconds or 0 for r in again):.0f} s, and "
-        f"{unknown} of unknown cost; {len(rows) - len(again)} were made by other code and stay "
-        f"({params.table})",
+        f"{len(again)} results would be made again: {sum(known):.0f} s, and {unknown} of unknown "
+        f"cost; {stay} were made by other code and stay ({params.table})",
         file=sys.stderr,
     )

@@ -31,7 +31,9 @@ def compare(tables: Sequence[Path]) -> pd.DataFrame:
         table = pd.read_csv(path, dtype={"seeds": str})
         missing = [column for column in COLUMNS if column not in table]
         if missing:
-            raise VieError(f"{path}: no column {', '.join(missing)}; delete it to have it made again")
+            raise VieError(
+                f"{path}: no column {', '.join(missing)}; delete it to have it made again"
+            )
         part = table[list(COLUMNS)].copy()
         part.insert(0, "experiment", path.parent.name)
         part.insert(1, "table", path.stem)

@@ -80,8 +80,8 @@ class Experiment:
         return lambda dataset: self.config["datasets"][dataset].get(key)
 
     def splits(self, dataset: str) -> list[str]:
-        """The splits of a dataset."""
-        return list(self.config["datasets"][dataset]["shards"])
+        """The splits of a dataset: train and val, or all."""
+        return sorted(self.config["datasets"][dataset]["shards"])
 
     def classes_split(self, dataset: str) -> str:
         """The split whose labels are a dataset's classes."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from vie.workflow.versions import VERSIONS
 
 OTHER_CODE = "code"  # the reason that makes nothing run again
+REASONS = ("version", "settings", "inputs", "incomplete", "follows", OTHER_CODE)
 
 
 class Row(NamedTuple):
@@ -19,8 +20,7 @@ class Row(NamedTuple):
 
     Attributes:
         result: its first file.
-        reason: "version", "settings", "inputs", "follows" (what it reads is made again),
-            "incomplete" or "code".
+        reason: one of `REASONS`; "follows" if what it reads is made again.
         details: what differs, then and now.
         seconds: that its job took the last time; None if that is unknown.
     """
@@ -59,11 +59,14 @@ def outdated(
         workflow.dag(settings).execute_workflow(executor="dryrun")
         dag = workflow._workflow.dag
         rows = [_judged(dag, job, code) for job in dag.jobs if _is_there(job)]
-    return sorted((row for row in rows if row), key=lambda row: (row.reason, row.result))
+    found = [row for row in rows if row]
+    return sorted(found, key=lambda row: (REASONS.index(row.reason), row.result))
 
 
 def _is_there(job: Any) -> bool:
-    return any(Path(path).exists() for path in job.output)
+    """Whether a job has results; copies of tables, right under results/, are not counted."""
+    paths = [Path(path) for path in job.output]
+    return any(path.exists() and path.parent != Path("results") for path in paths)
 
 
 def _judged(dag: Any, job: Any, code: str) -> Row | None:
