@@ -35,9 +35,11 @@ def train(recipe, stage, dataset, folder, **settings):
 
 
 @pytest.mark.parametrize("stage", [ORDER, ROTATION])
-def test_pretext_steps_equal_a_loop_written_out(alone, small_dataset, motion, tmp_path, stage):
+def test_pretext_steps_equal_a_loop_written_out(
+    single_stage, small_dataset, motion, tmp_path, stage
+):
     """Two steps in plain torch: every order and every rotation forwarded on its own."""
-    recipe = alone(stage, "2 steps")
+    recipe = single_stage(stage, "2 steps")
     # Batch norm over a handful of numbers would magnify the last bits of float32.
     recipe["geometry"] |= {"size": 64, "train_shorter_side": [66, 80]}
     motion = motion if stage == ORDER else None
@@ -99,9 +101,9 @@ def test_pretext_steps_equal_a_loop_written_out(alone, small_dataset, motion, tm
     assert 0 <= rows[0]["pretext_top1"] <= 100
 
 
-def test_the_bank_of_a_pretext_network_holds_pooled_features(alone, small_dataset, tmp_path):
-    """Of the upright clips alone, although four rotations go through the network."""
-    recipe = alone(ROTATION, "1 steps")
+def test_the_bank_of_a_pretext_network_holds_pooled_features(single_stage, small_dataset, tmp_path):
+    """Of the upright clips single_stage, although four rotations go through the network."""
+    recipe = single_stage(ROTATION, "1 steps")
     recipe["objective"]["bank_momentum"] = 0
     content = train(recipe, ROTATION, small_dataset, tmp_path)
     index = small_dataset / "train" / "index.parquet"
@@ -122,9 +124,9 @@ def test_the_bank_of_a_pretext_network_holds_pooled_features(alone, small_datase
     )
 
 
-def test_a_head_of_another_size_starts_without_momentum(alone, small_dataset, tmp_path):
+def test_a_head_of_another_size_starts_without_momentum(single_stage, small_dataset, tmp_path):
     """Two tasks on one network: the second takes over the network and nothing of the head."""
-    recipe = alone(ROTATION, "2 steps")
+    recipe = single_stage(ROTATION, "2 steps")
     first = train(recipe, ROTATION, small_dataset, tmp_path)
     (tmp_path / "rotation.pt").rename(tmp_path / "first.pt")
     recipe["objective"] |= {"rotation": {"hidden": 3}}

@@ -89,7 +89,7 @@ def test_an_earlier_attempt_leaves_no_metrics(recipe, small_dataset, tmp_path, c
     work.mkdir()
     (work / "metrics.jsonl").write_text('{"step": 3, "epoch": 0.6, "knn_top1": 50.0}\n')
     if checkpoint:
-        checkpoints.save(work / "checkpoint.pt", {"official_name": {"seed": 9}, "step": 4})
+        checkpoints.save(work / "checkpoint.pt", {"run_key": {"seed": 9}, "step": 4})
     train(recipe, LA, small_dataset, tmp_path)
     rows = [json.loads(row) for row in (tmp_path / f"{LA}.jsonl").read_text().splitlines()]
     assert all(row["step"] >= 10 for row in rows)
@@ -240,7 +240,7 @@ def test_the_last_checkpoint_knows_the_objectives_of_all_stages(recipe, small_da
 
 @pytest.mark.parametrize("stage", [IR, LA, ORDER, ROTATION])
 def test_a_run_that_is_killed_ends_with_the_same_bits(
-    recipe, alone, small_dataset, motion, tmp_path, stage
+    recipe, single_stage, small_dataset, motion, tmp_path, stage
 ):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
@@ -249,7 +249,7 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(
     if stage == LA:
         train(recipe, IR, small_dataset, whole)
         (killed / f"{IR}.pt").write_bytes((whole / f"{IR}.pt").read_bytes())
-    recipe = alone(stage) if stage in (ORDER, ROTATION) else recipe
+    recipe = single_stage(stage) if stage in (ORDER, ROTATION) else recipe
     motion = motion if stage == ORDER else None
     expected = train(recipe, stage, small_dataset, whole, motion=motion)
 

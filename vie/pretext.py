@@ -93,7 +93,7 @@ def pretext(
     val_index: Path,
     *,
     motion: str | Path | None,
-    identity: str | None,
+    official_name: str | None,
     name: str,
     answers: Path,
     facts: Path,
@@ -106,7 +106,7 @@ def pretext(
         checkpoint: of a finished pretext recipe, whose monitor says how many clips of a video.
         val_index: index.parquet of the validation videos.
         motion: motion.npy beside it, if the recipe's clips ask where videos move.
-        identity: name under which published values know the dataset, if they do.
+        official_name: name under which published values know the dataset, if they do.
         name: the recipe's key, shown with the progress.
         answers: Parquet to write: video, `right` (share of right answers).
         facts: JSON to write: chance, and what decides whether published values are comparable.
@@ -137,7 +137,7 @@ def pretext(
     with atomic_write(answers) as temporary:
         pq.write_table(pa.table({"video": [every[i] for i in videos], "right": right}), temporary)
     known = _facts(content) | {"chance": objective.chance, "n_val": len(videos)}
-    write_json(known | {"dataset_official_name": identity}, facts)
+    write_json(known | {"dataset_official_name": official_name}, facts)
 
 
 def _facts(content: dict) -> dict:

@@ -34,7 +34,7 @@ def probe(
     classes: Path,
     seed: int,
     name: str,
-    identity: str | None,
+    official_name: str | None,
     predictions: Path,
     facts: Path,
     metrics: Path,
@@ -54,7 +54,7 @@ def probe(
         classes: classes.csv.
         seed: of the evaluation.
         name: shown with the progress.
-        identity: name under which published values know the dataset, if they do.
+        official_name: name under which published values know the dataset, if they do.
         predictions: Parquet to write: video, label, for each layer `<layer>_top1` (class) and
             `<layer>_top5` (whether the label is among the five most probable classes), and
             `knn_top1` (class by the nearest neighbours of the embedding).
@@ -110,7 +110,7 @@ def probe(
     write_json(
         {
             "seed": seed,
-            "dataset_official_name": identity,
+            "dataset_official_name": official_name,
             "n_train": len(load_index(train_index)),
             "n_val": len(val),
             "classes": len(labels),

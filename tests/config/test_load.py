@@ -251,7 +251,7 @@ WRONG = [
     ),
     (
         lambda c: c["datasets"]["actions_hmdb51"]["generator"].pop("test_groups"),
-        ["layout hmdb51 takes clips_per_group, draw, test_groups, train_groups"],
+        ["layout hmdb51 takes clips_per_group, dataset_seed, test_groups, train_groups"],
     ),
     (
         lambda c: (
@@ -403,7 +403,7 @@ def test_dimensions_may_be_written_as_text_and_readouts_have_their_own_colour():
     validate(config)
     assert config["recipes"]["rotnet"]["encoder"]["embedding"] == 64
     del config["evaluations"]["pair"]["color_jitter"]
-    with pytest.raises(VieError, match="read side by side, so their geometry and colour must be"):
+    with pytest.raises(VieError, match="read side by side, so their geometry and color_jitter"):
         validate(config)
 
 

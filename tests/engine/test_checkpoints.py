@@ -108,7 +108,7 @@ def test_a_run_with_other_settings_keeps_nothing_but_its_lock(tmp_path):
     same, other = Resumable(folder / "c.pt", {"seed": 1}), Resumable(folder / "c.pt", {"seed": 2})
     with exclusive_workdir(folder):
         assert same.load()["step"] == 1
-        assert same.over
+        assert same.complete
         assert other.load() is None
-        assert not other.over
+        assert not other.complete
         assert [p.name for p in folder.iterdir()] == ["lock"]

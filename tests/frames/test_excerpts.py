@@ -45,7 +45,7 @@ def shown(jpegs):
 
 
 @pytest.fixture(scope="module")
-def atomic_write(tmp_path_factory):
+def whole(tmp_path_factory):
     """500 frames in 20 s, two key frames."""
     return write(tmp_path_factory.mktemp("whole") / "x.mp4")
 

@@ -105,26 +105,28 @@ def test_two_processes_train_the_network_of_one(recipe, small_dataset, tmp_path)
                 ends[processes] = train(
                     processes, recipe, stage, small_dataset, folder, start_from=previous
                 )
-        (alone, measured), (shared, also) = ends[1], ends[2]
+        (single, measured), (shared, also) = ends[1], ends[2]
         assert len(measured["loss"]) == 20
         np.testing.assert_allclose(also["loss"], measured["loss"], rtol=1e-6)
         assert also["knn_top1"] == measured["knn_top1"]
         assert also["epoch"] == measured["epoch"]
         for part in ("bank", "encoder", "objective"):
-            assert_close(alone[part], shared[part], part, rtol=1e-5, atol=1e-6)
-        assert (alone["step"], alone["n_train"]) == (shared["step"], shared["n_train"])
+            assert_close(single[part], shared[part], part, rtol=1e-5, atol=1e-6)
+        assert (single["step"], single["n_train"]) == (shared["step"], shared["n_train"])
     text = (folders[2] / "log").read_text()  # of the main process, and once
     assert len(re.findall("2 x CPU, float32", text)) == 1
     assert "100%" in text
 
 
-def test_a_head_with_parameters_is_shared_too(recipe, alone, small_dataset, tmp_path):
+def test_a_head_with_parameters_is_shared_too(recipe, single_stage, small_dataset, tmp_path):
     """RotNet's objective has weights of its own, and shows the network four times the clips."""
     torch.set_num_threads(1)
     one, two = tmp_path / "one", tmp_path / "two"
     recipe["optimiser"] |= {"batch": 12, "lr": 0.001}
     recipe["geometry"] |= {"size": 64, "train_shorter_side": [66, 80]}
-    recipe = alone(ROTATION, "8 steps") | {key: recipe[key] for key in ("optimiser", "geometry")}
+    recipe = single_stage(ROTATION, "8 steps") | {
+        key: recipe[key] for key in ("optimiser", "geometry")
+    }
     expected, measured = train(1, recipe, ROTATION, small_dataset, one, double=False)
     found, also = train(2, recipe, ROTATION, small_dataset, two, double=False)
     np.testing.assert_allclose(also["loss"], measured["loss"], rtol=2e-4)
@@ -147,14 +149,14 @@ STOPPED = """
     import json, sys
     from pathlib import Path
     sys.path.insert(0, sys.argv[1])
-    import test_parallel
+    import test_distributed
     from vie.runtime import distributed
     from vie.runtime.logs import job
     with job(sys.argv[2]):
         settings = json.loads(sys.argv[3])
         for name in ("train_index", "val_index", "classes", "checkpoint", "metrics", "work"):
             settings[name] = Path(settings[name])
-        distributed.launch(int(sys.argv[5]), getattr(test_parallel, sys.argv[4]), **settings)
+        distributed.launch(int(sys.argv[5]), getattr(test_distributed, sys.argv[4]), **settings)
 """
 
 
@@ -258,7 +260,7 @@ def test_a_script_without_a_guard_runs_once(tmp_path):
     script.write_text(
         f"import sys; sys.path.insert(0, {here!r})\n"
         "from pathlib import Path\n"
-        "from test_parallel import count\n"
+        "from test_distributed import count\n"
         "from vie.runtime import distributed\n"
         f"Path({str(tmp_path / 'run')!r}).open('a').write('x')\n"
         f"distributed.launch(2, count, folder=Path({str(calls)!r}))\n"
@@ -320,7 +322,7 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path):
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
-        "from test_parallel import outlives\n"
+        "from test_distributed import outlives\n"
         "from vie.runtime import distributed\n"
         "distributed.launch(2, outlives, folder=Path(sys.argv[2]))\n"
     )
@@ -359,7 +361,7 @@ def test_shares_cover_everything_in_order(monkeypatch, videos):
     items = np.arange(videos)
     parts = []
     for process in range(3):
-        monkeypatch.setattr(distributed, "world", lambda: 3)
+        monkeypatch.setattr(distributed, "world_size", lambda: 3)
         monkeypatch.setattr(distributed, "rank", lambda process=process: process)
         parts.append(distributed.padded_shard(items))
     assert len({len(part) for part in parts}) == 1
