@@ -10,7 +10,7 @@ with job(snakemake.log[0]):
         Path(snakemake.input.checkpoint),
         Path(snakemake.input.val),
         motion=snakemake.input.get("motion"),
-        identity=snakemake.params.official_name,
+        official_name=snakemake.params.official_name,
         name=snakemake.wildcards.recipe,
         answers=Path(snakemake.output.answers),
         facts=Path(snakemake.output.facts),

@@ -18,7 +18,7 @@ with job(snakemake.log[0]), resumable(predictions.with_name("in_progress")) as w
         classes=Path(snakemake.input.classes),
         seed=int(wildcards.seed),
         name=f"{wildcards.evaluation} {wildcards.weights}",
-        identity=snakemake.params.official_name,
+        official_name=snakemake.params.official_name,
         predictions=predictions,
         facts=Path(snakemake.output.facts),
         metrics=Path(snakemake.output.metrics),
