@@ -18,7 +18,7 @@ if (BASE / "vie").is_dir():
     sys.path.insert(0, str(BASE))
 
 from vie.config.load import validate
-from vie.config.settings import STAGES, dataset_folder, recipes_of
+from vie.config.settings import dataset_folder, recipes_of
 from vie.plan import memory
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest, remove_finished
@@ -77,7 +77,7 @@ wildcard_constraints:
     recipe="|".join(config["recipes"]),
     evaluation="|".join(config["evaluations"]),
     weights="trained|untrained",
-    stage="|".join(STAGES),
+    stage="|".join(experiment.stages()),
     target="|".join(experiment.targets),
     pipeline="|".join(PIPELINES.values()),
     table="|".join(PIPELINES),

@@ -66,6 +66,19 @@ def test_a_stage_depends_on_nothing_that_trains_nothing(config, experiment):
     assert experiment.stage_recipe(recipe, stage) != before
 
 
+def test_a_users_own_classes_are_settings_of_what_uses_them(config):
+    changed = copy.deepcopy(config) | {"objectives": {"moco": "mine:MoCo", "other": "mine:Other"}}
+    recipe = changed["recipes"]["vie_single"]
+    recipe["classes"] = {"moco": "mine:MoCo", "wide": "mine:wide"}
+    recipe["encoder"] = recipe["encoder"] | {"network": "wide"}
+    experiment = Experiment(changed)
+    found = experiment.stage_recipe("vie_single", "local_aggregation")
+    assert found["classes"] == {"wide": "mine:wide"}
+    assert experiment.stage_recipe("vie_single", "moco")["classes"] == recipe["classes"]
+    assert experiment.encoder("vie_single")["classes"] == {"wide": "mine:wide"}
+    assert "classes" not in experiment.encoder("vie_trn")
+
+
 def test_networks_of_an_evaluation(experiment):
     folder = "results/demo/pretrain"
     assert experiment.networks("vie_two_pathway", "trained", 0) == [

@@ -125,7 +125,8 @@ class Experiment:
 
     def previous_checkpoint(self, recipe: str, seed: str | int, stage: str) -> str | list[str]:
         """What a stage starts from: the previous one, the end of another recipe, or nothing."""
-        earlier = [s for s in stages(self.recipe(recipe)) if STAGES.index(s) < STAGES.index(stage)]
+        order = stages(self.recipe(recipe))
+        earlier = order[: order.index(stage)]
         if earlier:
             return self.checkpoint(recipe, seed, earlier[-1])
         origin = self.recipe(recipe).get("start_from")
@@ -145,15 +146,26 @@ class Experiment:
 
         An edit of what only another stage reads must not repeat this one.
         """
-        whole, others = self.recipe(recipe), set(STAGES) - {stage}
+        whole = self.recipe(recipe)
+        others = {*STAGES, *self.config.get("objectives", {})} - {stage}
         needed = {key: value for key, value in whole.items() if key not in UNTRAINED_KEYS}
-        for key in ("objective", "schedule"):
-            needed[key] = {k: v for k, v in whole[key].items() if k not in others}
+        for key in needed.keys() & {"objective", "schedule", "classes"}:
+            settings = needed[key] or {}
+            needed[key] = {k: v for k, v in settings.items() if k not in others}
         return needed
 
     def encoder(self, recipe: str) -> dict[str, Any]:
         """What of a recipe its untrained network depends on."""
-        return {"encoder": self.recipe(recipe)["encoder"]}
+        whole = self.recipe(recipe)
+        needed, network = {"encoder": whole["encoder"]}, whole["encoder"]["network"]
+        if path := (whole.get("classes") or {}).get(network):  # the user's own
+            needed["classes"] = {network: path}
+        return needed
+
+    def stages(self) -> list[str]:
+        """Stages that some recipe has."""
+        found = [stage for recipe in self.config["recipes"].values() for stage in stages(recipe)]
+        return list(dict.fromkeys(found))
 
     def first_recipes(self) -> list[str]:
         """Recipes whose pretraining is begun before the others'."""

@@ -5,7 +5,7 @@ import contextlib
 import csv
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,19 +16,12 @@ REASONS = ("version", "settings", "inputs", "incomplete", "follows", OTHER_CODE)
 
 
 class Row(NamedTuple):
-    """A result that is there and not up to date.
+    """A result that is there and not up to date."""
 
-    Attributes:
-        result: its first file.
-        reason: one of `REASONS`; "follows" if what it reads is made again.
-        details: what differs, then and now.
-        seconds: that its job took the last time; None if that is unknown.
-    """
-
-    result: str
-    reason: str
-    details: str
-    seconds: float | None
+    result: str  # its first file
+    reason: str  # one of `REASONS`; "follows" if what it reads is made again
+    details: str  # what differs, then and now
+    seconds: float | None  # that its job took the last time, if that is known
 
 
 def outdated(
@@ -46,7 +39,8 @@ def outdated(
     from snakemake.api import SnakemakeApi
     from snakemake.settings import types
 
-    with _quiet(), SnakemakeApi(types.OutputSettings(dryrun=True)) as api:
+    logging.disable(logging.CRITICAL)  # Snakemake's own words
+    with contextlib.redirect_stdout(None), SnakemakeApi(types.OutputSettings(dryrun=True)) as api:
         workflow = api.workflow(
             resource_settings=types.ResourceSettings(cores=1),
             config_settings=types.ConfigSettings(config=config, replace_workflow_config=True),
@@ -58,9 +52,10 @@ def outdated(
         )
         workflow.dag(settings).execute_workflow(executor="dryrun")
         dag = workflow._workflow.dag
-        rows = [_judged(dag, job, code) for job in dag.jobs if _is_there(job)]
-    found = [row for row in rows if row]
-    return sorted(found, key=lambda row: (REASONS.index(row.reason), row.result))
+        found = [_judged(dag, job, code) for job in dag.jobs if _is_there(job)]
+    logging.disable(logging.NOTSET)
+    rows = [row for row in found if row]
+    return sorted(rows, key=lambda row: (REASONS.index(row.reason), row.result))
 
 
 def _is_there(job: Any) -> bool:
@@ -71,24 +66,21 @@ def _is_there(job: Any) -> bool:
 
 def _judged(dag: Any, job: Any, code: str) -> Row | None:
     """What is to be said of a job's results; None if they are up to date."""
-    reason, details = OTHER_CODE, ""
+    made = _code_in(Path(job.log[0])) if job.log else None
     if dag.needrun(job):
         reason, details = _explained(dag.reason(job))
+    elif made in (None, code):
+        return None
     else:
-        made = _code_in(Path(job.log[0])) if job.log else None
-        if made in (None, code):
-            return None
-        details = f"{made} -> {code}"
+        reason, details = OTHER_CODE, f"{made} -> {code}"
     return Row(str(job.output[0]), reason, details, _seconds(job.benchmark))
 
 
 def _explained(reason: Any) -> tuple[str, str]:
     """Snakemake's reason to run a job: a word, and what differs."""
     if reason.params_changed:
-        old, new = (
-            [ast.literal_eval(text) for text in texts]
-            for texts in (reason.params_changed.only_old, reason.params_changed.only_new)
-        )
+        old = [ast.literal_eval(text) for text in reason.params_changed.only_old]
+        new = [ast.literal_eval(text) for text in reason.params_changed.only_new]
         kinds = [value for value in new if str(value).split(" ")[0] in VERSIONS]
         return ("version" if kinds else "settings"), "; ".join(differences(old, new))
     if reason.updated_input_run:
@@ -125,14 +117,3 @@ def _seconds(benchmark: Any) -> float | None:
     with Path(benchmark).open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     return float(rows[-1]["s"]) if rows else None
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Snakemake's own words."""
-    logging.disable(logging.CRITICAL)
-    try:
-        with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
