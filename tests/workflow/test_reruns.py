@@ -63,6 +63,16 @@ def edit_every_module(folder):
         path.write_text(path.read_text() + "\n_REWORDED: str = 'in other words'\n")
 
 
+def add_to_tables(folder):
+    """An objective, a layout, and a version of the objective's own."""
+    for file, line in (
+        ("config/settings.py", 'STAGES = (*STAGES, "mine")'),
+        ("datasets/layouts/__init__.py", 'LAYOUTS["mine"] = LAYOUTS["folders"]'),
+        ("workflow/versions.py", 'VERSIONS["pretrain.mine"] = Version(3, "a new loss")'),
+    ):
+        append(f"vie/{file}", f"\n{line}\n")(folder)
+
+
 def reversed_keys(value):
     """The same, keys in the opposite order."""
     if not isinstance(value, dict):
@@ -96,13 +106,7 @@ def another_dataset(folder):
 VIE_SINGLE = {"schedule": {"local_aggregation": "1 epochs", "instance_recognition": "3 epochs"}}
 HARMLESS = {
     "all of the code": edit_every_module,
-    "an objective": append("vie/config/settings.py", '\nSTAGES = (*STAGES, "mine")\n'),
-    "a layout": append(
-        "vie/datasets/layouts/__init__.py", "\nLAYOUTS['mine'] = LAYOUTS['folders']\n"
-    ),
-    "a version of its own": append(
-        "vie/workflow/versions.py", "\nVERSIONS['pretrain.mine'] = Version(3, 'a new loss')\n"
-    ),
+    "a new objective and layout": add_to_tables,
     "a checkout": touch_everything,
     "an equal overlay": an_equal_overlay,
     "order of keys": overlay(

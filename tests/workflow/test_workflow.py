@@ -314,7 +314,7 @@ def test_runs_and_reports(copy, snakemake, planned):
     assert not leftovers
 
     assert "Nothing to be done" in snakemake(copy, *dry)
-    log = copy / "logs" / "smoke" / "pretrain" / "vie_slow" / "seed0" / "instance_recognition.log"
+    log = copy / "logs" / "smoke" / "pretrain" / "vie_single" / "seed0" / "instance_recognition.log"
     assert re.match(rf"INFO: code \w{{12}} of {copy}\n", log.read_text())
 
     snakemake(copy, *smoke, "results/comparison.csv")
