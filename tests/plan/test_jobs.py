@@ -13,7 +13,7 @@ from vie.plan.jobs import ROOT, jobs_of, stand_ins
 from vie.runtime.errors import VieError
 
 OVERLAY = ROOT / "experiments" / "smoke.yaml"
-TARGET = "results/table_1.csv"
+TARGET = "results/smoke/table_1.csv"
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_data_that_are_not_here_are_planned_for(tmp_path):
         assert absent["kinetics400"] == lists / "train.csv"
         assert changed["seeds"] == [3]
         overlay = ROOT / "experiments" / "kinetics400.yaml"
-        planned = jobs_of([overlay], changed, ["results/kinetics400/summary.csv"])
+        planned = jobs_of([overlay], changed, ["results/summary_kinetics400.csv"])
     counts = collections.Counter(job.rule for job in planned)
     assert counts["frames"] == 220
     assert counts["index"] == 2

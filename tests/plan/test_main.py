@@ -26,7 +26,7 @@ def test_a_table_per_rule(capsys):
 
 def test_it_refuses_when_the_disk_is_too_small(capsys, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(10**9, 10**9, 0))
-    assert main([*SMOKE, "--", "results/smoke/summary.csv"]) == 1
+    assert main([*SMOKE, "--", "results/summary_smoke.csv"]) == 1
     captured = capsys.readouterr()
     assert "frames" in captured.out  # the table is there all the same
     assert "not enough disk" in captured.err

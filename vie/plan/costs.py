@@ -142,7 +142,7 @@ def pretrain(model: Model, job: Job) -> Cost:
     stage, name = job.wildcards["stage"], job.wildcards["recipe"]
     model.limits[f"{name}, {stage.replace('_', ' ')}"] = (limit, work)
     recipe = model.config["recipes"][name]
-    N = model.datasets.split(job.wildcards["dataset"], "train").videos
+    N = model.datasets.split(model.config["dataset"], "train").videos
     size = KEPT * _size(recipe) + N * dimensions(recipe) * FLOAT + CURVES
     if stage == "local_aggregation":
         size += 8 * N * recipe["objective"][stage]["clusterings"]
@@ -157,7 +157,7 @@ def _gpus(model: Model, job: Job) -> int:
 def pretraining(model: Model, wildcards: dict[str, str]) -> Work:
     """Work of a stage of pretraining: training, clustering, the monitor."""
     recipe, stage = model.config["recipes"][wildcards["recipe"]], wildcards["stage"]
-    name, transform = wildcards["dataset"], transform_of(recipe, stage)
+    name, transform = model.config["dataset"], transform_of(recipe, stage)
     shown = Shown.of([recipe], recipe["clip"], recipe["geometry"]["size"])
     N = model.datasets.split(name, "train").videos
     batch, D = recipe["optimiser"]["batch"], dimensions(recipe)
@@ -199,7 +199,7 @@ def _evaluation(model: Model, job: Job) -> tuple[list[dict], dict, ClipTransform
 
 def probe(model: Model, job: Job) -> Cost:
     """An evaluation: training of the classifiers, the test, the neighbours."""
-    name, settings = job.wildcards["dataset"], model.config["probe"]
+    name, settings = model.config["dataset"], model.config["probe"]
     recipes, _, transform, shown = _evaluation(model, job)
     train, val = (model.datasets.split(name, split) for split in ("train", "val"))
     batch = settings["optimiser"]["batch"]
@@ -263,7 +263,7 @@ def finetune(model: Model, job: Job) -> Cost:
 
 def pretext(model: Model, job: Job) -> Cost:
     """Answers of a pretext network on validation videos."""
-    name, recipe = job.wildcards["dataset"], model.config["recipes"][job.wildcards["recipe"]]
+    name, recipe = model.config["dataset"], model.config["recipes"][job.wildcards["recipe"]]
     stage = stages(recipe)[-1]
     transform = transform_of(recipe, stage)
     shown = Shown.of([recipe], recipe["clip"], recipe["geometry"]["size"])
@@ -301,4 +301,9 @@ RULES: dict[str, Callable[[Model, Job], Cost]] = {
     "pretext_table": table,
     "finetuning_table": table,
     "finetuning_classes": table,
+    "publish": light(),
+    "publish_plots": light(),
+    "publish_classes": light(),
+    "comparison": table,
+    "status": light(),
 }
