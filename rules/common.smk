@@ -11,7 +11,7 @@ from vie.datasets.layouts import LAYOUTS
 from vie.runtime.errors import VieError
 from vie.runtime.files import remove_finished
 from vie.workflow.fingerprint import fingerprint
-from vie.plan import memory
+from vie.workflow import resources
 from vie.config.settings import PRETEXTS, STAGES, asks_for_motion, dataset_folder, recipes_of, stages
 from vie.runtime.threads import PROMISED
 
@@ -367,32 +367,32 @@ def curves_of(table):
 
 
 def pretrain_memory(wildcards, threads):
-    return memory.pretrain(config, wildcards.dataset, recipe_of(wildcards), threads)
+    return resources.pretrain(config, wildcards.dataset, recipe_of(wildcards), threads)
 
 
 def pretext_memory(wildcards, threads):
-    return memory.pretext(config, recipe_of(wildcards), threads)
+    return resources.pretext(config, recipe_of(wildcards), threads)
 
 
 def probe_memory(wildcards, threads):
     evaluation = evaluation_of(wildcards)
     recipes = [config["recipes"][name] for name in recipes_of(evaluation)]
     settings = evaluation["clip"], transform_of(wildcards)
-    return memory.probe(config, wildcards.dataset, recipes, *settings, threads)
+    return resources.probe(config, wildcards.dataset, recipes, *settings, threads)
 
 
 def finetune_memory(wildcards, threads):
     evaluation, size = evaluation_of(wildcards), transform_of(wildcards)["geometry"]["size"]
     recipe = config["recipes"][recipes_of(evaluation)[0]]
-    return memory.finetune(config, recipe, evaluation["clip"], size, wildcards.weights, threads)
+    return resources.finetune(config, recipe, evaluation["clip"], size, wildcards.weights, threads)
 
 
 def frames_memory(wildcards, threads):
-    return memory.frames(dataset_of(wildcards), threads)
+    return resources.frames(dataset_of(wildcards), threads)
 
 
 def index_memory(wildcards):
-    return memory.index(config, wildcards.dataset, wildcards.split)
+    return resources.index(config, wildcards.dataset, wildcards.split)
 
 
 def minutes(at_least):
