@@ -226,16 +226,16 @@ def disks(every: pd.DataFrame) -> list[str]:
         path, needed = min(jobs["folder"]), jobs["disk, GB"].sum()
         usage = shutil.disk_usage(path)
         free = max(0.0, usage.free - FREE * usage.total) / 1e9
-        print(f"Disk: {needed:,.3g} GB needed in {path}, {free:,.3g} GB free.")
+        print(f"Disk: {needed:,.1f} GB needed in {path}, {free:,.1f} GB free.")
         if needed > free:
-            short.append(f"not enough disk: {path} lacks {needed - free:,.3g} GB; {ADVICE}")
+            short.append(f"not enough disk: {path} lacks {needed - free:,.1f} GB; {ADVICE}")
     return short
 
 
 def estimate(asked: argparse.Namespace) -> int:
     """Print the estimate; the exit status."""
     with tempfile.TemporaryDirectory() as temporary:
-        pairs, absent = (Path(temporary, name) for name in ("pairs.yaml", "absent.yaml"))
+        pairs, absent = (Path(temporary, name) for name in ("--config.yaml", "absent.yaml"))
         pairs.write_text("\n".join(pair.replace("=", ": ", 1) for pair in asked.config) or "{}")
         config = load_config("config.yaml", *asked.configfile, pairs)
         absent.write_text(yaml.safe_dump(stand_ins(config, Path(temporary))))
@@ -261,10 +261,10 @@ def estimate(asked: argparse.Namespace) -> int:
     table = every.groupby("rule", sort=False).agg(how)
     table.loc["total"] = every.agg(how)
     print(table.astype({"jobs": int}).to_string(float_format="{:,.2f}".format))
-    print(f"{finished} of {len(jobs)} jobs: seconds of finished ones; the others: computed.")
+    print(f"{finished} of {len(jobs)} jobs take as long as finished ones; the rest is computed.")
     short = disks(every)
     print(NOTES)
-    print(*short, sep="\n", file=sys.stderr)
+    sys.stderr.write("".join(f"{sentence}\n" for sentence in short))
     return 1 if short else 0
 
 

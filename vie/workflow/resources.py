@@ -17,8 +17,8 @@ Config = dict[str, Any]
 # A process that has imported what training imports has 780 to 1,090 MB, depending on the machine.
 # CUDA's libraries and context come on top of it (an assumption). A process that loads clips, a job.
 PROCESS, CUDA, WORKER, LEAST = 2000, 4000, 600, 4000
-# Bytes that a step on a CPU keeps per input pixel and channel of the stem (12 to 15 measured).
-ACTIVATIONS = 30
+# Bytes that a step on a CPU keeps per input pixel and channel of the stem (9 to 15 measured).
+ACTIVATIONS = 20
 FFMPEG = 250  # one process, reading video of 1080 lines
 JPEG_BYTES = 0.35  # of a frame, per pixel: the upper end for quality 2 to 5
 ASPECT = 16 / 9  # of a frame
