@@ -37,11 +37,11 @@ from vie.runtime.threads import loader_workers
 from vie.workflow.resources import ASPECT, Config, views
 from vie.workflow.videos import annotation
 
-# FLOP/s of an H200 in training, 2026-11: single and slow in bf16, the others in TF32. Testing is
+# TFLOP/s of an H200 in training, 2026-11: single and slow in bf16, the others in TF32. Testing is
 # taken to be as fast, and any other network as VIE-Single.
-GPU = {"single": 50e12, "trn": 68e12, "slow": 85e12, "slowfast": 32e12, "3dresnet": 65e12}
-GPU_BANK = 10e12  # the same in comparing embeddings with the bank or with centroids: assumed
-CPU = 30e9  # of a core: 20e9 (narrow networks) to 40e9 measured
+GPU = {"single": 50, "trn": 68, "slow": 85, "slowfast": 32, "3dresnet": 65}
+GPU_BANK = 10e12  # FLOP/s in comparing embeddings with the bank or with centroids: assumed
+CPU = 30e9  # FLOP/s of a core: 20e9 (narrow networks) to 40e9 measured
 # Seconds of a core to load a clip, 10^6 stored pixels and 10^6 of the input: beside the H200.
 CLIP, STORED, INPUT = 1.6e-3, 3.8e-3, 12e-3
 # Seconds of a core: a frame written, a video extracted, 10^6 pixels of it, a flow, a video indexed.
@@ -49,11 +49,9 @@ WRITE, VIDEO, EXTRACT, FLOW, INDEX = 1.35e-3, 0.04, 0.015, 1.9e-3, 5.7e-5
 START, LIGHT = 15, 3  # seconds before the work of a job with a network, and of any other
 JPEG = 0.2  # bytes of a pixel at ffmpeg's quality 3; they fall with the quality's power of 0.8
 FRAME = 512 + 256 + 8.5  # bytes of a frame besides its JPEG: of the tar, and of the shard's table
-ROW, FLOAT = 60, 4  # bytes: a video in a list, a number
-RECORDS = 150_000  # bytes of a table and its plots, or of the metrics of a training
-FREE = 0.02  # of a disk that is left alone
+ROW, FLOAT, RECORDS = 60, 4, 150_000  # bytes: a video in a list, a number, a table with its plots
 NOTES = f"""
-GPU: an H200, VIE-Single at {GPU["single"] / 1e12:g} and VIE-Slow at {GPU["slow"] / 1e12:g} TFLOP/s.
+The rest is computed. GPU: H200, {GPU["single"]} (VIE-Single) to {GPU["slow"]} TFLOP/s (VIE-Slow).
 CPU-hours are the threads of a job times its hours, GPU-hours its GPUs times these.
 Frames are taken to be 16:9, with {JPEG} bytes a pixel at quality 3.
 Finetuning is counted to its last epoch. It ends sooner where validation saturates.
@@ -84,9 +82,10 @@ def jobs_of(arguments: Sequence[str]) -> list[Job]:
         pairs = (keys.get(key, "") for key in ("wildcards", "resources"))
         wildcards, given = (dict(re.findall(r"(\w+)=(.*?)(?:, |$)", text)) for text in pairs)
         rule = block.partition(":")[0].removesuffix("_early")  # the same rule, with a priority
-        numbers = [keys.get("threads", 1), given.get("mem_mb", 0), given.get("gpu", 0)]
+        threads, memory, gpus = keys.get("threads", 1), given.get("mem_mb", 0), given.get("gpu", 0)
         if output := keys.get("output", "").split(", ")[0]:
-            jobs.append(Job(rule, wildcards, *map(int, numbers), output, keys.get("benchmark", "")))
+            files = output, keys.get("benchmark", "")
+            jobs.append(Job(rule, wildcards, int(threads), int(memory), int(gpus), *files))
     return jobs
 
 
@@ -119,7 +118,7 @@ def stand_ins(config: Config, folder: Path) -> Config:
 
 
 class Estimator:
-    """Work and seconds of jobs, networks on GPUs or on cores; `_RULE` is the work of a rule."""
+    """Work and seconds of jobs, with networks on GPUs or on cores."""
 
     def __init__(self, config: Config, *, on_gpu: bool) -> None:
         self.config, self.on_gpu = config, on_gpu
@@ -143,13 +142,14 @@ class Estimator:
         """Clips shown to the networks of an evaluation, where training costs three forward passes;
         the numbers in the networks; their dimensions."""
         recipes = [self.config["recipes"][name] for name in recipes_of(evaluation)]
-        frames = sampling(evaluation["clip"]).frames
-        size = evaluation.get("geometry", recipes[0]["geometry"])["size"]
+        geometry = evaluation.get("geometry", recipes[0]["geometry"])
+        frames, size = sampling(evaluation["clip"]).frames, geometry["size"]
         stored = self.config["datasets"][dataset]["frames"]["shorter_side"] ** 2 * ASPECT
         load, passing, numbers, dimensions = frames * (stored * STORED + size**2 * INPUT), 0.0, 0, 0
         for encoder in (recipe["encoder"] for recipe in recipes):
             flops, *more = network_cost(json.dumps(encoder), frames, size)
-            passing += flops / (GPU.get(encoder["network"], GPU["single"]) if self.on_gpu else CPU)
+            speed = 1e12 * GPU.get(encoder["network"], GPU["single"]) if self.on_gpu else CPU
+            passing += flops / speed
             numbers, dimensions = numbers + more[0], dimensions + more[1]
         load = (trained + tested) * (CLIP + load / 1e6)
         return Work(load, (3 * trained + tested) * passing), numbers, dimensions
@@ -157,8 +157,9 @@ class Estimator:
     def work(self, rule: str, wild: dict[str, str]) -> Work:
         """Of a job with these wildcards."""
         wild = {"dataset": self.config["dataset"], **wild}
-        if known := getattr(self, f"_{rule}", None):
-            return known(wild)
+        known = {"pretrain": self._pretrain, "probe": self._probe, "finetune": self._finetune}
+        if rule in known:
+            return known[rule](wild)
         dataset = self.config["datasets"][wild["dataset"]]
         if rule.startswith("embedded_"):
             sizes = [self.sizes(wild["dataset"], split) for split in dataset["shards"]]
@@ -213,10 +214,10 @@ class Estimator:
     def seconds(self, job: Job, work: Work) -> float:
         """That a job takes; on a GPU, clips are loaded while it computes."""
         if not (work.compute and self.on_gpu):
-            return (START if work.compute else LIGHT) + (work.load + work.compute) / job.threads
+            return float((START if work.compute else LIGHT) + sum(work[:2]) / job.threads)
         gpus = max(job.gpus, 1)
         workers = loader_workers(max(1, job.threads // gpus), gpu=True) or 1
-        return START + max(work.compute, work.load / workers) / gpus
+        return float(START + max(work.compute, work.load / workers) / gpus)
 
 
 def disks(every: pd.DataFrame) -> list[str]:
@@ -224,8 +225,7 @@ def disks(every: pd.DataFrame) -> list[str]:
     short = []
     for _, jobs in every.groupby(every["folder"].map(lambda path: path.stat().st_dev)):
         path, needed = min(jobs["folder"]), jobs["disk, GB"].sum()
-        usage = shutil.disk_usage(path)
-        free = max(0.0, usage.free - FREE * usage.total) / 1e9
+        free = 0.98 * shutil.disk_usage(path).free / 1e9  # a fiftieth is left alone
         print(f"Disk: {needed:,.1f} GB needed in {path}, {free:,.1f} GB free.")
         if needed > free:
             short.append(f"not enough disk: {path} lacks {needed - free:,.1f} GB; {ADVICE}")
@@ -261,9 +261,8 @@ def estimate(asked: argparse.Namespace) -> int:
     table = every.groupby("rule", sort=False).agg(how)
     table.loc["total"] = every.agg(how)
     print(table.astype({"jobs": int}).to_string(float_format="{:,.2f}".format))
-    print(f"{finished} of {len(jobs)} jobs take as long as finished ones; the rest is computed.")
+    print(f"{finished} of {len(jobs)} jobs take as long as finished ones did.{NOTES}\n")
     short = disks(every)
-    print(NOTES)
     sys.stderr.write("".join(f"{sentence}\n" for sentence in short))
     return 1 if short else 0
 
@@ -278,7 +277,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return estimate(parser.parse_args(argv))
     except (VieError, OSError, yaml.YAMLError) as error:
-        print(f"{error}\n(Put -- between the overlays and the targets.)", file=sys.stderr)
+        hint = "" if isinstance(error, VieError) else "\n(Put -- between overlays and targets.)"
+        print(f"{error}{hint}", file=sys.stderr)
         return 2
 
 

@@ -41,7 +41,7 @@ def loading(threads: int, gpus: int, clips: int, frames: int, size: int, shares:
 
 def width(encoder: Config) -> int:
     """Channels of an encoder's stem, or of its two."""
-    return encoder.get("width", 64) + encoder.get("fast_width", 0)
+    return int(encoder.get("width", 64) + encoder.get("fast_width", 0))
 
 
 def step(gpus: int, encoders: list[Config], clips: int, frames: int, size: int) -> float:
