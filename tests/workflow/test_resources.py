@@ -11,8 +11,8 @@ import torch
 
 from vie.clips.sampling import sampling
 from vie.config.load import load_config
+from vie.models.classifiers import FrozenEncoders, probe_features
 from vie.models.encoders import build_encoder
-from vie.probe_training import FrozenEncoders, probe_features
 from vie.workflow import resources
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +95,8 @@ PROGRAM = """
 import json, re, sys
 import torch
 import vie.finetune
-from vie.finetune_training import Classifier
+from vie.models.classifiers import Classifier
+from vie.models.classifiers import FrozenEncoders, probe_features
 from vie.models.encoders import build_encoder
 from vie.models.resnet import channels_last
 encoder, shape = json.loads(sys.argv[1])
