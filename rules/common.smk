@@ -18,12 +18,11 @@ if (BASE / "vie").is_dir():
 
 from vie.config.load import validate
 from vie.config.settings import dataset_folder, recipes_of
-from vie.plan import memory
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest, remove_finished
 from vie.runtime.logs import CODE, HOME
 from vie.runtime.threads import PROMISED
-from vie.workflow import videos
+from vie.workflow import resources, videos
 from vie.workflow.fingerprint import code_digest
 from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, canonical
 from vie.workflow.versions import version
@@ -130,33 +129,33 @@ def tables_of_experiments():
 
 
 def pretrain_memory(wildcards, threads):
-    return memory.pretrain(config, DATASET, experiment.recipe(wildcards.recipe), threads)
+    return resources.pretrain(config, DATASET, experiment.recipe(wildcards.recipe), threads)
 
 
 def pretext_memory(wildcards, threads):
-    return memory.pretext(config, experiment.recipe(wildcards.recipe), threads)
+    return resources.pretext(config, experiment.recipe(wildcards.recipe), threads)
 
 
 def probe_memory(wildcards, threads):
     evaluation = experiment.evaluation(wildcards.evaluation)
     recipes = [experiment.recipe(name) for name in recipes_of(evaluation)]
     settings = evaluation["clip"], experiment.transform(wildcards.evaluation)
-    return memory.probe(config, DATASET, recipes, *settings, threads)
+    return resources.probe(config, DATASET, recipes, *settings, threads)
 
 
 def finetune_memory(wildcards, threads):
     evaluation = experiment.evaluation(wildcards.evaluation)
     size = experiment.transform(wildcards.evaluation)["geometry"]["size"]
     recipe = experiment.recipe(recipes_of(evaluation)[0])
-    return memory.finetune(config, recipe, evaluation["clip"], size, wildcards.weights, threads)
+    return resources.finetune(config, recipe, evaluation["clip"], size, wildcards.weights, threads)
 
 
 def frames_memory(wildcards, threads):
-    return memory.frames(config["datasets"][wildcards.dataset], threads)
+    return resources.frames(config["datasets"][wildcards.dataset], threads)
 
 
 def index_memory(wildcards):
-    return memory.index(config, wildcards.dataset, wildcards.split)
+    return resources.index(config, wildcards.dataset, wildcards.split)
 
 
 def minutes(at_least):
