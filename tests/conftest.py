@@ -15,6 +15,7 @@ PARTS += ("report", "vie", "experiments")
 
 def pytest_addoption(parser):
     parser.addoption("--runslow", action="store_true", help="also run tests marked slow")
+    parser.addoption("--record", action="store_true", help="write golden numbers of new versions")
     parser.addoption(
         "--runslurm", action="store_true", help="also run tests marked slurm (as root)"
     )
