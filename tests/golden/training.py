@@ -123,7 +123,10 @@ def networks() -> Numbers:
 
 def untrained() -> Numbers:
     """Random weights as they are, in float32, whose last bits depend on the CPU."""
-    return {name: weights(new_encoder({"encoder": {"network": name, "width": 16}}, SEED)) for name in BUILDERS}
+    return {
+        name: weights(new_encoder({"encoder": {"network": name, "width": 16}}, SEED))
+        for name in BUILDERS
+    }
 
 
 def _encoders(number: int) -> list[nn.Module]:
@@ -169,9 +172,7 @@ def probe(encoders: int = 1) -> Numbers:
         neighbours = knn_predict(
             outputs["embedding"][:, 0], LABELS, outputs["embedding"][:, 1:], classes=CLASSES
         )
-        large = probe_features(
-            torch.arange(513.0)[None, :, None, None, None].expand(1, -1, 2, 20, 20)
-        )
+        large = probe_features(torch.arange(205_200.0).view(1, 513, 1, 20, 20))
         return weights(classifiers.network) | {
             "loss": [losses[step] for step in SHOWN],
             "heads": fingerprint(list(classifiers.heads.parameters())),
@@ -193,7 +194,7 @@ def finetune(jitter: bool) -> Numbers:
             return float(top1), float(F.cross_entropy(scores, LABELS))
 
         settings = synthetic.recipe()["optimiser"] | {"lr": 0.01}
-        task = Finetuning(classifier, settings, Plateau(0, 3), validate, every=4)
+        task = Finetuning(classifier, settings, Plateau(1, 3), validate, every=2)
         losses, validations = [], []
         recipe = synthetic.recipe()
         for step, batch in enumerate(
