@@ -13,12 +13,12 @@ from vie.config.settings import LAYERS
 from vie.engine.plateau import Plateau
 from vie.engine.predict import class_probabilities
 from vie.engine.schedules import Schedule, pretraining_schedule
-from vie.finetune_training import Classifier, Finetuning
+from vie.finetune import Finetuning
 from vie.metrics.knn import knn_predict
+from vie.models.classifiers import Classifier, Classifiers, FrozenEncoders, probe_features
 from vie.models.encoders import BUILDERS, build_encoder, feature_shapes
-from vie.pretrain import Pretraining
-from vie.probe_training import Classifiers, FrozenEncoders, Probing, probe_features
-from vie.untrained import new_encoder
+from vie.pretrain import Pretraining, new_encoder
+from vie.probe import Probing
 
 SEED = 5
 EPOCH = 10  # steps of an epoch, for the clusterings

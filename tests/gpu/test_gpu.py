@@ -10,7 +10,7 @@ from vie.metrics.knn import knn_predict
 from vie.models.encoders import BUILDERS
 from vie.models.resnet import channels_last
 from vie.objectives.clustering import kmeans
-from vie.untrained import new_encoder
+from vie.pretrain import new_encoder
 
 pytestmark = pytest.mark.gpu
 
