@@ -66,7 +66,7 @@ HARM = {
     ),
     "neighbours of local aggregation": (
         *("local_aggregation", LocalAggregation.forward),
-        *("self.neighbours)", "self.neighbours - 1)"),
+        *("vectors, self.neighbours", "vectors, self.neighbours - 1"),
     ),
     "clusterings joined otherwise": (
         "local_aggregation",
