@@ -1,20 +1,28 @@
 """Fixtures and switches shared by all tests."""
 
 import io
+import os
 import random
 import shutil
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles", "schemas")
 PARTS += ("report", "vie", "experiments")
+# The same few examples in every run, however slow the machine.
+hypothesis.settings.register_profile(
+    "vie", deadline=None, derandomize=True, max_examples=60, database=None
+)
+hypothesis.settings.load_profile("vie")
 
 
 def pytest_addoption(parser):
     parser.addoption("--runslow", action="store_true", help="also run tests marked slow")
+    parser.addoption("--record", action="store_true", help="write golden numbers of new versions")
     parser.addoption(
         "--runslurm", action="store_true", help="also run tests marked slurm (as root)"
     )
@@ -26,6 +34,29 @@ def pytest_collection_modifyitems(config, items):
             for item in items:
                 if item.get_closest_marker(marker):
                     item.add_marker(pytest.mark.skip(reason=f"{marker}; run with --run{marker}"))
+
+
+def pytest_runtest_setup(item):
+    """A test marked gpu skips where no GPU is, or fails where the environment says there is one."""
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            if os.environ.get("VIE_EXPECT_GPU") == "1":
+                pytest.fail("VIE_EXPECT_GPU=1, but torch sees no GPU", pytrace=False)
+            pytest.skip("no GPU")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def children_find_vie():
+    """Processes that tests start import this clone's `vie`, from any folder."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), before]))
+    yield
+    if before is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = before
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,7 @@ from vie.objectives.rotation import Rotation
 
 SIZE = 64
 OPN = Sampling(4, windows=(31,))
+DOUBT = 3  # standard errors that chance may be missed by; a trace shows at more than twice that
 
 
 def through_the_data_path(video, count, height):
@@ -34,15 +35,15 @@ def through_the_data_path(video, count, height):
     return [decode(jpeg, height) for jpeg in jpegs]
 
 
-def windows(frames, rng, count=6):
-    """Clips (count, 4, 3, SIZE, SIZE) float64 as OPN is shown them, each from a square."""
+def windows(frames, rng, count):
+    """Clips (count, 4, 3, SIZE, SIZE) uint8 as OPN is shown them, each from a square."""
     found = []
     for _ in range(count):
         clip = OPN.train(len(frames), rng, np.ones(len(frames)))
         shifts = rng.integers(-4, 5, size=(4, 2))
         crop = Crop(0.85, rng.random(), rng.random(), bool(rng.integers(2)), 4 / SIZE)
         cut = crop_frames([frames[f] for f in clip], crop, SIZE, shifts)
-        found.append(drop_channels(cut, rng).transpose(0, 1).double().numpy())
+        found.append(drop_channels(cut, rng).transpose(0, 1).numpy())
     return np.stack(found)
 
 
@@ -60,50 +61,64 @@ def statistics(frame):
     )
 
 
-def fitted_accuracy(features, labels, groups):
-    """Least-squares classifier, trained on even groups, tested on odd ones: (accuracy, tests)."""
-    classes = np.eye(labels.max() + 1)[labels]
-    train, test = groups % 2 == 0, groups % 2 == 1
-    centre, spread = features[train].mean(0), features[train].std(0) + 1e-9
-    x = np.concatenate([(features - centre) / spread, np.ones((len(features), 1))], 1)
-    weights = np.linalg.solve(
-        x[train].T @ x[train] + np.eye(x.shape[1]), x[train].T @ classes[train]
-    )
-    return ((x[test] @ weights).argmax(1) == labels[test]).mean(), test.sum()
+def hits(features, labels, groups):
+    """Which rows a least-squares classifier gets right, (N,) bool: trained on the even groups it
+    is asked about the odd ones, and the other way round."""
+    classes, right = np.eye(labels.max() + 1)[labels], np.zeros(len(labels), dtype=bool)
+    for odd in (0, 1):
+        train, test = groups % 2 != odd, groups % 2 == odd
+        centre, spread = features[train].mean(0), features[train].std(0) + 1e-9
+        x = np.concatenate([(features - centre) / spread, np.ones((len(features), 1))], 1)
+        weights = np.linalg.solve(
+            x[train].T @ x[train] + np.eye(x.shape[1]), x[train].T @ classes[train]
+        )
+        right[test] = (x[test] @ weights).argmax(1) == labels[test]
+    return right
 
 
-def which_came_first(clips):
-    """Accuracy of telling the first frame of a clip from the last by their statistics."""
+def deviation(right, groups, chance):
+    """How many standard errors an accuracy lies above chance, (N,) bool of rows in groups.
+
+    Rows of one group are right or wrong together: the error is that of a mean over groups.
+    """
+    accuracy = np.bincount(groups, right) / np.bincount(groups)  # (groups,)
+    return (accuracy.mean() - chance) / (accuracy.std(ddof=1) / np.sqrt(len(accuracy)))
+
+
+def which_came_first(clips, fade=1.0):
+    """Deviation from chance of telling the first frame of a clip from the last by statistics,
+    where levels of the last are multiplied by `fade`."""
     features, labels, groups = [], [], []
     for video, several in enumerate(clips):
         for clip in several:
-            first, last = statistics(clip[0]), statistics(clip[3])
+            first, last = statistics(clip[0] * 1.0), statistics(clip[3] * fade)
             features += [first - last, last - first]
             labels += [0, 1]
             groups += [video, video]
-    accuracy, tests = fitted_accuracy(np.stack(features), np.array(labels), np.array(groups))
-    return accuracy, tests / 2  # a pair and its mirror image are one test
+    labels, groups = np.array(labels), np.array(groups)
+    return deviation(hits(np.stack(features), labels, groups), groups, 0.5)
 
 
-def chain_accuracy(clips):
-    """Accuracy of the order in which neighbours are most alike: leftovers of a frame in the next
-    would show here. Chance 1 / 12; an order and its reverse are equally long."""
+def nearest_neighbours_in_order(clips):
+    """Deviation from chance of the order in which neighbours are most alike: leftovers of a frame
+    in the next would show here. Chance 1 / 12; an order and its reverse are equally long."""
     shown, classes = orders(4)
-    hits = []
-    for several in clips:
+    right, groups = [], []
+    for video, several in enumerate(clips):
         for clip in several:
             sharp = clip - clip.mean((2, 3), keepdims=True)
             apart = np.zeros((4, 4))
             for a, b in itertools.combinations(range(4), 2):
                 apart[a, b] = apart[b, a] = np.abs(sharp[a] - sharp[b]).mean()
             lengths = [sum(apart[o[i], o[i + 1]] for i in range(3)) for o in shown.tolist()]
-            hits.append(classes[int(np.argmin(lengths))] == classes[0])
-    return float(np.mean(hits)), len(hits)
+            right.append(bool(classes[int(np.argmin(lengths))] == classes[0]))
+            groups.append(video)
+    return deviation(np.array(right), np.array(groups), 1 / 12)
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
-    """{kind: videos x (6, 4, 3, SIZE, SIZE)}: as filmed, and with their frames shuffled before they
+    """{kind: videos x (n, 4, 3, SIZE, SIZE)}: as filmed, and with frames shuffled before they
     were encoded, so that the content has no order."""
     folder = tmp_path_factory.mktemp("videos")
     found = {"filmed": [], "shuffled": []}
@@ -111,37 +126,24 @@ def clips(tmp_path_factory):
         rng = np.random.default_rng(number)
         pixels = render(CLASSES[number % len(CLASSES)], 5, number)
         mixed = pixels[rng.permutation(len(pixels))]
-        for kind, content in (("filmed", pixels), ("shuffled", mixed)):
+        for kind, content, count in (("filmed", pixels, 6), ("shuffled", mixed, 24)):
             encode(content, folder / "video.mp4")  # H.264, as the embedded dataset
             frames = through_the_data_path(folder / "video.mp4", len(content), 80)
-            found[kind].append(windows(frames, rng))
+            found[kind].append(windows(frames, rng, count))
     return found
 
 
-def deviation(accuracy, chance, tests):
-    """How many standard errors an accuracy lies above chance."""
-    return (accuracy - chance) / np.sqrt(chance * (1 - chance) / tests)
-
-
 def test_order_is_not_in_the_compression(clips):
-    accuracy, tests = which_came_first(clips["shuffled"])
-    assert abs(deviation(accuracy, 0.5, tests)) < 3
-    # A trace that the same classifier finds: levels that fall by 6 % within a window.
-    fading = [
-        several * np.linspace(1, 0.94, 4)[:, None, None, None] for several in clips["shuffled"]
-    ]
-    assert deviation(*_with_chance(which_came_first(fading), 0.5)) > 3
+    none = which_came_first(clips["shuffled"])
+    assert abs(none) < DOUBT
+    # A trace that the same classifier finds: levels that fall by 2 % within a window.
+    assert which_came_first(clips["shuffled"], fade=0.98) - none > DOUBT
 
 
 def test_order_is_not_in_what_one_frame_leaves_in_the_next(clips):
-    accuracy, tests = chain_accuracy(clips["shuffled"])
-    assert deviation(accuracy, 1 / 12, tests) < 3
+    assert nearest_neighbours_in_order(clips["shuffled"]) < DOUBT
     # Of the videos as they were filmed the same chain reads the order: that is the task.
-    assert deviation(*_with_chance(chain_accuracy(clips["filmed"]), 1 / 12)) > 10
-
-
-def _with_chance(found, chance):
-    return found[0], chance, found[1]
+    assert nearest_neighbours_in_order(clips["filmed"]) > 2 * DOUBT
 
 
 def noise(frames, height, width, rng):
@@ -182,13 +184,13 @@ def oriented(image):
     )
 
 
-def rotation_accuracy(images):
-    """Of a classifier on `oriented`: images (N, C, S, S), each in all four rotations."""
+def turned_how(images):
+    """Deviation from chance of a classifier on `oriented`: images (N, C, S, S), each in all four
+    rotations, which tend to be right or wrong together."""
     turned = Rotation(1, hidden=0).inputs(torch.from_numpy(images)[:, :, None])[:, :, 0].numpy()
     features = np.stack([oriented(image) for image in turned])  # (4 N, n)
-    labels = np.repeat(np.arange(4), len(images))
-    accuracy, tests = fitted_accuracy(features, labels, np.tile(np.arange(len(images)), 4))
-    return accuracy, tests / 4  # an image's rotations tend to be right or wrong together
+    labels, groups = np.repeat(np.arange(4), len(images)), np.tile(np.arange(len(images)), 4)
+    return deviation(hits(features, labels, groups), groups, 0.25)
 
 
 def test_rotation_leaves_no_trace(tmp_path):
@@ -199,15 +201,14 @@ def test_rotation_leaves_no_trace(tmp_path):
         crop_frames([f], Crop(rng.uniform(0.7, 0.88), *rng.random(2), False), SIZE) for f in frames
     ]
     images = torch.cat(crops, 1).transpose(0, 1).double().numpy()  # (400, 3, SIZE, SIZE)
-    accuracy, tests = rotation_accuracy(images)
-    assert abs(deviation(accuracy, 0.25, tests)) < 3
+    assert abs(turned_how(images)) < DOUBT
     # Traces that the same classifier finds: a darker border of a single row ...
     marked = images.copy()
     marked[:, :, 0] *= 0.9
-    assert deviation(*_with_chance(rotation_accuracy(marked), 0.25)) > 10
+    assert turned_how(marked) > 2 * DOUBT
     # ... and frames squeezed to a square, as a resize without regard to their shape would.
     squeezed = [
         crop_frames([np.ascontiguousarray(f[:, ::2])], Crop(0.9, 0, 0, False), SIZE) for f in frames
     ]
     squeezed = torch.cat(squeezed, 1).transpose(0, 1).double().numpy()
-    assert deviation(*_with_chance(rotation_accuracy(squeezed), 0.25)) > 10
+    assert turned_how(squeezed) > 2 * DOUBT

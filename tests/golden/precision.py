@@ -1,0 +1,39 @@
+"""Training in float64 on one thread of the CPU: numbers that do not depend on the machine."""
+
+import contextlib
+from collections.abc import Iterator
+from unittest import mock
+
+import torch
+
+
+@contextlib.contextmanager
+def double_precision() -> Iterator[None]:
+    """Whatever the library computes in float32 is float64 in here.
+
+    Twenty steps magnify the last bits of float32, which differ between CPUs, to a few percent.
+    Those of float64 stay below 1e-9. So new tensors are float64, `torch.float32` names float64,
+    and `Tensor.float` gives it.
+    """
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.dict("os.environ", ACCELERATE_USE_CPU="true"))
+        stack.enter_context(mock.patch.object(torch, "float32", torch.float64))
+        stack.enter_context(mock.patch.object(torch.Tensor, "float", torch.Tensor.double))
+        _forget_device()
+        torch.set_num_threads(1)
+        torch.set_default_dtype(torch.float64)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+            torch.set_num_threads(threads)
+            _forget_device()
+
+
+def _forget_device() -> None:
+    """Accelerate chooses a device once in a process, and a GPU if it can."""
+    if torch.cuda.is_available():
+        from accelerate.state import AcceleratorState
+
+        AcceleratorState._reset_state(reset_partial_state=True)

@@ -1,0 +1,70 @@
+"""What only a GPU can show. On a machine with one: VIE_EXPECT_GPU=1 uv run pytest -m gpu"""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.golden import synthetic, training
+from vie.clips.color_jitter import apply_color_jitter
+from vie.metrics.knn import knn_predict
+from vie.models.encoders import BUILDERS
+from vie.models.resnet import channels_last
+from vie.objectives.clustering import kmeans
+from vie.pretrain import new_encoder
+
+pytestmark = pytest.mark.gpu
+
+
+def test_color_jitter_is_that_of_the_cpu():
+    draws = synthetic.draws(np.arange(12), 1, {})
+    clips = synthetic.clips(np.arange(12), 2)
+    here, there = apply_color_jitter(clips, draws), apply_color_jitter(clips.cuda(), draws)
+    assert there.is_cuda
+    torch.testing.assert_close(there.cpu(), here, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("network", BUILDERS)
+def test_a_network_is_that_of_the_cpu(network):
+    torch.backends.cudnn.allow_tf32 = False
+    encoder = new_encoder({"encoder": {"network": network, "width": 4}}, 1).eval()
+    frames = {"slow": 4, "trn": 4}.get(network, 16)
+    clips = synthetic.clips(np.arange(2), 0, frames) / 128.0 - 1
+    with torch.no_grad():
+        here = encoder(clips)[0]
+        there = channels_last(encoder.cuda())(clips.cuda())[0]
+    torch.testing.assert_close(there.cpu(), here, rtol=1e-2, atol=1e-3)
+
+
+def test_clusters_are_the_groups():
+    vectors = torch.nn.functional.normalize(
+        torch.eye(8)[torch.arange(80) % 8] + 0.01 * torch.randn(80, 8), dim=1
+    )
+    labels = kmeans(vectors.cuda(), 8, clusterings=3, seed=1)
+    for found in labels:  # two clusters may share a group, but none holds a part of two
+        assert all(len(set((np.flatnonzero(found == c) % 8).tolist())) <= 2 for c in range(8))
+    np.testing.assert_array_equal(labels, kmeans(vectors.cuda(), 8, clusterings=3, seed=1))
+
+
+def test_neighbours_are_those_of_the_cpu():
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.nn.functional.normalize(torch.randn(60, 16, generator=generator), dim=1)
+    queries, labels = vectors[:9].view(3, 3, 16), torch.arange(60) % 4
+    here = knn_predict(vectors, labels, queries, classes=4, k=5)
+    there = knn_predict(vectors.cuda(), labels, queries, classes=4, k=5)
+    torch.testing.assert_close(there.cpu(), here, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "stage", ["instance_recognition", "local_aggregation", "supervised", "rotation"]
+)
+def test_every_tensor_of_a_step_is_on_the_gpu(stage):
+    """A batch comes from the CPU; losses fall as far as they do there, within a wide margin."""
+    recipe = synthetic.recipe()
+    task = training.new_pretraining(recipe, stage)
+    losses = []
+    for step, batch in enumerate(synthetic.batches(jitter=recipe["color_jitter"])):
+        task.before_step(step)
+        losses.append(float(task.step(step, batch)["loss"]))
+    assert next(task.network().parameters()).is_cuda
+    assert task.bank.vectors.is_cuda
+    assert np.isfinite(losses).all()
