@@ -36,9 +36,9 @@ def instances_of(index: Index, members: Sequence[SplitRow]) -> dict[str, np.ndar
     absent = []
     for member in members:
         if member.video in place:
-            parts[member.part].append(place[member.video])
+            parts[member.subset].append(place[member.video])
         else:
-            absent.append(f"{member.video} ({member.part})")
+            absent.append(f"{member.video} ({member.subset})")
     if absent:
         log.warning(
             "%d videos of the split were rejected and take no part: %s",

@@ -174,7 +174,7 @@ class Datasets:
         name, number = chosen["dataset"], chosen["split"]
         path = self.root / "resources" / name / f"split{number}" / "members.csv"
         if path.exists():
-            parts = [member.part for member in read_split_assignment(path)]
+            parts = [member.subset for member in read_split_assignment(path)]
             train, held, test = (parts.count(part) for part in (TRAIN, HELD_OUT, TEST))
         else:
             known, split = expected_parts(self.config["datasets"][name]), self.split(name, "all")

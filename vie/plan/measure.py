@@ -28,7 +28,7 @@ from vie.clips.loader import Batch, TestClips, TrainClips
 from vie.clips.sampling import Sampling
 from vie.clips.transform import ClipTransform
 from vie.engine.schedules import Schedule
-from vie.frames.flow import decode_grey, magnitudes
+from vie.frames.flow import decode_gray, magnitudes
 from vie.frames.index import load_index
 from vie.objectives.bank import nearest
 from vie.objectives.clustering import kmeans
@@ -251,7 +251,7 @@ def flow_seconds(index: Path) -> float:
 
     def flow() -> None:
         jpegs = loaded.read_frames(0, np.arange(frames))
-        magnitudes([decode_grey(jpeg) for jpeg in jpegs])
+        magnitudes([decode_gray(jpeg) for jpeg in jpegs])
 
     return repeated(flow) / frames
 

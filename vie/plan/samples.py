@@ -12,7 +12,8 @@ import numpy as np
 from vie.datasets.layouts.video_files import listed
 from vie.datasets.synthetic.write_videos import encode
 from vie.datasets.video import Video
-from vie.frames.extract import extract_shard, read_rejected
+from vie.frames.extract import Shard, extract_shard, read_rejected
+from vie.frames.ffmpeg import FrameSettings
 from vie.frames.index import build_index, load_index
 from vie.frames.manifest import class_names, write_manifest
 from vie.plan.datasets import Datasets
@@ -85,8 +86,9 @@ def _extracted(
     files = [folder / "frames" / f"0.{suffix}" for suffix in ("tar", "parquet", "rejected.csv")]
     start = time.process_time() + children_seconds()
     extract_shard(
-        *(folder / "manifest.parquet", 0, 1, root, *files),
-        **settings["frames"],
+        Shard(folder / "manifest.parquet", 0, 1, *files),
+        root,
+        FrameSettings(**settings["frames"]),
         processes=processes,
     )
     seconds = time.process_time() + children_seconds() - start
