@@ -6,7 +6,7 @@ from vie.reporting.plots import plot_points
 from vie.reporting.published import read_published
 from vie.reporting.tables import (
     probe_table,
-    read_readouts,
+    read_evaluations,
     seed_table,
     with_neighbours,
     write_csv,
@@ -15,7 +15,9 @@ from vie.runtime.logs import job
 
 with job(snakemake.log[0]):
     params, output = snakemake.params, snakemake.output
-    evaluations = read_readouts(params.labels, snakemake.input.predictions, snakemake.input.facts)
+    evaluations = read_evaluations(
+        params.labels, snakemake.input.predictions, snakemake.input.facts
+    )
     labels = [evaluation.label for evaluation in evaluations]
     theirs = read_published(Path(snakemake.input.published[0]).parent, labels)
     table = with_neighbours(probe_table(evaluations, theirs), evaluations, theirs)

@@ -36,7 +36,7 @@ def magnitudes(frames: Sequence[np.ndarray]) -> np.ndarray:
     found = np.zeros(len(frames), dtype=np.float32)
     for t, (one, two) in enumerate(itertools.pairwise(frames)):
         pair = np.ascontiguousarray(one), np.ascontiguousarray(two)
-        across, down = cv2.split(flow.calc(*pair, None))
+        across, down = cv2.split(flow.calc(*pair, None))  # type: ignore[call-overload]  # no start
         found[t] = cv2.magnitude(across, down).mean() / min(one.shape)
     return found
 

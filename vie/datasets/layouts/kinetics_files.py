@@ -303,7 +303,8 @@ def entries(folder: Path) -> tuple[list[str], list[str]]:
     Raises:
         VieError: it cannot be read.
     """
-    files, folders = [], []
+    files: list[str] = []
+    folders: list[str] = []
     try:
         with os.scandir(folder) as found:
             for entry in found:

@@ -113,7 +113,8 @@ def _background(T: int, W: int, rng: np.random.Generator) -> tuple[np.ndarray, f
 def _linear(n: int, knots: int) -> np.ndarray:
     """(n, knots) float32: linear interpolation of evenly spaced knots at n points."""
     at = np.linspace(0, knots - 1, n)[:, None]
-    return np.maximum(1 - np.abs(at - np.arange(knots)), 0).astype(np.float32)
+    weights: np.ndarray = np.maximum(1 - np.abs(at - np.arange(knots)), 0).astype(np.float32)
+    return weights
 
 
 def _colour(level: float, rng: np.random.Generator) -> np.ndarray:
