@@ -76,8 +76,14 @@ def mark_published(
 ) -> None:
     """Draw published values as diamonds, if there are any."""
     if len(x):
-        style = {"facecolor": "white", "edgecolor": PUBLISHED_COLOUR}
-        axis.scatter(x, y, 28, marker="D", zorder=3, label=label, **style)
+        axis.scatter(
+            *(x, y, 28),
+            marker="D",
+            facecolor="white",
+            edgecolor=PUBLISHED_COLOUR,
+            zorder=3,
+            label=label,
+        )
 
 
 def plot_points(table: pd.DataFrame, title: str, paths: Sequence[Path]) -> None:

@@ -136,8 +136,9 @@ def _plot_classes(
             axis.barh(at, counts, height, color=COLOURS.get(split), label=text)
         else:
             # Many classes: their counts from the largest class to the smallest.
-            style = {"color": COLOURS.get(split), "linestyle": LINES.get(split)}
-            axis.step(range(len(labels)), -np.sort(-counts), label=text, **style)
+            colour, line = COLOURS.get(split), LINES.get(split)
+            largest_first = -np.sort(-counts)
+            axis.step(range(len(labels)), largest_first, label=text, color=colour, linestyle=line)
     axis.locator_params(integer=True)
     if named:
         axis.set_yticks(range(len(labels)), labels)
@@ -152,12 +153,12 @@ def _plot_classes(
 def _plot_seconds(axis: "Axes", indexes: Mapping[str, Index]) -> None:
     axis.set_title("duration of usable videos")
     longest = max(float(index.n_frames.max() / index.fps) for index in indexes.values())
-    bins = np.linspace(0, longest * 1.001, 31)
+    bins = np.linspace(0, longest * 1.001, 31).tolist()
     for split, index in indexes.items():
         seconds = index.n_frames / index.fps
         share = np.full(len(seconds), 100 / len(seconds))
-        style = {"color": COLOURS.get(split), "linestyle": LINES.get(split)}
-        axis.hist(seconds, bins, weights=share, histtype="step", **style)
+        colour, line = COLOURS.get(split), LINES.get(split)
+        axis.hist(seconds, bins, weights=share, histtype="step", color=colour, linestyle=line)
     axis.set_xlabel("seconds")
     axis.set_ylabel("videos of the split (%)")
 
