@@ -127,6 +127,7 @@ class SplitFiles:
     Attributes:
         folders: {folder of a class, or FLAT: {stem: file name}}.
         replacements: {stem: path relative to the folder of videos}.
+        own: {label: folders of the class, the best match first}.
         unknown: names of folders that are no class, sorted.
 
     Raises:
@@ -147,8 +148,8 @@ class SplitFiles:
         self._by_key: dict[str, list[str]] = {}
         for folder in filter(None, self.folders):
             self._by_key.setdefault(spelling_key(folder), []).append(folder)
-        self._own = {label: self._matching(label) for label in self.labels}
-        used = {folder for folders in self._own.values() for folder in folders}
+        self.own = {label: self._matching(label) for label in self.labels}
+        used = {folder for folders in self.own.values() for folder in folders}
         self.unknown = sorted(set(self.folders) - used - {FLAT})
         self._elsewhere = {
             stem: folder for folder in reversed(self.folders) for stem in self.folders[folder]
@@ -172,7 +173,7 @@ class SplitFiles:
                 return Place(self.replacements[stem], stem != youtube_id, replaced=True)
         for stem in names:
             trimmed = stem != youtube_id
-            for folder in (*self._own[label], FLAT):
+            for folder in (*self.own[label], FLAT):
                 if stem in self.folders[folder]:
                     return Place(self.path(folder, self.folders[folder][stem]), trimmed)
             elsewhere = self._elsewhere.get(stem)
@@ -181,14 +182,10 @@ class SplitFiles:
                 return Place(path, trimmed, strayed=True)
         return None
 
-    def folders_of(self, label: str) -> list[str]:
-        """Folders of a class, best match first."""
-        return self._own[label]
-
     def expected(self, video: str, label: str) -> str:
         """Path that the missing file of a clip should have, relative to the folder of videos."""
-        flat = self.folders[FLAT] and not any(self._own.values())
-        folder = FLAT if flat else next(iter(self._own[label]), label)
+        flat = self.folders[FLAT] and not any(self.own.values())
+        folder = FLAT if flat else next(iter(self.own[label]), label)
         return self.path(folder, f"{video}.mp4")
 
     def path(self, folder: str, name: str) -> str:

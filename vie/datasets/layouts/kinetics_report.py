@@ -69,7 +69,7 @@ def report(files: SplitFiles, places: dict[str, Place | None]) -> None:
     strayed = [place.path for place in found if place.strayed]
     _warn(files, "videos lie in a folder that is not their class's", strayed)
     _warn(files, "folders are no class of the list", files.unknown)
-    empty = sorted(label for label in files.labels if not files.folders_of(label))
+    empty = sorted(label for label in files.labels if not files.own[label])
     if len(empty) < len(files.labels):  # else the files lie in the split's own folder
         _warn(files, "classes have no folder", empty)
     _warn(files, "videos are named by no list", unused.unlisted)

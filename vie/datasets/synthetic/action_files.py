@@ -143,7 +143,7 @@ def _flags(settings: dict[str, Any], spare: int, split: int) -> list[int]:
     return [2 if place < test else 1 if place < test + train else 0 for place in places]
 
 
-def _write(clip: Clip, /, *, dataset: str, dataset_seed: int, root: Path) -> None:
+def _write(clip: Clip, *, dataset: str, dataset_seed: int, root: Path) -> None:
     path = root / clip.path
     encode(render_action(clip.action, dataset, dataset_seed, *clip.numbers), path, MPEG4)
     if clip.broken:

@@ -5,10 +5,10 @@ import functools
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,23 +26,6 @@ CSV_HEADER = ("label", "youtube_id", "time_start", "time_end", "split")
 BAD = ("truncated", "empty", "no video stream", "too short", "missing")  # one of each per split
 H264 = {"c:v": "libx264", "preset": "veryfast", "crf": 20}
 ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-
-
-class HasPath(Protocol):
-    """A video that is to be written."""
-
-    @property
-    def path(self) -> str:
-        """Relative to the folder of videos."""
-
-
-V_contra = TypeVar("V_contra", bound=HasPath, contravariant=True)
-
-
-class Write(Protocol[V_contra]):
-    """Writes one video to root / video.path."""
-
-    def __call__(self, video: V_contra, /, *, root: Path) -> None: ...
 
 
 class EmbeddedVideo(NamedTuple):
@@ -116,12 +99,12 @@ def complete_folder(folder: Path) -> Iterator[Path]:
 
 
 def write_videos(
-    write: Write[V_contra], listed: Sequence[V_contra], folder: Path, processes: int
+    write: Callable[..., None], listed: Sequence[Any], folder: Path, processes: int
 ) -> None:
     """Write videos to a folder, which is replaced and appears when it is complete.
 
     Args:
-        write: called for every video.
+        write: (video, root=folder) writes one video to root / video.path.
         listed: the videos.
         folder: to write.
         processes: videos rendered and encoded at once.
@@ -162,7 +145,7 @@ def _write_annotation(path: Path, listed: list[EmbeddedVideo]) -> None:
         write_rows(temporary, CSV_HEADER, rows)
 
 
-def _write(video: EmbeddedVideo, /, *, dataset_seed: int, root: Path) -> None:
+def _write(video: EmbeddedVideo, *, dataset_seed: int, root: Path) -> None:
     path = root / video.path
     if video.bad == "missing":
         return
