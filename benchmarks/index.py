@@ -2,12 +2,12 @@
 
     uv run python benchmarks/index.py
 
-Writes the tables of 200 shards with tars that are as long as real ones but for holes, builds the
+Writes the tables of 200 shards. Their tars are as long as real ones, but mostly holes. Builds the
 index from them as rule `index` does, and loads it in a new process as a worker of the loader does:
 
     build   seconds, and the largest resident memory of the process that builds
-    load    seconds of `load_index`, with its modules imported
-    worker  resident memory of the process after it, modules included, and how much loading added
+    load    seconds of `load_index`, without importing its modules
+    worker  resident memory of the process afterwards, with its modules, and the part of the loading
 """
 
 import argparse
@@ -25,7 +25,7 @@ from vie.datasets.video import Video
 from vie.frames.extract import write_rejected
 from vie.frames.index import build_index, load_index
 from vie.frames.manifest import class_names, write_manifest
-from vie.frames.parquet import make_table
+from vie.frames.parquet import Column, make_table
 from vie.frames.shards import BLOCK, TABLE_SCHEMA, blocks, frame_offsets, member_name, tar_bytes
 
 CLASSES = 400
@@ -39,7 +39,7 @@ def header(video: str, size: int) -> bytes:
 
 
 def write_shard(folder: Path, name: str, videos: list[Video], rng: np.random.Generator) -> None:
-    """Table and tar of one shard; of the tar only what a build of the index looks at is written."""
+    """Table and tar of one shard. Only the bytes of the tar that a build reads are written."""
     counts = rng.integers(200, 301, len(videos))
     sizes = rng.integers(8_000, 40_000, counts.sum())
     offsets = frame_offsets(BLOCK, sizes)
@@ -52,7 +52,7 @@ def write_shard(folder: Path, name: str, videos: list[Video], rng: np.random.Gen
             tar.seek(int(offsets[start] + sizes[start]) - 2)
             tar.write(b"\xff\xd9")
         tar.truncate(tar_bytes(int(offsets[-1] + blocks(int(sizes[-1])))))
-    columns = {
+    columns: dict[str, Column] = {
         "video": [video.video for video in videos],
         "path": [video.path for video in videos],
         "label": [video.label for video in videos],
@@ -71,15 +71,13 @@ def write_shard(folder: Path, name: str, videos: list[Video], rng: np.random.Gen
 
 def build(folder: Path, shards: int) -> tuple[float, float]:
     """(seconds, largest resident MiB) of a build."""
-    frames = folder / "frames"
-    files = [
-        [frames / f"{i}{suffix}" for i in range(shards)]
-        for suffix in (".tar", ".parquet", ".rejected.csv")
-    ]
+    names = [str(folder / "frames" / str(i)) for i in range(shards)]
     start = time.perf_counter()
     build_index(
         folder / "manifest.parquet",
-        *files,
+        [Path(f"{name}.tar") for name in names],
+        [Path(f"{name}.parquet") for name in names],
+        [Path(f"{name}.rejected.csv") for name in names],
         folder / "index.parquet",
         folder / "index.sizes.npy",
         folder / "rejected.csv",
@@ -90,7 +88,7 @@ def build(folder: Path, shards: int) -> tuple[float, float]:
 
 
 def resident() -> float:
-    """MiB of this process that lie in memory."""
+    """Resident memory of this process in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
@@ -121,8 +119,8 @@ def main() -> None:
         (folder / "frames").mkdir()
         write_manifest(videos, class_names(videos), folder / "manifest.parquet")
         for shard in range(arguments.shards):
-            part = videos[shard :: arguments.shards]
-            write_shard(folder / "frames", str(shard), part, rng)
+            dealt = videos[shard :: arguments.shards]
+            write_shard(folder / "frames", str(shard), dealt, rng)
         with new(1) as pool:
             seconds, memory = pool.apply(build, (folder, arguments.shards))
         print(f"{arguments.videos:,} videos in {arguments.shards} shards")

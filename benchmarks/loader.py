@@ -1,14 +1,14 @@
-"""Milliseconds a clip costs to load, beside a plain decode-resize-crop-jitter pipeline.
+"""Milliseconds to load a clip, beside a plain decode-resize-crop-jitter pipeline.
 
     uv run python benchmarks/loader.py
 
 Both work on the same shard of 427x320 JPEG frames, on one core, in turns, in this process:
 
     ours    what a loader process does: read, decode, crop, resize -> uint8
-    colour  colour noise and normalisation of those clips, batched, also on this one core
+    jitter  color jitter and normalisation of those clips, batched, also on this one core
             (in training it runs on the training device)
-    plain   per frame: PIL decodes and resizes the whole frame, crops, flips; torchvision's colour
-            functions on PIL images; to a normalised tensor. The usual torchvision pipeline.
+    plain   the usual torchvision pipeline, frame by frame: PIL decodes and resizes the whole frame,
+            crops and flips; torchvision's colour functions on PIL images; to a normalised tensor
 """
 
 import argparse
@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
@@ -29,22 +31,26 @@ from vie.clips.color_jitter import (
     apply_color_jitter,
     draw_color_jitter,
 )
+from vie.clips.crops import RandomResizedCrop
 from vie.clips.loader import load_clip
 from vie.clips.transform import ClipTransform
+from vie.datasets.video import Video
+from vie.frames.extract import write_rejected
 from vie.frames.index import Index, build_index, load_index
-from vie.frames.manifest import Video, class_names, write_manifest
+from vie.frames.manifest import class_names, write_manifest
+from vie.frames.shards import TABLE_SCHEMA, ShardWriter
 from vie.runtime.randomness import generator
 
 PAPER = {"size": 224, "train_shorter_side": (256, 320), "test_shorter_side": 256, "flip": 0.5}
 SMALL = {"size": 112, "train_shorter_side": (128, 160), "test_shorter_side": 128, "flip": 0.5}
-COLOUR = {"strength": 0.4, "hue": 0.4, "grey": 0.3}
+JITTER = {"strength": 0.4, "hue": 0.4, "grey": 0.3}
 INPUTS = {"single": PAPER, "trn": PAPER, "slow": PAPER, "slowfast": PAPER, "3dresnet": SMALL}
 # The authors' loader on two cores of a server, ms a clip.
 AUTHORS = {"single": 4.7, "slow": 17.7, "slowfast": 74.5, "3dresnet": 44.3}
 
 
 def natural_frame(rng: np.random.Generator) -> bytes:
-    """A 427x320 JPEG whose spectrum falls off as that of photographs does."""
+    """A 427x320 JPEG with a spectrum like that of photographs."""
     frequency = np.hypot(np.fft.fftfreq(320)[:, None], np.fft.fftfreq(427)[None])
     fall = 1 / np.maximum(frequency, 1 / 320) ** 1.4
     noise = np.fft.fft2(rng.normal(size=(3, 320, 427)))
@@ -57,13 +63,7 @@ def natural_frame(rng: np.random.Generator) -> bytes:
 
 
 def build(folder: Path, videos: int, frames: int) -> Index:
-    """An index of `videos` videos; frames are drawn from a pool, since only bytes matter."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from vie.frames.extract import write_rejected
-    from vie.frames.shards import TABLE_SCHEMA, ShardWriter
-
+    """An index of `videos` videos whose frames are drawn from a pool of 60."""
     rng = np.random.default_rng(0)
     pool = [natural_frame(rng) for _ in range(60)]
     listed = [Video(f"v{i:03d}", f"train/v{i:03d}.mp4", "a") for i in range(videos)]
@@ -81,13 +81,14 @@ def build(folder: Path, videos: int, frames: int) -> Index:
     schema = TABLE_SCHEMA.with_metadata(settings)
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "0.parquet")
     write_rejected([], folder / "0.csv")
-    files = [folder / name for name in ("index.parquet", "sizes.npy", "rejected.csv")]
     build_index(
         folder / "manifest.parquet",
         [folder / "0.tar"],
         [folder / "0.parquet"],
         [folder / "0.csv"],
-        *files,
+        folder / "index.parquet",
+        folder / "sizes.npy",
+        folder / "rejected.csv",
         min_frames=3,
     )
     return load_index(folder / "index.parquet")
@@ -100,7 +101,7 @@ def ours(
     rng = generator(0, "benchmark", 0, instance)
     frames = transform.sampling.train(int(index.n_frames[instance]), rng)
     crop = transform.geometry.train_crop(rng)
-    draws = draw_color_jitter(rng, **transform.color_jitter)
+    draws = draw_color_jitter(rng, **JITTER)
     return load_clip(index, instance, frames, crop, transform.geometry.size), draws
 
 
@@ -110,6 +111,7 @@ def plain(index: Index, transform: ClipTransform, instance: int) -> torch.Tensor
 
     rng = generator(0, "benchmark", 0, instance)
     frames = transform.sampling.train(int(index.n_frames[instance]), rng)
+    assert isinstance(transform.geometry, RandomResizedCrop)
     low, high = transform.geometry.train_shorter_side
     side, size = int(rng.integers(low, high + 1)), transform.geometry.size
     top, left = (int(v) for v in rng.integers((side - size + 1, side - size + 1)))
@@ -133,9 +135,9 @@ def plain(index: Index, transform: ClipTransform, instance: int) -> torch.Tensor
 
 
 def measure(index: Index, kind: str, rounds: int) -> dict[str, float]:
-    """Median milliseconds a clip over rounds that take turns."""
-    transform = ClipTransform.of({"geometry": INPUTS[kind], "color_jitter": COLOUR, "clip": kind})
-    times: dict[str, list[float]] = {"ours": [], "color_jitter": [], "plain": []}
+    """Median milliseconds per clip over rounds in which both take turns."""
+    transform = ClipTransform.of({"geometry": INPUTS[kind], "color_jitter": JITTER, "clip": kind})
+    times: dict[str, list[float]] = {"ours": [], "jitter": [], "plain": []}
     batch = 8
     for turn in range(rounds + 1):
         videos = [(turn * batch + i) % len(index) for i in range(batch)]
@@ -146,14 +148,14 @@ def measure(index: Index, kind: str, rounds: int) -> dict[str, float]:
             *(torch.from_numpy(np.stack(p)) for p in zip(*draws, strict=True))
         )
         apply_color_jitter(torch.stack(clips), stacked)
-        coloured = time.perf_counter()
+        jittered = time.perf_counter()
         for video in videos[:2]:
             plain(index, transform, video)
         end = time.perf_counter()
         if turn:  # the first round warms up
             times["ours"].append((loaded - start) / batch)
-            times["color_jitter"].append((coloured - loaded) / batch)
-            times["plain"].append((end - coloured) / 2)
+            times["jitter"].append((jittered - loaded) / batch)
+            times["plain"].append((end - jittered) / 2)
     return {name: 1e3 * statistics.median(values) for name, values in times.items()}
 
 
@@ -163,14 +165,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="rounds of 8 clips per input")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"{'input':10}{'ours':>8}{'colour':>8}{'plain':>8}{'plain/ours':>12}", end="")
-    print(f"{'plain/(ours+colour)':>21}{'authors':>9}{'ours/authors':>14}")
+    print(f"{'input':10}{'ours':>8}{'jitter':>8}{'plain':>8}{'plain/ours':>12}", end="")
+    print(f"{'plain/(ours+jitter)':>21}{'authors':>9}{'ours/authors':>14}")
     with tempfile.TemporaryDirectory() as folder:
         index = build(Path(folder), videos=40, frames=80)
         for kind in INPUTS:
             ms = measure(index, kind, arguments.rounds)
-            both = ms["ours"] + ms["color_jitter"]
-            line = f"{kind:10}{ms['ours']:8.2f}{ms['colour']:8.2f}{ms['plain']:8.2f}"
+            both = ms["ours"] + ms["jitter"]
+            line = f"{kind:10}{ms['ours']:8.2f}{ms['jitter']:8.2f}{ms['plain']:8.2f}"
             line += f"{ms['plain'] / ms['ours']:12.1f}{ms['plain'] / both:21.1f}"
             if kind in AUTHORS:
                 line += f"{AUTHORS[kind]:9.1f}{ms['ours'] / AUTHORS[kind]:14.2f}"

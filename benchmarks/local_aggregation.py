@@ -2,15 +2,15 @@
 
     uv run python benchmarks/local_aggregation.py
 
-Each measurement in a process of its own, on the GPU if there is one:
+Prints seconds and memory of each measurement, in a process of its own, on the GPU if there is one:
 
-    k-means  seconds of one clustering, as at the start of every epoch: 20 iterations over the bank
-    loss     seconds of the loss and its gradient for a batch of 128 embeddings, neighbours included
-    bank     seconds of an update of the bank for the same batch
-    naive    seconds of the loss written down as it is defined: similarities to the whole bank, kept
-             for the backward pass
-    peak     largest resident memory (CPU) or memory on the device (GPU), in MiB; the bank alone has
-             117 MiB
+    k-means  one clustering, as at the start of every epoch: 20 iterations over the bank
+    loss     the loss and its gradient for a batch of 128 embeddings, neighbours included
+    bank     an update of the bank for the same batch
+    naive    the loss as it is defined: similarities to the whole bank, kept for the backward pass
+
+The memory is the largest resident memory (CPU) or memory on the device (GPU), in MiB. The bank
+alone has 117 MiB.
 """
 
 import argparse
@@ -43,18 +43,18 @@ def median_seconds(function: Callable[[], object], repeats: int, device: torch.d
 
 
 def bank_of(videos: int, device: torch.device) -> MemoryBank:
-    """A bank whose vectors lie in loose groups, as those of trained networks do."""
+    """A bank whose vectors lie in loose groups, like those of trained networks."""
     bank = MemoryBank(videos, DIMENSIONS, seed=0)
     generator = torch.Generator().manual_seed(0)
     centres = torch.randn(CLUSTERS, DIMENSIONS, generator=generator)
     of = torch.randint(CLUSTERS, (videos,), generator=generator)
     noise = torch.randn(videos, DIMENSIONS, generator=generator)
-    bank.vectors.copy_(F.normalize(centres[of] + noise, dim=1))
+    bank.get_buffer("vectors").copy_(F.normalize(centres[of] + noise, dim=1))
     return bank.to(device)
 
 
 def naive(embedding: torch.Tensor, vectors: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
-    """The loss for embeddings (B, D) and a bank (N, D); `same` (B, N): whose cluster is whose."""
+    """The loss of embeddings (B, D) and a bank (N, D); `same` (B, N): of one cluster."""
     probability = torch.softmax(embedding @ vectors.T / TEMPERATURE, 1)  # (B, N)
     background = torch.zeros_like(same).scatter_(1, probability.topk(NEIGHBOURS).indices, True)
     whole = (probability * background).sum(1)
@@ -68,17 +68,17 @@ def measure(what: str, videos: int, repeats: int) -> tuple[float, float]:
     generator = torch.Generator().manual_seed(1)
     instances = torch.randperm(videos, generator=generator)[:BATCH].to(device)
     noise = 0.1 * torch.randn(BATCH, DIMENSIONS, generator=generator).to(device)
-    embedding = F.normalize(bank.vectors[instances] + noise, dim=1).requires_grad_()
+    vectors = bank.get_buffer("vectors")  # (N, D)
+    embedding = F.normalize(vectors[instances] + noise, dim=1).requires_grad_()
     objective = LocalAggregation(videos, clusters=CLUSTERS, neighbours=NEIGHBOURS).to(device)
-    labels = torch.randint(CLUSTERS, (1, videos), generator=generator)
-    objective.labels.copy_(labels)
-    same = objective.labels[0][instances, None] == objective.labels[0][None]  # (B, N)
-    vectors = bank.vectors
-    functions = {
+    labels = objective.get_buffer("labels")  # (1, N)
+    labels.copy_(torch.randint(CLUSTERS, (1, videos), generator=generator))
+    same = labels[0][instances, None] == labels[0][None]  # (B, N)
+    functions: dict[str, Callable[[], object]] = {
         "k-means": lambda: kmeans(vectors, CLUSTERS, threads=torch.get_num_threads()),
-        "loss": lambda: objective(embedding, instances, vectors).backward(),
+        "loss": lambda: torch.autograd.backward(objective(embedding, instances, vectors)),
         "bank": lambda: bank.update(instances, embedding.detach()),
-        "naive": lambda: naive(embedding, vectors, same).backward(),
+        "naive": lambda: torch.autograd.backward(naive(embedding, vectors, same)),
     }
     if what == "k-means":
         start = time.perf_counter()

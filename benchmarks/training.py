@@ -4,7 +4,7 @@
     uv run python benchmarks/training.py --configfile config.yaml --batch 32 --recipes 'vie_*'
 
 Without arguments: the recipes of experiments/kinetics400.yaml, at the paper's input sizes and with
-its memory bank. A step is what training does with a batch that has been loaded: colour noise,
+its memory bank. A step is what training does with a batch that has been loaded: color jitter,
 forward, loss of instance recognition, backward, update of weights and bank. Each recipe runs in a
 process of its own, for its memory:
 
@@ -17,11 +17,14 @@ process of its own, for its memory:
 
 import argparse
 import fnmatch
+import functools
 import multiprocessing
 import resource
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,14 +41,15 @@ ROOT = Path(__file__).parent.parent
 STAGE = "instance_recognition"
 
 
-def random_batch(recipe: dict, batch: int, instances: int) -> Batch:
+def random_batch(recipe: dict[str, Any], batch: int, instances: int) -> Batch:
     """A batch of noise, with the shapes and draws of a loaded one."""
     rng = np.random.default_rng(0)
     transform = ClipTransform.of(recipe)
     size = transform.geometry.size
     shape = (batch, 3, transform.sampling.frames, size, size)
     draws = zip(
-        *(draw_color_jitter(rng, **transform.color_jitter) for _ in range(batch)), strict=True
+        *(draw_color_jitter(rng, **(transform.color_jitter or {})) for _ in range(batch)),
+        strict=True,
     )
     rows = torch.from_numpy(rng.choice(instances, batch, replace=False))
     return Batch(
@@ -56,7 +60,7 @@ def random_batch(recipe: dict, batch: int, instances: int) -> Batch:
     )
 
 
-class ResNetTrunk:
+class PlainResNet:
     """A training step of torchvision's ResNet-18 on the frames of the same clips."""
 
     def __init__(self, clips: torch.Tensor, device: torch.device) -> None:
@@ -76,8 +80,10 @@ class ResNetTrunk:
         self.optimiser.step()
 
 
-def measure(recipe: dict, batch: int, instances: int, steps: int, threads: int) -> dict:
-    """Seconds a step and memory; runs in a fresh process."""
+def measure(
+    recipe: dict[str, Any], batch: int, instances: int, steps: int, threads: int
+) -> dict[str, Any]:
+    """Clips a second and memory. To be called in a fresh process."""
     use_threads(threads)
     recipe["optimiser"]["batch"] = batch
     labels = torch.zeros(instances, dtype=torch.int64)
@@ -89,22 +95,22 @@ def measure(recipe: dict, batch: int, instances: int, steps: int, threads: int) 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB -> GiB
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated() / 2**30
-    plain = ResNetTrunk(loaded.clips, device)
+    plain = PlainResNet(loaded.clips, device)
     timed(plain.step, device)
-    ours, theirs = [], []
+    ours, resnet = [], []
     for step in range(2, 2 + steps):
-        ours.append(timed(lambda step=step: task.step(step, loaded), device))
-        theirs.append(timed(plain.step, device))
+        ours.append(timed(functools.partial(task.step, step, loaded), device))
+        resnet.append(timed(plain.step, device))
     return {
         "ours": batch / statistics.median(ours),
-        "plain": batch / statistics.median(theirs),
+        "plain": batch / statistics.median(resnet),
         "peak": peak,
         "shape": "x".join(map(str, loaded.clips.shape[2:])),
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
     }
 
 
-def timed(function, device: torch.device) -> float:
+def timed(function: Callable[[], object], device: torch.device) -> float:
     """Seconds that a call takes, until the device has done its work."""
     start = time.perf_counter()
     function()

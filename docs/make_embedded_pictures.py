@@ -14,7 +14,7 @@ from vie.datasets.synthetic.render import HEIGHT, render
 from vie.datasets.synthetic.trajectories import MOTIONS
 
 FOLDER = Path(__file__).parent / "images" / "embedded"
-DRAW = 0
+DATASET_SEED = 0
 GAP = 4  # pixels
 CAPTION = 14
 
@@ -50,8 +50,8 @@ def actions() -> list[list[tuple[str, np.ndarray]]]:
     chosen: list[tuple[str, Action]] = [("ucf101", UCF101[i]) for i in (0, 3, 4, 7, 8)]
     chosen += [("hmdb51", HMDB51[i]) for i in (0, 3, 4, 7)]
     found = [
-        thrice(action.label, render_action(action, address, DRAW, i, i))
-        for i, (address, action) in enumerate(chosen)
+        thrice(action.label, render_action(action, dataset, DATASET_SEED, i, i))
+        for i, (dataset, action) in enumerate(chosen)
     ]
     return [[*found[i], *found[i + 1], *found[i + 2]] for i in range(0, len(found), 3)]
 
@@ -62,7 +62,7 @@ def classes() -> list[list[tuple[str, np.ndarray]]]:
     for i, appearance in enumerate(APPEARANCES):
         row = []
         for j, motion in enumerate(MOTIONS):
-            frames = render(f"{appearance} {motion}", DRAW, len(MOTIONS) * i + j)
+            frames = render(f"{appearance} {motion}", DATASET_SEED, len(MOTIONS) * i + j)
             row += thrice(f"{appearance} {motion}", frames)
         rows.append(row)
     return rows
@@ -73,7 +73,7 @@ def instances() -> list[list[tuple[str, np.ndarray]]]:
     rows = []
     for i, appearance in enumerate(("anchor", "house", "tree", "umbrella")):
         label, first = f"{appearance} rising", 1000 + 8 * i
-        frames = [render(label, DRAW, first + n)[30] for n in range(8)]
+        frames = [render(label, DATASET_SEED, first + n)[30] for n in range(8)]
         rows.append([(label if n == 0 else "", frame) for n, frame in enumerate(frames)])
     return rows
 

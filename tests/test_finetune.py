@@ -40,7 +40,7 @@ def members(small_dataset, tmp_path):
     found.append(SplitRow("rejected", "", "test", "g"))  # is in the lists and not in the index
     # The index is sorted by class: every class has to be in every part.
     order = np.random.default_rng(0).permutation(24)
-    mixed = [m._replace(part=found[order[i]].part) for i, m in enumerate(found[:24])]
+    mixed = [m._replace(subset=found[order[i]].subset) for i, m in enumerate(found[:24])]
     write_split_assignment([*mixed, found[24]], tmp_path / "members.csv")
     return tmp_path / "members.csv"
 
@@ -157,7 +157,7 @@ def test_nothing_held_out(recipe, small_dataset, tmp_path):
     write_split_assignment(found, tmp_path / "members.csv")
     with pytest.raises(VieError, match=r"no video is held out .*finetuning\.held_out"):
         run(recipe, small_dataset, tmp_path / "members.csv", tmp_path / "run")
-    write_split_assignment([m._replace(part="test") for m in found], tmp_path / "members.csv")
+    write_split_assignment([m._replace(subset="test") for m in found], tmp_path / "members.csv")
     with pytest.raises(VieError, match="no train video of the split is in"):
         run(recipe, small_dataset, tmp_path / "members.csv", tmp_path / "run")
 

@@ -74,9 +74,9 @@ def instances_of(index: Index, rows: Sequence[SplitRow]) -> dict[str, np.ndarray
     absent = []
     for row in rows:
         if row.video in place:
-            parts[row.part].append(place[row.video])
+            parts[row.subset].append(place[row.video])
         else:
-            absent.append(f"{row.video} ({row.part})")
+            absent.append(f"{row.video} ({row.subset})")
     if absent:
         log.warning(
             "%d videos of the split were rejected and take no part: %s",

@@ -12,7 +12,7 @@ with job(snakemake.log[0]):
     read = LAYOUTS[params.layout].read
     videos = read(Path(params.videos), Path(params.annotation), params.split)
     labels = class_names(videos)
-    # Only for the log: as a param, naming the dataset would repeat all that follows.
-    identity = snakemake.config["datasets"][snakemake.wildcards.dataset].get("official_name")
-    report_classes(labels, identity)
+    # Only for the log. As a param, a new name would run all later rules again.
+    official_name = snakemake.config["datasets"][snakemake.wildcards.dataset].get("official_name")
+    report_classes(labels, official_name)
     write_classes(labels, Path(snakemake.output[0]))

@@ -2,19 +2,22 @@
 
 from pathlib import Path
 
-from vie.frames.extract import extract_shard
+from vie.frames.extract import Shard, extract_shard
+from vie.frames.ffmpeg import FrameSettings
 from vie.runtime.logs import job
 from vie.runtime.threads import available_threads
 
 with job(snakemake.log[0]):
     extract_shard(
-        Path(snakemake.input.manifest),
-        int(snakemake.wildcards.shard),
-        int(snakemake.wildcards.shards),
+        Shard(
+            Path(snakemake.input.manifest),
+            int(snakemake.wildcards.shard),
+            int(snakemake.wildcards.shards),
+            Path(snakemake.output.tar),
+            Path(snakemake.output.table),
+            Path(snakemake.output.rejected),
+        ),
         Path(snakemake.params.videos),
-        Path(snakemake.output.tar),
-        Path(snakemake.output.table),
-        Path(snakemake.output.rejected),
+        FrameSettings(**snakemake.params.frames),
         processes=available_threads(snakemake.threads),
-        **snakemake.params.frames,
     )

@@ -18,6 +18,6 @@ with job(snakemake.log[0]):
         min_frames=snakemake.params.min_frames,
     )
     usable = len(load_index(Path(snakemake.output.index)))
-    # Only for the log: as a param, naming the dataset would repeat all that follows.
-    identity = snakemake.config["datasets"][snakemake.wildcards.dataset].get("official_name")
-    report_usable(usable, snakemake.wildcards.split, identity)
+    # Only for the log. As a param, a new name would run all later rules again.
+    official_name = snakemake.config["datasets"][snakemake.wildcards.dataset].get("official_name")
+    report_usable(usable, snakemake.wildcards.split, official_name)

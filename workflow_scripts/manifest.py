@@ -14,6 +14,6 @@ with job(snakemake.log[0]):
     videos = layout.read(folder, Path(params.annotation), split)
     if params.missing == "error":
         layout.compare(folder, videos)
-        videos = [video._replace(there=True) for video in videos]
+        videos = [video._replace(file_found=True) for video in videos]
     report_split((video.label for video in videos), classes, split)
     write_manifest(videos, classes, Path(snakemake.output[0]))

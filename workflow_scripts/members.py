@@ -11,10 +11,10 @@ from vie.runtime.logs import job
 with job(snakemake.log[0]):
     params, number = snakemake.params, int(snakemake.wildcards.number)
     videos = read_videos(Path(snakemake.input.manifest))
-    members = LAYOUTS[params.layout].members(videos, Path(params.annotation), number)
-    check_known(members, videos)
+    rows = LAYOUTS[params.layout].assign(videos, Path(params.annotation), number)
+    check_known(rows, videos)
     if params.official_name:
-        check_counts(members, params.official_name, number)
+        check_counts(rows, params.official_name, number)
     if params.held_out:
-        members = hold_out(members, params.held_out, number)
-    write_split_assignment(members, Path(snakemake.output[0]))
+        rows = hold_out(rows, params.held_out, number)
+    write_split_assignment(rows, Path(snakemake.output[0]))

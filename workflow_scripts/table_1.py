@@ -6,7 +6,7 @@ from vie.reporting.plots import plot_points
 from vie.reporting.published import read_published
 from vie.reporting.tables import (
     probe_table,
-    read_readouts,
+    read_evaluations,
     seed_table,
     with_neighbours,
     write_csv,
@@ -16,7 +16,9 @@ from vie.workflow.paths import PUBLISHED
 
 with job(snakemake.log[0]):
     params, output = snakemake.params, snakemake.output
-    evaluations = read_readouts(params.labels, snakemake.input.predictions, snakemake.input.facts)
+    evaluations = read_evaluations(
+        params.labels, snakemake.input.predictions, snakemake.input.facts
+    )
     labels = [evaluation.label for evaluation in evaluations]
     theirs = read_published(PUBLISHED, labels)
     table = with_neighbours(probe_table(evaluations, theirs), evaluations, theirs)

@@ -27,14 +27,14 @@ def test_no_group_is_on_both_sides(number):
     sizes = {f"class{i}": rng.integers(1, 8, size=rng.integers(2, 19)) for i in range(20)}
     members = split(sizes)
     held = hold_out(members, 0.2, number)
-    assert [m._replace(part="") for m in held] == [m._replace(part="") for m in members]
+    assert [m._replace(subset="") for m in held] == [m._replace(subset="") for m in members]
     parts = collections.defaultdict(set)
     for member in held:
-        parts[member.group].add(member.part)
+        parts[member.group].add(member.subset)
     assert all(len(found) == 1 for found in parts.values())
-    assert all(m.part == "test" for m in held if m.video.endswith("test"))
+    assert all(m.subset == "test" for m in held if m.video.endswith("test"))
     for label, groups in sizes.items():
-        count = sum(m.part == "held_out" for m in held if m.label == label)
+        count = sum(m.subset == "held_out" for m in held if m.label == label)
         assert 0 < count < sum(groups)
         # At most half a group away from what was asked, or the smallest, which is more.
         assert abs(count - 0.2 * sum(groups)) <= max(groups) / 2 or count == min(groups)
@@ -51,7 +51,7 @@ def test_the_draw_depends_on_the_split_alone():
 def test_a_class_of_one_group_stays_and_is_named(caplog):
     members = split({"only": [5], "many": [2, 2, 2]})
     held = hold_out(members, 0.3, 1)
-    assert all(m.part != "held_out" for m in held if m.label == "only")
+    assert all(m.subset != "held_out" for m in held if m.label == "only")
     assert "no video is held out of 1 classes" in caplog.text
     assert "only" in caplog.text
 
@@ -69,11 +69,11 @@ def test_a_film_is_on_one_side_in_all_classes(number):
     held = hold_out(members, 0.25, number)
     parts, left = collections.defaultdict(set), collections.Counter()
     for member in held:
-        parts[member.group].add(member.part)
-        left[member.label, member.part] += 1
+        parts[member.group].add(member.subset)
+        left[member.label, member.subset] += 1
     assert all(len(found) == 1 for found in parts.values())
     assert all(left[f"c{c}", part] for c in range(12) for part in ("train", "held_out"))
-    share = sum(m.part == "held_out" for m in held) / len(held)
+    share = sum(m.subset == "held_out" for m in held) / len(held)
     assert 0.1 < share < 0.4
 
 
@@ -81,7 +81,7 @@ def test_every_group_can_be_drawn():
     members = split({"a": [3] * 6})
     seen = set()
     for number in range(60):
-        held = [m for m in hold_out(members, 0.3, number) if m.part == "held_out"]
+        held = [m for m in hold_out(members, 0.3, number) if m.subset == "held_out"]
         assert len(held) == 6
         seen |= {m.group for m in held}
     assert len(seen) == 6
@@ -91,11 +91,11 @@ def test_a_large_group_is_not_held_out_where_smaller_ones_do():
     """One film of 55 clips and 15 of one: 7 of the small ones, never the large one."""
     members = split({"a": [55, *[1] * 15]})
     for number in range(40):
-        held = [m for m in hold_out(members, 0.1, number) if m.part == "held_out"]
+        held = [m for m in hold_out(members, 0.1, number) if m.subset == "held_out"]
         assert len(held) == 7
         assert all(m.group != "a g0" for m in held)
     large = split({"a": [20, 5, 30]})  # each too large: the smallest
-    held = [m for m in hold_out(large, 0.05, 1) if m.part == "held_out"]
+    held = [m for m in hold_out(large, 0.05, 1) if m.subset == "held_out"]
     assert {m.group for m in held} == {"a g1"}
 
 
@@ -103,6 +103,10 @@ def test_the_file(tmp_path):
     members = split({'a "b", c': [1, 2]})
     write_split_assignment(members, tmp_path / "members.csv")
     assert read_split_assignment(tmp_path / "members.csv") == members
-    (tmp_path / "members.csv").write_text("video,label,part,group\na,b,neither,c\n")
-    with pytest.raises(VieError, match="columns must be video,label,part,group"):
+    (tmp_path / "members.csv").write_text("video,label,part,group\na,b,train,c\n")
+    with pytest.raises(VieError, match="columns must be video,label,subset,group"):
+        read_split_assignment(tmp_path / "members.csv")
+    header = ",".join(SplitRow._fields)
+    (tmp_path / "members.csv").write_text(f"{header}\na,b,train,c\na2,b,neither,c\n")
+    with pytest.raises(VieError, match="'neither' is none of train, held_out, test"):
         read_split_assignment(tmp_path / "members.csv")

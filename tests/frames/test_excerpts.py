@@ -2,6 +2,7 @@
 
 import io
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,13 +10,14 @@ from PIL import Image
 
 from vie.frames import ffmpeg as module
 from vie.frames.excerpts import excerpt_of, extract_clip
-from vie.frames.extract import extract_shard, read_rejected
-from vie.frames.ffmpeg import UnusableVideoError, extract_jpegs, ffmpeg_executable, video_seconds
+from vie.frames.extract import Shard, extract_shard, read_rejected
+from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable, video_seconds
 from vie.frames.manifest import Video, write_manifest
 from vie.frames.shards import read_shard_table
+from vie.frames.unusable import UnusableVideoError
 
 BITS, SIDE = 10, 16  # squares, bright for 1
-SETTINGS = {"fps": 25, "shorter_side": SIDE, "quality": 2, "max_seconds": 60}
+SETTINGS = FrameSettings(25, SIDE, quality=2, timeout_seconds=20, max_seconds=60)
 H264 = "-c:v libx264 -preset veryfast -crf 12 -bf 3 -pix_fmt yuv420p"
 
 
@@ -71,7 +73,7 @@ def test_excerpts_are_exact_on_the_frame(tmp_path, name, codec):
     exact = 0.12 if timeless else 0.041
     assert video_seconds(video, timeout_seconds=20) == pytest.approx(20, abs=exact)
     for start, end in ((0, 3), (7, 11), (13, 19 if timeless else 20)):
-        jpegs = extract_jpegs(video, timeout_seconds=20, excerpt=(start, end), **SETTINGS).jpegs
+        jpegs = extract_jpegs(video, SETTINGS, (start, end)).jpegs
         assert shown(jpegs) == list(range(25 * start, 25 * end)), (start, end)
 
 
@@ -80,7 +82,7 @@ def test_other_rates(tmp_path, rate):
     video = write(tmp_path / "x.mkv", n=240, rate=rate)
     seconds = 1001 / 30000 if "/" in rate else 1 / int(rate)
     assert video_seconds(video, timeout_seconds=20) == pytest.approx(240 * seconds, abs=0.01)
-    jpegs = extract_jpegs(video, timeout_seconds=20, excerpt=(2, 6), **SETTINGS).jpegs
+    jpegs = extract_jpegs(video, SETTINGS, (2, 6)).jpegs
     times = np.array(shown(jpegs)) * seconds
     assert len(times) == 100
     assert np.abs(times - (2 + np.arange(100) / 25)).max() < max(seconds, 1 / 25)
@@ -91,7 +93,7 @@ def test_the_second_before_the_jump_does_not_matter(whole, monkeypatch):
     found = []
     for early in (0, 2, 10, 100):
         monkeypatch.setattr(module, "SEEK_EARLY", early)
-        found.append(extract_jpegs(whole, timeout_seconds=20, excerpt=(12, 14), **SETTINGS).jpegs)
+        found.append(extract_jpegs(whole, SETTINGS, (12, 14)).jpegs)
     assert all(one == found[-1] for one in found)
 
 
@@ -114,12 +116,12 @@ def test_the_second_before_the_jump_does_not_matter(whole, monkeypatch):
 def test_which_seconds_of_a_file_are_the_clip(length, start, end, wanted):
     if isinstance(wanted, str):
         with pytest.raises(UnusableVideoError, match=wanted):
-            excerpt_of(length, start, end, alone=True)
+            excerpt_of(length, start, end, only_clip_in_file=True)
     else:
-        assert excerpt_of(length, start, end, alone=True) == wanted
+        assert excerpt_of(length, start, end, only_clip_in_file=True) == wanted
     if wanted is None:
         with pytest.raises(UnusableVideoError, match="not the only clip of its file"):
-            excerpt_of(length, start, end, alone=False)
+            excerpt_of(length, start, end, only_clip_in_file=False)
 
 
 def test_a_clip_that_was_cut_without_encoding_it_anew_is_the_clip(tmp_path, whole):
@@ -128,7 +130,7 @@ def test_a_clip_that_was_cut_without_encoding_it_anew_is_the_clip(tmp_path, whol
     how = ("-ss", "12", "-t", "6", "-i", whole, "-c", "copy")
     subprocess.run([ffmpeg_executable(), "-v", "error", *how, cut], check=True)
     assert video_seconds(cut, timeout_seconds=20) == pytest.approx(6, abs=0.2)
-    frames = extract_clip(cut, 12, 18, alone=True, timeout_seconds=20, **SETTINGS)
+    frames = extract_clip(cut, 12, 18, SETTINGS, only_clip_in_file=True)
     found = shown(frames.jpegs)
     assert found[0] == 300
     assert 150 <= len(found) <= 155
@@ -156,9 +158,9 @@ def test_clips_of_files_in_a_shard(tmp_path, whole):
     for shard in range(2):  # clips of a file in other shards count, too
         tar, table, rejected = (tmp_path / f"{shard}.{end}" for end in ("tar", "parquet", "csv"))
         extract_shard(
-            *(tmp_path / "manifest.parquet", shard, 2, videos, tar, table, rejected),
-            **{**SETTINGS, "max_seconds": 5},  # of the clip, not of the file
-            timeout_seconds=20,
+            Shard(tmp_path / "manifest.parquet", shard, 2, tar, table, rejected),
+            videos,
+            replace(SETTINGS, max_seconds=5),  # of the clip, not of the file
             processes=2,
         )
         refused |= {row["video"]: row["reason"] for row in read_rejected(rejected)}
@@ -181,12 +183,12 @@ def test_a_clip_that_cannot_be_read_whole_is_refused(whole, monkeypatch):
     """As where a jump lands late."""
     from vie.frames import excerpts
 
-    def late(*arguments, excerpt, **settings):
-        return extract_jpegs(*arguments, excerpt=(excerpt[0] + 3, excerpt[1]), **settings)
+    def late(video, settings, excerpt):
+        return extract_jpegs(video, settings, (excerpt[0] + 3, excerpt[1]))
 
     monkeypatch.setattr(excerpts, "extract_jpegs", late)
     with pytest.raises(UnusableVideoError, match=r"clip incomplete: 1\.0 of 4\.0 s from second 7"):
-        extract_clip(whole, 7, 11, alone=True, timeout_seconds=20, **SETTINGS)
+        extract_clip(whole, 7, 11, SETTINGS, only_clip_in_file=True)
 
 
 def test_files_that_are_no_videos_have_no_length(tmp_path):

@@ -11,8 +11,8 @@ import pytest
 
 from vie.frames import extract as module
 from vie.frames.excerpts import extract_clip
-from vie.frames.extract import extract_shard, read_rejected
-from vie.frames.ffmpeg import extract_jpegs, ffmpeg_executable
+from vie.frames.extract import Shard, extract_shard, read_rejected
+from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
 from vie.frames.manifest import Video, class_names, read_videos, write_manifest
 from vie.frames.shards import check_shard, read_shard_table
 from vie.runtime.errors import VieError
@@ -49,9 +49,8 @@ def outputs(folder, shard=0, shards=1):
 def extract(folder, shard=0, shards=1, processes=2, name="frames", **changes):
     made = outputs(folder / name, shard, shards)
     manifest, videos = folder / "manifest.parquet", folder / "videos"
-    extract_shard(
-        manifest, shard, shards, videos, *made, **{**DECODE, **changes}, processes=processes
-    )
+    settings = FrameSettings(**{**DECODE, **changes})
+    extract_shard(Shard(manifest, shard, shards, *made), videos, settings, processes=processes)
     return made
 
 
@@ -69,7 +68,7 @@ def test_bad_videos_are_recorded_and_the_rest_goes_on(tmp_path):
     assert refused["text"]["reason"].startswith("cannot be decoded: ")
     assert refused["text"]["path"] == "text.mp4"
     assert refused["text"]["label"] == "class 0"
-    wanted = extract_jpegs(videos / "v003.mp4", **DECODE).jpegs
+    wanted = extract_jpegs(videos / "v003.mp4", FrameSettings(**DECODE)).jpegs
     with tarfile.open(tar) as archive:
         found = [archive.extractfile(f"v003/{i:06d}.jpg").read() for i in range(6)]
     assert found == wanted
@@ -111,7 +110,9 @@ def test_shard_with_no_good_video(tmp_path):
 def test_files_that_were_there_and_are_gone(tmp_path):
     """A node that does not see the folder fails; one file that is gone is a rejected video."""
     manifest, videos = dataset(tmp_path, n=3)
-    listed = [video._replace(there=video.video != "missing") for video in read_videos(manifest)]
+    listed = [
+        video._replace(file_found=video.video != "missing") for video in read_videos(manifest)
+    ]
     write_manifest(listed, class_names(listed), manifest)
     (videos / "v001.mp4").unlink()
     _, _, rejected = extract(tmp_path)
@@ -127,13 +128,13 @@ def test_files_that_were_there_and_are_gone(tmp_path):
 
 def test_files_that_go_while_they_are_read(tmp_path, monkeypatch):
     manifest, videos = dataset(tmp_path, n=2, bad=())
-    listed = [video._replace(there=True) for video in read_videos(manifest)]
+    listed = [video._replace(file_found=True) for video in read_videos(manifest)]
     write_manifest(listed, class_names(listed), manifest)
 
-    def decode(path, **settings):
+    def decode(path, *clip, **options):
         for file in videos.iterdir():
             file.unlink()
-        return extract_clip(path, **settings)
+        return extract_clip(path, *clip, **options)
 
     monkeypatch.setattr(module, "extract_clip", decode)
     with pytest.raises(VieError, match="none of this shard's 2 files is there"):
@@ -144,10 +145,10 @@ def test_waiting_results_are_bounded(tmp_path, monkeypatch):
     dataset(tmp_path, n=40, bad=())
     alive, most = set(), []
 
-    def decode(path, **settings):
+    def decode(path, *clip, **options):
         alive.add(path.stem)
         most.append(len(alive))
-        return extract_clip(path, **settings)
+        return extract_clip(path, *clip, **options)
 
     class Writer(module.ShardWriter):
         def add(self, video, jpegs):
@@ -164,10 +165,10 @@ def test_waiting_results_are_bounded(tmp_path, monkeypatch):
 def test_error_leaves_nothing(tmp_path, monkeypatch):
     dataset(tmp_path, bad=())
 
-    def decode(path, **settings):
+    def decode(path, *clip, **options):
         if path.stem == "v003":
             raise VieError("ffmpeg was killed from outside")
-        return extract_clip(path, **settings)
+        return extract_clip(path, *clip, **options)
 
     monkeypatch.setattr(module, "extract_clip", decode)
     with pytest.raises(VieError, match="killed from outside"):
@@ -187,10 +188,13 @@ def test_wrong_shard_and_folder(tmp_path):
 def test_kill_midway_leaves_no_output(tmp_path):
     manifest, videos = dataset(tmp_path, n=60, bad=())
     made = outputs(tmp_path / "frames")
-    paths = ", ".join(f"Path({str(path)!r})" for path in (videos, *made))
+    paths = ", ".join(f"Path({str(path)!r})" for path in made)
     script = (
-        "from pathlib import Path; from vie.frames.extract import extract_shard\n"
-        f"extract_shard(Path({str(manifest)!r}), 0, 1, {paths}, **{DECODE!r}, processes=1)"
+        "from pathlib import Path; from vie.frames.extract import Shard, extract_shard\n"
+        "from vie.frames.ffmpeg import FrameSettings\n"
+        f"shard = Shard(Path({str(manifest)!r}), 0, 1, {paths})\n"
+        f"settings = FrameSettings(**{DECODE!r})\n"
+        f"extract_shard(shard, Path({str(videos)!r}), settings, processes=1)"
     )
     job = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
     while not any(p.stat().st_size > 50_000 for p in (tmp_path / "frames").glob(".*.tar")):

@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 from vie.frames import ffmpeg as module
-from vie.frames.ffmpeg import UnusableVideoError, extract_jpegs, ffmpeg_executable, split_jpegs
+from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
+from vie.frames.jpeg import split_jpegs
+from vie.frames.unusable import UnusableVideoError
 from vie.runtime.errors import VieError
 
 SETTINGS = {"fps": 25, "quality": 2, "timeout_seconds": 20, "max_seconds": 60}
@@ -75,7 +77,9 @@ def close(found, wanted, tolerance=6):
 )
 def test_containers_and_codecs(tmp_path, name, codec):
     truth = pictures(30, 96, 64)
-    frames = extract_jpegs(encode(tmp_path / name, truth, *codec), shorter_side=64, **SETTINGS)
+    frames = extract_jpegs(
+        encode(tmp_path / name, truth, *codec), FrameSettings(shorter_side=64, **SETTINGS)
+    )
     assert (len(frames.jpegs), frames.width, frames.height) == (30, 96, 64)
     close(decode(frames.jpegs), truth)
 
@@ -92,7 +96,7 @@ def test_containers_and_codecs(tmp_path, name, codec):
 )
 def test_sizes(tmp_path, size, shorter_side, expected):
     video = encode(tmp_path / "x.avi", pictures(5, *size), "-c:v", "mpeg4", "-q:v", "2")
-    frames = extract_jpegs(video, shorter_side=shorter_side, **SETTINGS)
+    frames = extract_jpegs(video, FrameSettings(shorter_side=shorter_side, **SETTINGS))
     assert (frames.width, frames.height) == expected
     close(decode(frames.jpegs), pictures(5, *expected))
 
@@ -103,14 +107,14 @@ def test_rotation_is_applied(tmp_path):
     turned = tmp_path / "turned.mp4"
     argv = [ffmpeg_executable(), "-v", "error", "-display_rotation", "90", "-i", plain]
     subprocess.run([*argv, "-c", "copy", turned], check=True)
-    frames = extract_jpegs(turned, shorter_side=64, **SETTINGS)
+    frames = extract_jpegs(turned, FrameSettings(shorter_side=64, **SETTINGS))
     assert (frames.width, frames.height) == (64, 96)
     close(decode(frames.jpegs), np.rot90(truth, 1, (1, 2)))
 
 
 def test_pixels_that_are_not_square(tmp_path):
     video = encode(tmp_path / "x.mp4", pictures(5, 64, 64), "-vf", "setsar=3/2", *H264)
-    frames = extract_jpegs(video, shorter_side=64, **SETTINGS)
+    frames = extract_jpegs(video, FrameSettings(shorter_side=64, **SETTINGS))
     assert (frames.width, frames.height) == (96, 64)
     close(decode(frames.jpegs), pictures(5, 96, 64))
 
@@ -119,7 +123,10 @@ def test_colours_of_high_definition_matrix(tmp_path):
     tags = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"]
     to_709 = ("-vf", "scale=out_color_matrix=bt709:out_range=tv")
     video = encode(tmp_path / "x.mp4", pictures(5, 96, 64), *to_709, *tags, *H264)
-    close(decode(extract_jpegs(video, shorter_side=64, **SETTINGS).jpegs), pictures(5, 96, 64))
+    close(
+        decode(extract_jpegs(video, FrameSettings(shorter_side=64, **SETTINGS)).jpegs),
+        pictures(5, 96, 64),
+    )
 
 
 def test_variable_frame_rate(tmp_path):
@@ -127,7 +134,7 @@ def test_variable_frame_rate(tmp_path):
     times = "setpts=if(lt(N\\,5)\\,N\\,5+(N-5)*3)/25/TB"
     truth = pictures(10, 64, 64)
     video = encode(tmp_path / "x.mkv", truth, "-vf", times, "-fps_mode", "vfr", *H264)
-    found = decode(extract_jpegs(video, shorter_side=64, **SETTINGS).jpegs)
+    found = decode(extract_jpegs(video, FrameSettings(shorter_side=64, **SETTINGS)).jpegs)
     expected = [0, 1, 2, 3, 4, *np.repeat([5, 6, 7, 8, 9], 3)]
     assert 18 <= len(found) <= 20  # how long the last frame lasts is the container's to say
     close(found, truth[expected[: len(found)]])
@@ -137,7 +144,7 @@ def test_variable_frame_rate(tmp_path):
 def test_other_frame_rates(tmp_path, rate):
     n = round(rate * 2)
     video = encode(tmp_path / "x.mp4", pictures(n, 64, 64), *H264, rate=rate)
-    found = decode(extract_jpegs(video, shorter_side=64, **SETTINGS).jpegs)
+    found = decode(extract_jpegs(video, FrameSettings(shorter_side=64, **SETTINGS)).jpegs)
     assert abs(len(found) - 50) <= 1
     # The bright quarter runs evenly through its range, so it tells the time of each frame.
     level = found[:, 40:60, 40:60].mean((1, 2, 3))
@@ -147,12 +154,14 @@ def test_other_frame_rates(tmp_path, rate):
 
 def test_first_frame_that_comes_late_is_not_padded(tmp_path):
     video = encode(tmp_path / "x.mkv", pictures(10, 64, 64), "-vf", "setpts=PTS+2/TB", *H264)
-    assert len(extract_jpegs(video, shorter_side=64, **SETTINGS).jpegs) == 10
+    assert len(extract_jpegs(video, FrameSettings(shorter_side=64, **SETTINGS)).jpegs) == 10
 
 
 def test_same_bytes_every_time(tmp_path):
     video = encode(tmp_path / "x.mp4", pictures(10, 96, 64), *H264)
-    first, second = (extract_jpegs(video, shorter_side=48, **SETTINGS) for _ in range(2))
+    first, second = (
+        extract_jpegs(video, FrameSettings(shorter_side=48, **SETTINGS)) for _ in range(2)
+    )
     assert first == second
 
 
@@ -164,13 +173,13 @@ def test_hostile_names(tmp_path, name, monkeypatch):
     plain.rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     for path in (tmp_path / name, Path(name)):
-        assert len(extract_jpegs(path, shorter_side=64, **SETTINGS).jpegs) == 5
+        assert len(extract_jpegs(path, FrameSettings(shorter_side=64, **SETTINGS)).jpegs) == 5
     assert os.listdir(tmp_path) == [name]
 
 
 def reason(path, **settings):
     with pytest.raises(UnusableVideoError) as error:
-        extract_jpegs(path, **{"shorter_side": 64, **SETTINGS, **settings})
+        extract_jpegs(path, FrameSettings(**{"shorter_side": 64, **SETTINGS, **settings}))
     return str(error.value)
 
 
@@ -270,7 +279,14 @@ def test_playlists_are_not_followed(tmp_path):
 def test_too_long_is_refused_not_cut(tmp_path):
     video = encode(tmp_path / "x.mp4", pictures(30, 64, 64), *H264)
     assert reason(video, max_seconds=1) == "too long: more than 1 s"
-    assert len(extract_jpegs(video, shorter_side=64, **SETTINGS | {"max_seconds": 1.2})[0]) == 30
+    assert (
+        len(
+            extract_jpegs(video, FrameSettings(shorter_side=64, **SETTINGS | {"max_seconds": 1.2}))[
+                0
+            ]
+        )
+        == 30
+    )
 
 
 def test_far_apart_times_are_not_filled_in_for_ever(tmp_path):
@@ -322,7 +338,7 @@ def test_crash_and_kill_are_told_apart(tmp_path, monkeypatch):
     for end in ("kill -KILL $$", "kill -TERM $$", "exit 255"):
         video = stand_in(tmp_path, monkeypatch, end)
         with pytest.raises(VieError, match="killed from outside") as error:
-            extract_jpegs(video, shorter_side=64, **SETTINGS)
+            extract_jpegs(video, FrameSettings(shorter_side=64, **SETTINGS))
         assert not isinstance(error.value, UnusableVideoError)
 
 

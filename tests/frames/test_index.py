@@ -205,7 +205,7 @@ def test_what_does_not_fit_together_is_named(tmp_path):
     fails("anifest.parquet: does not have video 'w'", stranger)
     fails("nifest.parquet: gives another path or class", other_class)
     fails("-of-3.parquet: not the format of the table of a shard", other_columns)
-    fails("rejected.csv: its columns", other_csv)
+    fails("rejected.csv: columns must be", other_csv)
 
 
 def test_index_whose_sizes_are_lost_or_of_another(tmp_path):

@@ -18,7 +18,7 @@ from vie.clips.loader import decode, drop_channels
 from vie.clips.sampling import Sampling
 from vie.datasets.synthetic.render import CLASSES, render
 from vie.datasets.synthetic.write_videos import encode
-from vie.frames.ffmpeg import extract_jpegs, ffmpeg_executable
+from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
 from vie.objectives.order_prediction import orders
 from vie.objectives.rotation import Rotation
 
@@ -30,7 +30,9 @@ DOUBT = 3  # standard errors that chance may be missed by; a trace shows at more
 def through_the_data_path(video, count, height):
     """The `count` frames (H, W, 3) uint8 of a video file, as they come out of JPEG frames."""
     settings = {"fps": 25, "shorter_side": height, "quality": 3}
-    jpegs = extract_jpegs(video, timeout_seconds=60, max_seconds=60, **settings).jpegs
+    jpegs = extract_jpegs(
+        video, FrameSettings(timeout_seconds=60, max_seconds=60, **settings)
+    ).jpegs
     assert len(jpegs) == count
     return [decode(jpeg, height) for jpeg in jpegs]
 

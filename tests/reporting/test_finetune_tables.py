@@ -36,7 +36,7 @@ FOUND = {
 }
 
 
-def facts(**other):
+def metadata(**other):
     return {
         "seed": 0,
         "target": "ucf101",
@@ -77,7 +77,7 @@ def files(tmp_path):
         trained = model == "VIE"
         split = {"ucf101": 1, "hmdb51": 2}[target]
         paths[1].write_text(
-            json.dumps(facts(seed=seed, target=target, trained=trained, split=split))
+            json.dumps(metadata(seed=seed, target=target, trained=trained, split=split))
         )
         row = {"model": model, "trained": trained, "target": target}
         listed.append(row | {"predictions": str(paths[0]), "facts": str(paths[1])})
@@ -167,11 +167,11 @@ def test_published_values_come_from_the_file_alone(tmp_path):
     ],
 )
 def test_comparable(change, expected):
-    assert comparable_finetuned(facts(**change)) is expected
+    assert comparable_finetuned(metadata(**change)) is expected
     runs = pd.DataFrame(
         {
             "target": ["ucf101", "hmdb51"],
-            "facts": [facts(**change), facts(dataset_official_name=None)],
+            "metadata": [metadata(**change), metadata(dataset_official_name=None)],
         }
     )
     # Only targets with a published value count, and there has to be one.

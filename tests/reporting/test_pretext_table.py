@@ -14,7 +14,7 @@ from vie.runtime.errors import VieError
 PUBLISHED = Path(__file__).parents[2] / "vie" / "reporting" / "published"
 
 
-def facts(**other):
+def metadata(**other):
     return {
         "seed": 0,
         "task": "order_prediction",
@@ -45,7 +45,7 @@ def rows(tmp_path):
         task = {} if model == "OPN" else {"task": "rotation", "chance": 0.25}
         answers, known = (tmp_path / f"{model}{seed}.{kind}" for kind in ("parquet", "json"))
         pd.DataFrame({"video": list("abcd"), "right": right}).to_parquet(answers)
-        known.write_text(json.dumps(facts(seed=seed, **task)))
+        known.write_text(json.dumps(metadata(seed=seed, **task)))
         listed.append({"model": model, "answers": str(answers), "facts": str(known)})
     return listed
 
@@ -86,9 +86,9 @@ def test_table_and_seeds_by_hand(rows, tmp_path):
     ],
 )
 def test_comparable_only_at_the_papers_scale(other):
-    assert comparable_pretext(facts(), "OPN", "kinetics400")
-    assert not comparable_pretext(facts(**other), "OPN", "kinetics400")
-    assert not comparable_pretext(facts(), "RotNet", "kinetics400")
+    assert comparable_pretext(metadata(), "OPN", "kinetics400")
+    assert not comparable_pretext(metadata(**other), "OPN", "kinetics400")
+    assert not comparable_pretext(metadata(), "RotNet", "kinetics400")
 
 
 def test_seeds_of_different_videos_are_refused(rows):

@@ -13,7 +13,7 @@ from vie.reporting.plots import plot_bars, plot_points
 from vie.reporting.published import PAPER, comparable, read_published
 from vie.reporting.tables import (
     probe_table,
-    read_readouts,
+    read_evaluations,
     seed_table,
     with_neighbours,
     write_csv,
@@ -36,7 +36,7 @@ COLUMNS = (
 )
 
 
-def facts(seed, **other):
+def metadata(seed, **other):
     return {
         "seed": seed,
         "dataset_official_name": "kinetics400",
@@ -97,12 +97,14 @@ def probes(tmp_path):
             predictions.append(str(tmp_path / f"{r}{s}.parquet"))
             known.append(str(tmp_path / f"{r}{s}.json"))
             table.to_parquet(predictions[-1])
-            Path(known[-1]).write_text(json.dumps(facts(s, sampling=list(SAMPLINGS.values())[r])))
+            Path(known[-1]).write_text(
+                json.dumps(metadata(s, sampling=list(SAMPLINGS.values())[r]))
+            )
     return predictions, known
 
 
 def s1(probes, labels=LABELS):
-    evaluations = read_readouts(labels, *probes)
+    evaluations = read_evaluations(labels, *probes)
     return probe_table(
         evaluations, read_published(PUBLISHED, list(labels.values()), all_known=True)
     )
@@ -129,7 +131,7 @@ def test_the_table_by_hand(probes, tmp_path):
 
 
 def test_seeds_one_by_one(probes):
-    table = seed_table(read_readouts(LABELS, *probes))
+    table = seed_table(read_evaluations(LABELS, *probes))
     assert table["conv4"].tolist() == [30.0, 40.0, 40.0, 50.0, 50.0, 60.0]
     assert table["seed"].tolist() == [0, 1] * 3
 
@@ -147,8 +149,8 @@ LESS = network()["objective"] | {"local_aggregation": {"clusters": 100, "neighbo
         {"size": 112},
         {"frames": {"fps": 25.0, "shorter_side": 64}},
         {"sampling": SAMPLINGS["slow"]},
-        {"probe": facts(0)["probe"] | {"clips": 1}},
-        {"probe": facts(0)["probe"] | {"optimiser": {"batch": 32}}},
+        {"probe": metadata(0)["probe"] | {"clips": 1}},
+        {"probe": metadata(0)["probe"] | {"optimiser": {"batch": 32}}},
         {"networks": [network(steps=0)]},
         {"networks": [network(batch=1)]},
         {"networks": [network(objective=None)]},
@@ -161,10 +163,10 @@ LESS = network()["objective"] | {"local_aggregation": {"clusters": 100, "neighbo
 )
 def test_published_values_are_comparable_at_the_papers_scale_alone(change):
     label = "TRN-Input-Single"
-    assert comparable(facts(0), label, "kinetics400")
-    assert not comparable(facts(0, **change), label, "kinetics400")
-    assert not comparable(facts(0), label, "ucf101")
-    assert not comparable(facts(0), "VIE-Slow", float("nan"))
+    assert comparable(metadata(0), label, "kinetics400")
+    assert not comparable(metadata(0, **change), label, "kinetics400")
+    assert not comparable(metadata(0), label, "ucf101")
+    assert not comparable(metadata(0), "VIE-Slow", float("nan"))
 
 
 def test_the_published_row_of_3dresnet_has_its_own_scale():
@@ -172,13 +174,13 @@ def test_the_published_row_of_3dresnet_has_its_own_scale():
         steps=1_600_000, batch=64, encoder=network()["encoder"] | {"network": "3dresnet"}
     )
     sampling = {"frames": 16, "stride": 1, "bin": 1, "windows": []}
-    known = facts(0, size=112, networks=[theirs], sampling=sampling)
+    known = metadata(0, size=112, networks=[theirs], sampling=sampling)
     assert comparable(known, "VIE-3DResNet", "kinetics400")
     assert not comparable(known | {"size": 224}, "VIE-3DResNet", "kinetics400")
 
 
 def test_one_seed_below_the_papers_scale_spoils_the_row(probes):
-    Path(probes[1][3]).write_text(json.dumps(facts(1, networks=[network(steps=1000)])))
+    Path(probes[1][3]).write_text(json.dumps(metadata(1, networks=[network(steps=1000)])))
     assert s1(probes)["comparable"].tolist() == [True, False, True]
 
 
@@ -194,12 +196,12 @@ def test_unknown_models_and_missing_files_are_errors(probes, tmp_path):
 
 def test_every_readout_has_the_same_seeds(probes):
     with pytest.raises(VieError, match="every evaluation needs the same number of seeds"):
-        read_readouts(LABELS, probes[0][:5], probes[1][:5])
+        read_evaluations(LABELS, probes[0][:5], probes[1][:5])
 
 
 def test_table_1_has_top5_neighbours_and_the_published_row_of_3dresnet(probes):
     labels = {"trn": "VIE-TRN", "slow": "VIE-3DResNet", "sf": "Sf-Input-Single"}
-    evaluations = read_readouts(labels, *probes)
+    evaluations = read_evaluations(labels, *probes)
     theirs = read_published(PUBLISHED, list(labels.values()))
     table = with_neighbours(probe_table(evaluations, theirs), evaluations, theirs).set_index(
         "model"
@@ -221,7 +223,7 @@ def test_seeds_of_different_videos_are_not_averaged(probes):
     table["video"] = table["video"].str.upper()
     table.to_parquet(probes[0][1])
     with pytest.raises(VieError, match="seeds of trn were tested on different videos"):
-        read_readouts(LABELS, *probes)
+        read_evaluations(LABELS, *probes)
 
 
 def test_the_plot_shows_published_values_only_where_comparable(probes, tmp_path):
@@ -253,7 +255,7 @@ def test_published_values_above_ours_lie_inside_the_plot(probes, tmp_path, monke
 
 
 def test_the_plot_of_table_1(probes, tmp_path):
-    evaluations = read_readouts(LABELS, *probes)
+    evaluations = read_evaluations(LABELS, *probes)
     theirs = read_published(PUBLISHED, list(LABELS.values()))
     table = with_neighbours(probe_table(evaluations, theirs), evaluations, theirs)
     plot_points(table, "a title", [tmp_path / "t.svg"])

@@ -1,16 +1,13 @@
-"""Colour noise and normalisation, batched on the training device (protocol section 3).
+"""Color jitter and normalisation, batched on the training device (protocol section 3).
 
-The operations are torchvision's (same formulas on floats in [0, 1]). Every frame of a clip gets
-the same draws: one row of `ColorJitterDraws` per clip.
+The operations are torchvision's: the same formulas on floats in [0, 1]. All frames of a clip get
+the same draws, one row of `ColorJitterDraws`.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -69,15 +66,16 @@ def apply_color_jitter(clips: Tensor, draws: ColorJitterDraws) -> Tensor:
     B, C, T, H, W = clips.shape
     frames = clips.transpose(1, 2).reshape(B * T, C, H, W)  # (B, 3, T, H, W) -> (B*T, 3, H, W)
     per_frame = [torch.as_tensor(part).repeat_interleave(T, 0) for part in draws]  # (B*T, ...)
-    # A CPU is several times faster on pieces that stay in its cache, a GPU on one large piece. Of
-    # short clips in a piece, each with its own order, one call sees only a part.
+    # A CPU is several times faster on pieces that fit its cache, a GPU on one large piece. Short
+    # clips each have their own order of operations, so a piece of them is worked on in parts: it
+    # may be twice as large.
     cached = CACHED_PIXELS * (2 if 4 * T * H * W <= CACHED_PIXELS else 1)
     piece = max(1, cached // (H * W)) if clips.device.type == "cpu" else B * T
     out = torch.empty((B * T, C, H, W), device=clips.device)
     for i in range(0, B * T, piece):
         here = slice(i, i + piece)
         out[here] = _apply_color_jitter(frames[here], *(draw[here] for draw in per_frame))
-    # (B*T, 3, H, W) -> (B, 3, T, H, W), a transform: networks fold time into the batch again
+    # (B*T, 3, H, W) -> (B, 3, T, H, W), a view: networks fold time into the batch again
     return out.view(B, T, C, H, W).transpose(1, 2)
 
 
@@ -104,7 +102,7 @@ def _apply_color_jitter(frames: Tensor, factors: Tensor, orders: Tensor, grey: T
 
 def luma(frames: Tensor) -> Tensor:
     """(n, 3, H, W) -> (n, 1, H, W)."""
-    r, g, b = frames.split(1, dim=1)
+    r, g, b = (frames[:, channel : channel + 1] for channel in range(3))  # 3 x (n, 1, H, W)
     return (r * GREY[0]).add_(g, alpha=GREY[1]).add_(b, alpha=GREY[2])
 
 
@@ -155,7 +153,7 @@ def adjust_hue(frames: Tensor, shift: Tensor) -> Tensor:
     return out
 
 
-OPERATIONS: tuple["Callable[[Tensor, Tensor], Tensor]", ...] = (
+OPERATIONS: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
     adjust_brightness,
     adjust_contrast,
     adjust_saturation,

@@ -1,7 +1,7 @@
-"""CropPolicy and flips on uint8 frames, on the CPU (protocol section 3).
+"""Crops and flips of uint8 frames, on the CPU (protocol section 3).
 
-"Resize the shorter side to s, then crop size x size at random" cuts a square of size / s of the
-shorter side out of the frame and resizes it to size x size. Doing it in that order touches only
+The protocol resizes the shorter side to s, then crops size x size at random. Here a square of
+size / s of the shorter side is cut out first, and then resized to size x size: this touches only
 the pixels that are used.
 """
 
@@ -14,21 +14,22 @@ if TYPE_CHECKING:
     import torch
 
 PIXELS_TOGETHER = 65_536  # of a crop, resized in one call
-# Top and left of the four corners and of the centre, as shares of what is left over.
+# Top and left of the four corners and of the centre, as shares of the room beside the square.
 POSITIONS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5))
 
 
 class CropPolicy(Protocol):
-    """Where clips are cut.
+    """Which square of its frames a clip is cut to.
 
     Attributes:
         size: pixels of the network's square input.
     """
 
-    size: int
+    @property
+    def size(self) -> int: ...
 
     def train_crop(self, rng: np.random.Generator, frame_shift: int = 0) -> "Crop":
-        """Crop of a training clip, which keeps `jitter` pixels of the input free around it."""
+        """Crop of a training clip, with a margin of `frame_shift` pixels of the input around it."""
 
     def centre_crop(self) -> "Crop":
         """Crop of a test clip."""
@@ -36,7 +37,7 @@ class CropPolicy(Protocol):
 
 @dataclass(frozen=True)
 class RandomResizedCrop:
-    """Where a clip is cut.
+    """A square at random, after resizing the shorter side to a random length.
 
     Attributes:
         size: pixels of the network's square input.
@@ -99,14 +100,14 @@ class ScaleCrop:
 
 @dataclass(frozen=True)
 class Crop:
-    """A square crop as shares of the frame: resolution-free, so one crop serves any decoding.
+    """A square crop as shares of the frame. It fits frames that are decoded at any size.
 
     Attributes:
         scale: side of the square as a share of the frame's shorter side, in (0, 1].
-        top, left: position as a share of what is left over, in [0, 1].
+        top, left: position as a share of the room beside the square, in [0, 1].
         flip: whether the crop is mirrored.
-        frame_shift: how far, as a share of its side, single frames may be shifted from it: it keeps
-            this distance from the borders of the frame, where there is room.
+        frame_shift: how far single frames may be shifted, as a share of the square's side. The
+            square keeps this distance from the borders of the frame, if there is room.
     """
 
     scale: float
@@ -127,7 +128,7 @@ class Crop:
 
 
 def _within(place: float, length: int, side: int, margin: int) -> int:
-    """Where a side starts on a length, `place` in [0, 1] of the room that margins leave."""
+    """Start of a side on a length: at `place` in [0, 1] of the room that the margins leave."""
     margin = min(margin, (length - side) // 2)
     room = length - side - 2 * margin
     return margin + min(int(place * (room + 1)), room)
@@ -157,12 +158,12 @@ def crop_frames(
         moved = corners + np.rint(shifts * (side / size)).astype(int)
         corners = np.clip(moved, 0, [height - side, width - side])
     out = torch.empty((3, len(frames), size, size), dtype=torch.uint8)
-    # Several small frames in one call; a large frame alone, for it then stays in the cache.
+    # Several small frames in one call, but a large frame alone, so that it stays in the cache.
     together = max(1, PIXELS_TOGETHER // side**2)
     for t in range(0, len(frames), together):
         here = zip(frames[t : t + together], corners[t : t + together], strict=True)
-        cut = np.stack([frame[y : y + side, x : x + side] for frame, (y, x) in here])
-        cut = torch.from_numpy(cut).permute(0, 3, 1, 2)  # (n, side, side, 3) -> (n, 3, side, side)
+        squares = np.stack([frame[y : y + side, x : x + side] for frame, (y, x) in here])
+        cut = torch.from_numpy(squares).permute(0, 3, 1, 2)  # (n, side, side, 3) -> (n, 3, ...)
         if side != size:
             cut = torch.nn.functional.interpolate(
                 cut, size=(size, size), mode="bilinear", antialias=True

@@ -1,9 +1,9 @@
 """A whole video as consecutive windows, for testing finetuned networks (protocol section 8).
 
-The video is cut into windows of one length from its first frame on, and each gives the clip in its
-middle. What is left after the last whole window is covered by one more window that ends with the
-video and overlaps the one before: every frame is in some window. A video that is shorter than a
-window is one window, looped.
+The video is cut into windows of one length, from its first frame on. Each window gives the clip in
+its middle. If frames are left after the last window, one more window ends with the video and
+overlaps the one before, so every frame is in some window. A video that is shorter than a window is
+one window, looped.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from vie.clips.transform import ClipTransform
 from vie.frames.index import Index, load_index
 
 WINDOW = 16  # frames, protocol section 8
-CLIPS_TOGETHER = 64  # of a batch, at least one video
+CLIPS_TOGETHER = 64  # most clips of a batch, unless a single video has more
 
 
 def window_length(sampling: Sampling, window: int = WINDOW) -> int:
@@ -62,8 +62,8 @@ def window_batches(counts: np.ndarray, videos: np.ndarray) -> list[np.ndarray]:
     return [np.array(batch) for batch in batches]
 
 
-class WindowClips(Dataset):
-    """All windows of one video after the other; a key is [videos of the batch]."""
+class WindowClips(Dataset[Batch]):
+    """All windows of one video after the other. A key is the list of videos of a batch."""
 
     def __init__(self, index: Path, transform: ClipTransform) -> None:
         self.index, self.transform = load_index(index), transform
@@ -75,13 +75,13 @@ class WindowClips(Dataset):
             frames = windows(transform.sampling, int(self.index.n_frames[instance]))
             # All windows at once: where the last one overlaps, frames are decoded once.
             many = load_clip(self.index, instance, frames.ravel(), crop, size)
-            many = many.unflatten(1, frames.shape)  # (3, W * T, H, W) -> (3, W, T, H, W)
-            clips.append(many.transpose(0, 1))  # (W, 3, T, H, W)
+            many = many.view(3, *frames.shape, size, size)  # (3, W * T, H, W) -> (3, W, T, H, W)
+            clips.append(many.transpose(0, 1))  # (3, W, T, H, W) -> (W, 3, T, H, W)
             counts.append(len(frames))
-        instances = np.repeat(np.asarray(instances, dtype=np.int64), counts)
+        rows = np.repeat(np.asarray(instances, dtype=np.int64), counts)
         return Batch(
             torch.cat(clips),
-            torch.from_numpy(instances),
-            torch.from_numpy(self.index.labels[instances]),
+            torch.from_numpy(rows),
+            torch.from_numpy(self.index.labels[rows]),
             None,
         )

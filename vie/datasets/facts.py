@@ -1,7 +1,7 @@
-"""What a dataset should hold, where it is said to be one that is known: reported, never enforced.
+"""Differences between a dataset and its published sizes and classes. They are logged, no more.
 
-Videos vanish from YouTube, so hardly any two copies of Kinetics are alike: a copy that differs is
-used, and the differences are said where the numbers are read.
+Videos vanish from YouTube, so hardly any two copies of Kinetics are alike. A copy that differs is
+used, and the log says how it differs.
 """
 
 import logging
@@ -14,12 +14,12 @@ from vie.datasets.layouts.video_files import listed, spelling_key
 log = logging.getLogger(__name__)
 
 SECONDS = {"kinetics400": 10, "ucf101": 7, "hmdb51": 4}  # of a video; the last two are assumed
-VANISHING = {"kinetics400"}  # other datasets are whole, or refused by `vie.datasets.holdout`
+VANISHING = {"kinetics400"}  # `vie.datasets.holdout` refuses other datasets that are incomplete
 
 
-def expected_videos(identity: str | None) -> Mapping[str, int]:
-    """{split: usable videos of the paper}; empty for data that it does not have."""
-    return COUNTS[identity] if identity in VANISHING else {}
+def expected_videos(official_name: str | None) -> Mapping[str, int]:
+    """{split: usable videos of the paper}; empty for other datasets than the paper's Kinetics."""
+    return COUNTS[official_name] if official_name in VANISHING else {}
 
 
 class Expected(NamedTuple):
@@ -54,29 +54,29 @@ def _generated(layout: str, generator: dict[str, Any], split: str) -> Expected:
     return Expected(classes * groups * generator["clips_per_group"], classes, seconds)
 
 
-def report_classes(labels: Iterable[str], identity: str | None) -> None:
-    """Warn of classes that a dataset should not have, or should have and has not.
+def report_classes(labels: Iterable[str], official_name: str | None) -> None:
+    """Log classes that the dataset does not have officially, and official ones that are absent.
 
-    Capitals and whatever is neither letter nor digit may differ, as they do between releases.
+    Only letters and digits count, in either case: releases spell classes differently.
 
     Args:
         labels: of the training list.
-        identity: name of the dataset, if it is a known one.
+        official_name: of the dataset, if it has one.
     """
-    if identity not in VANISHING:
+    if official_name not in VANISHING:
         return
     names = {spelling_key(label): label for label in labels}
     official = {spelling_key(label): label for label in _official_labels()}
-    if len(names) != CLASSES[identity]:
-        log.warning("%d classes, and %s has %d", len(names), identity, CLASSES[identity])
+    if len(names) != CLASSES[official_name]:
+        log.warning("%d classes, and %s has %d", len(names), official_name, CLASSES[official_name])
     if unknown := sorted(names[k] for k in names.keys() - official.keys()):
-        log.warning("%d classes are not of %s: %s", len(unknown), identity, listed(unknown))
+        log.warning("%d classes are not of %s: %s", len(unknown), official_name, listed(unknown))
     if absent := sorted(official[k] for k in official.keys() - names.keys()):
-        log.warning("%d classes of %s are absent: %s", len(absent), identity, listed(absent))
+        log.warning("%d classes of %s are absent: %s", len(absent), official_name, listed(absent))
 
 
 def report_split(labels: Iterable[str], classes: Iterable[str], split: str) -> None:
-    """Warn of classes that the list of a split has no video of.
+    """Log classes that have no video in the list of a split.
 
     Args:
         labels: of the split's list.
@@ -84,12 +84,14 @@ def report_split(labels: Iterable[str], classes: Iterable[str], split: str) -> N
         split: its name.
     """
     if absent := sorted(set(classes) - set(labels)):
-        log.warning("the list of %s has no video of %d classes: %s", split, *_many(absent))
+        log.warning(
+            "the list of %s has no video of %d classes: %s", split, len(absent), listed(absent)
+        )
 
 
-def report_usable(usable: int, split: str, identity: str | None) -> None:
-    """Say how many usable videos a split has beside the number that it should have."""
-    wanted = expected_videos(identity).get(split)
+def report_usable(usable: int, split: str, official_name: str | None) -> None:
+    """Log the number of usable videos of a split if it is not the paper's."""
+    wanted = expected_videos(official_name).get(split)
     if wanted is None or usable == wanted:
         return
     log.warning(
@@ -98,12 +100,8 @@ def report_usable(usable: int, split: str, identity: str | None) -> None:
     )
 
 
-def _many(names: list[str]) -> tuple[int, str]:
-    return len(names), listed(names)
-
-
 def _official_labels() -> list[str]:
     """The 400 classes, as torchvision's networks know them."""
-    from torchvision.models.video import R3D_18_Weights  # seconds: only where it is needed
+    from torchvision.models.video import R3D_18_Weights  # takes seconds to import
 
-    return R3D_18_Weights.KINETICS400_V1.meta["categories"]
+    return list(R3D_18_Weights.KINETICS400_V1.meta["categories"])

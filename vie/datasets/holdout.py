@@ -1,7 +1,7 @@
-"""Splits of action datasets: their official sizes, and what of them is held out."""
+"""Splits of action datasets: their official sizes, and the training videos that are held out."""
 
-import collections
 import logging
+from collections import Counter
 from collections.abc import Iterable
 
 from vie.datasets.split_assignment import HELD_OUT, TEST, TRAIN, SplitRow
@@ -10,10 +10,11 @@ from vie.runtime.errors import VieError
 from vie.runtime.randomness import generator
 
 log = logging.getLogger(__name__)
+Groups = dict[str, Counter[str]]  # class -> training videos of each of its groups
 
-# Of the datasets as distributed (protocol section 1): classes, and training and test videos of
-# split 1. Every split of UCF101 divides the same videos, those of HMDB51 are all of one size.
-# Of Kinetics-400, whose videos vanish, the paper's usable ones.
+# Sizes of the datasets as distributed (protocol section 1): classes, and videos of split 1. Every
+# split of UCF101 divides the same videos; all splits of HMDB51 have the same size. Videos of
+# Kinetics-400 vanish: its numbers are those of the videos that the paper could use.
 CLASSES = {"ucf101": 101, "hmdb51": 51, "kinetics400": 400}
 COUNTS = {
     "ucf101": {TRAIN: 9_537, TEST: 3_783},
@@ -22,111 +23,113 @@ COUNTS = {
 }
 
 
-def check_counts(members: Iterable[SplitRow], identity: str, number: int) -> None:
-    """Whether a split has the size of the dataset that it is said to be.
+def check_counts(rows: Iterable[SplitRow], official_name: str, number: int) -> None:
+    """Whether a split has the official size of its dataset.
 
     Raises:
-        VieError: says what differs, and for HMDB51, whose classes are all of one size, where.
+        VieError: says which numbers differ. For HMDB51, whose classes all have the same size, it
+            also names the classes.
     """
-    members, wanted = list(members), COUNTS[identity]
-    found = collections.Counter(member.part for member in members)
-    labels = {member.label for member in members}
+    rows, wanted = list(rows), COUNTS[official_name]
+    found = Counter(row.subset for row in rows)
+    labels = {row.label for row in rows}
     problems = []
-    if len(labels) != CLASSES[identity]:
-        problems.append(f"{len(labels)} classes and not {CLASSES[identity]}")
-    if identity == "hmdb51":
-        for part, total in wanted.items():
-            each = total // CLASSES[identity]
-            counts = collections.Counter(m.label for m in members if m.part == part)
+    if len(labels) != CLASSES[official_name]:
+        problems.append(f"{len(labels)} classes and not {CLASSES[official_name]}")
+    if official_name == "hmdb51":
+        per_class = Counter((row.label, row.subset) for row in rows)
+        for subset, total in wanted.items():
+            each = total // CLASSES[official_name]
             problems += [
-                f"{counts[label]} {part} videos of {label} and not {each}"
+                f"{per_class[label, subset]} {subset} videos of {label} and not {each}"
                 for label in sorted(labels)
-                if counts[label] != each
+                if per_class[label, subset] != each
             ]
     elif number == 1:
         problems += [
-            f"{found[part]} {part} videos and not {total}"
-            for part, total in wanted.items()
-            if found[part] != total
+            f"{found[subset]} {subset} videos and not {total}"
+            for subset, total in wanted.items()
+            if found[subset] != total
         ]
     elif found.total() != sum(wanted.values()):
         problems.append(f"{found.total()} videos and not {sum(wanted.values())}")
     if problems:
         raise VieError(
-            f"split {number} has {'; '.join(problems)}. These lists are not those of {identity}: "
-            "get them anew, or take `identity` out of the dataset in the config"
+            f"split {number} has {'; '.join(problems)}. These lists are not those of "
+            f"{official_name}: get them anew, or remove `official_name` from the dataset in the "
+            "config"
         )
 
 
-def check_known(members: Iterable[SplitRow], videos: Iterable[Video]) -> None:
-    """Whether all videos of a split are in the manifest.
+def check_known(rows: Iterable[SplitRow], videos: Iterable[Video]) -> None:
+    """Whether the manifest has all videos of a split.
 
     Raises:
-        VieError: names those that are not.
+        VieError: says how many are missing, and names the first.
     """
-    known = {video.video for video in videos}
-    if unknown := [member.video for member in members if member.video not in known]:
+    in_manifest = {video.video for video in videos}
+    if unknown := [row.video for row in rows if row.video not in in_manifest]:
         raise VieError(
             f"{len(unknown)} videos of the split are not in the manifest, the first is "
             f"{unknown[0]!r}: lists have changed since it was made; delete it to have it made again"
         )
 
 
-def hold_out(members: Iterable[SplitRow], share: float, number: int) -> list[SplitRow]:
-    """Turn whole groups of training videos into held-out ones, class by class.
+def hold_out(rows: Iterable[SplitRow], share: float, number: int) -> list[SplitRow]:
+    """Hold out whole groups of training videos, class by class.
 
-    Clips of one group come from one recording: with some of them in training, the others would not
-    tell how good a network is on new videos. A group may have videos of several classes, as films
-    have in HMDB51; it is held out in all of them.
+    Clips of one group come from one recording. If some of them were trained on, accuracy on the
+    others would say nothing about new videos. A group may have videos of several classes, as films
+    of HMDB51 do; it is held out in all of them.
 
     Args:
-        members: of a split.
-        share: of each class's training videos that are held out, at least one group and never all.
-        number: of the split; the draw does not depend on the seed of a training.
+        rows: of a split.
+        share: of each class's training videos that is held out; at least one group, never all.
+        number: of the split. Which groups are drawn depends on it and on no seed of a training.
 
     Returns:
-        All members, in their order.
+        All rows, in their order.
     """
-    members = list(members)
-    sizes: dict[str, collections.Counter] = {}  # class -> videos of each group
-    for member in members:
-        if member.part == TRAIN:
-            sizes.setdefault(member.label, collections.Counter())[member.group] += 1
+    rows = list(rows)
+    groups: Groups = {}
+    for row in rows:
+        if row.subset == TRAIN:
+            groups.setdefault(row.label, Counter())[row.group] += 1
     held: set[str] = set()
     settled: set[str] = set()
-    none = []
-    for i, (label, here) in enumerate(sorted(sizes.items())):
-        names = sorted(here)
+    without = []
+    for i, (label, sizes) in enumerate(sorted(groups.items())):
+        names = sorted(sizes)
         rng = generator(number, "held out", instance=i)
         order = [names[j] for j in rng.permutation(len(names))]
         free = [group for group in order if group not in settled]
-        count, wanted = sum(here[group] for group in held & set(here)), share * here.total()
+        count, wanted = sum(sizes[group] for group in held & set(sizes)), share * sizes.total()
         for group in free:
             # A group is taken while less than half of it would be too much.
-            if count + here[group] / 2 <= wanted and not _empties_a_class(group, held, sizes):
+            if count + sizes[group] / 2 <= wanted and not _empties_a_class(group, held, groups):
                 held.add(group)
-                count += here[group]
-        if not count:  # all groups are large: the smallest
-            free = [group for group in free if not _empties_a_class(group, held, sizes)]
-            smallest = min(free, key=here.get, default=None)
-            if smallest is not None:
+                count += sizes[group]
+        if not count:  # all groups are large: take the smallest
+            free = [group for group in free if not _empties_a_class(group, held, groups)]
+            if free:
+                smallest = min(free, key=lambda group: sizes[group])
                 held.add(smallest)
-                count = here[smallest]
-        settled |= set(here)
+                count = sizes[smallest]
+        settled |= set(sizes)
         if not count:
-            none.append(label)
-    if none:
+            without.append(label)
+    if without:
         log.warning(
-            "no video is held out of %d classes, for all are of one group or of groups that other "
-            "classes need: %s",
-            len(none),
-            ", ".join(none),
+            "no video is held out of %d classes: all of their videos are of one group, or of "
+            "groups that other classes need: %s",
+            *(len(without), ", ".join(without)),
         )
     return [
-        m._replace(part=HELD_OUT) if m.part == TRAIN and m.group in held else m for m in members
+        row._replace(subset=HELD_OUT) if row.subset == TRAIN and row.group in held else row
+        for row in rows
     ]
 
 
-def _empties_a_class(group: str, held: set[str], sizes: dict[str, collections.Counter]) -> bool:
+def _empties_a_class(group: str, held: set[str], groups: Groups) -> bool:
     """Whether a class would have nothing left to train on if `group` was held out too."""
-    return any(group in here and not set(here) - held - {group} for here in sizes.values())
+    return any(group in sizes and not set(sizes) - held - {group} for sizes in groups.values())

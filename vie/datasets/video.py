@@ -1,4 +1,4 @@
-"""A video as a list or a folder names it, before anything is known about its file."""
+"""A video as a list or a folder names it, before its file is opened."""
 
 from typing import NamedTuple
 
@@ -10,9 +10,9 @@ class Video(NamedTuple):
         video: unique id.
         path: of its file, relative to the folder of videos.
         label: class name.
-        start, end: whole seconds of the file between which the video lies, where the file's name
-            does not say that it was cut already; both 0: the video is all of the file.
-        there: whether its file was seen when the list was read.
+        start, end: of the annotated clip within the file, in whole seconds. Both are 0 if the
+            file's name says that it is the clip.
+        file_found: whether the file existed when the list was read.
     """
 
     video: str
@@ -20,4 +20,4 @@ class Video(NamedTuple):
     label: str
     start: int = 0
     end: int = 0
-    there: bool = False
+    file_found: bool = False

@@ -1,21 +1,24 @@
-"""One shard's share of a manifest -> its tar of frames, its table and its rejected videos."""
+"""Extraction of frames: one shard of a manifest -> its tar, its table and its rejected videos."""
 
-import collections
-import csv
 import glob
 import os
 import socket
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from vie.frames.excerpts import extract_clip
-from vie.frames.ffmpeg import Frames, UnusableVideoError, ffmpeg_version
+from vie.frames.ffmpeg import Frames, FrameSettings, ffmpeg_version
 from vie.frames.manifest import read_manifest
 from vie.frames.parquet import make_table
 from vie.frames.shards import TABLE_SCHEMA, ShardWriter
+from vie.frames.unusable import UnusableVideoError
+from vie.runtime.csv_files import read_rows, write_rows
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 from vie.runtime.progress import progress
@@ -23,88 +26,117 @@ from vie.runtime.threads import VIDEOS_AHEAD
 
 REJECTED_COLUMNS = ("video", "path", "label", "reason")
 
+Row = dict[str, Any]  # of the manifest, and what is added to it
 
-def extract_shard(
-    manifest: Path,
-    shard: int,
-    shards: int,
-    videos: Path,
-    tar: Path,
-    table: Path,
-    rejected: Path,
-    *,
-    fps: float,
-    shorter_side: int,
-    quality: int,
-    timeout_seconds: float,
-    max_seconds: float,
-    processes: int,
-) -> None:
-    """Extract the frames of the manifest's rows shard, shard + shards, shard + 2 shards, ...
 
-    Rows are dealt out in turn since neighbours in the manifest are of one class: every shard gets
-    a like mixture of long and short videos, and the loss of a shard would not be that of a class.
-    A video that cannot be used becomes a row of `rejected`; the rest goes on. Of files that are
-    longer than the clip that is annotated, the clip is read (`vie.frames.excerpts`).
+@dataclass(frozen=True)
+class Shard:
+    """One shard of a split, and the files that its extraction writes.
+
+    Attributes:
+        manifest: `manifest.parquet` of the split.
+        number: of this shard, from 0.
+        count: of the split's shards.
+        tar: JPEG frames.
+        table: one row per usable video.
+        rejected: CSV of the other videos.
+    """
+
+    manifest: Path
+    number: int
+    count: int
+    tar: Path
+    table: Path
+    rejected: Path
+
+
+def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, processes: int) -> None:
+    """Extract the frames of the manifest's rows number, number + count, number + 2 count, ...
+
+    Neighbours in the manifest are of one class. Dealing out rows in turn gives every shard a
+    similar mixture of long and short videos, and a lost shard does not take a class with it. A
+    video that cannot be used becomes a row of `rejected`. Of a file that is longer than its
+    annotated clip, the clip is read (`vie.frames.excerpts`).
 
     Args:
-        manifest: `manifest.parquet` of the split.
-        shard, shards: number of this shard, and how many there are.
+        shard: its files appear together at the end.
         videos: folder that the manifest's paths are relative to.
-        tar, table, rejected: the files to write; they appear together at the end.
-        fps, shorter_side, quality, timeout_seconds, max_seconds: as for `extract_clip`.
+        settings: of the frames.
         processes: ffmpeg processes at once.
 
     Raises:
         VieError: the settings or the manifest are wrong, ffmpeg is missing, or all files of the
             shard are gone.
     """
-    if not 0 <= shard < shards:
-        raise VieError(f"shard {shard} of {shards}: shards are numbered from 0")
-    if not Path(videos).is_dir():
+    number, count = shard.number, shard.count
+    if not 0 <= number < count:
+        raise VieError(f"shard {number} of {count}: shards are numbered from 0")
+    if not videos.is_dir():
         raise VieError(f"{videos}: no such folder of videos")
-    everything = read_manifest(manifest).to_pylist()
-    clips_of = collections.Counter(row["path"] for row in everything)
-    rows = [{**row, "alone": clips_of[row["path"]] == 1} for row in everything[shard::shards]]
-    refuse_if_gone(rows, Path(videos), manifest)
-    settings = {"fps": f"{fps:g}", "shorter_side": shorter_side, "quality": quality}
-    described = {**settings, "shard": shard, "shards": shards, "ffmpeg": ffmpeg_version()}
-    decode = {"timeout_seconds": timeout_seconds, "max_seconds": max_seconds, "fps": fps}
-    decode |= {"shorter_side": shorter_side, "quality": quality}
-    kept, refused = [], []
-    # What a killed run of this shard left behind (`whole` names it so) would only fill the disk.
-    for path in Path(tar).parent.glob(f".{glob.escape(Path(tar).stem)}.*"):
+    everything = read_manifest(shard.manifest).to_pylist()
+    clips = Counter(row["path"] for row in everything)
+    rows = [
+        {**row, "only_clip_in_file": clips[row["path"]] == 1} for row in everything[number::count]
+    ]
+    refuse_if_gone(rows, videos, shard.manifest)
+    # Remove what a killed run of this shard left; `atomic_write` names its files like this.
+    for path in shard.tar.parent.glob(f".{glob.escape(shard.tar.stem)}.*"):
         path.unlink()
-    # Left in the opposite order: the tar is in place before the table that speaks of it.
+    # The last file to be opened appears first: the tar is in place before its table.
     with (
-        atomic_write(rejected) as refused_to,
-        atomic_write(table) as table_to,
-        atomic_write(tar) as tar_to,
+        atomic_write(shard.rejected) as rejected,
+        atomic_write(shard.table) as table,
+        atomic_write(shard.tar) as tar,
     ):
-        bar = progress(None, total=len(rows), label=f"frames {shard} of {shards}", unit="videos")
-        with tar_to.open("wb") as file, bar:
-            writer = ShardWriter(file)
-            for row, result in _decoded(rows, Path(videos), processes, decode):
-                if isinstance(result, UnusableVideoError):
-                    refused.append({**row, "reason": str(result)})
-                else:
-                    offsets, sizes = writer.add(row["video"], result.jpegs)
-                    kept.append(_table_row(row, result, offsets, sizes))
-                bar.set_postfix(rejected=len(refused))
-                bar.update(1)
-            writer.finish()
-        refuse_if_gone(rows, Path(videos), manifest)  # while they were read
-        schema = TABLE_SCHEMA.with_metadata({k: str(v) for k, v in described.items()})
+        progress_of = f"frames {number} of {count}"
+        decoded = _decoded(rows, videos, settings, processes)
+        kept, refused = _write_tar(tar, decoded, total=len(rows), label=progress_of)
+        refuse_if_gone(rows, videos, shard.manifest)  # they may have gone meanwhile
+        schema = TABLE_SCHEMA.with_metadata(_described(shard, settings))
         columns = {name: [row[name] for row in kept] for name in schema.names}
-        pq.write_table(make_table(columns, schema), table_to)
-        write_rejected(refused, refused_to)
+        pq.write_table(make_table(columns, schema), table)
+        write_rejected(refused, rejected)
 
 
-def refuse_if_gone(rows: Iterable[dict], videos: Path, manifest: Path) -> None:
-    """Whether the files of a shard can be reached from here: on some node they may not be.
+def _described(shard: Shard, settings: FrameSettings) -> dict[str, str]:
+    """Metadata of a shard's table."""
+    return {
+        "fps": f"{settings.fps:g}",
+        "shorter_side": str(settings.shorter_side),
+        "quality": str(settings.quality),
+        "shard": str(shard.number),
+        "shards": str(shard.count),
+        "ffmpeg": ffmpeg_version(),
+    }
 
-    One file that is gone is a video that is rejected. All of them are a folder that is gone, and
-    would leave out hundreds of videos in silence.
+
+def _write_tar(
+    tar: Path, decoded: Iterable[tuple[Row, Frames | UnusableVideoError]], *, total: int, label: str
+) -> tuple[list[Row], list[Row]]:
+    """Write decoded videos to a tar -> (rows of the shard's table, rejected rows)."""
+    kept: list[Row] = []
+    refused: list[Row] = []
+    bar = progress(None, total=total, label=label, unit="videos")
+    with tar.open("wb") as file, bar:
+        writer = ShardWriter(file)
+        for row, result in decoded:
+            if isinstance(result, UnusableVideoError):
+                refused.append({**row, "reason": str(result)})
+            else:
+                offsets, sizes = writer.add(row["video"], result.jpegs)
+                shape = {"n_frames": len(sizes), "width": result.width, "height": result.height}
+                kept.append({**row, **shape, "offsets": offsets, "sizes": sizes})
+            bar.set_postfix(rejected=len(refused))
+            bar.update(1)
+        writer.finish()
+    return kept, refused
+
+
+def refuse_if_gone(rows: Iterable[Row], videos: Path, manifest: Path) -> None:
+    """Refuse a shard whose files can all not be reached, as on a node that lacks the folder.
+
+    A single file that is gone is a rejected video. If all are gone, the folder is gone, and
+    rejecting them would leave out hundreds of good videos.
 
     Args:
         rows: of the manifest.
@@ -112,9 +144,9 @@ def refuse_if_gone(rows: Iterable[dict], videos: Path, manifest: Path) -> None:
         manifest: for the message.
 
     Raises:
-        VieError: files were there when the manifest was made, and now none is.
+        VieError: files were found when the manifest was made, and now none is.
     """
-    paths = [row["path"] for row in rows if row["there"]]
+    paths = [row["path"] for row in rows if row["file_found"]]
     if paths and not any(os.path.exists(videos / path) for path in paths):
         raise VieError(
             f"{videos}: none of this shard's {len(paths)} files is there on "
@@ -124,27 +156,23 @@ def refuse_if_gone(rows: Iterable[dict], videos: Path, manifest: Path) -> None:
         )
 
 
-def _table_row(row: dict, frames: Frames, offsets: list[int], sizes: list[int]) -> dict:
-    shape = {"n_frames": len(sizes), "width": frames.width, "height": frames.height}
-    return {**row, **shape, "offsets": offsets, "sizes": sizes}
-
-
 def _decoded(
-    rows: Iterable[dict], videos: Path, processes: int, decode: dict
-) -> Iterator[tuple[dict, Frames | UnusableVideoError]]:
+    rows: Iterable[Row], videos: Path, settings: FrameSettings, processes: int
+) -> Iterator[tuple[Row, Frames | UnusableVideoError]]:
     """Each row with its frames or the reason against it, in order, `processes` at a time.
 
-    Threads are enough: the work is in the ffmpeg processes.
+    Threads are enough: the work is done by the ffmpeg processes.
     """
 
-    def one(row: dict) -> Frames | UnusableVideoError:
+    def one(row: Row) -> Frames | UnusableVideoError:
+        only = row["only_clip_in_file"]
         try:
-            place = {name: row[name] for name in ("start", "end", "alone")}
-            return extract_clip(videos / row["path"], **place, **decode)
+            file = videos / row["path"]
+            return extract_clip(file, row["start"], row["end"], settings, only_clip_in_file=only)
         except UnusableVideoError as error:
             return error
 
-    waiting: collections.deque[tuple[dict, Future]] = collections.deque()
+    waiting: deque[tuple[Row, Future[Frames | UnusableVideoError]]] = deque()
     pool = ThreadPoolExecutor(max(processes, 1))
     try:
         for row in rows:
@@ -159,26 +187,16 @@ def _decoded(
         pool.shutdown(cancel_futures=True)
 
 
-def write_rejected(rows: Iterable[dict], path: Path) -> None:
-    """Write rejected videos as CSV, columns video, path, label, reason."""
-    with Path(path).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, REJECTED_COLUMNS, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def write_rejected(rows: Iterable[Row], path: Path) -> None:
+    """Write rejected videos as CSV, with the columns video, path, label, reason."""
+    write_rows(path, REJECTED_COLUMNS, ([row[c] for c in REJECTED_COLUMNS] for row in rows))
 
 
 def read_rejected(path: Path) -> list[dict[str, str]]:
     """Rows of a CSV of rejected videos.
 
     Raises:
-        VieError: it is not such a file.
+        VieError: the file cannot be read or has other columns.
     """
-    try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-    except OSError as error:
-        raise VieError(f"{path}: cannot be read: {error.strerror}") from error
-    if tuple(reader.fieldnames or ()) != REJECTED_COLUMNS:
-        raise VieError(f"{path}: its columns should be {','.join(REJECTED_COLUMNS)}")
-    return rows
+    rows = read_rows(path, REJECTED_COLUMNS)
+    return [dict(zip(REJECTED_COLUMNS, row, strict=True)) for row in rows]

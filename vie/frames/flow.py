@@ -15,8 +15,8 @@ from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 from vie.runtime.progress import progress
 
-# Flow is found on frames decoded at a half, a quarter or an eighth of their size, the smallest
-# with a shorter side of this many pixels: where a video moves does not need more.
+# Flow is computed on frames at 1, 1/2, 1/4 or 1/8 of their size: the smallest whose shorter side
+# has at least this many pixels. More pixels say nothing more about where a video moves.
 LEAST_PIXELS = 64
 
 
@@ -24,25 +24,25 @@ def magnitudes(frames: Sequence[np.ndarray]) -> np.ndarray:
     """Mean length of the optical flow (DIS) from each frame to the next.
 
     Args:
-        frames: T arrays (H, W) uint8, grey.
+        frames: T arrays (H, W) uint8, gray.
 
     Returns:
         (T,) float32 in shares of min(H, W); the last is 0.
     """
     import cv2
 
-    cv2.setNumThreads(1)  # videos are done side by side
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    cv2.setNumThreads(1)  # one process per video instead
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     found = np.zeros(len(frames), dtype=np.float32)
     for t, (one, two) in enumerate(itertools.pairwise(frames)):
         pair = np.ascontiguousarray(one), np.ascontiguousarray(two)
-        across, down = cv2.split(flow.calc(*pair, None))
+        across, down = cv2.split(flow.calc(*pair, None))  # type: ignore[call-overload]  # no start
         found[t] = cv2.magnitude(across, down).mean() / min(one.shape)
     return found
 
 
 def write_shard_motion(tar: Path, table: Path, motion: Path, *, processes: int) -> None:
-    """Motion of all frames of a shard, in the order of its table -> (F,) float32 as .npy.
+    """Write the motion of all frames of a shard, in the order of its table: (F,) float32 as .npy.
 
     Args:
         tar, table: the shard.
@@ -71,11 +71,12 @@ def write_shard_motion(tar: Path, table: Path, motion: Path, *, processes: int) 
 
 
 def _video_motion(tar: Path, video: str, offsets: list[int], sizes: list[int]) -> np.ndarray:
+    """Motion of the frames of one video -> (T,) float32."""
     reader = ShardReader([tar])
     frames = []
     try:
         for frame, (offset, size) in enumerate(zip(offsets, sizes, strict=True)):
-            frames.append(decode_grey(reader.read(0, offset, size, video, frame)))
+            frames.append(decode_gray(reader.read(0, offset, size, video, frame)))
     except ValueError as error:
         if isinstance(error, VieError):
             raise
@@ -88,8 +89,7 @@ def _video_motion(tar: Path, video: str, offsets: list[int], sizes: list[int]) -
     return magnitudes(frames)
 
 
-def decode_grey(jpeg: bytes) -> np.ndarray:
-    """(H, W) uint8, decoded at a fraction of its size where that is enough."""
-    return simplejpeg.decode_jpeg(jpeg, colorspace="GRAY", **fraction_of(jpeg, LEAST_PIXELS))[
-        :, :, 0
-    ]
+def decode_gray(jpeg: bytes) -> np.ndarray:
+    """(H, W) uint8, at a fraction of the JPEG's size if that leaves `LEAST_PIXELS`."""
+    reduced = fraction_of(jpeg, LEAST_PIXELS)
+    return np.asarray(simplejpeg.decode_jpeg(jpeg, colorspace="GRAY", **reduced))[:, :, 0]

@@ -1,4 +1,4 @@
-"""The index: the dataset as everything downstream sees it.
+"""The index: the dataset as training and evaluation see it.
 
 `index.parquet` has one row per usable video, in the manifest's order; row number = instance number
 = row of the memory bank. Columns: instance, video, label, class, shard (path of the tar relative
@@ -6,13 +6,13 @@ to the index's folder), n_frames, width, height (pixels), first_offset (byte of 
 the shard). Its metadata carries fps, shorter_side and quality.
 
 The sizes of the JPEGs lie beside it in one array, all frames of the split back to back (uint32).
-At the paper's scale these are 60 million numbers: mapped into memory, all workers share one copy
-and touch only the pages of the videos they read, and loading an index stays fast.
+At the paper's scale these are 60 million numbers. The array is mapped into memory: all workers
+share one copy, only the pages of the videos that are read are touched, and an index loads fast.
 """
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +21,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from vie.frames.extract import read_rejected, write_rejected
-from vie.frames.ffmpeg import MISSING
+from vie.frames.extract import Row, read_rejected, write_rejected
 from vie.frames.manifest import read_manifest
-from vie.frames.parquet import make_table, numbers, read_table
+from vie.frames.parquet import make_table, metadata_of, numbers, read_array, read_table
 from vie.frames.shards import ShardReader, check_shard, frame_offsets, read_shard_table
+from vie.frames.unusable import MISSING
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 
@@ -81,8 +81,8 @@ class Index:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __reduce__(self) -> tuple:
-        # Sent to a worker by its path: a pickle would carry all sizes along.
+    def __reduce__(self) -> tuple[Callable[[Path], "Index"], tuple[Path]]:
+        # A worker gets the path and loads the index: a pickle would contain all sizes.
         return load_index, (self.path,)
 
     def read_frames(self, instance: int, frames: Sequence[int] | np.ndarray) -> list[bytes]:
@@ -93,7 +93,7 @@ class Index:
             frames: numbers of the frames, 0 = first; may repeat.
 
         Raises:
-            VieError: a frame that the video does not have, or a shard that does not hold it.
+            VieError: the video does not have a frame, or the shard does not.
         """
         n = int(self.n_frames[instance])
         video = self.videos[instance].as_py()
@@ -126,14 +126,14 @@ def build_index(
 
     Args:
         manifest: `manifest.parquet` of the split.
-        tars, tables, rejected: outputs of `extract_shard`, one of each per shard, same order.
+        tars, tables, rejected: outputs of `extract_shard`, one of each per shard, in one order.
         index, sizes: `index.parquet` and the array of JPEG sizes to write, in one folder.
         rejected_out: CSV to write, all rejected videos of the split in the manifest's order.
         min_frames: a shorter video is rejected (3 in protocol section 1).
 
     Raises:
         VieError: a shard does not match its table, shards were made with different settings or
-            from another manifest, a video is missing or there twice, or none is usable.
+            from another manifest, a video is missing or occurs twice, or none is usable.
     """
     if index.parent.resolve() != sizes.parent.resolve():
         raise VieError(f"{index} and {sizes} must lie in one folder")
@@ -152,8 +152,8 @@ def build_index(
     columns = {name: [row[name] for row in rows] for name in SCHEMA.names[1:]}
     schema = SCHEMA.with_metadata({**settings, "sizes": sizes.name})
     table = make_table({"instance": range(len(rows)), **columns}, schema)
-    # The index names the array: it comes last. Refused videos keep the manifest's order.
     refused.sort(key=lambda row: place[row["video"]])
+    # The last file to be opened appears first. The index names the array, so it is opened first.
     with (
         atomic_write(index) as index_to,
         atomic_write(sizes) as sizes_to,
@@ -164,31 +164,32 @@ def build_index(
         write_rejected(refused, refused_to)
 
 
-def _none_usable(manifest: Path, rejected: Sequence[Path], refused: list[dict]) -> str:
-    """What the error says if no video of a manifest can be used."""
-    said = (
+def _none_usable(manifest: Path, rejected: Sequence[Path], refused: list[Row]) -> str:
+    """The error if no video of a manifest can be used."""
+    message = (
         f"{manifest}: none of its {len(refused)} videos is usable; see the reasons in "
         f"{', '.join(map(str, rejected))}"
     )
     if all(row["reason"] == MISSING for row in refused):
-        said += f"; all files are missing: delete {manifest} to have the copy read anew"
-    return said
+        message += f"; all files are missing: delete {manifest} to have the copy read anew"
+    return message
 
 
 def _join(
     tars: Sequence[Path], tables: Sequence[Path], folder: Path
-) -> tuple[dict[str, str], list[dict]]:
+) -> tuple[dict[str, str], list[Row]]:
     """All rows of all shards -> (settings, rows with shard, first_offset and an array of sizes)."""
     if not tables or len(tars) != len(tables):
         raise VieError(f"{len(tars)} shards, {len(tables)} tables: each shard needs its table")
-    rows, settings, first = [], {}, tables[0]
+    rows: list[Row] = []
+    settings: dict[str, str] = {}
     for tar, path in zip(tars, tables, strict=True):
         table = read_shard_table(path)
-        metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+        metadata = metadata_of(table)
         found = {name: metadata.get(name, "not said") for name in (*SETTINGS, "shards")}
         if (settings := settings or found) != found:
             raise VieError(
-                f"{path} was made with {json.dumps(found)}, but {first} with "
+                f"{path} was made with {json.dumps(found)}, but {tables[0]} with "
                 f"{json.dumps(settings)}; run the frames again with one setting"
             )
         check_shard(tar, table)
@@ -204,12 +205,12 @@ def _join(
 
 
 def _places(
-    wanted: list[dict], rows: list[dict], refused: list[dict], manifest: Path
+    wanted: list[Row], rows: list[Row], refused: list[Row], manifest: Path
 ) -> dict[str, int]:
-    """Place of each video in the manifest, after checking that each is accounted for once."""
+    """Place of each video in the manifest; checks that each occurs once in `rows` and `refused`."""
     place = {row["video"]: i for i, row in enumerate(wanted)}
     if len(place) != len(wanted):
-        raise VieError(f"{manifest}: {len(wanted) - len(place)} video ids are there more than once")
+        raise VieError(f"{manifest}: {len(wanted) - len(place)} video ids occur more than once")
     seen: set[str] = set()
     again = "; the shards are of another run: extract them anew from this manifest"
     for row in [*rows, *refused]:
@@ -231,7 +232,7 @@ def _places(
 
 
 def load_index(path: Path) -> Index:
-    """Load an index; every array but the ids is numpy, the sizes stay on disk.
+    """Load an index. The sizes stay on disk until they are used.
 
     Raises:
         VieError: it is not an index, or its array of sizes is missing or of another index.
@@ -239,16 +240,13 @@ def load_index(path: Path) -> Index:
     path = Path(path)
     needed = [name for name in SCHEMA.names if name not in ("instance", "label")]
     table = read_table(path, SCHEMA, "an index", needed)
-    metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    metadata = metadata_of(table)
     if missing := [name for name in (*SETTINGS, "sizes") if name not in metadata]:
         raise VieError(f"{path}: not an index: its metadata lack {', '.join(missing)}")
     n_frames = numbers(table["n_frames"])
     first_frames = np.cumsum(n_frames, dtype=np.int64) - n_frames
     sizes_path = path.parent / metadata["sizes"]
-    try:
-        sizes = np.load(sizes_path, mmap_mode="r")
-    except (OSError, ValueError) as error:
-        raise VieError(f"{sizes_path}: cannot be read ({error}); build the index again") from error
+    sizes = read_array(sizes_path, advice="build the index again")
     if sizes.dtype != np.uint32 or sizes.shape != (int(n_frames.sum()),):
         raise VieError(
             f"{sizes_path}: {sizes.shape} {sizes.dtype}, but {path} has {n_frames.sum()} frames; "

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from vie.frames.index import load_index
-from vie.frames.parquet import numbers
+from vie.frames.parquet import numbers, read_array
 from vie.frames.shards import read_shard_table
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
+
+AGAIN = "delete it and run again"
 
 
 def join_motion(
@@ -29,14 +31,13 @@ def join_motion(
     number = {path.resolve(): i for i, path in enumerate(loaded.reader.shards)}
     row_of = {video: i for i, video in enumerate(loaded.videos.to_pylist())}
     values = np.zeros(len(loaded.sizes), dtype=np.float32)
-    known = np.zeros(len(loaded), dtype=bool)
-    again = "delete it and run again"
+    filled = np.zeros(len(loaded), dtype=bool)
     for tar, table, path in zip(tars, tables, motions, strict=True):
         rows, found, shard = read_shard_table(table), _load(path), number.get(Path(tar).resolve())
         counts = numbers(rows["n_frames"])
         if found.shape != (counts.sum(),):
             raise VieError(
-                f"{path}: {found.shape}, but its shard has {counts.sum()} frames; {again}"
+                f"{path}: {found.shape}, but its shard has {counts.sum()} frames; {AGAIN}"
             )
         ends = np.cumsum(counts)
         for video, end, count in zip(rows["video"].to_pylist(), ends, counts, strict=True):
@@ -46,12 +47,12 @@ def join_motion(
             if shard != loaded.shards[row] or count != loaded.n_frames[row]:
                 raise VieError(
                     f"{path}: {video!r} lies in another shard of {index} or has other frames "
-                    f"there; {again}"
+                    f"there; {AGAIN}"
                 )
             first = loaded.first_frames[row]
             values[first : first + count] = found[end - count : end]
-            known[row] = True
-    if not known.all():
+            filled[row] = True
+    if not filled.all():
         raise VieError(f"{out}: some videos of {index} are in none of its shards; build it again")
     with atomic_write(out) as temporary:
         np.save(temporary, values)
@@ -59,10 +60,7 @@ def join_motion(
 
 def _load(path: Path) -> np.ndarray:
     """Motion of a shard (F,) float32."""
-    try:
-        found = np.load(path)
-    except (OSError, ValueError) as error:
-        raise VieError(f"{path}: cannot be read ({error}); delete it and run again") from error
+    found = read_array(path, advice=AGAIN)
     if not np.isfinite(found).all():
-        raise VieError(f"{path}: holds numbers that are not finite; delete it and run again")
+        raise VieError(f"{path}: has numbers that are not finite; {AGAIN}")
     return found

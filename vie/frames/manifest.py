@@ -1,14 +1,11 @@
-"""The manifest: which videos a split should have, before anything is known about the files.
+"""The manifest: which videos a split should have, before any file is opened.
 
-`manifest.parquet` has one row per annotated video, in the order of (class, video): video (unique
-id), path (relative to the folder of videos), label (class name), class (int32), start and end
-(int32, seconds of the file between which the video lies if the file is longer; both 0: all of the
-file), there (int8, 1: the file was seen when the list was read). `classes.csv` has class,label with
-classes 0..C-1 in the order of their labels.
+`manifest.parquet` has one row per annotated video, in the order of (class, video), with the fields
+of `vie.datasets.video.Video` and the number of the class as columns. `classes.csv` has the columns
+class and label, with classes 0..C-1 in the order of their labels.
 """
 
 import collections
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +14,7 @@ import pyarrow.parquet as pq
 
 from vie.datasets.video import Video
 from vie.frames.parquet import make_table, read_table
+from vie.runtime.csv_files import read_rows, write_rows
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 
@@ -28,10 +26,11 @@ SCHEMA = pa.schema(
         ("class", pa.int32()),
         ("start", pa.int32()),
         ("end", pa.int32()),
-        ("there", pa.int8()),
+        ("file_found", pa.int8()),
     ]
 )
 
+CLASSES_HEADER = ("class", "label")
 LONGEST_ID = 155  # bytes, of a folder inside a tar
 
 
@@ -42,10 +41,8 @@ def class_names(videos: Iterable[Video]) -> list[str]:
 
 def write_classes(labels: list[str], path: Path) -> None:
     """Write `classes.csv`."""
-    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("class", "label"))
-        writer.writerows(enumerate(labels))
+    with atomic_write(path) as temporary:
+        write_rows(temporary, CLASSES_HEADER, enumerate(labels))
 
 
 def read_classes(path: Path) -> list[str]:
@@ -54,11 +51,10 @@ def read_classes(path: Path) -> list[str]:
     Raises:
         VieError: the file is not one that `write_classes` wrote.
     """
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
-    if header != ["class", "label"] or [row[0] for row in rows] != [*map(str, range(len(rows)))]:
-        raise VieError(f"{path}: columns must be class,label with classes 0, 1, 2, ... in order")
-    return [row[1] for row in rows]
+    rows = read_rows(path, CLASSES_HEADER)
+    if [number for number, _ in rows] != [*map(str, range(len(rows)))]:
+        raise VieError(f"{path}: its classes must be 0, 1, 2, ... in order")
+    return [label for _, label in rows]
 
 
 def write_manifest(videos: Iterable[Video], labels: list[str], path: Path) -> None:
@@ -113,4 +109,4 @@ def read_videos(path: Path) -> list[Video]:
     """
     table = read_manifest(path)
     rows = zip(*(table[name].to_pylist() for name in Video._fields), strict=True)
-    return [Video(*row)._replace(there=bool(row[-1])) for row in rows]
+    return [Video(*row)._replace(file_found=bool(row[-1])) for row in rows]

@@ -1,8 +1,9 @@
-"""Where videos move: what samplings with windows read (protocol section 9).
+"""How much each frame of a video moves, for samplings with windows (protocol section 9).
 
-`motion.npy` lies beside the index and has one number per frame of the split, frames of all videos
-back to back as in the index's array of sizes: how much moves to the next frame of the video, 0 for
-a last frame. `vie.frames.flow` finds them, `vie.frames.join_motion` joins them.
+`motion.npy` lies beside the index. It has one number per frame of the split, with the frames of all
+videos back to back as in the index's array of sizes: how much moves from this frame to the next
+one, 0 for the last frame of a video. `vie.frames.flow` computes the numbers of a shard,
+`vie.frames.join_motion` joins those of all shards.
 """
 
 from pathlib import Path
@@ -10,34 +11,32 @@ from pathlib import Path
 import numpy as np
 
 from vie.frames.index import Index
+from vie.frames.parquet import read_array
 from vie.runtime.errors import VieError
 
 
 class Motion:
-    """The motion of every video of an index; read from disk video by video.
+    """The motion of every video of an index, read from disk video by video.
 
     Args:
         path: motion.npy.
         index: the one it lies beside.
 
     Raises:
-        VieError: it cannot be read or is not of this index.
+        VieError: it cannot be read or is of another index.
     """
 
     def __init__(self, path: Path, index: Index) -> None:
         self.path, self.index = Path(path), index
-        try:
-            self.values = np.load(self.path, mmap_mode="r")
-        except (OSError, ValueError) as error:
-            raise VieError(f"{path}: cannot be read ({error}); delete it and run again") from error
+        self.values = read_array(self.path, advice="delete it and run again")
         if self.values.shape != index.sizes.shape or self.values.dtype != np.float32:
             raise VieError(
                 f"{path}: {self.values.shape} {self.values.dtype}, but {index.path} has "
                 f"{len(index.sizes)} frames; delete it and run again"
             )
 
-    def __reduce__(self) -> tuple:
-        # Sent to a worker by its path, as the index is.
+    def __reduce__(self) -> tuple[type["Motion"], tuple[Path, Index]]:
+        # A worker gets the path, as for the index.
         return Motion, (self.path, self.index)
 
     def of(self, instance: int) -> np.ndarray:

@@ -1,11 +1,12 @@
-"""Parquet tables of plain columns, made and read without pandas.
+"""Parquet tables of plain columns and arrays on disk, made and read without pandas.
 
-`pyarrow.array` and `to_numpy` import pandas wherever it is installed: a second and 100 MB for
+`pyarrow.array` and `to_numpy` import pandas if it is installed, which takes a second and 100 MB in
 every job and every worker of the loader. Columns are built from their buffers instead.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,37 +14,39 @@ import pyarrow.parquet as pq
 
 from vie.runtime.errors import VieError
 
+Column = Sequence[Any] | np.ndarray
 
-def make_table(columns: Mapping[str, Sequence], schema: pa.Schema) -> pa.Table:
-    """A table from one sequence per column, of integers, strings or lists of integers."""
+
+def make_table(columns: Mapping[str, Column], schema: pa.Schema) -> pa.Table:
+    """A table from one sequence per column: integers, strings or lists of integers."""
     arrays = [_array(columns[field.name], field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _array(values: Sequence, kind: pa.DataType) -> pa.Array:
+def _array(values: Column, kind: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return _array(values, kind.value_type).dictionary_encode()
     if pa.types.is_list(kind):
         content = np.concatenate([np.empty(0, np.int64), *values])
         return pa.ListArray.from_arrays(_starts(values), _array(content, kind.value_type))
     if pa.types.is_string(kind):
-        content = [value.encode() for value in values]
-        starts = _starts(content).buffers()[1]
+        texts = [value.encode() for value in values]
+        starts = _starts(texts).buffers()[1]
         return pa.Array.from_buffers(
-            kind, len(values), [None, starts, pa.py_buffer(b"".join(content))]
+            kind, len(values), [None, starts, pa.py_buffer(b"".join(texts))]
         )
     numbers = np.asarray(values, dtype=kind.to_pandas_dtype())
     return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers.tobytes())])
 
 
-def _starts(values: Sequence) -> pa.Array:
-    """Where each of n values starts when they lie back to back, and the end -> (n + 1,) int32."""
+def _starts(values: Column) -> pa.Array:
+    """Where each of n values starts if they lie back to back, and the end -> (n + 1,) int32."""
     lengths = np.fromiter((len(value) for value in values), np.int64, len(values))
     return _array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
 
 
 def numbers(column: pa.ChunkedArray) -> np.ndarray:
-    """An integer column as a numpy array of the same type, read-only."""
+    """An integer column as a read-only numpy array of the same type."""
     chunks = [np.from_dlpack(chunk) for chunk in column.chunks if len(chunk)]
     if len(chunks) == 1:
         return chunks[0]
@@ -53,7 +56,13 @@ def numbers(column: pa.ChunkedArray) -> np.ndarray:
 def read_table(
     path: Path, schema: pa.Schema, kind: str, columns: list[str] | None = None
 ) -> pa.Table:
-    """Read a Parquet table that must have the columns of `schema`, or some of its columns.
+    """Read a Parquet table.
+
+    Args:
+        path: of the table.
+        schema: that the table must have.
+        kind: what the table should be, for messages.
+        columns: names of the columns to read; None: all.
 
     Raises:
         VieError: it is not Parquet or its columns differ.
@@ -69,3 +78,24 @@ def read_table(
             return file.read(columns).combine_chunks()
     except (pa.ArrowException, OSError) as error:
         raise VieError(f"{path}: cannot be read as {kind}: {error}") from error
+
+
+def metadata_of(table: pa.Table) -> dict[str, str]:
+    """The metadata of a table's schema."""
+    return {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+
+
+def read_array(path: Path, *, advice: str) -> np.ndarray:
+    """An array of a .npy file, mapped into memory.
+
+    Args:
+        path: of the file.
+        advice: what the error tells to do.
+
+    Raises:
+        VieError: it cannot be read.
+    """
+    try:
+        return np.asarray(np.load(path, mmap_mode="r"))
+    except (OSError, EOFError, ValueError) as error:
+        raise VieError(f"{path}: cannot be read ({error}); {advice}") from error

@@ -1,8 +1,8 @@
 """Frames on disk: uncompressed tars of JPEGs, read by byte offset.
 
-A shard `x.tar` holds the frames of many videos as `<video>/<frame %06d>.jpg`, frame 0 first; any
-tar tool reads it. Every member is one 512-byte header, the JPEG, and zeros up to the next multiple
-of 512, so all offsets of a video follow from its first one and its sizes. The table `x.parquet`
+A shard `x.tar` has the frames of many videos as `<video>/<frame %06d>.jpg`, frame 0 first; any tar
+tool reads it. Every member is one 512-byte header, the JPEG, and zeros up to the next multiple of
+512, so all offsets of a video follow from its first offset and its sizes. The table `x.parquet`
 beside it has one row per video with the byte offset and size of each JPEG.
 """
 
@@ -11,7 +11,7 @@ import os
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ from vie.runtime.errors import VieError
 
 BLOCK = tarfile.BLOCKSIZE  # 512
 SPOT_CHECKS = 16  # per shard
+Size = TypeVar("Size", int, np.ndarray)
 OPEN_SHARDS = 128  # per process; the usual limit of open files is 1024
 TABLE_SCHEMA = pa.schema(
     [
@@ -49,8 +50,8 @@ def frame_offsets(first_offset: int, sizes: np.ndarray) -> np.ndarray:
     return first_offset + np.concatenate([[0], np.cumsum(steps)]).astype(np.int64)
 
 
-def blocks(size):
-    """Bytes that `size` bytes of content take up in a tar (int or array)."""
+def blocks(size: Size) -> Size:
+    """Bytes that `size` bytes of content take up in a tar."""
     return (size + BLOCK - 1) // BLOCK * BLOCK
 
 
@@ -106,7 +107,7 @@ def _member_of(header: bytes) -> str:
 
 
 class ShardReader:
-    """Reads frames from shards; may be used after a fork and sent to other processes.
+    """Reads frames from shards. It can be used after a fork and sent to other processes.
 
     Args:
         shards: paths of the tars.
@@ -117,14 +118,15 @@ class ShardReader:
         self._process = -1
         self._open: collections.OrderedDict[int, int] = collections.OrderedDict()
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
+        # Other processes open their own files.
         return {"shards": self.shards, "_process": -1, "_open": collections.OrderedDict()}
 
     def read(self, shard: int, offset: int, size: int, video: str, frame: int) -> bytes:
         """The JPEG of one frame.
 
-        The header before it is read along and must name the frame, so that a shard that does not
-        belong to its table cannot pass for the right one.
+        The tar header before the JPEG is read too and must name the frame. A shard that does not
+        belong to its table is found out this way.
 
         Args:
             shard: number of the shard in `shards`.
@@ -185,11 +187,11 @@ def read_shard_table(path: Path) -> pa.Table:
 
 
 def check_shard(tar: Path, table: pa.Table) -> None:
-    """Whether a shard can be the one its table describes, without reading it all.
+    """Whether a table describes a shard, without reading all of the shard.
 
-    The table must describe members one after another from the start of the tar, the tar must have
-    exactly the size of these, and hold the first frames of some videos where the table says
-    (`ShardReader` checks every frame that is ever read).
+    The table must describe members one after another from the start of the tar. The tar must have
+    exactly their size, and must have the first frames of some videos where the table says.
+    (`ShardReader` checks every frame that it reads.)
 
     Raises:
         VieError: names the shard and the first thing that does not match.

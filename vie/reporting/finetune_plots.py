@@ -1,4 +1,4 @@
-"""Plots of Tables 2 and 3; matplotlib is imported when one is drawn."""
+"""Plots of Tables 2 and 3. matplotlib is imported when a plot is drawn."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,59 +6,50 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vie.reporting.plots import mark_intervals, save
+from vie.reporting.plots import mark_intervals, mark_published, new_figure, save
 
 COLOURS = ("#3f77b5", "#e0923b", "#5b9a54", "#8a6bb0")
-NAMED = 60  # classes whose names can be read in one plot
-WRITTEN = 20  # classes whose shares can be
+NAMED = 60  # at most so many classes have readable names in one plot
+WRITTEN = 20  # at most so many classes have readable numbers in one plot
 
 
 def plot_finetuned(
     table: pd.DataFrame, targets: Sequence[str], title: str, paths: Sequence[Path]
 ) -> None:
-    """Bars of every model on every target with 95 % intervals; published values where comparable.
+    """Bars of every model on every target with 95 % intervals, and published values if comparable.
 
     Args:
         table: `vie.reporting.finetune_tables.finetuning_table`.
         targets: columns of the table.
         title: of the plot.
-        paths: files to write, the suffix names the format.
+        paths: files to write; the suffix is the format.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(max(6.4, 1.4 + 1.15 * len(table)), 4.4), layout="constrained")
-    axis = figure.subplots()
+    figure, axis = new_figure(max(6.4, 1.4 + 1.15 * len(table)), 4.4)
     places, width = np.arange(len(table)), 0.8 / len(targets)
     tops = [0.0]
     for i, target in enumerate(targets):
         x = places + (i - (len(targets) - 1) / 2) * width
         colour = COLOURS[i % len(COLOURS)]
         axis.bar(x, table[target], width * 0.92, color=colour, label=target)
-        # An accuracy is in 0..100, whatever the interval of two seeds that differ.
+        # An interval over two seeds that differ can be wide; an accuracy is at most 100.
         half = np.minimum(table[f"{target}_ci95"], 100 - table[target])
         mark_intervals(axis, x, table[target], half)
         tops.append(float((table[target] + half).max()))
         published = table[f"{target}_published"].where(table["comparable"])
         if published.notna().any():
             tops.append(float(published.max()))
-            axis.scatter(
-                *(x, published),
-                **{"marker": "D", "s": 28, "facecolor": "white", "edgecolor": "#c23b22"},
-                zorder=3,
-                label="published" if i == 0 else None,
-            )
+            mark_published(axis, x, published, "published" if i == 0 else None)
     axis.set_ylim(0, max(tops) * 1.2 + 1)
     axis.set_xticks(places, table["model"], rotation=20, ha="right", fontsize=9)
     axis.set_ylabel("test top-1 accuracy (%)")
     axis.set_title(title, fontsize=11)
     axis.set_xlabel(_note(table, targets), fontsize=8)
-    axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, ncols=4, loc="upper left", fontsize=8)
     save(figure, paths)
 
 
 def _note(table: pd.DataFrame, targets: Sequence[str]) -> str:
-    """What the bars are over, in words."""
+    """The videos and seeds that the bars are over, and how models were validated, in words."""
     seeds = str(table["seeds"].iloc[0]).split()
     over = f"seeds {', '.join(seeds)}" if len(seeds) > 1 else f"one seed, {seeds[0]}"
     videos = ", ".join(f"{table[f'{target}_n'].iloc[0]} of {target}" for target in targets)
@@ -70,13 +61,13 @@ def _note(table: pd.DataFrame, targets: Sequence[str]) -> str:
 def plot_classes(
     classes: pd.DataFrame, confusion: pd.DataFrame, title: str, paths: Sequence[Path]
 ) -> None:
-    """Accuracy of each class beside the confusion matrix, in shares of the true class.
+    """Accuracy of each class, beside the confusion matrix in shares of the true class.
 
     Args:
         classes: `vie.reporting.finetune_tables.class_table`.
         confusion: `vie.reporting.finetune_tables.confusion_table`.
         title: of the plot.
-        paths: files to write, the suffix names the format.
+        paths: files to write; the suffix is the format.
     """
     from matplotlib.figure import Figure
 
@@ -102,8 +93,8 @@ def plot_classes(
     if n <= WRITTEN:
         for y, x in zip(*counts.nonzero(), strict=True):
             colour = "white" if shares[y, x] > 60 else "black"
-            text = {"ha": "center", "va": "center", "fontsize": 7, "color": colour}
-            right.text(x, y, f"{shares[y, x]:.0f}", **text)
+            share = f"{shares[y, x]:.0f}"
+            right.text(x, y, share, ha="center", va="center", fontsize=7, color=colour)
     right.set_xticks(places, names, rotation=90, fontsize=small)
     right.tick_params(labelleft=False)
     right.set_xlabel("taken for", fontsize=8)

@@ -1,27 +1,27 @@
-"""Tables of finetuning (Tables 2 and 3), and their best network class by class."""
+"""Tables of finetuning (Tables 2 and 3), and the best network class by class."""
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from vie.reporting.published import comparable_finetuned
 from vie.reporting.statistics import interval
+from vie.reporting.tables import read_metadata
 from vie.runtime.errors import VieError
 
 
-def read_finetuned(files: Sequence[dict]) -> pd.DataFrame:
-    """What finetuned networks predict, one row per model, target and seed.
+def read_finetuned(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Predictions of finetuned networks, one row per model, target and seed.
 
     Args:
         files: what to read, each {"model": label, "trained": bool, "target": name,
             "predictions": Parquet, "facts": JSON}.
 
     Returns:
-        Columns model, trained, target, seed, facts (dict), and arrays over the test videos: videos
-        (list), group, label, top1 (class), top5 (bool).
+        Columns model, trained, target, seed, metadata (dict), and one array per network over the
+        test videos: videos (list), group, label, top1 (class), top5 (bool).
 
     Raises:
         VieError: networks of one target were tested on different videos.
@@ -29,10 +29,10 @@ def read_finetuned(files: Sequence[dict]) -> pd.DataFrame:
     rows = []
     for file in files:
         table = pd.read_parquet(file["predictions"])
-        facts = json.loads(Path(file["facts"]).read_text())
+        metadata = read_metadata(file["facts"])
         rows.append(
             {key: file[key] for key in ("model", "trained", "target")}
-            | {"seed": facts["seed"], "facts": facts, "videos": table["video"].tolist()}
+            | {"seed": metadata["seed"], "metadata": metadata, "videos": table["video"].tolist()}
             | {name: table[name].to_numpy() for name in ("group", "label", "top1", "top5")}
         )
     found = pd.DataFrame(rows)
@@ -45,17 +45,16 @@ def read_finetuned(files: Sequence[dict]) -> pd.DataFrame:
     return found
 
 
-def finetuning_table(found: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
+def finetuning_table(found: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Top-1 accuracies in percent, one row per model, one column per target.
 
-    With the half-width of their 95 % interval (`vie.metrics.top_k.interval`, for which videos
-    of one group are one recording), top-5
-    accuracies, test videos, seeds, the number of the split of each target, where validation
-    saturated, and published values, which `comparable` calls comparable or not.
+    Further columns: the half-width of the 95 % interval (`vie.reporting.statistics.interval`, with
+    the groups of the videos), top-5 accuracy, number of test videos, seeds, number of the split,
+    kind of validation, published values, and whether these are comparable.
 
     Args:
         found: `read_finetuned`.
-        theirs: `read_published_finetuned` of the models.
+        published: `read_published_finetuned` of the models.
     """
     targets, rows = found["target"].unique(), []
     for model, runs in found.groupby("model", sort=False):
@@ -74,27 +73,27 @@ def finetuning_table(found: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
         }
         row |= {f"{target}_n": correct[target].shape[1] for target in targets}
         row["seeds"] = _each(by_target.values(), lambda here: " ".join(map(str, here["seed"])))
-        row["split"] = _each(by_target.values(), lambda here: here["facts"].iloc[0]["split"])
-        row["validation"] = " ".join(sorted({facts["validation"] for facts in runs["facts"]}))
-        row |= {f"{target}_published": theirs.loc[model, target] for target in targets}
-        row["comparable"] = comparable_row(runs, theirs.loc[model])
+        row["split"] = _each(by_target.values(), lambda here: here["metadata"].iloc[0]["split"])
+        row["validation"] = " ".join(sorted({one["validation"] for one in runs["metadata"]}))
+        row |= {f"{target}_published": published.loc[model, target] for target in targets}
+        row["comparable"] = comparable_row(runs, published.loc[model])
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def comparable_row(runs: pd.DataFrame, theirs: pd.Series) -> bool:
+def comparable_row(runs: pd.DataFrame, published: pd.Series) -> bool:
     """Whether all runs of a model on targets with a published value are comparable with it."""
-    published = [target for target in runs["target"].unique() if not pd.isna(theirs[target])]
-    return bool(published) and all(
-        comparable_finetuned(facts)
-        for facts, target in zip(runs["facts"], runs["target"], strict=True)
-        if target in published
+    targets = [target for target in runs["target"].unique() if not pd.isna(published[target])]
+    return bool(targets) and all(
+        comparable_finetuned(metadata)
+        for metadata, target in zip(runs["metadata"], runs["target"], strict=True)
+        if target in targets
     )
 
 
-def _each(parts, value) -> str:
-    """What is the same for all parts, or else one after the other."""
-    values = [str(value(part)) for part in parts]
+def _each(runs: Iterable[pd.DataFrame], value: Callable[[pd.DataFrame], object]) -> str:
+    """The value of all runs if it is the same, else the values one after the other."""
+    values = [str(value(one)) for one in runs]
     return values[0] if len(set(values)) == 1 else ", ".join(values)
 
 
@@ -116,12 +115,12 @@ def finetuning_seeds(found: pd.DataFrame) -> pd.DataFrame:
                 "top1": round(100 * float((run.top1 == run.label).mean()), 2),
                 "top5": round(100 * float(run.top5.mean()), 2),
                 "n_test": len(run.label),
-                "n_train": run.facts["n_train"],
-                "n_held_out": run.facts["n_held_out"],
-                "validation_top1": round(100 * run.facts["validation_top1"], 2),
-                "best_step": run.facts["best_step"],
-                "steps": run.facts["steps"],
-                "saturated": run.facts["saturated"],
+                "n_train": run.metadata["n_train"],
+                "n_held_out": run.metadata["n_held_out"],
+                "validation_top1": round(100 * run.metadata["validation_top1"], 2),
+                "best_step": run.metadata["best_step"],
+                "steps": run.metadata["steps"],
+                "saturated": run.metadata["saturated"],
             }
             for run in found.itertuples()
         ]
@@ -129,12 +128,16 @@ def finetuning_seeds(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_recipe(found: pd.DataFrame, target: str) -> pd.DataFrame:
-    """The runs of the finetuned model with the highest accuracy on a target, all seeds."""
+    """The runs, one per seed, of the finetuned model with the highest accuracy on a target.
+
+    Raises:
+        VieError: no model was finetuned.
+    """
     runs = found[(found["target"] == target) & found["trained"]]
     if runs.empty:
         raise VieError("the table has no finetuned network, only ones trained from scratch")
-    models = {model: _correct(here).mean() for model, here in runs.groupby("model", sort=False)}
-    return runs[runs["model"] == max(models, key=models.get)]
+    means = {model: _correct(here).mean() for model, here in runs.groupby("model", sort=False)}
+    return runs[runs["model"] == max(means, key=lambda model: float(means[model]))]
 
 
 def class_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
@@ -160,7 +163,7 @@ def class_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
 
 
 def confusion_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
-    """Number of test videos of each class (rows) taken for each class (columns), over all seeds."""
+    """Test videos of each class (rows) that were taken for each class (columns), over all seeds."""
     counts = np.zeros((len(labels), len(labels)), dtype=np.int64)
     for run in runs.itertuples():
         np.add.at(counts, (run.label, run.top1), 1)

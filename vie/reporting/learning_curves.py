@@ -3,42 +3,42 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from vie.reporting.plots import save
+from vie.reporting.plots import new_figure, save
 
 COLUMNS = ("model", "seed", "stage", "epoch", "knn_top1")
 
 
-def read_curves(files: Sequence[dict]) -> pd.DataFrame:
+def read_curves(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Measurements of the monitor, one per row: model, seed, stage, epoch, knn_top1 (%).
 
     Args:
-        files: what to read, each {"path": JSON lines of a stage, "model": label, "seed", "stage"}.
-            A recipe's stages follow each other.
+        files: to read, each {"path": JSON lines of a stage, "model": label, "seed", "stage"}, with
+            the stages of a recipe in order.
     """
     rows = []
     for file in files:
         lines = Path(file["path"]).read_text().splitlines()
         measured = [row for row in map(json.loads, lines) if "knn_top1" in row]
-        known = {key: file[key] for key in ("model", "seed", "stage")}
-        rows += [{**known, "epoch": m["epoch"], "knn_top1": m["knn_top1"]} for m in measured]
+        run = {key: file[key] for key in ("model", "seed", "stage")}
+        rows += [{**run, "epoch": m["epoch"], "knn_top1": m["knn_top1"]} for m in measured]
     return pd.DataFrame(rows, columns=list(COLUMNS)).round({"epoch": 3, "knn_top1": 2})
 
 
 def plot_curves(curves: pd.DataFrame, paths: Sequence[Path]) -> None:
-    """One line per model, the mean over seeds, with the range of the seeds shaded.
+    """One line per model: the mean over seeds. The range of the seeds is shaded.
 
     A dot marks the beginning of each stage.
     """
-    from matplotlib import colormaps, cycler
-    from matplotlib.figure import Figure
+    from cycler import cycler
+    from matplotlib import color_sequences
 
-    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
-    axis = figure.subplots()
-    # Ten colours, and a dash for the next ten models.
-    styles = cycler(linestyle=["-", "--", ":"]) * cycler(color=colormaps["tab10"].colors)
+    figure, axis = new_figure(7.2, 4.6)
+    # Ten colours, and another dash for every ten models.
+    styles = cycler(linestyle=["-", "--", ":"]) * cycler(color=color_sequences["tab10"])
     axis.set_prop_cycle(styles)
     for model, rows in curves.groupby("model", sort=False):
         by_epoch = rows.groupby("epoch")["knn_top1"].agg(["mean", "min", "max"])
@@ -56,6 +56,5 @@ def plot_curves(curves: pd.DataFrame, paths: Sequence[Path]) -> None:
         fontsize=10,
     )
     axis.set_ylim(bottom=0)
-    axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, fontsize=8, ncols=2)
     save(figure, paths)

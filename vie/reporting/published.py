@@ -1,8 +1,9 @@
-"""Published accuracies, and whether a measured one may stand beside them."""
+"""Published accuracies, and whether a measured accuracy is comparable with them."""
 
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -10,6 +11,8 @@ from vie.clips.sampling import sampling
 from vie.datasets.holdout import CLASSES, COUNTS
 from vie.datasets.split_assignment import TEST, TRAIN
 from vie.runtime.errors import VieError
+
+Metadata = dict[str, Any]  # of a result
 
 # What makes an evaluation the paper's: counts and frames of protocol section 1, 5 test clips of
 # section 2, objectives of section 5.
@@ -23,8 +26,8 @@ OBJECTIVE = {
     "local_aggregation": {"clusters": 8000, "neighbours": 512, "kmeans_iterations": 20},
 }
 PROBE = {"batch": 128, "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4}  # section 7
-# Published rows: network and clip sampling (sections 2, 4), and of the network the size of its
-# input, its batch and the step of its last drop of the rate (sections 3, 6).
+# Network and clip sampling of the published rows (sections 2, 4). For each network, the size of its
+# input, its batch, and the step at which its learning rate drops last (sections 3, 6).
 ROWS = {
     "TRN-Input-Single": ("single", "trn"),
     "Slow-Input-Single": ("single", "slow"),
@@ -45,7 +48,8 @@ QUANTITIES = {
     "10-nearest-neighbour top-1 at the end of pretraining": "knn10",
 }
 COLUMNS = ("conv3", "conv4", "conv5", "knn10")
-# What makes a pretext task the published one (section 9); the step is that of OPN's last drop.
+# What makes a pretext task the published one (section 9), and the step of OPN's last drop of the
+# learning rate.
 PRETEXT_QUANTITY = "frame-order accuracy on its training task"
 PRETEXT = {
     "OPN": {
@@ -58,16 +62,16 @@ PRETEXT = {
 }
 PRETEXT_STEPS = 269_998
 
-# Quantity of other.csv that is a column of table 2 or 3, and what makes a finetuned network the
-# paper's: section 8's rates, section 1's frames.
-LAST_DROPS = {  # steps of VIE's networks, section 6
+# Step of the last drop of the learning rate of VIE's networks (section 6).
+LAST_DROPS = {
     "single": 1_220_011,
     "slow": 1_380_011,
     "slowfast": 1_294_998,
     "3dresnet": 1_304_998,
     "trn": 1_570_011,
 }
-FINETUNED_QUANTITY = "{target} top-1, finetuned, {pipeline}"
+FINETUNED_QUANTITY = "{target} top-1, finetuned, {pipeline}"  # of other.csv, for tables 2 and 3
+# Optimiser of finetuned networks (True) and of those trained from scratch (section 8).
 FINETUNED = {
     True: {"batch": 128, "lr": 0.0005, "weight_decay": 1e-5},
     False: {"batch": 128, "lr": 0.01, "weight_decay": 1e-4},
@@ -78,7 +82,7 @@ def read_published(folder: Path, labels: list[str], *, all_known: bool = False) 
     """Published values of the models `labels`, in that order, indexed by model.
 
     Args:
-        folder: holds table_s1.csv and other.csv, every row with its source.
+        folder: of table_s1.csv and other.csv, whose rows name their sources.
         labels: models.
         all_known: whether a model without published values is an error.
 
@@ -86,22 +90,24 @@ def read_published(folder: Path, labels: list[str], *, all_known: bool = False) 
         Columns `COLUMNS` in percent and `dataset`; NaN where nothing is published.
 
     Raises:
-        VieError: a file is missing or lacks a column, or `all_known` does not hold.
+        VieError: a file is missing or lacks a column, or, with `all_known`, nothing is published
+            of a model.
     """
     wide = _read(folder / "table_s1.csv", ("model", "dataset", "conv3", "conv4", "conv5"))
-    known = wide.set_index("model").reindex(columns=[*COLUMNS, "dataset"])
+    published = wide.set_index("model").reindex(columns=[*COLUMNS, "dataset"])
     long = _read(folder / "other.csv", ("model", "quantity", "value", "dataset"))
     for row in long.itertuples():
         if row.quantity in QUANTITIES:
-            known.loc[row.model, [QUANTITIES[row.quantity], "dataset"]] = row.value, row.dataset
-    unknown = [label for label in labels if label not in known.index]
+            columns = [QUANTITIES[row.quantity], "dataset"]
+            published.loc[row.model, columns] = row.value, row.dataset
+    unknown = [label for label in labels if label not in published.index]
     if unknown and all_known:
         raise VieError(
             f"{folder}: nothing is published of {', '.join(unknown)}; there is: "
-            f"{', '.join(known.index)}. The labels of the table's evaluations in the config must "
-            "be among these"
+            f"{', '.join(published.index)}. The labels of the table's evaluations in the "
+            "config must be among these"
         )
-    return known.reindex(labels)
+    return published.reindex(labels)
 
 
 def read_published_pretext(folder: Path, labels: list[str]) -> pd.DataFrame:
@@ -111,25 +117,25 @@ def read_published_pretext(folder: Path, labels: list[str]) -> pd.DataFrame:
         VieError: the file is missing or lacks a column.
     """
     long = _read(folder / "other.csv", ("model", "quantity", "value", "dataset"))
-    known = long[long["quantity"] == PRETEXT_QUANTITY].set_index("model")
-    return known[["value", "dataset"]].reindex(labels)
+    published = long[long["quantity"] == PRETEXT_QUANTITY].set_index("model")
+    return published[["value", "dataset"]].reindex(labels)
 
 
-def comparable_pretext(facts: dict, label: str, dataset: str | float) -> bool:
+def comparable_pretext(metadata: Metadata, label: str, dataset: str | float) -> bool:
     """Whether a pretext accuracy has the dataset and the scale of the published one.
 
     Args:
-        facts: as written by `vie.pretext`.
+        metadata: as written by `vie.pretext`.
         label: of the row.
         dataset: that the published value is of; NaN where nothing is published.
     """
     return (
         label in PRETEXT
-        and facts["dataset_official_name"] == dataset
-        and _holds(facts, PRETEXT[label])
-        and facts["sampling"] == _numbers_of("opn")
-        and facts["steps"] >= PRETEXT_STEPS
-        and all(facts[n] >= (1 - MISSING_SHARE) * PAPER[n] for n in ("n_train", "n_val"))
+        and metadata["dataset_official_name"] == dataset
+        and _holds(metadata, PRETEXT[label])
+        and metadata["sampling"] == _numbers_of("opn")
+        and metadata["steps"] >= PRETEXT_STEPS
+        and all(metadata[n] >= (1 - MISSING_SHARE) * PAPER[n] for n in ("n_train", "n_val"))
     )
 
 
@@ -138,7 +144,7 @@ def read_published_finetuned(
 ) -> pd.DataFrame:
     """Published accuracies in percent after finetuning, one column per target, by model.
 
-    NaN where nothing is published, as everywhere while the files hold none.
+    NaN where nothing is published.
 
     Raises:
         VieError: the file is missing or lacks a column.
@@ -151,27 +157,27 @@ def read_published_finetuned(
     return pd.DataFrame(columns, dtype=float).reindex(labels)
 
 
-def comparable_finetuned(facts: dict) -> bool:
+def comparable_finetuned(metadata: Metadata) -> bool:
     """Whether a finetuned network has the dataset and the scale of the paper's.
 
-    Which videos validation looked at does not count: the paper does not say.
+    The videos of the validation do not count: the paper does not name them.
 
     Args:
-        facts: as written by `vie.finetune`.
+        metadata: as written by `vie.finetune`.
     """
-    network, counts = facts["network"], COUNTS.get(facts["dataset_official_name"], {})
+    network, counts = metadata["network"], COUNTS.get(metadata["dataset_official_name"], {})
     trunk = network["encoder"].get("network")
-    n_train = facts["n_train"] + facts["n_held_out"]
+    n_train = metadata["n_train"] + metadata["n_held_out"]
     return (
-        facts["dataset_official_name"] == facts["target"]
-        and (facts["pretrained_on"] == "kinetics400" or not facts["trained"])
-        and facts["split"] == 1
+        metadata["dataset_official_name"] == metadata["target"]
+        and (metadata["pretrained_on"] == "kinetics400" or not metadata["trained"])
+        and metadata["split"] == 1
         and n_train >= (1 - MISSING_SHARE) * counts[TRAIN]
-        and facts["n_test"] >= (1 - MISSING_SHARE) * counts[TEST]
-        and facts["size"] == (112 if trunk == "3dresnet" else 224)
-        and (not facts["trained"] or network["steps"] >= LAST_DROPS.get(trunk, 0))
-        and _holds(facts["optimiser"], FINETUNED[facts["trained"]])
-        and _holds(facts["frames"], FRAMES)
+        and metadata["n_test"] >= (1 - MISSING_SHARE) * counts[TEST]
+        and metadata["size"] == (112 if trunk == "3dresnet" else 224)
+        and (not metadata["trained"] or network["steps"] >= LAST_DROPS.get(trunk, 0))
+        and _holds(metadata["optimiser"], FINETUNED[metadata["trained"]])
+        and _holds(metadata["frames"], FRAMES)
         and network["encoder"].get("width") == ENCODER["width"]
     )
 
@@ -189,44 +195,45 @@ def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     return table
 
 
-def comparable(facts: dict, label: str, dataset: str | float) -> bool:
+def comparable(metadata: Metadata, label: str, dataset: str | float) -> bool:
     """Whether an evaluation has the dataset and the scale of the published values.
 
     Args:
-        facts: of a probe, as written by `vie.probe`.
+        metadata: of a probe, as written by `vie.probe`.
         label: of the row.
         dataset: that the published values are of; NaN where nothing is published.
     """
-    if label not in ROWS or facts["dataset_official_name"] != dataset:
+    if label not in ROWS or metadata["dataset_official_name"] != dataset:
         return False
     network, clip = ROWS[label]
     paper = NETWORKS[network]
-    enough = all(facts[n] >= (1 - MISSING_SHARE) * PAPER[n] for n in ("n_train", "n_val"))
+    enough = all(metadata[n] >= (1 - MISSING_SHARE) * PAPER[n] for n in ("n_train", "n_val"))
     return (
         enough
-        and facts["classes"] == PAPER["classes"]
-        and facts["probe"]["clips"] == PAPER["clips"]
-        and _holds(facts["probe"]["optimiser"], PROBE)
-        and _holds(facts["frames"], FRAMES)
-        and facts["sampling"] == _numbers_of(clip)
-        and facts["size"] == paper["size"]
-        and len(facts["networks"]) == 1
+        and metadata["classes"] == PAPER["classes"]
+        and metadata["probe"]["clips"] == PAPER["clips"]
+        and _holds(metadata["probe"]["optimiser"], PROBE)
+        and _holds(metadata["frames"], FRAMES)
+        and metadata["sampling"] == _numbers_of(clip)
+        and metadata["size"] == paper["size"]
+        and len(metadata["networks"]) == 1
         and all(
             _holds(one["encoder"], ENCODER | {"network": network})
             and one["batch"] == paper["batch"]
             and one["steps"] >= paper["steps"]
             and _holds(one["objective"] or {}, OBJECTIVE)
-            for one in facts["networks"]
+            for one in metadata["networks"]
         )
     )
 
 
-def _numbers_of(clip: str) -> dict:
-    """A clip sampling as facts have it: through JSON, which knows no tuples."""
-    return json.loads(json.dumps(asdict(sampling(clip))))
+def _numbers_of(clip: str) -> dict[str, Any]:
+    """A clip sampling as in metadata.json, where tuples are lists."""
+    numbers: dict[str, Any] = json.loads(json.dumps(asdict(sampling(clip))))
+    return numbers
 
 
-def _holds(settings: dict, wanted: dict) -> bool:
+def _holds(settings: dict[str, Any], wanted: dict[str, Any]) -> bool:
     """Whether `settings` has all values of `wanted`, and perhaps others."""
     return all(
         _holds(settings.get(key) or {}, value)

@@ -1,25 +1,29 @@
-"""What is in a dataset: counts per class, durations, rejections, as a tidy CSV and a plot."""
+"""Content of a dataset: counts per class, durations and rejections, as a tidy CSV and a plot."""
 
-import collections
-import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vie.frames.extract import read_rejected
 from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
+from vie.runtime.csv_files import write_rows
 from vie.runtime.files import atomic_write
 
-LABELLED_CLASSES = 40  # more names than this cannot be read in one plot
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LABELLED_CLASSES = 40  # at most so many classes have readable names in one plot
 COLOURS = {"train": "#0072b2", "val": "#e69f00", "all": "#009e73"}
-LINES = {"train": "-", "val": "--", "all": ":"}  # where splits agree, both are seen
+LINES = {"train": "-", "val": "--", "all": ":"}  # both are seen if splits agree
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)
 
 
 def reason_category(reason: str) -> str:
-    """The part of a reason that many videos share: "timed out", not "timed out after 30 s"."""
+    """The category of a reason: "timed out" of "timed out after 30 s"."""
     return reason.split(":")[0].split(" after ")[0]
 
 
@@ -33,23 +37,26 @@ def write_summary(
 ) -> None:
     """Summarise the splits of a dataset.
 
-    The CSV has columns split,quantity,name,value: quantity "videos" (name = label, and "all"),
-    "seconds" (name = quantile p0..p100, and "total"), "rejected" (name = category of the reason,
-    and "all") and, where a number is expected, "expected" (name "videos") and "difference" (name
-    "videos": usable ones less the expected).
+    The CSV has the columns split, quantity, name and value. The quantities are
+
+        videos      per label and "all"
+        seconds     quantiles p0 to p100 and "total"
+        rejected    per category of the reason and "all"
+        expected    "videos"; only if a number is expected
+        difference  "videos": usable less expected videos; only if a number is expected
 
     Args:
         indexes, rejected: `index.parquet` and `rejected.csv` of each split.
         classes: `classes.csv`.
         table: the CSV to write.
-        plots: the same plot in several formats, told by the suffixes.
-        expected: {split: usable videos that the dataset should have}, where that is known.
+        plots: files of the same plot; the suffix is the format.
+        expected: {split: usable videos that the dataset should have}, if known.
     """
     expected = expected or {}
     labels = read_classes(classes)
     loaded = {split: load_index(path) for split, path in indexes.items()}
     reasons = {
-        split: collections.Counter(reason_category(row["reason"]) for row in read_rejected(path))
+        split: Counter(reason_category(row["reason"]) for row in read_rejected(path))
         for split, path in rejected.items()
     }
     rows: list[tuple[str, str, str, str]] = []
@@ -58,18 +65,13 @@ def write_summary(
         if split in expected:
             rows.append((split, "expected", "videos", str(expected[split])))
             rows.append((split, "difference", "videos", str(len(index) - expected[split])))
-    with (
-        atomic_write(table) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("split", "quantity", "name", "value"))
-        writer.writerows(rows)
+    with atomic_write(table) as temporary:
+        write_rows(temporary, ("split", "quantity", "name", "value"), rows)
     _plot(loaded, reasons, labels, plots, expected)
 
 
 def _rows(
-    split: str, index: Index, labels: list[str], reasons: collections.Counter
+    split: str, index: Index, labels: list[str], reasons: Counter[str]
 ) -> list[tuple[str, str, str, str]]:
     counts = np.bincount(index.labels, minlength=len(labels))  # (C,)
     seconds = index.n_frames / index.fps  # (N,)
@@ -85,7 +87,7 @@ def _rows(
 
 def _plot(
     indexes: Mapping[str, Index],
-    reasons: Mapping[str, collections.Counter],
+    reasons: Mapping[str, Counter[str]],
     labels: list[str],
     plots: Sequence[Path],
     expected: Mapping[str, int],
@@ -96,9 +98,9 @@ def _plot(
     from matplotlib import pyplot as plt
 
     named = len(labels) <= LABELLED_CLASSES
-    # A fixed salt and no date: the same data give the same file. (Nor does the constrained layout
-    # give the same last digits twice.)
-    style = {"svg.hashsalt": "vie", "font.size": 9}
+    # A fixed salt and no date, so that the same data give the same file. The constrained layout
+    # would differ in the last digits from run to run.
+    style: dict[Any, Any] = {"svg.hashsalt": "vie", "font.size": 9}
     style |= {"axes.spines.right": False, "axes.spines.top": False}
     with plt.rc_context(style):
         height = max(3.2, 0.2 * len(labels) + 1) if named else 3.6
@@ -117,7 +119,7 @@ def _plot(
 
 
 def _plot_classes(
-    axis,
+    axis: "Axes",
     indexes: Mapping[str, Index],
     labels: list[str],
     named: bool,
@@ -134,8 +136,9 @@ def _plot_classes(
             axis.barh(at, counts, height, color=COLOURS.get(split), label=text)
         else:
             # Many classes: their counts from the largest class to the smallest.
-            style = {"color": COLOURS.get(split), "linestyle": LINES.get(split)}
-            axis.step(range(len(labels)), -np.sort(-counts), label=text, **style)
+            colour, line = COLOURS.get(split), LINES.get(split)
+            largest_first = -np.sort(-counts)
+            axis.step(range(len(labels)), largest_first, label=text, color=colour, linestyle=line)
     axis.locator_params(integer=True)
     if named:
         axis.set_yticks(range(len(labels)), labels)
@@ -147,20 +150,20 @@ def _plot_classes(
         axis.set_ylim(bottom=0)
 
 
-def _plot_seconds(axis, indexes: Mapping[str, Index]) -> None:
+def _plot_seconds(axis: "Axes", indexes: Mapping[str, Index]) -> None:
     axis.set_title("duration of usable videos")
     longest = max(float(index.n_frames.max() / index.fps) for index in indexes.values())
-    bins = np.linspace(0, longest * 1.001, 31)
+    bins = np.linspace(0, longest * 1.001, 31).tolist()
     for split, index in indexes.items():
         seconds = index.n_frames / index.fps
         share = np.full(len(seconds), 100 / len(seconds))
-        style = {"color": COLOURS.get(split), "linestyle": LINES.get(split)}
-        axis.hist(seconds, bins, weights=share, histtype="step", **style)
+        colour, line = COLOURS.get(split), LINES.get(split)
+        axis.hist(seconds, bins, weights=share, histtype="step", color=colour, linestyle=line)
     axis.set_xlabel("seconds")
     axis.set_ylabel("videos of the split (%)")
 
 
-def _plot_reasons(axis, reasons: Mapping[str, collections.Counter]) -> None:
+def _plot_reasons(axis: "Axes", reasons: Mapping[str, Counter[str]]) -> None:
     axis.set_title("rejected videos by reason")
     names = sorted(set().union(*reasons.values()))
     if not names:

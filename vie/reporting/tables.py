@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ class Evaluation:
         correct: {layer: (S, n) bool}, seeds x the same validation videos: top-1.
         among_five: the same for top-5.
         neighbours: (S, n) bool, of the nearest-neighbour classifier.
-        facts: of each seed's probe.
+        metadata: of each seed's probe.
     """
 
     label: str
@@ -33,26 +34,33 @@ class Evaluation:
     correct: dict[str, np.ndarray]
     among_five: dict[str, np.ndarray]
     neighbours: np.ndarray
-    facts: list[dict]
+    metadata: list[dict[str, Any]]
 
 
-def read_readouts(
-    labels: dict[str, str], predictions: Sequence[str], facts: Sequence[str]
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """Content of the metadata.json of a result."""
+    content: dict[str, Any] = json.loads(Path(path).read_text())
+    return content
+
+
+def read_evaluations(
+    labels: dict[str, str], predictions: Sequence[str], metadata: Sequence[str]
 ) -> list[Evaluation]:
     """Read the probes of a table.
 
     Args:
         labels: {evaluation: label}, in the order of the rows.
-        predictions, facts: files of the probes, evaluation by evaluation, the same seeds for each.
+        predictions, metadata: files of the probes, evaluation by evaluation, the same seeds for
+            each.
 
     Raises:
         VieError: the seeds of an evaluation were tested on different videos, or some are missing.
     """
     seeds, rest = divmod(len(predictions), len(labels))
-    if rest or len(facts) != len(predictions):
+    if rest or len(metadata) != len(predictions):
         raise VieError(
-            f"{len(predictions)} predictions and {len(facts)} facts of {len(labels)} evaluations: "
-            "every evaluation needs the same number of seeds"
+            f"{len(predictions)} predictions and {len(metadata)} metadata files of {len(labels)} "
+            "evaluations: every evaluation needs the same number of seeds"
         )
     evaluations = []
     for row, (name, label) in enumerate(labels.items()):
@@ -63,27 +71,26 @@ def read_readouts(
                 f"the seeds of {name} were tested on different videos: "
                 f"{', '.join(predictions[here])}; delete them to have them made again"
             )
-        known = [json.loads(Path(path).read_text()) for path in facts[here]]
         correct = {
             name: np.stack([(table[f"{name}_top1"] == table["label"]) for table in tables])
             for name in (*LAYERS, "knn")
         }
         five = {layer: np.stack([table[f"{layer}_top5"] for table in tables]) for layer in LAYERS}
-        neighbours = correct.pop("knn")
-        seeds_here = [one["seed"] for one in known]
-        evaluations.append(Evaluation(label, seeds_here, correct, five, neighbours, known))
+        neighbours, of_seeds = correct.pop("knn"), [read_metadata(path) for path in metadata[here]]
+        seeds_here = [one["seed"] for one in of_seeds]
+        evaluations.append(Evaluation(label, seeds_here, correct, five, neighbours, of_seeds))
     return evaluations
 
 
-def probe_table(evaluations: list[Evaluation], theirs: pd.DataFrame) -> pd.DataFrame:
+def probe_table(evaluations: list[Evaluation], published: pd.DataFrame) -> pd.DataFrame:
     """Accuracies in percent with the half-width of their 95 % interval, and published values.
 
-    The interval is `vie.metrics.top_k.interval`'s. `comparable` says whether dataset and
-    scale are those of the published values.
+    The interval is `vie.reporting.statistics.interval`'s. The column `comparable` says whether
+    dataset and scale are those of the published values.
 
     Args:
         evaluations: rows.
-        theirs: `read_published` of their labels.
+        published: `read_published` of their labels.
     """
     rows = []
     for evaluation in evaluations:
@@ -93,22 +100,22 @@ def probe_table(evaluations: list[Evaluation], theirs: pd.DataFrame) -> pd.DataF
         row |= {f"{layer}_ci95": round(100 * bounds[layer][1], 2) for layer in LAYERS}
         row["n_val"] = evaluation.correct["conv5"].shape[1]
         row["seeds"] = " ".join(map(str, evaluation.seeds))
-        row |= {f"{layer}_published": theirs.loc[evaluation.label, layer] for layer in LAYERS}
-        dataset = theirs.loc[evaluation.label, "dataset"]
+        row |= {f"{layer}_published": published.loc[evaluation.label, layer] for layer in LAYERS}
+        dataset = published.loc[evaluation.label, "dataset"]
         row["comparable"] = all(
-            comparable(facts, evaluation.label, dataset) for facts in evaluation.facts
+            comparable(metadata, evaluation.label, dataset) for metadata in evaluation.metadata
         )
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def with_neighbours(
-    table: pd.DataFrame, evaluations: list[Evaluation], theirs: pd.DataFrame
+    table: pd.DataFrame, evaluations: list[Evaluation], published: pd.DataFrame
 ) -> pd.DataFrame:
-    """`probe_table` and what Table 1 has on top.
+    """`probe_table` with the further columns of Table 1.
 
-    `best` is the layer with the highest top-1 accuracy, `top5` the top-5 accuracy there, `knn10`
-    the top-1 accuracy of the nearest neighbours of the embedding; both with their 95 % interval.
+    `best` is the layer with the highest top-1 accuracy, `top5` the top-5 accuracy of this layer,
+    `knn10` the top-1 accuracy of the nearest neighbours of the embedding. Both have 95 % intervals.
     """
     rows = []
     for evaluation in evaluations:
@@ -120,7 +127,7 @@ def with_neighbours(
         ):
             mean, half = interval(correct)
             row |= {name: round(100 * mean, 2), f"{name}_ci95": round(100 * half, 2)}
-        row["knn10_published"] = theirs.loc[evaluation.label, "knn10"]
+        row["knn10_published"] = published.loc[evaluation.label, "knn10"]
         rows.append(row)
     return pd.concat([table, pd.DataFrame(rows)], axis=1)
 
@@ -146,7 +153,7 @@ def seed_table(evaluations: list[Evaluation]) -> pd.DataFrame:
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table, whole; truth values as true and false."""
+    """Write a table as CSV; booleans become true and false."""
     shown = table.copy()
     for column in shown.select_dtypes("bool"):
         shown[column] = shown[column].map({True: "true", False: "false"})

@@ -1,8 +1,8 @@
 """Several processes that train one network, one GPU each, on one machine.
 
-Every process holds the whole network, the whole memory bank and all cluster labels, and works on
-its share of each batch: results do not depend on how many there are, but for rounding. With one
-process all of this does nothing.
+Every process has the whole network, the whole memory bank and all cluster labels, and works on its
+share of each batch. Results do not depend on the number of processes, except for rounding. With one
+process all functions do nothing.
 """
 
 import contextlib
@@ -35,29 +35,29 @@ def world_size() -> int:
 
 
 def rank() -> int:
-    """Which one this is, from 0."""
+    """Number of this process, from 0."""
     return dist.get_rank() if world_size() > 1 else 0
 
 
 def is_main_process() -> bool:
-    """Whether this process is the one that writes files and prints."""
+    """Whether this process writes the files and the log."""
     return rank() == 0
 
 
 def shard(items: Items) -> Items:
-    """This process's part of items (B, ...), B a multiple of the number of processes."""
+    """This process's share of items (B, ...); B is a multiple of the number of processes."""
     part = len(items) // world_size()
     return items[rank() * part : (rank() + 1) * part]
 
 
 def padded_shard(items: np.ndarray) -> np.ndarray:
-    """This process's part of items (V,), as many for each process: the first ones fill up."""
+    """This process's share of items (V,). All shares have one length; the first items fill up."""
     part = -(-len(items) // world_size())
     return shard(np.resize(items, part * world_size()))
 
 
 def gather(values: Tensor) -> Tensor:
-    """(B, ...) of every process -> (world * B, ...), process by process; without gradient."""
+    """(B, ...) of every process -> (processes * B, ...), in the order of processes, no gradient."""
     if world_size() == 1:
         return values
     parts = [torch.empty_like(values) for _ in range(world_size())]
@@ -104,7 +104,7 @@ def broadcast(values: Tensor) -> None:
 
 
 def barrier() -> None:
-    """Until all processes are here."""
+    """Wait until all processes are here."""
     if world_size() > 1:
         dist.barrier()
 
@@ -112,13 +112,13 @@ def barrier() -> None:
 def launch(processes: int, function: Callable[..., None], **settings: Any) -> None:
     """Run `function(**settings)` in one or several processes.
 
-    Several are started by torch's elastic launcher: if one fails the others are stopped. The main
-    one's messages go to the log of the job that is open here.
+    Several processes are started by torch's elastic launcher; if one fails the others are stopped.
+    The messages of the main process go to the log of the job that is open here.
 
     Args:
-        processes: how many; where there are GPUs, as many of these: each gets its own.
-        function: of a module, not a nested one.
-        settings: that can be pickled.
+        processes: how many. On a machine with GPUs each process gets its own GPU.
+        function: one at the top level of a module.
+        settings: arguments that can be pickled.
 
     Raises:
         VieError: a process failed.
@@ -132,7 +132,7 @@ def launch(processes: int, function: Callable[..., None], **settings: Any) -> No
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     for name in ("torchelastic-events-null", "torch.distributed.elastic"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # the processes speak for themselves
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # the processes log their own errors
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -142,26 +142,29 @@ def launch(processes: int, function: Callable[..., None], **settings: Any) -> No
         rdzv_endpoint="localhost:0",
         local_addr="localhost",  # a node may not know its own name
         start_method="spawn",
-        # Passed on to the processes, which have so many seconds for the step that they are in.
+        # Signals are passed on to the processes, which have so many seconds to finish their step.
         signals_to_handle="SIGTERM,SIGUSR1,SIGINT,SIGHUP,SIGQUIT",
         shutdown_timeout=150,
         max_restarts=0,
         logs_specs=DefaultLogsSpecs(log_dir=os.devnull),
     )
-    _start_tracker_deaf_to_signals()
-    over = torch.multiprocessing.get_context("spawn").Event()
+    _start_tracker_that_ignores_signals()
+    main_failed = torch.multiprocessing.get_context("spawn").Event()
     try:
         with _script_runs_once():
-            elastic_launch(config, _work)(function, open_log(), settings, over)
+            elastic_launch(config, _work)(function, open_log(), settings, main_failed)
     except ChildFailedError:
         raise VieError(f"one of {processes} processes failed; its message is above") from None
     except SignalException as error:
         raise StoppedError(f"{processes} processes stopped by {error.sigval.name}") from None
 
 
-def _start_tracker_deaf_to_signals() -> None:
-    """Python's process that keeps track of semaphores heeds SIGUSR1, which SLURM sends to all
-    processes of a job, and its end would fill the log with tracebacks. It inherits the mask."""
+def _start_tracker_that_ignores_signals() -> None:
+    """Start Python's process that tracks semaphores, with `SIGNALS` blocked.
+
+    SLURM sends SIGUSR1 to all processes of a job. It would end the tracker, which would fill the
+    log with tracebacks. The tracker inherits the signal mask.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         resource_tracker.ensure_running()
@@ -171,8 +174,11 @@ def _start_tracker_deaf_to_signals() -> None:
 
 @contextlib.contextmanager
 def _script_runs_once() -> Iterator[None]:
-    """New processes import the script that started this one, to find functions in it. Those of
-    Snakemake's jobs do their work when they are imported, and would do it again."""
+    """Keep new processes from importing the script that started this one.
+
+    They import it to find functions in it. A script of a Snakemake job does its work when it is
+    imported, and would do it again.
+    """
     script = sys.modules["__main__"]
     path = vars(script).pop("__file__", None)
     try:
@@ -183,14 +189,18 @@ def _script_runs_once() -> Iterator[None]:
 
 
 def _work(
-    function: Callable[..., None], log: str | None, settings: dict[str, Any], over: Event
+    function: Callable[..., None], log: str | None, settings: dict[str, Any], main_failed: Event
 ) -> None:
-    """What each process runs."""
-    # Accelerate would set the number of threads otherwise, which is `vie.runtime.threads`'.
+    """Main function of each process."""
+    # Accelerate would set the number of threads otherwise; `vie.runtime.threads` does.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     first = os.environ["RANK"] == "0"
-    with job(log or os.devnull, append=True), heeding_signals(), _together(over, first=first):
-        if not first:  # the first one says the same
+    with (
+        job(log or os.devnull, append=True),
+        heeding_signals(),
+        _end_together(main_failed, first=first),
+    ):
+        if not first:  # its messages are those of the first
             logging.getLogger().setLevel(logging.ERROR)
         function(**settings)
     if dist.is_initialized():
@@ -198,21 +208,26 @@ def _work(
 
 
 @contextlib.contextmanager
-def _together(over: Event, *, first: bool) -> Iterator[None]:
-    """The others end with the first process if that fails or stops, and have nothing to add.
+def _end_together(main_failed: Event, *, first: bool) -> Iterator[None]:
+    """End the other processes, without a message, if the first one fails or is stopped.
 
     They may be waiting for it on a GPU, where no signal reaches them.
     """
-    # None of them outlives the process that started them.
+    # No process outlives the one that started it.
     set_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
     ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+
+    def end_with_main() -> None:
+        main_failed.wait()
+        os._exit(0)
+
     if not first:
-        threading.Thread(target=lambda: over.wait() and os._exit(0), daemon=True).start()
+        threading.Thread(target=end_with_main, daemon=True).start()
     try:
         yield
     except BaseException:
         if first:
-            over.set()
+            main_failed.set()
         else:
-            over.wait(3)  # the first one's failure may be the reason for this one's
+            main_failed.wait(3)  # this failure may follow from that of the first process
         raise

@@ -1,5 +1,5 @@
-"""The one exception that is meant for the user."""
+"""The exception whose message is for the user."""
 
 
 class VieError(ValueError):
-    """Something the user can mend: the message says what is wrong, where, and what to do."""
+    """A fault that the user can mend. The message says what is wrong, where, and what to do."""

@@ -1,4 +1,4 @@
-"""Log and error output of one job of the workflow."""
+"""Log and messages of one job of the workflow."""
 
 import contextlib
 import logging
@@ -42,7 +42,7 @@ _open: list[Path] = []
 
 
 def open_log() -> str | None:
-    """The log of the job that this process runs, for processes that it starts."""
+    """Path of the log of the job that this process runs, if it runs one."""
     return str(_open[-1]) if _open else None
 
 

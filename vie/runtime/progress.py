@@ -2,17 +2,27 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
 
 class Progress:
-    """A bar printed as a whole line every few seconds instead of redrawn in place.
+    """A progress bar that is printed as a new line every few seconds.
 
-    Snakemake runs jobs side by side: bars that rewrite their line would overwrite each other, and
-    would turn a log file into one endless line. tqdm formats the bar, the rate and the time left.
+    Snakemake runs jobs side by side. Bars that rewrite their line would overwrite each other, and
+    would make one endless line of a log file. tqdm formats the bar, the rate and the time left.
+
+    Args:
+        iterable: to iterate over, counting its items.
+        total: number of units; None: the length of `iterable`, if it has one.
+        label: printed before the bar.
+        unit: printed after the counts.
+        every_seconds: between two lines.
+        initial: units that were done before.
+        quiet: print nothing.
+        file: to print to; None: standard error.
     """
 
     def __init__(
@@ -27,7 +37,7 @@ class Progress:
         quiet: bool = False,
         file: TextIO | None = None,
     ) -> None:
-        if total is None and iterable is not None and hasattr(iterable, "__len__"):
+        if total is None and isinstance(iterable, Sized):
             total = len(iterable)
         self.iterable, self.total, self.label, self.unit = iterable, total, label, unit
         self.every_seconds, self.file, self.quiet = every_seconds, file, quiet

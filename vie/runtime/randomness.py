@@ -1,4 +1,4 @@
-"""Random numbers by address, so that a draw never depends on workers, order or a resume."""
+"""Random numbers by address. They do not depend on workers, on order, or on a resumed run."""
 
 import hashlib
 
@@ -10,8 +10,8 @@ def generator(
 ) -> np.random.Generator:
     """Generator of the address (seed, stage, epoch, instance, clip).
 
-    The address is hashed into the 128-bit key of a Philox counter generator: two addresses that
-    differ in any part give independent streams, and equal addresses give equal streams anywhere.
+    The address is hashed into the 128-bit key of a Philox counter generator. Addresses that differ
+    in any part give independent streams; equal addresses give equal streams everywhere.
     """
     address = f"{seed}|{stage}|{epoch}|{instance}|{clip}".encode()
     key = int.from_bytes(hashlib.blake2b(address, digest_size=16).digest(), "little")

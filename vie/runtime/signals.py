@@ -1,4 +1,4 @@
-"""Being asked to stop: a cluster sends a signal some time before it kills a job."""
+"""Signals that ask a job to stop: a cluster sends one some time before it kills the job."""
 
 import contextlib
 import logging
@@ -26,25 +26,25 @@ class StoppedError(VieError):
 
 
 class _Stop(BaseException):
-    """Not an Exception, so that nothing on its way takes it for a damaged file or the like."""
+    """Not an Exception: code that handles errors, as of a damaged file, must not catch it."""
 
 
 @contextlib.contextmanager
 def heeding_signals() -> Iterator[None]:
-    """For work that goes on where it was: SIGTERM and SIGUSR1 end it with a message.
+    """End work that can be resumed with a message if SIGTERM or SIGUSR1 arrives.
 
-    Inside, `StopRequest` puts that off to the end of a step.
+    Inside, `StopRequest` defers this to the end of a step.
 
     Raises:
-        StoppedError: one of them came.
+        StoppedError: a signal arrived.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
         if os.getpid() == process:
-            for one in SIGNALS:  # once is enough
+            for one in SIGNALS:  # a second one changes nothing
                 signal.signal(one, signal.SIG_IGN)
             raise _Stop(signal.Signals(number).name)
-        signal.signal(number, signal.SIG_DFL)  # a fork; it has nothing to tell
+        signal.signal(number, signal.SIG_DFL)  # a fork: it ends without a message
         signal.raise_signal(number)
 
     process, before = os.getpid(), {}
@@ -95,25 +95,25 @@ class StopRequest:
     def __exit__(self, kind: type | None, *exception: object) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
-        if self.received and kind is None:  # it came too late for the block to heed it
+        if self.received and kind is None:  # it arrived too late for the block to see
             signal.raise_signal(signal.Signals[self.received])
 
 
 def leave_signals_to_parent(worker: int = 0) -> None:
-    """For processes that work for another: SLURM signals all of a job's processes at once.
+    """Ignore the signals in a worker process; its parent handles them.
 
-    A worker that ended by itself would break the step that its parent is about to save.
+    SLURM signals all processes of a job at once. A worker that ended by itself would break the step
+    that its parent is about to save.
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 def requeue_at_the_end_of_its_time() -> None:
-    """In a SLURM job that SLURM is about to end: have it queue the same job again.
+    """Have SLURM queue its job again, if SLURM is about to end it.
 
-    That is so near the time limit, and in the grace time that a preempted job may be given. In
-    jobs that are cancelled, and outside of SLURM, this does nothing: what happens then is the
-    user's or Snakemake's (`--retries`) business.
+    SLURM does so at the time limit, and after the grace time of a preempted job. For a cancelled
+    job, and without SLURM, this does nothing: the user or Snakemake (`--retries`) decides.
     """
     job = os.environ.get("SLURM_JOB_ID", "")
     if not job.isdecimal() or not shutil.which("scontrol"):
@@ -127,7 +127,7 @@ def requeue_at_the_end_of_its_time() -> None:
 
 
 def time_left(end: str) -> timedelta | None:
-    """Until a time that squeue printed, of this machine's clock; None if it is no time (N/A)."""
+    """Time until `end`, as squeue prints it; None if it is not a time (N/A)."""
     try:
         return datetime.fromisoformat(end) - datetime.now().replace(microsecond=0)
     except ValueError:

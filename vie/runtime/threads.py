@@ -1,4 +1,4 @@
-"""How many processes and threads a job really has."""
+"""Threads and processes of a job, on the CPUs that there are."""
 
 import contextlib
 import ctypes
@@ -14,15 +14,15 @@ WAITING_BYTES = 4 * 10**9  # of all batches that a loader has ready
 TEST_CLIPS = 128  # of a batch in testing, about
 VIDEOS_AHEAD = 4  # decoded or waiting to be written, for each process that extracts frames
 PROMISED = "VIE_CORES"  # environment variable: the --cores of the Snakemake that runs this job
-DRIVER = Path("/proc/driver/nvidia/version")  # is there where NVIDIA's driver is loaded
+DRIVER = Path("/proc/driver/nvidia/version")  # exists if NVIDIA's driver is loaded
 
 
 def available_threads(threads: int) -> int:
-    """Threads of a job that was given `threads` of Snakemake's cores, on the CPUs there are.
+    """Threads of a job that was given `threads` of Snakemake's cores, on the CPUs that there are.
 
-    `snakemake --cores 8` on a machine with two has jobs share what they do not have: a job that
-    was given all eight may use both CPUs, one that was given four leaves the other CPU to the
-    other job that fits. At least one thread each, however many fit.
+    With `snakemake --cores 8` on two CPUs, a job with eight cores may use both CPUs. A job with
+    four uses one, and leaves the other to the second job that runs beside it. A job has at least
+    one thread.
     """
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cpus = cpus or 1
@@ -60,7 +60,7 @@ def loader_workers(threads: int, *, gpu: bool) -> int:
 
 
 def _speak_of_unusable_gpu() -> None:
-    """A network that silently trains on the CPUs of a GPU's job would be weeks late."""
+    """Refuse, or warn of, a GPU that torch cannot use: training on CPUs would take weeks."""
     if not DRIVER.exists() or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return
     import torch
@@ -75,16 +75,19 @@ def _speak_of_unusable_gpu() -> None:
 
 
 def batches_ahead(workers: int, batch_bytes: int) -> int:
-    """Batches that wait for training, for each process that loads them: 4, or fewer where they
-    are large (at the paper's scale a batch of SlowFast has 154 MB), at least 1."""
+    """Batches that each loading process keeps ready.
+
+    These are 4, fewer if they are large (at the paper's scale a batch of SlowFast has 154 MB), and
+    at least 1.
+    """
     return max(1, min(4, WAITING_BYTES // max(1, workers * batch_bytes)))
 
 
 def keep_freed_memory() -> None:
     """Let glibc reuse large blocks instead of giving them back to the system at every free.
 
-    Batches of many frames come and go by tens of megabytes; clearing fresh pages for them cost
-    about a fifth of the time on a CPU. Elsewhere than with glibc this does nothing.
+    Batches have tens of megabytes, and clearing fresh pages for each costs about a fifth of the
+    time on a CPU. With other C libraries than glibc this does nothing.
     """
     trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX of malloc.h
     if platform.libc_ver()[0] == "glibc":

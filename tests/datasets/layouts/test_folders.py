@@ -26,9 +26,9 @@ def test_every_video_of_every_class(tmp_path, caplog):
     (root / "a" / "sub").mkdir()
     (root / ".cache").mkdir()
     assert FOLDERS.read(root, root, "all") == [
-        Video("a/0", "a/0.MKV", "a", there=True),
-        Video("b & c/0", "b & c/0.MKV", "b & c", there=True),
-        Video("b & c/1", "b & c/1.MKV", "b & c", there=True),
+        Video("a/0", "a/0.MKV", "a", file_found=True),
+        Video("b & c/0", "b & c/0.MKV", "b & c", file_found=True),
+        Video("b & c/1", "b & c/1.MKV", "b & c", file_found=True),
     ]
     assert "2 files or folders are no videos" in caplog.text
     assert "'a/notes.txt', 'a/sub'" in caplog.text
@@ -37,7 +37,7 @@ def test_every_video_of_every_class(tmp_path, caplog):
 def test_folders_of_splits_for_pretraining(tmp_path):
     fill(tmp_path / "train", {"a": 1})
     assert FOLDERS.read(tmp_path, tmp_path, "train") == [
-        Video("a/0", "train/a/0.mp4", "a", there=True)
+        Video("a/0", "train/a/0.mp4", "a", file_found=True)
     ]
     assert FOLDERS.annotations(tmp_path, tmp_path, "train") == tmp_path / "train"
 
@@ -59,10 +59,10 @@ def test_errors(tmp_path):
 def test_splits_are_drawn_class_by_class(tmp_path):
     root = fill(tmp_path, {"a": 50, "b": 20, "c": 2})
     videos = FOLDERS.read(root, root, "all")
-    splits = [FOLDERS.members(videos, root, n) for n in (1, 1, 2)]
+    splits = [FOLDERS.assign(videos, root, n) for n in (1, 1, 2)]
     assert splits[0] == splits[1] != splits[2]
     assert sorted(m.video for m in splits[0]) == sorted(v.video for v in videos)
-    counts = collections.Counter((m.label, m.part) for m in splits[2])
+    counts = collections.Counter((m.label, m.subset) for m in splits[2])
     assert counts == {
         ("a", "test"): 15,
         ("a", "train"): 35,
@@ -72,4 +72,4 @@ def test_splits_are_drawn_class_by_class(tmp_path):
         ("c", "train"): 1,
     }
     with pytest.raises(VieError, match="class 'd' has a single video"):
-        FOLDERS.members([Video("d/0", "d/0.mp4", "d")], root, 1)
+        FOLDERS.assign([Video("d/0", "d/0.mp4", "d")], root, 1)

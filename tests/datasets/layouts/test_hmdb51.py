@@ -27,7 +27,7 @@ def write(folder, lines=LINES, label="brush_hair", split=1):
 
 
 def members(folder, number=1):
-    return LAYOUTS["hmdb51"].members((), folder, number)
+    return LAYOUTS["hmdb51"].assign((), folder, number)
 
 
 def test_the_distributed_form(tmp_path):
@@ -38,7 +38,7 @@ def test_the_distributed_form(tmp_path):
         Video(f"brush_hair/{n.removesuffix('.avi')}", f"brush_hair/{n}", "brush_hair")
         for n in names
     ]
-    parts = {m.video.split("/")[1]: (m.part, m.group) for m in members(folder)}
+    parts = {m.video.split("/")[1]: (m.subset, m.group) for m in members(folder)}
     assert parts == {
         "April_09_brush_hair_u_nm_np1_ba_goo_0": ("train", "April"),
         "#20_Rhythm_(2)_brush_hair_f_cm_np1_fr_med_1": ("test", "#20_Rhythm_(2)"),
@@ -69,7 +69,7 @@ def official(folder):
 def test_counts_of_the_protocol(tmp_path):
     folder = official(tmp_path / "splits")
     found = members(folder, 3)
-    assert collections.Counter(m.part for m in found) == {"train": 3570, "test": 1530}
+    assert collections.Counter(m.subset for m in found) == {"train": 3570, "test": 1530}
     check_counts(found, "hmdb51", 3)
     assert len(LAYOUTS["hmdb51"].read(tmp_path, folder, "all")) == 51 * 102 + 17 * (0 + 1 + 2)
     less = [m for m in found if m is not found[0]]
@@ -88,7 +88,7 @@ def test_counts_of_the_protocol(tmp_path):
         (["a\\b.avi 1"], "is not a plain name"),
         (["a\x07.avi 1"], "is not a plain name"),
         (["a.mp4 1"], "is not the name of an avi file"),
-        ([LINES[0], LINES[0]], "line 2: .* is there a second time"),
+        ([LINES[0], LINES[0]], "line 2: .* is listed a second time"),
         ([], "names no video"),
     ],
 )

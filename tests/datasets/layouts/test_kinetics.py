@@ -50,9 +50,15 @@ def test_kinetics(tmp_path):
     )
     game, bike = "passing American football (in game)", "train/riding_a_bike"
     assert found == [
-        Video("-_aB3_000007_000017", f"train/{game}/-_aB3_000007_000017.mp4", game, there=True),
-        Video("bbb_000000_000010", f"{bike}/bbb_000000_000010.webm", "riding a bike", there=True),
-        Video("bbb_000100_000110", f"{bike}/bbb_000100_000110.MKV", "riding a bike", there=True),
+        Video(
+            "-_aB3_000007_000017", f"train/{game}/-_aB3_000007_000017.mp4", game, file_found=True
+        ),
+        Video(
+            "bbb_000000_000010", f"{bike}/bbb_000000_000010.webm", "riding a bike", file_found=True
+        ),
+        Video(
+            "bbb_000100_000110", f"{bike}/bbb_000100_000110.MKV", "riding a bike", file_found=True
+        ),
         # No such file: it stays, to be rejected with its reason.
         Video("gone_000001_000011", "train/juggling/gone_000001_000011.mp4", "juggling"),
     ]
@@ -127,7 +133,7 @@ def test_manifest_and_classes(tmp_path):
     videos = [
         Video("b_1", "p/b", "zoom"),
         Video("c_1", "p/c", "apple"),
-        Video("a_1", "p/a", "zoom", 7, 17, there=True),
+        Video("a_1", "p/a", "zoom", 7, 17, file_found=True),
     ]
     labels = class_names([*videos, Video("d", "p", "middle, with comma")])
     assert labels == ["apple", "middle, with comma", "zoom"]
@@ -136,7 +142,7 @@ def test_manifest_and_classes(tmp_path):
     assert read_classes(tmp_path / "classes.csv") == labels
     write_manifest(videos, labels, tmp_path / "manifest.parquet")
     table = read_manifest(tmp_path / "manifest.parquet")
-    whole = {"start": 0, "end": 0, "there": 0}
+    whole = {"start": 0, "end": 0, "file_found": 0}
     assert table.to_pylist() == [
         {"video": "c_1", "path": "p/c", "label": "apple", "class": 0, **whole},
         {
@@ -146,7 +152,7 @@ def test_manifest_and_classes(tmp_path):
             "class": 2,
             "start": 7,
             "end": 17,
-            "there": 1,
+            "file_found": 1,
         },
         {"video": "b_1", "path": "p/b", "label": "zoom", "class": 2, **whole},
     ]

@@ -73,7 +73,7 @@ def test_seconds_without_zeros_in_front(tmp_path, caplog):
 def test_other_seconds_are_said_and_not_used(tmp_path, caplog):
     files = ["aaaaaaaaaaa_000003_000013", "bbbbbbbbbbb_000004_000014", "aaaaaaaaaaa_000050_000060"]
     found = read(*tree(tmp_path, [f"train/{name}.mp4" for name in files], LINES[:2]))
-    assert [video.there for video in found] == [True, False]
+    assert [video.file_found for video in found] == [True, False]
     assert found[1].path == "train/bbbbbbbbbbb_000003_000013.mp4"
     assert "1 of these have other seconds in their names" in caplog.text
     assert "without a file: 'train/bbbbbbbbbbb_000004_000014.mp4'" in caplog.text

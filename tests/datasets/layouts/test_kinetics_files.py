@@ -12,7 +12,7 @@ from vie.runtime.errors import VieError
 
 HEADER = "label,youtube_id,time_start,time_end,split"
 GAME, HEAD = "passing American football (in game)", "massaging person's head"
-BIKE = Video("bikebikebik_000003_000013", "", "riding a bike", there=True)
+BIKE = Video("bikebikebik_000003_000013", "", "riding a bike", file_found=True)
 
 
 def tree(root, files, lines, split="train", name=None):
@@ -116,9 +116,9 @@ def test_files_with_a_bare_name_bring_their_seconds(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         found = read(*tree(tmp_path, files, lines))
     assert found == [
-        Video("aaaaaaaaaaa_000001_000011", "train/aaaaaaaaaaa.mp4", "c", 1, 11, there=True),
-        Video("aaaaaaaaaaa_000040_000050", "train/aaaaaaaaaaa.mp4", "c", 40, 50, there=True),
-        Video("bbbbbbbbbbb_000002_000012", "train/d/bbbbbbbbbbb.webm", "d", 2, 12, there=True),
+        Video("aaaaaaaaaaa_000001_000011", "train/aaaaaaaaaaa.mp4", "c", 1, 11, file_found=True),
+        Video("aaaaaaaaaaa_000040_000050", "train/aaaaaaaaaaa.mp4", "c", 40, 50, file_found=True),
+        Video("bbbbbbbbbbb_000002_000012", "train/d/bbbbbbbbbbb.webm", "d", 2, 12, file_found=True),
     ]
     assert "3 files have no start and end in their names" in caplog.text
     # A name with the seconds is the better one; the other file is said to be unused.

@@ -36,7 +36,7 @@ def write(folder, train=TRAIN, test=TEST, classes=CLASSES, end="\r\n", split=1):
 
 
 def members(folder, number=1):
-    return LAYOUTS["ucf101"].members((), folder, number)
+    return LAYOUTS["ucf101"].assign((), folder, number)
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n"])
@@ -52,7 +52,7 @@ def test_the_distributed_form(tmp_path, end):
     assert parts["YoYo/v_YoYo_g25_c03"] == SplitRow(
         "YoYo/v_YoYo_g25_c03", "YoYo", "train", "YoYo g25"
     )
-    assert parts["YoYo/v_YoYo_g02_c01"].part == "test"
+    assert parts["YoYo/v_YoYo_g02_c01"].subset == "test"
     assert parts["HandstandPushups/v_HandStandPushups_g08_c02"].label == "HandstandPushups"
 
 
@@ -76,13 +76,13 @@ def official(folder):
 def test_counts_of_the_protocol(tmp_path):
     folder = official(tmp_path / "lists")
     found = members(folder)
-    assert collections.Counter(m.part for m in found) == {"train": 9537, "test": 3783}
+    assert collections.Counter(m.subset for m in found) == {"train": 9537, "test": 3783}
     assert len({m.label for m in found}) == 101
     check_counts(found, "ucf101", 1)
     with pytest.raises(VieError, match=r"9536 train videos and not 9537"):
         check_counts(found[1:], "ucf101", 1)
     fewer = [m for m in found if m.label != found[0].label]
-    with pytest.raises(VieError, match=r"100 classes and not 101.*`identity`"):
+    with pytest.raises(VieError, match=r"100 classes and not 101.*`official_name`"):
         check_counts(fewer, "ucf101", 1)
     with pytest.raises(VieError, match=r"13319 videos and not 13320"):
         check_counts(found[1:], "ucf101", 2)

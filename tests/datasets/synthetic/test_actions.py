@@ -12,7 +12,8 @@ from vie.datasets.synthetic import actions, appearance
 from vie.datasets.synthetic.action_files import FILMS, WRITERS
 from vie.datasets.synthetic.actions import HMDB51, UCF101, render_action
 from vie.datasets.synthetic.render import CLASSES, FRAMES, HEIGHT, WIDTHS
-from vie.frames.ffmpeg import UnusableVideoError, extract_jpegs, ffmpeg_executable
+from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
+from vie.frames.unusable import UnusableVideoError
 
 SETTINGS = {"dataset_seed": 3, "train_groups": 2, "test_groups": 1, "clips_per_group": 2}
 FRAME = {"fps": 25, "shorter_side": 80, "quality": 3, "timeout_seconds": 30, "max_seconds": 9}
@@ -79,14 +80,14 @@ def test_the_readers_of_the_real_datasets_read_them(written):
     assert len(videos) == classes * groups * 2
     tested = []
     for number in (1, 2, 3):
-        members = layout.members(videos, root / "annotations", number)
-        counts = collections.Counter(member.part for member in members)
+        members = layout.assign(videos, root / "annotations", number)
+        counts = collections.Counter(member.subset for member in members)
         assert counts == {"train": classes * 4, "test": classes * 2}
         by_group = collections.defaultdict(set)
         for member in members:
-            by_group[member.group].add(member.part)
+            by_group[member.group].add(member.subset)
         assert all(len(parts) == 1 for parts in by_group.values())
-        tested.append({m.video for m in members if m.part == "test"})
+        tested.append({m.video for m in members if m.subset == "test"})
     assert not tested[0] & tested[1]
     assert not tested[1] & tested[2]
 
@@ -110,7 +111,7 @@ def test_files_are_mpeg4_in_avi_and_one_is_broken(written):
     for path in sorted((root / "videos").rglob("*.avi")):
         assert path.read_bytes()[8:12] == b"AVI "
         try:
-            frames = extract_jpegs(path, **FRAME)
+            frames = extract_jpegs(path, FrameSettings(**FRAME))
         except UnusableVideoError as error:
             broken.append(str(error))
             continue

@@ -1,4 +1,4 @@
-"""Layouts of datasets on disk -> the videos of a split, and which of them are for what."""
+"""Layouts of datasets on disk: which videos a split has, and which of them train and test."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,27 +23,27 @@ class Layout(NamedTuple):
     """How a dataset lies on disk.
 
     Attributes:
-        read: (folder of videos, annotations, split) -> its videos.
-        annotations: (folder of videos, folder of annotations, split) -> what `read` reads: a file,
-            or a folder of lists or, with `lists` false, of videos.
-        absent: (folder of annotations, split) -> what a message says if there is nothing to read.
-        listed: as `read`, without a look at the folder of videos; None where no lists say which
-            videos there are.
+        read: (folder of videos, annotations, split) -> the videos of the split.
+        annotations: (folder of videos, folder of annotations, split) -> the annotations that `read`
+            takes: a file, a folder of lists, or, if `lists` is false, a folder of videos.
+        assign: (videos of the manifest, annotations, number) -> the videos of an official split
+            with their subsets. None if the dataset has no official splits.
+        listed: like `read`, but does not look at the folder of videos. None if the dataset has no
+            lists of videos.
         compare: (folder of videos, videos) raises a VieError if listed videos have no file.
-        members: (videos of the manifest, annotations, number) -> the videos of an official split,
-            for layouts that have such.
+        absent: (folder of annotations, split) -> the message if there are no annotations.
     """
 
     read: Callable[[Path, Path, str], list[Video]]
     annotations: Callable[[Path, Path, str], Path]
-    members: Callable[[Iterable[Video], Path, int], list[SplitRow]] | None = None
+    assign: Callable[[Iterable[Video], Path, int], list[SplitRow]] | None = None
     listed: Callable[[Path, Path, str], list[Video]] | None = None
     compare: Callable[[Path, Iterable[Video]], None] = compare_with_disk
     absent: Callable[[Path, str], str] = lambda annotations, split: f"{annotations}: no such folder"
 
     @property
     def lists(self) -> bool:
-        """Whether lists say which videos there are."""
+        """Whether the dataset comes with lists of its videos."""
         return self.listed is not None
 
 

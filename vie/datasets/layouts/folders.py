@@ -1,4 +1,4 @@
-"""Any videos in class folders: <class>/<name>.mp4, or another of `EXTENSIONS`."""
+"""Any videos in class folders: <class>/<name>.mp4, or another extension of `EXTENSIONS`."""
 
 import logging
 from collections.abc import Iterable
@@ -24,26 +24,29 @@ def read_folders(videos: Path, annotations: Path, split: str) -> list[Video]:
     """Every video of every class folder.
 
     Args:
-        videos: folder with one folder per class, or, for the splits "train" and "val", with the
-            folders train and val that hold these.
-        annotations: not looked at; the folders say everything.
+        videos: folder of the class folders. For the splits "train" and "val", a folder with the
+            folders train and val, which hold the class folders.
+        annotations: not used.
         split: "all", "train" or "val".
 
     Raises:
-        VieError: a folder is missing or empty, or a name is not one that can be used.
+        VieError: a folder is missing or empty, or a name cannot be used.
     """
     below = "" if split == "all" else f"{split}/"
-    root, found, others = videos / below, [], []
+    root = videos / below
+    found: list[Video] = []
+    others: list[str] = []
     for label in folders_in(root):
         plain_name(label, f"{root}: class")
         files = videos_in(root / label)
-        known = set(files.values())
-        others += [f"{label}/{n}" for n in names_in(root / label) if n not in known and n[0] != "."]
+        read = set(files.values())
+        others += [f"{label}/{n}" for n in names_in(root / label) if n not in read and n[0] != "."]
         if not files:
             raise VieError(f"{root / label}: this class folder holds no video")
         for stem, file in files.items():
             plain_name(file, f"{root / label}: file")
-            found.append(Video(f"{label}/{stem}", f"{below}{label}/{file}", label, there=True))
+            path = f"{below}{label}/{file}"
+            found.append(Video(f"{label}/{stem}", path, label, file_found=True))
     if others:
         log.warning(
             "%s: %d files or folders are no videos (%s) and are left out: %s",
@@ -55,22 +58,22 @@ def read_folders(videos: Path, annotations: Path, split: str) -> list[Video]:
 
 
 def assign_folders(videos: Iterable[Video], annotations: Path, number: int) -> list[SplitRow]:
-    """Split `number` of the videos: 30 % of each class, drawn at random, are for testing.
+    """Split `number`: a random 30 % of the videos of each class are for testing.
 
     Args:
         videos: of the manifest.
-        annotations: not looked at.
-        number: of the draw.
+        annotations: not used.
+        number: of the split; each number draws anew.
 
     Raises:
         VieError: a class has a single video.
     """
-    from vie.runtime.randomness import generator  # numpy: the rules read layouts without it
+    from vie.runtime.randomness import generator  # imports numpy, which the rules do without
 
     by_class: dict[str, list[str]] = {}
     for video in videos:
         by_class.setdefault(video.label, []).append(video.video)
-    members = []
+    rows = []
     for i, (label, names) in enumerate(sorted(by_class.items())):
         if len(names) < 2:
             raise VieError(
@@ -79,5 +82,5 @@ def assign_folders(videos: Iterable[Video], annotations: Path, number: int) -> l
         count = min(max(1, round(TEST_SHARE * len(names))), len(names) - 1)
         rng = generator(number, "folders split", instance=i)
         test = set(rng.choice(sorted(names), count, replace=False).tolist())
-        members += [SplitRow(n, label, TEST if n in test else TRAIN, n) for n in sorted(names)]
-    return members
+        rows += [SplitRow(n, label, TEST if n in test else TRAIN, n) for n in sorted(names)]
+    return rows

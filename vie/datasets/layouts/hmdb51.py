@@ -3,8 +3,8 @@
     <class>/<film>_<class>_<annotations>_<n>.avi
     testTrainMulti_7030_splits/<class>_test_split<N>.txt     <film>_..._<n>.avi 1
 
-with 1 for a training video, 2 for a test video and 0 for a video that the split does not use. File
-names may hold brackets, ampersands, semicolons, blanks: whatever the films' titles had.
+The number is 1 for a training video, 2 for a test video, 0 for a video that the split does not use.
+File names may have brackets, ampersands, semicolons and blanks, as the titles of films do.
 """
 
 import re
@@ -22,11 +22,10 @@ PIECE = re.compile(r"(_\d+)+$")
 
 
 def read_hmdb51(videos: Path, annotations: Path, split: str = "all") -> list[Video]:
-    """All videos that the lists name, used by a split or not.
+    """All videos that the lists name, also those that no split uses.
 
     Args:
-        videos: folder of the class folders; only its name is used (`compare_with_disk` looks
-            inside).
+        videos: not used; `compare_with_disk` looks into the folder.
         annotations: folder testTrainMulti_7030_splits, with the lists of at least one split.
         split: "all".
 
@@ -52,10 +51,10 @@ def read_hmdb51(videos: Path, annotations: Path, split: str = "all") -> list[Vid
 
 
 def assign_hmdb51(videos: Iterable[Video], annotations: Path, number: int) -> list[SplitRow]:
-    """Videos that split `number` uses, with their part and group: the film they are cut from.
+    """Videos that split `number` uses, with their subset. Their group is the film.
 
     Args:
-        videos: not looked at; the lists say everything.
+        videos: not used.
         annotations: folder testTrainMulti_7030_splits.
         number: 1, 2 or 3.
 
@@ -68,19 +67,19 @@ def assign_hmdb51(videos: Iterable[Video], annotations: Path, number: int) -> li
             f"{annotations}: has no list <class>_test_split{number}.txt; there are lists of the "
             f"splits {', '.join(map(str, sorted(lists)))}"
         )
-    members = []
+    rows = []
     for label, path in lists[number].items():
-        for file, part in _flags(path):
+        for file, subset in _flags(path):
             stem = Path(file).stem
-            if part is not None:
-                members.append(SplitRow(f"{label}/{stem}", label, part, _film(stem, label)))
-    return members
+            if subset is not None:
+                rows.append(SplitRow(f"{label}/{stem}", label, subset, _film(stem, label)))
+    return rows
 
 
 def _film(stem: str, label: str) -> str:
-    """The film that a clip is from; where its name does not say, the clip itself.
+    """The film that a clip is from. If the clip's name has no film, the clip itself.
 
-    Films come in numbered pieces, Two_Towers_3 and Two_Towers_4, which are one film.
+    Numbered pieces, such as Two_Towers_3 and Two_Towers_4, are one film.
     """
     film, found, _ = stem.rpartition(f"_{label}_")
     return (PIECE.sub("", film) or film) if found else stem
@@ -107,7 +106,7 @@ def _lists(annotations: Path) -> dict[int, dict[str, Path]]:
 
 
 def _flags(path: Path) -> list[tuple[str, str | None]]:
-    """(file name, part or None) of each line of a list."""
+    """(file name, subset or None) of each line of a list."""
     found: dict[str, str | None] = {}
     for line, text in lines_of(path):
         where = f"{path}, line {line}"
@@ -118,7 +117,7 @@ def _flags(path: Path) -> list[tuple[str, str | None]]:
         if not file.endswith(".avi"):
             raise VieError(f"{where}: {file!r} is not the name of an avi file")
         if file in found:
-            raise VieError(f"{where}: {file!r} is there a second time; remove one of the lines")
+            raise VieError(f"{where}: {file!r} is listed a second time; remove one of the lines")
         found[file] = FLAGS[flag]
     if not found:
         raise VieError(f"{path}: names no video")

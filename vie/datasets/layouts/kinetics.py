@@ -1,4 +1,4 @@
-"""Kinetics: the official CSV of each split, and the videos it names wherever copies have them."""
+"""Kinetics: the official CSV of each split, and the files that copies have of its videos."""
 
 import csv
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vie.datasets.layouts.kinetics_files import WORDS, Place, SplitFiles, only_one, split_folder
+from vie.datasets.layouts.kinetics_report import report
 from vie.datasets.layouts.video_files import listed, plain_name
 from vie.datasets.video import Video
 from vie.runtime.errors import VieError
@@ -31,9 +32,9 @@ class Clip(NamedTuple):
 
 
 def annotation_of(annotations: Path, split: str) -> Path:
-    """The CSV of a split, whatever the release calls it; `<split>.csv` if there is none."""
-    there = [annotations / name for name in csv_names(split) if (annotations / name).exists()]
-    return there[0] if there else annotations / f"{split}.csv"
+    """The CSV of a split, under any of its usual names; `<split>.csv` if there is none."""
+    found = [annotations / name for name in csv_names(split) if (annotations / name).exists()]
+    return found[0] if found else annotations / f"{split}.csv"
 
 
 def csv_names(split: str) -> list[str]:
@@ -42,26 +43,27 @@ def csv_names(split: str) -> list[str]:
 
 
 def no_annotation(annotations: Path, split: str) -> str:
-    """What an error says if a split has no CSV: the folder, names that it may have, CSVs there."""
+    """The error if a split has no CSV: the names that it may have, and the CSVs that there are."""
     if not annotations.is_dir():
         return f"{annotations}: no such folder of annotations"
-    there = sorted(path.name for path in annotations.glob("*.csv"))
+    found = sorted(path.name for path in annotations.glob("*.csv"))
     return (
         f"{annotations}: no CSV of the split {split!r} there, which may be called "
-        f"{', '.join(csv_names(split))}; CSVs there: {listed(there) if there else 'none'}"
+        f"{', '.join(csv_names(split))}; CSVs there: {listed(found) if found else 'none'}"
     )
 
 
 def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
     """Videos of the Kinetics layout.
 
-    The annotation is the official CSV; columns beyond label, youtube_id, time_start, time_end,
-    split are not looked at, nor are rows of the other splits. Files are
-    `<youtube_id>_<start>_<end>.mp4` with six-digit seconds (or another of `EXTENSIONS`) in one of
-    the trees of `kinetics_files`, or `<youtube_id>.mp4`, which may be cut to the clip or be the
-    whole YouTube video: for these the clip's start and end are passed on. Seconds without leading
-    zeros will do, too. An annotated video without a file is kept: it is rejected later, with its
-    reason. What differs between the list and the disk is said in the log.
+    The annotation is the official CSV. Only its columns label, youtube_id, time_start, time_end
+    and split are used, and only the rows of the split.
+
+    A file is called `<youtube_id>_<start>_<end>.mp4`, with or without leading zeros, or
+    `<youtube_id>.mp4`; any of `EXTENSIONS` will do. It lies in one of the trees of
+    `kinetics_files`. A file with the bare id may be the clip or the whole YouTube video, so the
+    video keeps the clip's start and end. A video without a file is kept: it is rejected later,
+    with its reason. The log says how list and files differ.
 
     Args:
         videos: folder with one folder per split.
@@ -86,18 +88,18 @@ def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
         if place is None:
             found.append(Video(video, files.expected(video, label), label))
         elif place.trimmed:
-            found.append(Video(video, place.path, label, there=True))
+            found.append(Video(video, place.path, label, file_found=True))
         else:
-            found.append(Video(video, place.path, label, start, end, there=True))
-    files.report(places)
+            found.append(Video(video, place.path, label, start, end, file_found=True))
+    report(files, places)
     return found
 
 
 def list_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
-    """Videos of the list alone, with the names that their files have officially.
+    """Videos of the list alone, with the official names of their files.
 
     Args:
-        videos: not looked at.
+        videos: not used.
         annotations: CSV of the split.
         split: "train", "val" or "test".
 
@@ -149,7 +151,7 @@ def _rows(annotations: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 )
             for row in reader:
                 if not row:
-                    continue  # an empty line says nothing
+                    continue  # an empty line
                 if len(row) != len(header):
                     raise VieError(
                         f"{annotations}, line {reader.line_num}: {len(row)} values for "

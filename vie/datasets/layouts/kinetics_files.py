@@ -4,10 +4,9 @@
     <videos>/<split>/<class>/<file>             as crawlers and most tools arrange them
     <videos>/replacement/**/<file>              files for those that are corrupt above
 
-A folder's name may differ from its class in all but letters and digits: tools write underscores for
-blanks ("riding_a_bike"), and leave out brackets and apostrophes or make hyphens of them. Whether an
-entry of a folder is a video is told by its name, so no file is looked at: 240,000 of them are one
-listing.
+Of the name of a class folder only letters and digits count: tools write underscores for blanks
+("riding_a_bike"), and drop brackets and apostrophes or make hyphens of them. A video is told by its
+name, and no file is opened: each folder, even one of 240,000 videos, is listed once.
 """
 
 import collections
@@ -17,10 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from vie.datasets.layouts.kinetics_advice import hints, look
 from vie.datasets.layouts.video_files import (
     ADVICE,
-    NoFilesError,
     is_plain,
     is_video,
     listed,
@@ -33,14 +30,12 @@ from vie.runtime.errors import VieError
 
 log = logging.getLogger(__name__)
 
-# What copies call a split, and its folder: as the official CSV, as MMAction2, as copies at 256
-# pixels.
+# Names of a split, and of its folder: of the official CSV, of MMAction2, of copies at 256 pixels.
 WORDS = {"train": ("train",), "val": ("val", "validate", "validation"), "test": ("test",)}
 FOLDERS = ("{}", "videos_{}", "{}_256")
-# Their own folder, or that of the tar, wherever it was unpacked.
+# Names of the folder of replacements: its own, or that of the tar it comes in.
 REPLACEMENTS = ("replacement", "replacement_for_corrupted_k400")
-FLAT = ""  # as a name of a folder: the split's own
-ID_LENGTH = 11  # of YouTube
+FLAT = ""  # stands for the split's own folder among the folders of classes
 
 
 def refuse_missing(videos: Path, found: Iterable[Video]) -> None:
@@ -48,18 +43,18 @@ def refuse_missing(videos: Path, found: Iterable[Video]) -> None:
 
     Args:
         videos: folder of videos.
-        found: the listed ones.
+        found: the listed videos.
 
     Raises:
-        VieError: names those that have none.
+        VieError: names videos that have none.
     """
     names: dict[str, set[str]] = {}
     lost = []
     for video in found:
         folder, _, name = video.path.rpartition("/")
         if folder not in names:
-            is_there = (videos / folder).is_dir()
-            names[folder] = set(_listing(videos / folder)[0]) if is_there else set()
+            exists = (videos / folder).is_dir()
+            names[folder] = set(_listing(videos / folder)[0]) if exists else set()
         if name not in names[folder]:
             lost.append(video.path)
     if lost:
@@ -67,7 +62,7 @@ def refuse_missing(videos: Path, found: Iterable[Video]) -> None:
 
 
 class Place(NamedTuple):
-    """A file that was found: its path relative to the folder of videos, and why it is that one.
+    """The file of a listed video.
 
     Attributes:
         path: relative to the folder of videos.
@@ -83,24 +78,24 @@ class Place(NamedTuple):
 
 
 def only_one(folder: Path, names: Iterable[str]) -> Path | None:
-    """The one of several names that a folder has, or None.
+    """The path that exists, of several names in a folder; None if none does.
 
-    Names that lead to the same file or folder are one.
+    Names of the same file or folder, such as links, count as one.
 
     Raises:
-        VieError: it has several.
+        VieError: several exist.
     """
-    there = [folder / name for name in names if (folder / name).exists()]
-    if apart := [path for path in there[1:] if not path.samefile(there[0])]:
+    found = [folder / name for name in names if (folder / name).exists()]
+    if others := [path for path in found[1:] if not path.samefile(found[0])]:
         raise VieError(
-            f"{folder}: both {there[0].name!r} and {apart[0].name!r} are there, and which one to "
-            "read is not for this program to guess; move one elsewhere"
+            f"{folder}: both {found[0].name!r} and {others[0].name!r} are there, and only one of "
+            "them is to be read; move the other elsewhere"
         )
-    return there[0] if there else None
+    return found[0] if found else None
 
 
 def split_folder(videos: Path, split: str) -> Path:
-    """The folder of a split, whatever a copy calls it.
+    """The folder of a split, under any of its usual names.
 
     Raises:
         VieError: there is none, or several.
@@ -129,13 +124,19 @@ class SplitFiles:
         root: the split's folder in it.
         labels: the classes of the split.
 
+    Attributes:
+        folders: {folder of a class, or FLAT: {stem: file name}}.
+        replacements: {stem: path relative to the folder of videos}.
+        own: {label: folders of the class, the best match first}.
+        unknown: names of folders that are no class, sorted.
+
     Raises:
-        VieError: a folder cannot be read, that of a class has no plain name, or two files are one
-            video.
+        VieError: a folder cannot be read, the name of a class folder cannot be used, or two files
+            are one video.
     """
 
     def __init__(self, videos: Path, root: Path, labels: Iterable[str]) -> None:
-        self.split, self.root = root.name, root
+        self.root, self.split = root, root.name
         self.labels = set(labels)
         self._pairs: list[tuple[str, str]] = []
         self.folders, inside = self._folders()
@@ -147,9 +148,9 @@ class SplitFiles:
         self._by_key: dict[str, list[str]] = {}
         for folder in filter(None, self.folders):
             self._by_key.setdefault(spelling_key(folder), []).append(folder)
-        self._own = {label: self._folders_of(label) for label in self.labels}
-        used = {folder for folders in self._own.values() for folder in folders}
-        self.unknown = sorted(set(self.folders) - used - {FLAT})  # folders that are no class
+        self.own = {label: self._matching(label) for label in self.labels}
+        used = {folder for folders in self.own.values() for folder in folders}
+        self.unknown = sorted(set(self.folders) - used - {FLAT})
         self._elsewhere = {
             stem: folder for folder in reversed(self.folders) for stem in self.folders[folder]
         }
@@ -157,10 +158,10 @@ class SplitFiles:
     def find(self, youtube_id: str, video: str, label: str) -> Place | None:
         """The file of an annotated clip, or None.
 
-        A replacement comes first, then a file with the clip's start and end in its name (in six
-        digits, then without leading zeros), then one with the bare id. Of like ones, that in the
-        folder of the class comes first, then that in the split's own. A bare id in the folder of
-        another class may be another clip: it is not taken.
+        A replacement is preferred, then a file with the clip's start and end in its name (with six
+        digits, then without leading zeros), then a file with the bare id. Of each kind, a file in
+        the folder of the class is preferred, then one in the split's own folder. A file with the
+        bare id in the folder of another class may be another clip, and is not taken.
 
         Args:
             youtube_id, video: names of the file without and with the clip's start and end.
@@ -172,117 +173,27 @@ class SplitFiles:
                 return Place(self.replacements[stem], stem != youtube_id, replaced=True)
         for stem in names:
             trimmed = stem != youtube_id
-            for folder in (*self._own[label], FLAT):
+            for folder in (*self.own[label], FLAT):
                 if stem in self.folders[folder]:
-                    return Place(self._path(folder, self.folders[folder][stem]), trimmed)
-            folder = self._elsewhere.get(stem)
-            if folder is not None and (trimmed or folder in self.unknown):
-                path = self._path(folder, self.folders[folder][stem])
+                    return Place(self.path(folder, self.folders[folder][stem]), trimmed)
+            elsewhere = self._elsewhere.get(stem)
+            if elsewhere is not None and (trimmed or elsewhere in self.unknown):
+                path = self.path(elsewhere, self.folders[elsewhere][stem])
                 return Place(path, trimmed, strayed=True)
         return None
 
     def expected(self, video: str, label: str) -> str:
-        """Where the file of a clip that is not there would lie."""
-        flat = self.folders[FLAT] and not any(self._own.values())
-        folder = FLAT if flat else next(iter(self._own[label]), label)
-        return self._path(folder, f"{video}.mp4")
+        """Path that the missing file of a clip should have, relative to the folder of videos."""
+        flat = self.folders[FLAT] and not any(self.own.values())
+        folder = FLAT if flat else next(iter(self.own[label]), label)
+        return self.path(folder, f"{video}.mp4")
 
-    def report(self, places: dict[str, Place | None]) -> None:
-        """Say in the log what differs between the list and the disk.
-
-        Args:
-            places: {video: where its file lies, if anywhere}.
-
-        Raises:
-            NoFilesError: no video has a file.
-        """
-        found = [place for place in places.values() if place]
-        trimmed = sum(place.trimmed for place in found)
-        taken = [place for place in found if place.replaced]
-        missing = [video for video, place in places.items() if not place]
-        extra, again = self._left_over(places)
-        others = self._other_seconds(extra, missing)
-        if not found:
-            raise NoFilesError(self._nothing_found(missing, extra, others))
-        log.info("%s: files of %d of %d listed videos", self.root, len(found), len(places))
-        if len(found) < len(missing):
-            advice = "; ".join(hints(look(self.root, REPLACEMENTS))) or "is the copy complete?"
-            few = "%s: ONLY %d of %d listed videos have a file; %s"
-            log.warning(few, self.root, len(found), len(places), advice)
-        if missing:
-            self._warn("listed videos have no file and will be rejected", missing)
-        if self.replacements:
-            of = len(self.replacements)
-            log.info("%s: %d videos are taken from %d replacements", self.root, len(taken), of)
-        if trimmed < len(found):
-            log.info(
-                "%s: %d files have no start and end in their names: those that are longer than "
-                "their clip will be cut",
-                *(self.root, len(found) - trimmed),
-            )
-        if strayed := [place.path for place in found if place.strayed]:
-            self._warn("videos lie in a folder that is not their class's", strayed)
-        if self.unknown:
-            self._warn("folders are no class of the list", self.unknown)
-        empty = sorted(label for label in self.labels if not self._own[label])
-        if 0 < len(empty) < len(self.labels):  # all: the files lie in the split's own folder
-            self._warn("classes have no folder", empty)
-        if extra:
-            self._warn("videos are named by no list", extra)
-        if others:
-            what = "of these have other seconds in their names than a listed video without a file"
-            self._warn(what, others)
-        if again:
-            self._warn("further files of listed videos are not used", again)
-
-    def _left_over(self, places: dict[str, Place | None]) -> tuple[list[str], list[str]]:
-        """Paths of the files (that no list names, that are of a listed video and not its file)."""
-        names = {name for video in places for name in (video, unpadded(video), _id_of(video))}
-        used = {place.path for place in places.values() if place}
-        extra, again = [], []
-        for folder, files in self.folders.items():
-            above = self._path(folder, "")
-            for stem, name in files.items():
-                path = above + name
-                if stem not in names:
-                    extra.append(path)
-                elif path not in used and stem not in self.replacements:
-                    again.append(path)
-        return sorted(extra), sorted(again)
-
-    def _other_seconds(self, extra: list[str], missing: list[str]) -> list[str]:
-        """Those files that no list names which begin with the id of a video without a file.
-
-        They are not used: other seconds are another clip, perhaps of another action.
-        """
-        ids = {_id_of(video) for video in missing}
-        return [path for path in extra if path.rpartition("/")[2][:ID_LENGTH] in ids]
-
-    def _nothing_found(self, missing: list[str], extra: list[str], others: list[str]) -> str:
-        """What the error says if no listed video has a file."""
-        seen = look(self.root, REPLACEMENTS)
-        own = f"{self.split}/{name}" if (name := seen.deeper or seen.anything) else ""
-        there = next(iter([*others, *extra]), own)
-        likely = hints(seen)
-        if others:
-            likely.append(f"{len(others)} have other seconds in their names: {listed(others, 2)}")
-        if not likely:
-            likely.append("see whether `roots`, `videos` and `annotations` are those of one copy")
-        what = f"found is for example {there!r}" if there else "but it is empty"
-        return (
-            f"{self.root}: none of the {len(missing)} listed videos has a file in it; expected is "
-            f"for example '{self.split}/{missing[0]}.mp4' or '{self.split}/<class>/"
-            f"{missing[0]}.mp4', {what}; {'; '.join(likely)}"
-        )
-
-    def _warn(self, what: str, names: list[str]) -> None:
-        log.warning("%s: %d %s: %s", self.root, len(names), what, listed(names))
-
-    def _path(self, folder: str, name: str) -> str:
+    def path(self, folder: str, name: str) -> str:
+        """Path of a file, relative to the folder of videos."""
         return f"{self.split}/{folder}/{name}" if folder else f"{self.split}/{name}"
 
-    def _folders_of(self, label: str) -> list[str]:
-        """Folders of a class, the one that is spelt like it first."""
+    def _matching(self, label: str) -> list[str]:
+        """Folders of a class, those that are spelt like it first."""
         exact = (label, label.replace(" ", "_"))
         found = self._by_key.get(spelling_key(label), [])
         if spelling_key(label) in self._shared:  # "C" and "C++"
@@ -302,10 +213,10 @@ class SplitFiles:
         return found, inside
 
     def _plain(self, folder: Path, names: list[str]) -> list[str]:
-        """Those of a folder's folders whose names are plain; the log names the others.
+        """Those of `names`, folders in `folder`, that can be used; the log names the others.
 
         Raises:
-            VieError: others are folders of classes by their letters and digits.
+            VieError: one that cannot be used has the letters and digits of a class.
         """
         odd = [name for name in names if not is_plain(name)]
         classes = set(map(spelling_key, self.labels))
@@ -321,9 +232,9 @@ class SplitFiles:
         return [name for name in names if is_plain(name)]
 
     def _stems(self, names: list[str], folder: str) -> dict[str, str]:
-        """{stem: file name} of a folder in the split's; files of one video are noted."""
+        """{stem: file name} of a folder; notes pairs of files that are one video."""
         files, pairs = stems(names)
-        self._pairs += [(self._path(folder, one), other) for one, other in pairs]
+        self._pairs += [(self.path(folder, one), other) for one, other in pairs]
         return files
 
     def _replacements(self, videos: Path, inside: list[Path]) -> dict[str, str]:
@@ -332,14 +243,14 @@ class SplitFiles:
         Links to folders are followed, but no folder is read twice.
         """
         waiting = [*inside, *(videos / name for name in REPLACEMENTS if (videos / name).is_dir())]
-        seen = {_identity(videos), _identity(self.root)}  # a link may lead up
+        seen = {_inode(videos), _inode(self.root)}  # a link may lead up
         found: dict[str, str] = {}
         pairs: list[tuple[str, str]] = []
         while waiting:
             folder = waiting.pop()
-            if (identity := _identity(folder)) in seen:
+            if (inode := _inode(folder)) in seen:
                 continue
-            seen.add(identity)
+            seen.add(inode)
             names, below = _listing(folder)
             for name in sorted(names):
                 path = (folder / name).relative_to(videos).as_posix()
@@ -352,13 +263,13 @@ class SplitFiles:
         return found
 
 
-def _id_of(video: str) -> str:
-    """Without start and end."""
+def without_seconds(video: str) -> str:
+    """The id of a clip without its start and end: the YouTube id."""
     return video.rsplit("_", 2)[0]
 
 
-def _identity(folder: Path) -> tuple[int, int]:
-    """What all links to a folder have in common.
+def _inode(folder: Path) -> tuple[int, int]:
+    """Device and inode of a folder, which all links to it share.
 
     Raises:
         VieError: it cannot be read.
@@ -371,22 +282,32 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _listing(folder: Path) -> tuple[list[str], list[str]]:
-    """(video files, other folders) directly inside a folder; hidden ones are left out.
-
-    A name with a video's extension is a video, so that nothing has to be asked about the file: not
-    even links, as some copies are made of, cost a call each.
+    """(video files, folders) directly inside a folder.
 
     Raises:
         VieError: it cannot be read.
     """
-    files, folders = [], []
+    files, folders = entries(folder)
+    return list(filter(is_video, files)), folders
+
+
+def entries(folder: Path) -> tuple[list[str], list[str]]:
+    """(files, folders sorted by name) directly inside a folder, without hidden ones.
+
+    A name with a video's extension counts as a file. The file system is asked about other names
+    only: some copies consist of links, and each question about a link costs a system call.
+
+    Raises:
+        VieError: it cannot be read.
+    """
+    files: list[str] = []
+    folders: list[str] = []
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if is_video(entry.name):
-                    files.append(entry.name)
-                elif not entry.name.startswith(".") and entry.is_dir():
-                    folders.append(entry.name)
+        with os.scandir(folder) as found:
+            for entry in found:
+                if not entry.name.startswith("."):
+                    is_file = is_video(entry.name) or not entry.is_dir()
+                    (files if is_file else folders).append(entry.name)
     except OSError as error:
         raise VieError(f"{folder}: cannot be read as a folder: {error.strerror}") from error
     return files, sorted(folders)

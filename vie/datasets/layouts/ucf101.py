@@ -5,8 +5,8 @@
     ucfTrainTestlist/trainlist0N.txt    ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1
     ucfTrainTestlist/testlist0N.txt     ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi
 
-Clips of one group g<NN> of a class are cut from one recording. (The files of HandstandPushups are
-called v_HandStandPushups: upper and lower case are not told apart there.)
+Clips of one group g<NN> of a class are cut from one recording. A file's name may spell its class
+with other capital letters: the files of HandstandPushups are called v_HandStandPushups.
 """
 
 import re
@@ -24,38 +24,38 @@ FILE = re.compile(r"v_(?P<label>.+)_g(?P<group>\d+)_c\d+\.avi")
 
 
 def read_ucf101(videos: Path, annotations: Path, split: str = "all") -> list[Video]:
-    """All videos of the lists of the splits that are there, in any order of the lists.
+    """All videos of all lists that are found.
 
     Args:
-        videos: folder UCF-101; only its name is used (`compare_with_disk` looks inside).
+        videos: not used; `compare_with_disk` looks into the folder.
         annotations: folder ucfTrainTestlist with classInd.txt and the lists of at least one split.
         split: "all".
 
     Raises:
         VieError: names the file, the line and what is wrong there.
     """
-    there = [
+    found = [
         n
         for n in NUMBERS
         if any((annotations / name.format(n)).exists() for name in LISTS.values())
     ]
-    if not there:
+    if not found:
         raise VieError(
             f"{annotations}: holds no list of a split; it should hold classInd.txt, "
             f"{', '.join(name.format(n) for n in NUMBERS for name in LISTS.values())}"
         )
-    members = {member.video: member for n in there for member in assign_ucf101((), annotations, n)}
-    found = {member.label for member in members.values()}
-    if empty := [label for label in _classes(annotations / "classInd.txt") if label not in found]:
+    rows = {row.video: row for n in found for row in assign_ucf101((), annotations, n)}
+    used = {row.label for row in rows.values()}
+    if empty := [label for label in _classes(annotations / "classInd.txt") if label not in used]:
         raise VieError(f"{annotations}: no list has a video of the classes {', '.join(empty)}")
-    return [Video(m.video, f"{m.video}.avi", m.label) for m in members.values()]
+    return [Video(row.video, f"{row.video}.avi", row.label) for row in rows.values()]
 
 
 def assign_ucf101(videos: Iterable[Video], annotations: Path, number: int) -> list[SplitRow]:
-    """Videos of split `number` with their part and group, in the order of its lists.
+    """Videos of split `number` with their subset and group, in the order of its lists.
 
     Args:
-        videos: not looked at; the lists say everything.
+        videos: not used.
         annotations: folder ucfTrainTestlist.
         number: 1, 2 or 3.
 
@@ -63,20 +63,20 @@ def assign_ucf101(videos: Iterable[Video], annotations: Path, number: int) -> li
         VieError: names the file, the line and what is wrong there.
     """
     numbers = _classes(annotations / "classInd.txt")
-    members: dict[str, SplitRow] = {}
-    for part, name in LISTS.items():
+    rows: dict[str, SplitRow] = {}
+    for subset, name in LISTS.items():
         path = annotations / name.format(number)
         lines = lines_of(path)
         if not lines:
             raise VieError(f"{path}: names no video")
         for line, text in lines:
-            member = _member(text, part, numbers, f"{path}, line {line}")
-            if (before := members.setdefault(member.video, member)) is not member:
+            row = _row(text, subset, numbers, f"{path}, line {line}")
+            if (before := rows.setdefault(row.video, row)) is not row:
                 raise VieError(
-                    f"{path}, line {line}: {member.video!r} is in split {number} a second time "
-                    f"(it is a {before.part} video already); remove one of the lines"
+                    f"{path}, line {line}: {row.video!r} is in split {number} a second time "
+                    f"(it is a {before.subset} video already); remove one of the lines"
                 )
-    return list(members.values())
+    return list(rows.values())
 
 
 def _classes(path: Path) -> dict[str, int]:
@@ -97,8 +97,8 @@ def _classes(path: Path) -> dict[str, int]:
     return numbers
 
 
-def _member(text: str, part: str, numbers: dict[str, int], where: str) -> SplitRow:
-    """A line of a list: <Class>/<file>, in training lists (and perhaps others) a class number."""
+def _row(text: str, subset: str, numbers: dict[str, int], where: str) -> SplitRow:
+    """A line of a list: <Class>/<file>, and in training lists the number of the class."""
     name, _, number = text.partition(".avi")
     folder, slash, stem = name.partition("/")
     if not slash or text == name:
@@ -110,8 +110,8 @@ def _member(text: str, part: str, numbers: dict[str, int], where: str) -> SplitR
     if not fits or fits["label"].casefold() != label.casefold():
         raise VieError(f"{where}: {file!r} should be v_{label}_g<NN>_c<NN>.avi")
     number = number.strip()
-    if (number or part == TRAIN) and number != str(numbers[label]):
+    if (number or subset == TRAIN) and number != str(numbers[label]):
         raise VieError(
             f"{where}: class number {number!r}, but {label} has {numbers[label]} in classInd.txt"
         )
-    return SplitRow(f"{label}/{stem}", label, part, f"{label} g{fits['group']}")
+    return SplitRow(f"{label}/{stem}", label, subset, f"{label} g{fits['group']}")

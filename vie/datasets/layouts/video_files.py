@@ -1,4 +1,4 @@
-"""Names of files and folders that come from strangers' lists and disks."""
+"""Names of files and folders from lists and disks, which may be anything."""
 
 import logging
 import os
@@ -10,24 +10,27 @@ from vie.runtime.errors import VieError
 
 log = logging.getLogger(__name__)
 # Of the containers that `vie.frames.ffmpeg` opens.
-EXTENSIONS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv")
-EXTENSIONS += (".ogv", ".wmv", ".asf")
+EXTENSIONS = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv"),
+    *(".ogv", ".wmv", ".asf"),
+)
 ADVICE = "get them, or set the dataset's `missing: reject` in the config to go on without them"
 
 
 class NoFilesError(VieError):
-    """Lists are there, but the file of no video that they name is."""
+    """No listed video has a file."""
 
 
 def plain_name(value: str, where: str) -> str:
-    """`value` if it names something directly inside a folder.
+    """`value`, if it is the name of a file or folder and not a path.
 
     Args:
         value: the name.
-        where: the place it was read, for the message.
+        where: it was read, for the message.
 
     Raises:
-        VieError: it is empty, leads elsewhere, or has blanks around it or unprintable characters.
+        VieError: it is empty, has slashes, blanks around it or unprintable characters, or is "."
+            or "..".
     """
     if not is_plain(value):
         raise VieError(f"{where} {value!r} is not a plain name of a file or folder")
@@ -35,20 +38,20 @@ def plain_name(value: str, where: str) -> str:
 
 
 def is_plain(value: str) -> bool:
-    """Whether a name is one that `plain_name` lets pass."""
+    """Whether `plain_name` accepts a name."""
     plain = value and value == value.strip() and value not in (".", "..")
     return bool(plain) and "/" not in value and "\\" not in value and value.isprintable()
 
 
 def spelling_key(name: str) -> str:
-    """What spellings of a class have in common: its letters and digits, capitals or not."""
+    """Letters and digits of a class in lower case, which all its spellings share."""
     return "".join(filter(str.isalnum, name.casefold()))
 
 
 def videos_in(folder: Path) -> dict[str, str]:
     """{stem: file name} of the videos directly inside a folder, told by `EXTENSIONS`.
 
-    Hidden files, such as the ._name that some systems leave beside every file, are not looked at.
+    Hidden files are left out: some systems leave a file ._name beside every file.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.
@@ -70,7 +73,7 @@ def by_stem(names: Iterable[str], folder: Path) -> dict[str, str]:
 
 
 def stems(names: Iterable[str]) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """({stem: name}, pairs of names that have one stem) of the names of files."""
+    """({stem: name}, pairs of names with the same stem)."""
     files: dict[str, str] = {}
     pairs = []
     for name in sorted(names):
@@ -81,19 +84,19 @@ def stems(names: Iterable[str]) -> tuple[dict[str, str], list[tuple[str, str]]]:
 
 
 def refused_pairs(pairs: list[tuple[str, str]], what: str, at_most: int = 5) -> str:
-    """What an error says of pairs of files: the first ones, and what to do."""
+    """Part of an error: the first pairs of files, and what to do."""
     shown = ", ".join(f"{one!r} and {other!r}" for one, other in pairs[:at_most])
     more = f" and {len(pairs) - at_most} more pairs" if len(pairs) > at_most else ""
     return f"{len(pairs)} pairs of files {what}; remove one of each: {shown}{more}"
 
 
 def is_video(name: str) -> bool:
-    """Whether a file's name is that of a video; those of hidden files are not."""
+    """Whether a file is a video by its name; hidden files are not."""
     return os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")
 
 
 def names_in(folder: Path) -> dict[str, bool]:
-    """{name: whether it is a file} of all that is directly inside a folder.
+    """{name: whether it is a file} of all entries of a folder.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.
@@ -109,7 +112,7 @@ def names_in(folder: Path) -> dict[str, bool]:
 
 
 def folders_in(folder: Path) -> list[str]:
-    """Names of the folders directly inside a folder, sorted; hidden ones are not looked at.
+    """Names of the folders directly inside a folder, sorted; hidden ones are left out.
 
     Raises:
         VieError: there is no such folder.
@@ -122,7 +125,7 @@ def folders_in(folder: Path) -> list[str]:
 
 
 def lines_of(path: Path) -> list[tuple[int, str]]:
-    """(line number, line without blanks around it) of a text file; empty lines are left out.
+    """(line number, stripped line) of a text file; empty lines are left out.
 
     Raises:
         VieError: it cannot be read as UTF-8 text.
@@ -135,7 +138,7 @@ def lines_of(path: Path) -> list[tuple[int, str]]:
         raise VieError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise VieError(f"{path}: cannot be read as UTF-8 text: {error}") from error
-    lines = enumerate(text.split("\n"), start=1)  # CRLF too: blanks around a line go
+    lines = enumerate(text.split("\n"), start=1)  # strip() removes the CR of CRLF
     return [(number, line.strip()) for number, line in lines if line.strip()]
 
 
@@ -147,16 +150,16 @@ def listed(names: list[str], at_most: int = 5) -> str:
 
 
 def compare_with_disk(root: Path, videos: Iterable[Video]) -> None:
-    """Whether the class folders are the classes that are listed, and hold all listed files.
+    """Whether the class folders are the listed classes, and have all listed files.
 
-    Files that no list names are left alone, and the log says so.
+    The log names files that are in no list; they are not used.
 
     Args:
         root: folder that the videos' paths are relative to.
-        videos: that are listed; their paths end with <class folder>/<file>.
+        videos: the listed videos; their paths end with <class folder>/<file>.
 
     Raises:
-        VieError: names the classes or files that are not where they should be.
+        VieError: names the classes or files that are missing, or folders that are no class.
     """
     wanted: dict[str, set[str]] = {}
     for video in videos:
@@ -168,11 +171,11 @@ def compare_with_disk(root: Path, videos: Iterable[Video]) -> None:
     lost, extra = [], []
     for folder, names in sorted(wanted.items()):
         found = names_in(root / folder)
-        there = {name for name, is_file in found.items() if is_file}
-        lost += [f"{folder}/{name}" for name in sorted(names - there)]
+        files = {name for name, is_file in found.items() if is_file}
+        lost += [f"{folder}/{name}" for name in sorted(names - files)]
         extra += [
             f"{folder}/{name}"
-            for name in sorted(there - names)
+            for name in sorted(files - names)
             if name.lower().endswith(EXTENSIONS) and not name.startswith(".")
         ]
     if extra:
@@ -196,5 +199,5 @@ def _compare_folders(root: Path, wanted: set[str]) -> None:
     if unknown := sorted(folders - wanted):
         raise VieError(
             f"{root}: {len(unknown)} folders are no class of the annotations: {listed(unknown)}; "
-            "move them elsewhere, or see whether videos and annotations belong together"
+            "move them elsewhere, or check that videos and annotations are of the same dataset"
         )

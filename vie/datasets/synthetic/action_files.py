@@ -1,19 +1,17 @@
-"""The stand-ins for UCF101 and HMDB51 as files: MPEG-4 in avi, and the lists of three splits."""
+"""Synthetic stand-ins for UCF101 and HMDB51 as files: MPEG-4 in avi, and lists of three splits."""
 
 import functools
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vie.datasets.synthetic.actions import HMDB51, UCF101, Action, render_action
-from vie.datasets.synthetic.write_videos import encode, truncate, write_videos
+from vie.datasets.synthetic.write_videos import complete_folder, encode, truncate, write_videos
 
 MPEG4 = {"c:v": "mpeg4", "q:v": 3}
 SPLITS = (1, 2, 3)
 SPARE = 1  # groups of each class that a split of HMDB51 uses neither to train nor to test
-# Titles such as HMDB51's films have them: what a shell, a tar or a CSV could stumble over.
+# Titles as those of HMDB51's films, with signs that are special to a shell, a tar or a CSV.
 FILMS = (
     *("#7_&_Counting", "(HQ)_Take;_Two", "[Sub]_L'Étoile", "50%_Off!", "A+B=C", "Who@Where"),
     *("Film_{Cut}", "So,_So~", "$$$_Night", "One_^_Other", "-dash_first", "Ça_ira"),
@@ -27,7 +25,7 @@ class Clip(NamedTuple):
         action: its class.
         path: relative to the folder of videos.
         group: number of its group within its class.
-        numbers: of its group and of itself in the dataset; they decide what it shows.
+        numbers: of its group and of itself in the dataset. They decide what it shows.
         broken: whether the file ends too early.
     """
 
@@ -38,14 +36,14 @@ class Clip(NamedTuple):
     broken: bool = False
 
 
-def write_ucf101(settings: dict, videos: Path, annotations: Path, processes: int) -> None:
+def write_ucf101(settings: dict[str, Any], videos: Path, annotations: Path, processes: int) -> None:
     """Write `<Class>/v_<Class>_g<NN>_c<NN>.avi`, and classInd.txt and the lists of three splits.
 
-    Both folders are replaced; each appears when it is whole. The files of one class are spelt with
-    another capital letter than the class, as UCF101's HandstandPushups are.
+    Both folders are replaced; each appears when it is complete. The files of one class differ from
+    the class in a capital letter, as those of UCF101's HandstandPushups do.
 
     Args:
-        settings: draw, and of each class train_groups, test_groups and clips_per_group.
+        settings: dataset_seed, and for each class train_groups, test_groups and clips_per_group.
         videos, annotations: folders.
         processes: videos rendered and encoded at once.
 
@@ -59,7 +57,9 @@ def write_ucf101(settings: dict, videos: Path, annotations: Path, processes: int
         return f"{label}/v_{spelt}_g{group + 1:02d}_c{clip + 1:02d}.avi"
 
     clips = _clips(UCF101, settings, settings["train_groups"] + settings["test_groups"], file)
-    _write_clips(clips, "ucf101", settings["dataset_seed"], videos, processes)
+    seed = settings["dataset_seed"]
+    write = functools.partial(_write, dataset="ucf101", dataset_seed=seed)
+    write_videos(write, clips, Path(videos), processes)
     number = {action.label: i for i, action in enumerate(UCF101, start=1)}
     lists = {"classInd.txt": [f"{i} {label}" for label, i in number.items()]}
     for split in SPLITS:
@@ -71,12 +71,12 @@ def write_ucf101(settings: dict, videos: Path, annotations: Path, processes: int
     _write_lists(lists, annotations, newline="\r\n")
 
 
-def write_hmdb51(settings: dict, videos: Path, annotations: Path, processes: int) -> None:
+def write_hmdb51(settings: dict[str, Any], videos: Path, annotations: Path, processes: int) -> None:
     """Write `<class>/<film>_<class>_<annotations>_<n>.avi`, and a list per class and split.
 
     Args:
-        settings, videos, annotations, processes: as for `write_ucf101`; films are the groups, and
-            each class has one more that a split does not use.
+        settings, videos, annotations, processes: as for `write_ucf101`. A group is a film; each
+            class has one more, which a split does not use.
 
     Raises:
         VieError: ffmpeg is missing or fails.
@@ -88,7 +88,9 @@ def write_hmdb51(settings: dict, videos: Path, annotations: Path, processes: int
 
     groups = settings["train_groups"] + settings["test_groups"] + SPARE
     clips = _clips(HMDB51, settings, groups, file)
-    _write_clips(clips, "hmdb51", settings["dataset_seed"], videos, processes)
+    seed = settings["dataset_seed"]
+    write = functools.partial(_write, dataset="hmdb51", dataset_seed=seed)
+    write_videos(write, clips, Path(videos), processes)
     lists = {}
     for split in SPLITS:
         flags = _flags(settings, SPARE, split)
@@ -101,25 +103,25 @@ def write_hmdb51(settings: dict, videos: Path, annotations: Path, processes: int
     _write_lists(lists, annotations, newline="\n")
 
 
-# Layout -> what writes its stand-in.
+# Layout -> function that writes its stand-in.
 WRITERS = {"ucf101": write_ucf101, "hmdb51": write_hmdb51}
 
 
 def _other_case(label: str) -> str:
-    """The label with its last capital letter a small one."""
+    """The label with its last capital letter in lower case."""
     place = max(i for i, letter in enumerate(label) if letter.isupper())
     return label[:place] + label[place].lower() + label[place + 1 :]
 
 
 def _clips(
     actions: Sequence[Action],
-    settings: dict,
+    settings: dict[str, Any],
     groups: int,
     file: Callable[[Action, int, int], str],
 ) -> list[Clip]:
-    """All clips of all groups of all classes; the last clip of the last class's last group is
-    broken."""
-    per_group, clips = settings["clips_per_group"], []
+    """All clips of all groups of all classes. The very last clip is broken."""
+    per_group: int = settings["clips_per_group"]
+    clips: list[Clip] = []
     for i, action in enumerate(actions):
         for group in range(groups):
             shared = i * groups + group
@@ -130,39 +132,27 @@ def _clips(
     return [*clips[:-1], clips[-1]._replace(broken=True)]
 
 
-def _flags(settings: dict, spare: int, split: int) -> list[int]:
-    """For each group 2 if `split` tests on it, 1 if it trains on it, else 0: with each split
-    other groups are tested on."""
+def _flags(settings: dict[str, Any], spare: int, split: int) -> list[int]:
+    """For each group 2 if `split` tests on it, 1 if it trains on it, else 0.
+
+    Each split tests on other groups.
+    """
     test, train = settings["test_groups"], settings["train_groups"]
     groups = test + train + spare
     places = [(group - (split - 1) * test) % groups for group in range(groups)]
     return [2 if place < test else 1 if place < test + train else 0 for place in places]
 
 
-def _write_clips(clips: list[Clip], address: str, draw: int, videos: Path, processes: int) -> None:
-    write = functools.partial(_write, address=address, draw=draw)
-    write_videos(write, clips, Path(videos), processes)
-
-
-def _write(clip: Clip, *, address: str, draw: int, root: Path) -> None:
+def _write(clip: Clip, *, dataset: str, dataset_seed: int, root: Path) -> None:
     path = root / clip.path
-    encode(render_action(clip.action, address, draw, *clip.numbers), path, MPEG4)
+    encode(render_action(clip.action, dataset, dataset_seed, *clip.numbers), path, MPEG4)
     if clip.broken:
         truncate(path)
 
 
 def _write_lists(lists: dict[str, list[str]], folder: Path, newline: str) -> None:
-    """Write text files to a folder, which is replaced and appears when it is whole."""
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    temporary.chmod(0o755)
-    try:
+    """Write text files to a folder, which is replaced and appears when it is complete."""
+    with complete_folder(Path(folder)) as temporary:
         for name, lines in lists.items():
             text = "".join(f"{line}\n" for line in lines)
             (temporary / name).write_text(text, encoding="utf-8", newline=newline)
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

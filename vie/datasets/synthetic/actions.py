@@ -1,8 +1,8 @@
-"""What the stand-ins for UCF101 and HMDB51 show: other figures than the embedded dataset's.
+"""Videos of the stand-ins for UCF101 and HMDB51. Their figures are not in the embedded dataset.
 
-Clips of one group (UCF101) or film (HMDB51) show the same figure, with the same proportions and
-colour, as clips of one recording show the same person: a network that remembers it is good on
-clips of that group and on no others.
+Clips of one group (UCF101) or film (HMDB51) show the same figure with the same proportions and
+colour, as clips of one recording show the same person. A network that remembers it is good on clips
+of that group only.
 """
 
 from dataclasses import dataclass
@@ -56,13 +56,13 @@ FIGURES: dict[str, list[Polyline]] = {
         [(-0.3, -0.1), (-0.25, 0.9), (0.25, 0.9), (0.3, -0.1)],
     ],
 }
-# Each with its own reverse, as in motion.py.
+# Pairs of a motion and its reverse, as in trajectories.py.
 MOTIONS = ("approaching", "receding", "rising", "sinking")
 
 
 @dataclass(frozen=True)
 class Action:
-    """A class of a stand-in: its name there, and what it shows."""
+    """A class of a stand-in: its label, and the figure and motion that it shows."""
 
     label: str
     figure: str
@@ -81,21 +81,23 @@ HMDB51 = tuple(
 )
 
 
-def render_action(action: Action, address: str, draw: int, group: int, clip: int) -> np.ndarray:
+def render_action(
+    action: Action, dataset: str, dataset_seed: int, group: int, clip: int
+) -> np.ndarray:
     """A clip of a group of a class.
 
     Args:
         action: the class.
-        address: name of the dataset.
-        draw: of the dataset.
+        dataset: name of the dataset.
+        dataset_seed: of the dataset.
         group: the group's number in the dataset.
         clip: the clip's number in the dataset.
 
     Returns:
         (T, HEIGHT, W, 3) uint8, T in FRAMES, W in WIDTHS, 25 frames per second.
     """
-    shared = generator(draw, f"{address} group", instance=group)
-    rng = generator(draw, f"{address} clip", instance=clip)
+    shared = generator(dataset_seed, f"{dataset} group", instance=group)
+    rng = generator(dataset_seed, f"{dataset} clip", instance=clip)
     figure, painter = sprite(FIGURES[action.figure], shared), shared
     T, W = int(rng.integers(FRAMES[0], FRAMES[1] + 1)), int(rng.choice(WIDTHS))
     size = np.linspace(rng.uniform(), rng.uniform(), T)

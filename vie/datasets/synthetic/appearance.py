@@ -1,9 +1,9 @@
-"""What moves: twelve figures drawn with strokes, each instance with its own proportions.
+"""The moving figures: twelve, drawn with strokes, each instance with its own proportions.
 
-All figures are made of strokes of the same widths, so that edges and texture are alike in all
-classes and only the arrangement of the strokes tells them apart. Every figure has an upper end and
-a lower end, and stands upright but for a small tilt: the content of a frame says which way is up.
-A figure and its mirror image are equally likely in a class: horizontal flips keep it.
+The strokes of all figures have the same widths, so edges and texture are alike in all classes. Only
+the arrangement of the strokes tells classes apart. Every figure has an upper and a lower end, and
+stands upright but for a small tilt, so a frame shows which way is up. A figure and its mirror image
+are equally likely, so a horizontal flip does not change the class.
 """
 
 import numpy as np
@@ -74,8 +74,8 @@ APPEARANCES = tuple(FIGURES)
 def sprite(figure: list[Polyline], rng: np.random.Generator) -> np.ndarray:
     """Opacity of one instance of a figure, such as those of FIGURES.
 
-    The instance's own numbers (aspect, taper, bends, tilt, width of the strokes) change the same
-    thing that defines the class, the arrangement of strokes: a network that learns to tell
+    Instances differ in aspect, taper, bends, tilt and the width of the strokes. These change the
+    arrangement of the strokes, which also defines the class: a network that learns to tell
     instances apart has to look at it.
 
     Returns:
@@ -117,4 +117,5 @@ def _strokes(lines: list[tuple[np.ndarray, np.ndarray]], half_width: float) -> n
     share = (dx * along[0] + dy * along[1]) / (along[0] ** 2 + along[1] ** 2)  # (S, Y, X)
     share = np.clip(share, 0, 1)
     distance = np.sqrt(((dx - share * along[0]) ** 2 + (dy - share * along[1]) ** 2).min(0))
-    return np.clip(0.5 + (half_width - distance) / pixel, 0, 1).astype(np.float32)
+    opacity: np.ndarray = np.clip(0.5 + (half_width - distance) / pixel, 0, 1).astype(np.float32)
+    return opacity

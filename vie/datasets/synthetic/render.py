@@ -15,14 +15,14 @@ REACH = 16.0  # pixels of the figure's centre above and below the middle
 CLASSES = tuple(f"{a} {m}" for a in APPEARANCES for m in MOTIONS)
 
 
-def render(label: str, draw: int, number: int) -> np.ndarray:
-    """Video `number` of a draw of the dataset, with the appearance and motion of its label.
+def render(label: str, dataset_seed: int, number: int) -> np.ndarray:
+    """Video `number` of the dataset, with the appearance and motion of its label.
 
     Returns:
         (T, HEIGHT, W, 3) uint8, T in FRAMES, W in WIDTHS, 25 frames per second.
     """
     appearance, motion = label.split(" ")
-    rng = generator(draw, "embedded", instance=number)
+    rng = generator(dataset_seed, "embedded", instance=number)
     T, W = int(rng.integers(FRAMES[0], FRAMES[1] + 1)), int(rng.choice(WIDTHS))
     height, size = heights(motion, T, rng), np.linspace(rng.uniform(), rng.uniform(), T)
     shake_x, shake_y = wander(T, 1.2, 6, rng), wander(T, 1.2, 6, rng)  # of the camera
@@ -42,7 +42,7 @@ def compose(
     rng: np.random.Generator,
     painter: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """A figure on its way through changing clouds.
+    """A figure that moves in front of changing clouds.
 
     Args:
         figure: opacity of `sprite`.
@@ -50,7 +50,7 @@ def compose(
         radius: (T,) half its height, in pixels.
         width: of the frames, in pixels.
         rng: of the clouds.
-        painter: of the figure's colour; left out, `rng`.
+        painter: draws the figure's colour; None: `rng`.
 
     Returns:
         (T, HEIGHT, width, 3) uint8.
@@ -70,11 +70,11 @@ def _place(
     A shift and a scale are separable: one small matrix per axis and frame.
     """
     rows, columns = _resampling(y, radius, HEIGHT), _resampling(x, radius, width)
-    # (T, H, S) @ (S, S) @ (T, 1, S, W) -> (T, H, W), in pieces of half a frame: BLAS would start
-    # threads for larger ones, which cost several times what they save.
+    # (T, H, S) @ (S, S) @ (T, 1, S, W) -> (T, H, W), in pieces of half a frame: for larger ones,
+    # BLAS would start threads, which cost several times what they save.
     rows = rows.reshape(-1, 2, HEIGHT // 2, SPRITE)  # (T, H, S) -> (T, 2, H/2, S)
     placed = (rows @ figure) @ columns.transpose(0, 2, 1)[:, None]
-    return placed.reshape(-1, HEIGHT, width)  # (T, 2, H/2, W) -> (T, H, W)
+    return np.asarray(placed).reshape(-1, HEIGHT, width)  # (T, 2, H/2, W) -> (T, H, W)
 
 
 def _resampling(centre: np.ndarray, radius: np.ndarray, pixels: int) -> np.ndarray:
@@ -85,7 +85,7 @@ def _resampling(centre: np.ndarray, radius: np.ndarray, pixels: int) -> np.ndarr
     source = np.arange(SPRITE, dtype=np.float32) + 0.5 - SPRITE / 2
     away = (at - source * scale) / np.maximum(scale, 1)
     weight = np.maximum(1 - np.abs(away, out=away), 0, out=away)
-    return weight / np.maximum(weight.sum(2, keepdims=True), 1e-6)
+    return np.asarray(weight / np.maximum(weight.sum(2, keepdims=True), 1e-6))
 
 
 def _paint(frames: np.ndarray, opacity: np.ndarray, colour: np.ndarray) -> None:
@@ -97,8 +97,7 @@ def _paint(frames: np.ndarray, opacity: np.ndarray, colour: np.ndarray) -> None:
 def _background(T: int, W: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """Clouds of low chroma that change within half a second -> ((3, T, H, W), their mean level).
 
-    A background that stood still would tell instances apart by itself, and nothing else would be
-    learned.
+    If the background stood still, it would tell instances apart, and nothing else would be learned.
     """
     level = rng.uniform(0.25, 0.4)
     grey = rng.normal(0, 0.05, size=(1, T // 12 + 2, 7, 8))
@@ -114,7 +113,8 @@ def _background(T: int, W: int, rng: np.random.Generator) -> tuple[np.ndarray, f
 def _linear(n: int, knots: int) -> np.ndarray:
     """(n, knots) float32: linear interpolation of evenly spaced knots at n points."""
     at = np.linspace(0, knots - 1, n)[:, None]
-    return np.maximum(1 - np.abs(at - np.arange(knots)), 0).astype(np.float32)
+    weights: np.ndarray = np.maximum(1 - np.abs(at - np.arange(knots)), 0).astype(np.float32)
+    return weights
 
 
 def _colour(level: float, rng: np.random.Generator) -> np.ndarray:
@@ -125,4 +125,6 @@ def _colour(level: float, rng: np.random.Generator) -> np.ndarray:
 def wander(T: int, amount: float, frames: int, rng: np.random.Generator) -> np.ndarray:
     """(T,) smooth random walk around 0: standard deviation `amount`, changes over `frames`."""
     knots = rng.normal(0, amount, size=T // frames + 3)
-    return np.interp(np.arange(T) / frames + rng.uniform(), np.arange(len(knots)), knots)
+    return np.asarray(
+        np.interp(np.arange(T) / frames + rng.uniform(), np.arange(len(knots)), knots)
+    )

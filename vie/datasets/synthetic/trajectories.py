@@ -1,10 +1,9 @@
-"""How it moves: up or down, and otherwise as it likes.
+"""The motion of a figure: up or down. All else about its path is random.
 
-Sinking is rising played backwards, and everything else (size, sideways path, camera, background) is
-as likely as its own reverse. So the frames of a video, without their order, have the same
-distribution for both motions: neither a single frame nor an average over frames says anything about
-the motion, and a network that reads the motion has read the order. A horizontal flip changes
-neither.
+Sinking is rising played backwards. Everything else (size, sideways path, camera, background) is as
+likely as its own reverse. So the frames of a video, without their order, have the same distribution
+for both motions: neither a single frame nor an average over frames tells the motion, only the order
+of frames does. A horizontal flip does not change the motion.
 """
 
 import numpy as np
@@ -21,4 +20,4 @@ def heights(motion: str, n_frames: int, rng: np.random.Generator) -> np.ndarray:
     wave = rng.uniform(0, 0.5) / (2 * np.pi)
     phase = rng.uniform(0, 2 * np.pi)
     height = time + wave * (np.sin(2 * np.pi * time + phase) - np.sin(phase))
-    return height if motion == "rising" else height[::-1]
+    return np.asarray(height if motion == "rising" else height[::-1])
