@@ -17,7 +17,7 @@ from vie.frames.manifest import Video, class_names, read_videos, write_manifest
 from vie.frames.shards import check_shard, read_shard_table
 from vie.runtime.errors import VieError
 
-DECODE = {"fps": 25, "shorter_side": 48, "quality": 3, "timeout_seconds": 20, "max_seconds": 60}
+DECODE = {"fps": 25, "shorter_side": 48, "quality": 3, "timeout_seconds": 60, "max_seconds": 60}
 
 
 def dataset(folder, n=6, bad=("missing", "empty", "text")):

@@ -18,7 +18,7 @@ from vie.frames.jpeg import split_jpegs
 from vie.frames.unusable import UnusableVideoError
 from vie.runtime.errors import VieError
 
-SETTINGS = {"fps": 25, "quality": 2, "timeout_seconds": 20, "max_seconds": 60}
+SETTINGS = {"fps": 25, "quality": 2, "timeout_seconds": 60, "max_seconds": 60}
 H264 = ("-c:v", "libx264", "-crf", "8", "-pix_fmt", "yuv420p")
 
 
@@ -292,9 +292,8 @@ def test_too_long_is_refused_not_cut(tmp_path):
 def test_far_apart_times_are_not_filled_in_for_ever(tmp_path):
     late = ("-vf", "setpts=N*100000/TB", "-fps_mode", "vfr")
     video = encode(tmp_path / "x.mkv", pictures(3, 64, 64), *late, *H264)
-    start = time.monotonic()
+    # Filling in would end with another reason: that the time is over.
     assert reason(video, max_seconds=2) == "too long: more than 2 s"
-    assert time.monotonic() - start < 5
 
 
 def stand_in(tmp_path, monkeypatch, script):
@@ -313,7 +312,7 @@ def test_hanging_process_is_killed_with_its_children(tmp_path, monkeypatch):
     video = stand_in(tmp_path, monkeypatch, f"sleep 100 & echo $! > {child}; wait")
     start = time.monotonic()
     assert reason(video, timeout_seconds=0.5) == "timed out after 0.5 s"
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 50  # the child would sleep for 100 s
     status = f"/proc/{child.read_text().strip()}/status"
     for _ in range(50):  # the kernel may take a moment; a zombie counts as ended
         if not os.path.exists(status) or "State:\tZ" in Path(status).read_text():
