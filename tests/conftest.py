@@ -40,6 +40,13 @@ def keep_random_state():
     random.setstate(states[2])
 
 
+@pytest.fixture
+def root(monkeypatch):
+    """The clone as the current folder, where `examples` are found."""
+    monkeypatch.chdir(ROOT)
+    return ROOT
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     """A copy of the workflow that tests may edit and run in."""

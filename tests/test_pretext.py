@@ -9,13 +9,14 @@ import torch
 
 from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import TrainClips
-from vie.engine import checkpoints
 from vie.engine.run import Run
 from vie.engine.schedules import Schedule
 from vie.frames.index import load_index
-from vie.objectives.stages import transform_of
+from vie.models.checkpoint_format import describe
+from vie.objectives.table import transform_of
 from vie.pretext import pretext, right_answers, trained_pretext
 from vie.pretrain import Pretraining
+from vie.runtime import torch_files
 
 
 @pytest.fixture(params=["rotation", "order_prediction"])
@@ -29,8 +30,8 @@ def content(request, recipe):
     task = Pretraining(
         recipe, stage, Schedule(0, 1), torch.zeros(24, dtype=torch.int64), seed=2, steps_per_epoch=1
     )
-    known = {"recipe": recipe, "stage": stage, "seed": 2, "step": 1, "n_train": 24}
-    return known | task.state()
+    known = describe(recipe, transform_of(recipe, stage), 25.0)
+    return known | {"stage": stage, "seed": 2, "step": 1, "n_train": 24} | task.state()
 
 
 @pytest.fixture
@@ -47,6 +48,7 @@ def test_shares_of_right_answers_by_hand(content, small_dataset, motion, workers
     encoder, objective = trained_pretext(content)
     settings = {"clips": 2, "motion": motion, "workers": workers}
     found = right_answers(content, index, videos, **settings)
+    encoder, objective = encoder.cpu(), objective.cpu()  # if there is a GPU, they were on it
     transform = transform_of(content["recipe"], content["stage"])
     clips = TrainClips(index, transform, seed=2, stage="pretext", motion=motion)
     for video, share in zip(videos, found, strict=True):
@@ -62,7 +64,7 @@ def test_shares_of_right_answers_by_hand(content, small_dataset, motion, workers
 
 
 def test_what_the_rule_writes(content, small_dataset, motion, tmp_path):
-    checkpoints.save(tmp_path / "checkpoint.pt", content)
+    torch_files.save(tmp_path / "checkpoint.pt", content)
     index = small_dataset / "val" / "index.parquet"
     pretext(
         tmp_path / "checkpoint.pt",

@@ -1,1 +1,36 @@
-"""Unsupervised Learning from Video with Deep Neural Embeddings, reproduced."""
+"""Unsupervised Learning from Video with Deep Neural Embeddings (VIE, CVPR 2020).
+
+encoder = vie.load_encoder("results/.../local_aggregation.pt")
+classifier = vie.load_classifier("results/.../best.pt")
+index = vie.load_index("resources/.../index.parquet")
+config = vie.load_config("config.yaml")
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vie.config.load import load_config
+    from vie.frames.index import load_index
+    from vie.models.load import load_classifier, load_encoder
+
+__version__ = "0.2.0"
+__all__ = ["__version__", "load_classifier", "load_config", "load_encoder", "load_index"]
+
+# Imported when first asked for: torch takes seconds, and Snakemake needs none of it.
+_HOMES = {
+    "load_classifier": "vie.models.load",
+    "load_config": "vie.config.load",
+    "load_encoder": "vie.models.load",
+    "load_index": "vie.frames.index",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vie' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

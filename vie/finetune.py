@@ -18,21 +18,21 @@ from vie.clips.transform import ClipTransform
 from vie.clips.windows import window_length
 from vie.config.settings import resolve_steps
 from vie.datasets.split_assignment import HELD_OUT, TEST, TRAIN, SplitRow, read_split_assignment
-from vie.engine import checkpoints
 from vie.engine.plateau import Finetuning, Plateau, Validation
 from vie.engine.predict import class_probabilities, predict_clips, predict_windows
 from vie.engine.resumable import METRICS
-from vie.engine.run import Run, TrainingClips, fit, transform_data
+from vie.engine.run import Run, TrainingClips, fit
 from vie.engine.schedules import Schedule
 from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
 from vie.metrics.top_k import top_k
+from vie.models.checkpoint_format import describe, encoder_of, read
 from vie.models.classifiers import Classifier
-from vie.models.encoders import build_encoder
 from vie.models.resnet import channels_last
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write, write_json
 from vie.runtime.randomness import torch_seed
+from vie.runtime.torch_files import content_digest, save
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +57,10 @@ PIPELINES = {"scale_crop": scale_crop, "color_jitter": color_jitter}
 
 def build_classifier(content: dict, classes: int, *, seed: int) -> Classifier:
     """The network of a checkpoint's content, pretrained or not, with a new linear layer."""
-    encoder = build_encoder(content["recipe"]["encoder"])
-    encoder.load_state_dict(content["encoder"])
+    encoder = encoder_of(content)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "finetuning"))
-        return channels_last(Classifier(encoder, classes))
+        return channels_last(Classifier(encoder, classes)).train()
 
 
 def instances_of(index: Index, rows: Sequence[SplitRow]) -> dict[str, np.ndarray]:
@@ -165,11 +164,11 @@ def train_finetuned(
     task = Finetuning(classifier, optimiser, plateau, validate, every, run.precision)
     network = [content["recipe"]["encoder"], content["encoder"]]
     own = {
-        "network": checkpoints.content_digest(network),
+        "network": content_digest(network),
         "optimiser": optimiser,
         "plateau": {"every": every, "patience": settings["patience"], "drops": settings["drops"]},
-        "transform": transform_data(clips.transform),
-        "videos": checkpoints.content_digest(clips.videos.tolist()),
+        "transform": clips.transform.to_dict(),
+        "videos": content_digest(clips.videos.tolist()),
         "classes": classes,
     }
     fit(task, run, clips, schedule, key=own | key)
@@ -213,7 +212,7 @@ def finetune(
             f"{data.split}: no video is held out for validation: raise finetuning.held_out, or set "
             "finetuning.validation to test"
         )
-    content = checkpoints.load(checkpoint)
+    content = read(checkpoint)
     task = train_finetuned(
         content,
         optimiser,
@@ -222,7 +221,7 @@ def finetune(
         run,
         classes=len(classes),
         validate=_validation(data.index, transform, watched, settings["clips"], workers),
-        key={"validation": [checkpoints.content_digest(watched.tolist()), settings["clips"]]},
+        key={"validation": [content_digest(watched.tolist()), settings["clips"]]},
     )
     network, device = task.network(), task.accelerator.device
     how = {"device": device, "workers": workers, "label": f"{run.name} test"}
@@ -234,26 +233,10 @@ def finetune(
     write_json(metadata | counts | course | own, outputs.metadata)
     with atomic_write(outputs.metrics) as temporary:
         shutil.copyfile(run.work / METRICS, temporary)
-    _save_best(content, task, transform, classes, run, outputs.best)
-
-
-def _save_best(
-    content: dict,
-    task: Finetuning,
-    transform: ClipTransform,
-    classes: list[str],
-    run: Run,
-    path: Path,
-) -> None:
-    """Write the network that validated best, and what it needs to be used."""
-    best = {
-        "recipe": content["recipe"],
-        "network": task.best,
-        "classes": classes,
-        "step": task.plateau.best_step,
-        "transform": transform_data(transform),
-    }
-    checkpoints.save(path, best | run.record)
+    best = {"network": task.best, "classes": classes, "step": task.plateau.best_step}
+    described = describe(content["recipe"], transform, index.fps)
+    origin = {"seed": run.seed, "n_train": len(parts[TRAIN]), **run.record}
+    save(outputs.best, described | best | origin)
 
 
 def _validation(

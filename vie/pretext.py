@@ -10,14 +10,12 @@ import torch
 from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import TrainClips, loader, long_enough, video_batches
 from vie.clips.transform import ClipTransform
-from vie.engine import checkpoints
 from vie.engine.device import accelerator
 from vie.engine.run import Run
 from vie.frames.index import load_index
-from vie.models.encoders import build_encoder
-from vie.models.resnet import channels_last
+from vie.models.checkpoint_format import encoder_of, read
 from vie.objectives.base import Pretext
-from vie.objectives.stages import OBJECTIVES, transform_of
+from vie.objectives.table import objective_of, transform_of
 from vie.runtime.files import atomic_write, write_json
 from vie.runtime.progress import Progress
 
@@ -26,12 +24,8 @@ TOGETHER = 64  # clips of a batch
 
 def trained_pretext(content: dict) -> tuple[torch.nn.Module, Pretext]:
     """Network and objective of a checkpoint, in evaluation mode."""
-    recipe = content["recipe"]
-    encoder = channels_last(build_encoder(recipe["encoder"]))
-    encoder.load_state_dict(content["encoder"])
-    objective = OBJECTIVES[content["stage"]](recipe, torch.empty(0), content["seed"], encoder)
-    objective.load_state_dict(content["objective"])
-    return encoder.eval(), objective.eval()
+    encoder = encoder_of(content)
+    return encoder, objective_of(content, encoder)
 
 
 @torch.no_grad()
@@ -110,7 +104,7 @@ def pretext(
     import pyarrow.parquet as pq
 
     workers = run.use_threads()
-    content = checkpoints.load(checkpoint)
+    content = read(checkpoint)
     recipe = content["recipe"]
     index = load_index(val_index)
     videos = long_enough(val_index, recipe.get("min_frames", 1))

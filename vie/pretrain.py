@@ -12,8 +12,8 @@ from torch import Tensor
 
 from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import Batch, long_enough, steps_per_epoch
-from vie.config.settings import ALONE, STAGES, resolve_steps
-from vie.engine import checkpoints
+from vie.clips.transform import ClipTransform
+from vie.config.settings import resolve_steps
 from vie.engine.device import accelerator, described
 from vie.engine.monitor import KnnMonitor
 from vie.engine.optimizer import sgd
@@ -22,18 +22,19 @@ from vie.engine.run import Data, Run, TrainingClips, fit
 from vie.engine.schedules import Schedule, pretraining_schedule
 from vie.frames.index import load_index
 from vie.models.batchnorm import share_statistics
+from vie.models.checkpoint_format import describe, read
 from vie.models.encoders import Encoder, build_encoder
 from vie.models.resnet import channels_last
 from vie.objectives.bank import MemoryBank
 from vie.objectives.base import Objective
-from vie.objectives.stages import OBJECTIVES, transform_of
+from vie.objectives.table import build_objective, transform_of
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
 from vie.runtime.files import KEEP, atomic_write, link
 from vie.runtime.randomness import torch_seed
+from vie.runtime.torch_files import content_digest, save
 
 log = logging.getLogger(__name__)
-HEADED = set(ALONE)  # stages whose objectives have parameters
 # Of a recipe: what its training does not read, and its durations, which `same_so_far` compares.
 NOT_IN_THE_KEY = ("label", "start_from", "start_first", "monitor", "schedule")
 Monitor = Callable[[torch.nn.Module, Tensor], dict[str, float]]
@@ -43,7 +44,7 @@ def new_encoder(recipe: dict, seed: int) -> Encoder:
     """The recipe's network with the random weights of `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "encoder"))
-        return build_encoder(recipe["encoder"])
+        return build_encoder(recipe["encoder"], recipe.get("classes"))
 
 
 class EncoderWithLoss(torch.nn.Module):
@@ -56,11 +57,9 @@ class EncoderWithLoss(torch.nn.Module):
     def forward(
         self, clips: Tensor, instances: Tensor, vectors: Tensor, noise: torch.Generator
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """(B, 3, T, H, W) -> the objective's measures, and the embeddings (B, D) of the clips."""
-        # (B, 3, T, H, W) -> (B, D); a pretext task shows more than the B clips, these first
-        embedding, features = self.encoder(self.objective.inputs(clips))
-        measures = self.objective.measures(embedding, features, instances, vectors, noise)
-        return measures, embedding[: len(instances)]
+        """(V * B, 3, T, H, W) -> the objective's measures, and the embeddings (B, D) of the first
+        view."""
+        return self.objective.measures(self.encoder, clips, instances, vectors, noise)
 
 
 class Pretraining:
@@ -85,7 +84,7 @@ class Pretraining:
         instances = len(labels)
         log.info("training on %s", described(device, precision))
         encoder = share_statistics(channels_last(new_encoder(recipe, seed)).to(device))
-        self.objective = OBJECTIVES[stage](recipe, labels, seed, encoder).to(device)
+        self.objective = build_objective(recipe, stage, labels, seed, encoder).to(device)
         optimiser = {k: v for k, v in recipe["optimiser"].items() if k != "batch"}
         model = EncoderWithLoss(encoder, self.objective)
         self.model, self.optimiser = self.accelerator.prepare(model, sgd(model, **optimiser))
@@ -107,10 +106,10 @@ class Pretraining:
     def before_step(self, step: int) -> dict[str, float]:
         """New clusters at every epoch's start; the monitor when it is due."""
         first = step == self.schedule.first
-        if hasattr(self.objective, "recluster") and (first or step % self.steps_per_epoch == 0):
+        if first or step % self.steps_per_epoch == 0:
             epoch = step // self.steps_per_epoch
             seed = torch_seed(self.seed, "clustering", epoch) % 2**31
-            self.objective.recluster(self.bank.vectors, seed)
+            self.objective.before_epoch(self.bank.vectors, seed)
         every = resolve_steps(self.recipe["monitor"]["every"], self.steps_per_epoch)
         if first or (every and step % every == 0):
             return self.measure(step)
@@ -128,7 +127,7 @@ class Pretraining:
         return {"epoch": round(epoch, 3), **self.monitor(self.network(), self.bank.vectors)}
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
-        """Forward, backward, update of the weights, update of the bank.
+        """Forward, backward, update of the weights, of the bank and of the objective's state.
 
         Where several processes train, `batch` is this one's share.
         """
@@ -145,6 +144,7 @@ class Pretraining:
         self.accelerator.backward(measures["loss"])
         self.optimiser.step()
         self.bank.update(distributed.gather(instances), distributed.gather(embedding.detach()))
+        self.objective.after_step(self.network())
         self.done = step + 1
         return {name: distributed.mean(value.detach()) for name, value in measures.items()}
 
@@ -180,8 +180,10 @@ class Pretraining:
         settings = ("encoder", "optimiser")
         same = all(content["recipe"][key] == self.recipe[key] for key in settings)
         # A head that an objective brought along is a new one here, and so is its momentum.
-        heads = list(self.objective.parameters()) or HEADED & set(content["recipe"]["schedule"])
-        if same and not heads:
+        heads = any(parameter.requires_grad for parameter in self.objective.parameters())
+        groups = content["optimiser"]["param_groups"], self.optimiser.param_groups
+        before, after = ([len(group["params"]) for group in each] for each in groups)
+        if same and not heads and before == after:
             self.optimiser.load_state_dict(content["optimiser"])
         if content["bank"]["vectors"].shape != self.bank.vectors.shape:
             raise VieError(
@@ -260,12 +262,13 @@ def train_stage(
     removes a result before it makes it again, and a longer schedule goes on from this one's end.
     """
     workers = run.use_threads()
-    labels = torch.from_numpy(load_index(data.train).labels)
+    index = load_index(data.train)
+    labels = torch.from_numpy(index.labels)
     videos, batch = (
         long_enough(data.train, recipe.get("min_frames", 1)),
         recipe["optimiser"]["batch"],
     )
-    previous = checkpoints.load(start_from) if start_from else None
+    previous = read(start_from) if start_from else None
     steps = steps_per_epoch(len(videos), batch)
     first = previous["step"] if previous else 0
     schedule = pretraining_schedule(recipe["schedule"], stage, steps, first=first)
@@ -280,17 +283,16 @@ def train_stage(
     if previous is not None:
         task.start_from(previous)
         task.first_epoch = previous["epoch"]
+    transform, n_views = transform_of(recipe, stage), task.objective.facts.n_views
     fit(
         task,
         run,
-        TrainingClips(
-            data.train, transform_of(recipe, stage), videos, batch, "pretraining", data.motion
-        ),
+        TrainingClips(data.train, transform, videos, batch, "pretraining", data.motion, n_views),
         schedule,
         key=_key(recipe, stage, previous),
         tensorboard=run.work.parent / "tensorboard" / stage,
         metadata={
-            "recipe": recipe,
+            **describe(recipe, transform, index.fps),
             "stage": stage,
             "seed": run.seed,
             "steps_per_epoch": steps,
@@ -308,9 +310,10 @@ def train_stage(
 
 def _key(recipe: dict, stage: str, previous: dict[str, Any] | None) -> dict[str, Any]:
     """What the steps of a stage depend on besides data, seed and schedule."""
-    others = set(STAGES) - {stage}
     trains = {name: value for name, value in recipe.items() if name not in NOT_IN_THE_KEY}
-    trains["objective"] = {k: v for k, v in recipe["objective"].items() if k not in others}
+    # Mappings are settings of a stage.
+    objective = recipe["objective"].items()
+    trains["objective"] = {k: v for k, v in objective if k == stage or not isinstance(v, dict)}
     # The test crop is the monitor's.
     geometry = {k: v for k, v in recipe["geometry"].items() if k != "test_shorter_side"}
     return {
@@ -326,12 +329,25 @@ def _passed_on(content: dict[str, Any]) -> str:
     passed = {name: content[name] for name in names}
     recipe = content["recipe"]
     passed["settings"] = [recipe["encoder"], recipe["optimiser"], sorted(recipe["schedule"])]
-    return checkpoints.content_digest(passed)
+    return content_digest(passed)
 
 
 def write_untrained(
-    recipe: dict, seed: int, path: Path, *, version: str = "", code: str = ""
+    recipe: dict, seed: int, path: Path, fps: float | None = None, version: str = "", code: str = ""
 ) -> None:
-    """Checkpoint of the network before its first step: the control of every evaluation."""
-    known = {"recipe": recipe, "seed": seed, "step": 0, "version": version, "code": code}
-    checkpoints.save(path, {**known, "encoder": new_encoder(recipe, seed).state_dict()})
+    """Checkpoint of the network before its first step: the control of every evaluation.
+
+    `fps` is that of the frames which the network will be shown.
+    """
+    encoder = new_encoder(recipe, seed)
+    save(
+        path,
+        {
+            **describe(recipe, ClipTransform.of(recipe), fps),
+            "seed": seed,
+            "step": 0,
+            "version": version,
+            "code": code,
+            "encoder": encoder.state_dict(),
+        },
+    )

@@ -15,21 +15,22 @@ from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import Batch, steps_per_epoch
 from vie.clips.transform import ClipTransform
 from vie.config.settings import LAYERS
-from vie.engine import checkpoints
 from vie.engine.device import accelerator
 from vie.engine.optimizer import sgd
 from vie.engine.predict import class_probabilities, predict_clips
 from vie.engine.resumable import METRICS
-from vie.engine.run import Data, Run, TrainingClips, fit, transform_data
+from vie.engine.run import Data, Run, TrainingClips, fit
 from vie.engine.schedules import Schedule, probe_schedule
 from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
 from vie.metrics.knn import knn_predict
 from vie.metrics.top_k import top_k
+from vie.models.checkpoint_format import encoder_of, read
 from vie.models.classifiers import Classifiers, FrozenEncoders, probe_features
-from vie.models.encoders import build_encoder, feature_shapes
+from vie.models.encoders import feature_shapes
 from vie.runtime.files import atomic_write, write_json
 from vie.runtime.randomness import torch_seed
+from vie.runtime.torch_files import content_digest
 
 NEIGHBOURS, TEMPERATURE = 10, 0.07  # protocol section 5
 
@@ -45,11 +46,7 @@ def build_classifiers(
         classes: number of classes.
         seed: of the classifiers' weights.
     """
-    encoders = []
-    for content in networks:
-        encoders.append(build_encoder(content["recipe"]["encoder"]))
-        encoders[-1].load_state_dict(content["encoder"])
-    network = FrozenEncoders(encoders)
+    network = FrozenEncoders([encoder_of(content) for content in networks])
     size = transform.geometry.size
     shapes = feature_shapes(network, (3, transform.sampling.frames, size, size))
     with torch.random.fork_rng(devices=[]):
@@ -144,8 +141,8 @@ def train_probe(
     classes = len(read_classes(data.classes))
     classifiers = build_classifiers(networks, transform, classes, seed=run.seed)
     task = Probing(classifiers, settings["optimiser"], schedule, run.precision)
-    shown = transform_data(transform)
-    shown["geometry"].pop("test_shorter_side", None)  # trains nothing
+    shown = transform.to_dict()
+    shown["crop"].pop("test_shorter_side", None)  # trains nothing
     fit(
         task,
         run,
@@ -153,8 +150,7 @@ def train_probe(
         schedule,
         key={
             "networks": [
-                checkpoints.content_digest([one["recipe"]["encoder"], one["encoder"]])
-                for one in networks
+                content_digest([one["recipe"]["encoder"], one["encoder"]]) for one in networks
             ],
             "probe": {k: v for k, v in settings.items() if k not in ("schedule", "clips")},
             "transform": shown,
@@ -206,7 +202,7 @@ def probe(
         VieError: a checkpoint cannot be read, or a setting does not fit the data.
     """
     workers = run.use_threads()
-    contents = [checkpoints.load(path) for path in networks]
+    contents = [read(path) for path in networks]
     classifiers = train_probe(contents, transform, settings, data, run)
     classes = len(read_classes(data.classes))
     how = {"device": next(classifiers.parameters()).device, "workers": workers}

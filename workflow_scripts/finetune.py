@@ -4,6 +4,7 @@ from pathlib import Path
 
 from vie.engine.run import Run
 from vie.finetune import PIPELINES, FinetuneOutputs, SplitData, finetune
+from vie.runtime.importing import trust
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
 from vie.workflow.fingerprint import code_digest
@@ -12,6 +13,7 @@ params, source, output = snakemake.params, snakemake.input, snakemake.output
 wildcards, predictions = snakemake.wildcards, Path(output.predictions)
 how = {"trained": "finetune", "untrained": "from scratch"}[wildcards.weights]
 what = f"{how} {wildcards.evaluation} {wildcards.target} {wildcards.pipeline}"
+trust(snakemake.config.get("networks", {}).values())
 with job(snakemake.log[0]), resumable(predictions.with_name("in_progress")) as work:
     finetune(
         Path(source.networks[0]),

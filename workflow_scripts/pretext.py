@@ -4,11 +4,13 @@ from pathlib import Path
 
 from vie.engine.run import Run
 from vie.pretext import pretext
+from vie.runtime.importing import trust
 from vie.runtime.logs import job
 from vie.workflow.fingerprint import code_digest
 
 wildcards, motion = snakemake.wildcards, snakemake.input.get("motion")
 answers = Path(snakemake.output.answers)
+trust((snakemake.config.get("networks", {}) | snakemake.config.get("objectives", {})).values())
 with job(snakemake.log[0]):
     pretext(
         Path(snakemake.input.checkpoint),

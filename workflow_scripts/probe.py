@@ -5,12 +5,14 @@ from pathlib import Path
 from vie.clips.transform import ClipTransform
 from vie.engine.run import Data, Run
 from vie.probe import ProbeOutputs, probe
+from vie.runtime.importing import trust
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
 from vie.workflow.fingerprint import code_digest
 
 source, params, output = snakemake.input, snakemake.params, snakemake.output
 wildcards, predictions = snakemake.wildcards, Path(output.predictions)
+trust(snakemake.config.get("networks", {}).values())
 with job(snakemake.log[0]), resumable(predictions.with_name("in_progress")) as work:
     probe(
         [Path(network) for network in source.networks],

@@ -22,6 +22,7 @@ from vie.clips.loader import (
 from vie.clips.transform import ClipTransform
 from vie.frames.index import load_index
 from vie.runtime.errors import VieError
+from vie.runtime.randomness import generator
 
 
 def picture(height, width):
@@ -182,3 +183,28 @@ def test_only_videos_that_are_long_enough_take_part(small_dataset, caplog):
     assert set(shown.tolist()) == set(chosen.tolist())
     with pytest.raises(VieError, match="no video has the 99 frames"):
         long_enough(path, 99)
+
+
+def test_views_lie_behind_each_other_and_the_first_is_the_only_one_of_a_single_view(
+    small_dataset, recipe
+):
+    index, key = small_dataset / "train" / "index.parquet", (2, np.array([4, 0, 9]))
+    settings = {"seed": 3, "stage": "s"}
+    transform = ClipTransform.of(recipe, "slow")
+    one = TrainClips(index, transform, **settings)[key]
+    three = TrainClips(index, transform, **settings, n_views=3)[key]
+    assert three.clips.shape == (9, *one.clips.shape[1:])
+    assert torch.equal(three.clips[:3], one.clips)
+    assert torch.equal(three.instances, one.instances)
+    assert torch.equal(three.labels, one.labels)
+    for part, alone in zip(three.color_jitter, one.color_jitter, strict=True):
+        assert len(part) == 9
+        assert torch.equal(part[:3], alone)
+    # View 1 of the second video, by its address.
+    rng = generator(3, "s", 2, 0, 1)
+    n_frames = int(load_index(index).n_frames[0])
+    frames = transform.sampling.train(n_frames, rng)
+    crop = transform.geometry.train_crop(rng)
+    expected = load_clip(load_index(index), 0, frames, crop, 32)
+    assert torch.equal(three.clips[4], expected)
+    assert not torch.equal(three.clips[4], three.clips[1])

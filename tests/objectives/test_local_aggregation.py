@@ -123,10 +123,10 @@ def test_autocast_does_not_lower_the_precision():
     assert torch.equal(mixed[1], plain)
 
 
-def test_recluster_fills_the_labels_that_a_checkpoint_carries():
+def test_each_epoch_fills_the_labels_that_a_checkpoint_carries():
     _, _, v, _ = case(0, 1)
     objective = LocalAggregation(17, clusters=3, neighbours=4, clusterings=2, threads=1)
-    objective.recluster(v.float(), seed=1)
+    objective.before_epoch(v.float(), seed=1)
     assert set(objective.labels.flatten().tolist()) == {0, 1, 2}
     resumed = LocalAggregation(17, clusters=3, neighbours=4, clusterings=2)
     resumed.load_state_dict(objective.state_dict())
@@ -136,7 +136,7 @@ def test_recluster_fills_the_labels_that_a_checkpoint_carries():
 
 def test_errors():
     f, instances, v, _ = case(0, 1)
-    with pytest.raises(VieError, match="recluster first"):
+    with pytest.raises(VieError, match="before_epoch first"):
         LocalAggregation(17, clusters=3, neighbours=4)(f, instances, v)
     with pytest.raises(VieError, match="18 neighbours on 17 videos"):
         LocalAggregation(17, clusters=3, neighbours=18)

@@ -55,7 +55,7 @@ def test_scores_loss_and_accuracy_by_hand(n):
             losses.append(float((torch.log(torch.exp(one).sum()) - one[classes[o]]).detach()))
             hits.append(int(one.argmax()) == int(classes[o]))
     assert right.tolist() == classes.tolist()
-    found = objective.measures(None, given, None, None, None)
+    found = objective.losses(None, given, None, None, None)
     assert found["loss"].item() == pytest.approx(np.mean(losses), rel=1e-10)
     assert found["pretext_top1"].item() == pytest.approx(100 * np.mean(hits))
     assert objective.chance == pytest.approx(1 / len(set(classes.tolist())))
@@ -66,7 +66,7 @@ def test_gradients_reach_the_features():
     objective = OrderPrediction(3, frames=3, hidden=4).double()
     maps = features(2, 3, 3)["conv5"].requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda maps: objective.measures(None, {"conv5": maps}, None, None, None)["loss"], (maps,)
+        lambda maps: objective.losses(None, {"conv5": maps}, None, None, None)["loss"], (maps,)
     )
 
 
@@ -89,11 +89,11 @@ def test_a_head_that_knows_the_times_is_always_right():
     given = {"conv5": times[None].expand(2, 4, 4, 1, 1).transpose(1, 2)}
     optimiser = torch.optim.Adam(objective.parameters(), lr=0.02)
     for _ in range(150):
-        loss = objective.measures(None, given, None, None, None)["loss"]
+        loss = objective.losses(None, given, None, None, None)["loss"]
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert objective.measures(None, given, None, None, None)["pretext_top1"] == 100
+    assert objective.losses(None, given, None, None, None)["pretext_top1"] == 100
 
 
 def test_too_few_or_too_many_frames_are_refused():

@@ -23,7 +23,7 @@ def test_scores_loss_and_accuracy_by_hand(hidden):
     torch.manual_seed(0)
     objective = Rotation(5, hidden=hidden).double()
     pooled = torch.randn(8, 5, dtype=torch.float64)  # 4 turns x 2 clips
-    found = objective.measures(None, {"pooled": pooled}, None, None, None)
+    found = objective.losses(None, {"pooled": pooled}, None, None, None)
     losses, hits = [], []
     weights = [p.detach().numpy() for p in objective.parameters()]
     for turn in range(4):

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from vie.objectives.stages import transform_of
+from vie.objectives.table import transform_of
 from vie.plan.costs import RULES, cost, pretraining
 from vie.plan.jobs import ROOT
 from vie.plan.model import Work, load_name

@@ -4,6 +4,7 @@ Every draw comes from the address (seed, stage, epoch, instance, clip), so batch
 on the number of workers, on a resume or on the order of arrival.
 """
 
+import itertools
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +35,7 @@ class Batch(NamedTuple):
     """What a worker hands over.
 
     Attributes:
-        clips: (B, 3, T, H, W) uint8.
+        clips: (V * B, 3, T, H, W) uint8: V views of B videos, view by view.
         instances: (B,) int64, rows of the index.
         labels: (B,) int64, classes.
         color_jitter: draws of each clip, or None for clips without colour noise.
@@ -98,6 +99,8 @@ class TrainClips(Dataset):
         transform: of the clips.
         seed, stage: of the address of every draw.
         motion: motion.npy beside the index, for a sampling that asks where videos move.
+        n_views: clips of each video in a batch. Draws of view v are those of clip v of the address,
+            so the first view is the same however many there are.
     """
 
     def __init__(
@@ -108,20 +111,17 @@ class TrainClips(Dataset):
         seed: int,
         stage: str,
         motion: Path | None = None,
+        n_views: int = 1,
     ) -> None:
-        self.index, self.transform, self.seed, self.stage = (
-            load_index(index),
-            transform,
-            seed,
-            stage,
-        )
+        self.index, self.transform = load_index(index), transform
+        self.seed, self.stage, self.n_views = seed, stage, n_views
         self.motion = Motion(motion, self.index) if motion else None
 
     def __getitem__(self, key: tuple[int, np.ndarray]) -> Batch:
         epoch, instances = key
         transform, clips, draws = self.transform, [], []
-        for instance in map(int, instances):
-            rng = generator(self.seed, self.stage, epoch, instance)
+        for view, instance in itertools.product(range(self.n_views), map(int, instances)):
+            rng = generator(self.seed, self.stage, epoch, instance, view)
             n_frames = int(self.index.n_frames[instance])
             motion = self.motion.of(instance) if self.motion else None
             frames = transform.sampling.train(n_frames, rng, motion)
@@ -136,7 +136,7 @@ class TrainClips(Dataset):
             clip = load_clip(self.index, instance, frames, crop, transform.geometry.size, shifts)
             clips.append(drop_channels(clip, rng) if transform.channel_dropping else clip)
         return Batch(
-            torch.stack(clips),  # B x (3, T, H, W) -> (B, 3, T, H, W)
+            torch.stack(clips),  # V * B x (3, T, H, W) -> (V * B, 3, T, H, W)
             torch.from_numpy(np.asarray(instances, dtype=np.int64)),
             torch.from_numpy(self.index.labels[instances]),
             _stacked(draws) if draws else None,
@@ -144,7 +144,7 @@ class TrainClips(Dataset):
 
 
 def _stacked(draws: list[ColorJitterDraws]) -> ColorJitterDraws:
-    """B draws -> one with a leading dimension B."""
+    """M draws -> one with a leading dimension M."""
     return ColorJitterDraws(
         *(torch.from_numpy(np.stack(part)) for part in zip(*draws, strict=True))
     )

@@ -1,9 +1,13 @@
 """What happens to a clip between the index and the network, as data."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from vie.clips.crops import CropPolicy, RandomResizedCrop
+from vie.clips.crops import CropPolicy, RandomResizedCrop, ScaleCrop
 from vie.clips.sampling import Sampling, sampling
+from vie.runtime.errors import VieError
+
+CROPS = {"random_resized": RandomResizedCrop, "scale": ScaleCrop}  # name in data -> crop policy
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class ClipTransform:
     def of(cls, recipe: dict, clip: str | dict | None = None, **frames) -> "ClipTransform":
         """ClipTransform of a recipe; an evaluation may replace the recipe's clip sampling.
 
-        `frames` are jitter and channel_dropping.
+        `frames` are frame_shift and channel_dropping.
         """
         geometry = recipe["geometry"]
         return cls(
@@ -44,3 +48,47 @@ class ClipTransform:
             dict(recipe["color_jitter"]),
             **frames,
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for a checkpoint."""
+        names = {policy: name for name, policy in CROPS.items()}
+        return _plain(
+            {
+                "sampling": asdict(self.sampling),
+                "crop": {"policy": names[type(self.geometry)], **asdict(self.geometry)},
+                "color_jitter": self.color_jitter,
+                "frame_shift": self.frame_shift,
+                "channel_dropping": self.channel_dropping,
+            }
+        )
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "ClipTransform":
+        """What `to_dict` wrote.
+
+        Raises:
+            VieError: it is not of this form.
+        """
+        try:
+            crop = {key: _hashable(value) for key, value in content["crop"].items()}
+            return cls(
+                Sampling(**{key: _hashable(value) for key, value in content["sampling"].items()}),
+                CROPS[crop.pop("policy")](**crop),
+                content["color_jitter"],
+                content["frame_shift"],
+                content["channel_dropping"],
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise VieError(f"this is no transform of clips as vie writes it: {error!r}") from error
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, in nested dicts: what JSON knows."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _hashable(value: Any) -> Any:
+    """Lists as tuples."""
+    return tuple(value) if isinstance(value, list) else value

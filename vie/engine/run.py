@@ -1,7 +1,7 @@
 """One way to train: `Run` says where and how, `fit` trains a task to its end."""
 
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,7 @@ class TrainingClips:
         batch: videos in a batch.
         stage: of the address of every draw.
         motion: motion.npy beside the index, for clips that ask where videos move.
+        n_views: clips of each video in a batch.
     """
 
     index: Path
@@ -97,13 +98,7 @@ class TrainingClips:
     batch: int
     stage: str
     motion: Path | None = None
-
-
-def transform_data(transform: ClipTransform) -> dict[str, Any]:
-    """A transform as plain data."""
-    data = asdict(transform)
-    data["geometry"]["policy"] = type(transform.geometry).__name__
-    return data
+    n_views: int = 1
 
 
 def fit(
@@ -154,12 +149,14 @@ def fit(
     steps = range(step, step if task.finished else schedule.last)
     address = {"seed": run.seed, "stage": clips.stage}
     order = EpochBatchSampler(clips.videos, clips.batch, first=step, last=steps.stop, **address)
-    dataset = TrainClips(clips.index, clips.transform, motion=clips.motion, **address)
+    dataset = TrainClips(
+        clips.index, clips.transform, motion=clips.motion, n_views=clips.n_views, **address
+    )
     tensorboard = tensorboard or run.work.parent / "tensorboard"
     with closing(Recorder(run.work / METRICS, tensorboard, step)) as recorder:
         loop.run(
             task,
-            loader(dataset, order, workers, clips=clips.batch),
+            loader(dataset, order, workers, clips=clips.batch * clips.n_views),
             steps,
             first=schedule.first,
             resumable=resumable,

@@ -20,19 +20,21 @@ class MeanOverProcesses(torch.autograd.Function):
         return distributed.mean(gradient)
 
 
-class SharedBatchNorm(nn.BatchNorm2d):
+class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
     """What `nn.SyncBatchNorm` does, also on a CPU: statistics of the batches of all processes.
 
     Every process must have as many inputs as the others.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """(M, C, H, W) -> the same, as `nn.BatchNorm2d` over the concatenation of all inputs."""
+        """(M, C, ...) -> the same, as torch's batch norm over the concatenation of all inputs."""
         if not self.training:
             return super().forward(input)
-        mean = MeanOverProcesses.apply(input.mean((0, 2, 3)))  # (C,)
-        centred = input - mean[:, None, None]
-        variance = MeanOverProcesses.apply(centred.square().mean((0, 2, 3)))  # (C,)
+        others = (0, *range(2, input.ndim))
+        shape = (-1, *(1,) * (input.ndim - 2))  # (C,) -> (C, 1, ...)
+        mean = MeanOverProcesses.apply(input.mean(others))  # (C,)
+        centred = input - mean.view(shape)
+        variance = MeanOverProcesses.apply(centred.square().mean(others))  # (C,)
         with torch.no_grad():
             count = input.numel() // input.shape[1] * distributed.world_size()
             unbiased = variance * (count / (count - 1))
@@ -40,7 +42,10 @@ class SharedBatchNorm(nn.BatchNorm2d):
             self.running_var.lerp_(unbiased, self.momentum)
             self.num_batches_tracked += 1
         scale = self.weight * torch.rsqrt(variance + self.eps)  # (C,)
-        return centred * scale[:, None, None] + self.bias[:, None, None]
+        return centred * scale.view(shape) + self.bias.view(shape)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Any number of dimensions."""
 
 
 def share_statistics(network: nn.Module) -> nn.Module:
@@ -53,6 +58,6 @@ def share_statistics(network: nn.Module) -> nn.Module:
     if next(network.parameters()).is_cuda:
         return nn.SyncBatchNorm.convert_sync_batchnorm(network)
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.__class__ = SharedBatchNorm  # parameters and buffers stay as they are
     return network

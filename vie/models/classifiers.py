@@ -1,12 +1,15 @@
 """Classifiers: linear ones on frozen networks (protocol section 7), and a whole network that is
 trained with labels (section 8)."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vie.config.settings import LAYERS
 from vie.models.encoders import Encoder
+from vie.models.input import InputSpec
 from vie.models.resnet import channels_last
 
 POOL_ABOVE = 200_000  # numbers in a feature map, protocol section 7
@@ -100,11 +103,19 @@ class Classifier(nn.Module):
     Args:
         encoder: whose trunk is taken; what it is embedded by is left behind.
         classes: number of classes.
+
+    Attributes:
+        input, metadata: as an encoder's, once trained.
+        classes: names in the order of the logits, once trained.
     """
+
+    input: InputSpec | None = None
+    classes: tuple[str, ...] = ()
 
     def __init__(self, encoder: Encoder, classes: int) -> None:
         super().__init__()
         self.trunk = encoder.trunk
+        self.metadata: dict[str, Any] = {}
         self.head = nn.Linear(encoder.trunk.channels, classes)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)

@@ -1,12 +1,16 @@
 """Encoders: a trunk that gives features, and a head that gives the embedding."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vie.models.input import InputSpec
 from vie.models.resnet import ResNet18
 from vie.models.trunks import ResNetTrunk, SlowFast, TRNTrunk
 from vie.runtime.errors import VieError
+from vie.runtime.importing import load_object
 
 POOLED = "pooled"  # as the embedding, in place of its dimensions
 
@@ -23,11 +27,16 @@ class Encoder(nn.Module):
 
     Attributes:
         dimensions: D.
+        input: what the network expects to be shown, where it comes from a checkpoint.
+        metadata: what its checkpoint says of it.
     """
+
+    input: InputSpec | None = None
 
     def __init__(self, trunk: nn.Module, embedding: int | str = 128):
         super().__init__()
         self.trunk = trunk
+        self.metadata: dict[str, Any] = {}
         if embedding == POOLED:
             self.dimensions, self.head = trunk.channels, nn.Identity()
             return
@@ -143,20 +152,28 @@ BUILDERS = {
 }
 
 
-def build_encoder(settings: dict) -> nn.Module:
+def build_encoder(settings: dict[str, Any], classes: dict[str, str] | None = None) -> Encoder:
     """Encoder of a recipe, with random weights from torch's global generator.
 
     Args:
         settings: "network" names the builder; the others are its settings in `BUILDERS`, with the
             paper's values where left out.
+        classes: `classes` of the recipe: networks of the user's own by name, "module:callable".
+            A network may also be such a path itself.
 
     Raises:
         VieError: for an unknown network or key.
     """
     settings = dict(settings)
     network = settings.pop("network", None)
+    path = str((classes or {}).get(network, network))
+    if ":" in path:
+        return _own(path, settings)
     if network not in BUILDERS:
-        raise VieError(f"network {network!r} is unknown; use one of: {', '.join(BUILDERS)}")
+        raise VieError(
+            f"network {network!r} is unknown; use one of: {', '.join(BUILDERS)}, or add its name "
+            'and "module:callable" to networks in the config'
+        )
     builder, defaults = BUILDERS[network]
     unknown = set(settings) - set(defaults)
     if unknown:
@@ -165,6 +182,33 @@ def build_encoder(settings: dict) -> nn.Module:
             f"{', '.join(defaults)}"
         )
     return builder(**(defaults | settings))
+
+
+def _own(path: str, settings: dict[str, Any]) -> Encoder:
+    """Encoder of a user's own network: its callable gets all settings but `embedding`.
+
+    The callable returns a trunk, as `Encoder` takes it, or an `Encoder`.
+    """
+    embedding = settings.pop("embedding", 128)
+    try:
+        built = load_object(path)(**settings)
+    except TypeError as error:
+        if "argument" not in str(error):
+            raise
+        raise VieError(f"{path} does not take the settings in encoder: {error}") from error
+    if isinstance(built, Encoder):
+        if embedding not in (POOLED, built.dimensions):
+            raise VieError(
+                f"{path} has an embedding of {built.dimensions} dimensions, but encoder.embedding "
+                f"is {embedding}"
+            )
+        return built
+    if missing := [name for name in ("channels", "pool") if not hasattr(built, name)]:
+        raise VieError(
+            f"{path} returns a {type(built).__name__} without {' and '.join(missing)}: a trunk has "
+            "channels, pool(features) and forward(clip) -> features conv1 to conv5"
+        )
+    return Encoder(built, embedding)
 
 
 def feature_shapes(network: nn.Module, clip_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:

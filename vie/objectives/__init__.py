@@ -1,1 +1,1 @@
-"""Memory bank, instance recognition, local aggregation, supervised control."""
+"""What networks are trained for: the memory bank, and one file per objective (`table.py`)."""

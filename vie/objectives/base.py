@@ -1,30 +1,105 @@
 """What pretraining asks of every objective."""
 
+from typing import Any, ClassVar, Self
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vie.objectives.table import Facts
+
 
 class Objective(nn.Module):
-    """A loss on the embeddings of a batch, with the memory bank at hand.
+    """A loss of an encoder on a batch of clips, one subclass a file.
 
-    Subclasses have `forward(embedding, instances, vectors, generator)`.
+    Parameters are trained with the encoder's, unless they ask for no gradient. Parameters and
+    buffers are saved in checkpoints. A subclass has `build`, and `forward` or `measures`.
+
+    Attributes:
+        facts: what the objective asks for: views, settings, memory.
     """
 
+    facts: ClassVar[Facts] = Facts()
+
+    @classmethod
+    def build(
+        cls,
+        recipe: dict[str, Any],
+        settings: dict[str, Any],
+        labels: Tensor,
+        seed: int,
+        encoder: nn.Module,
+    ) -> Self:
+        """The objective of a recipe.
+
+        Args:
+            recipe: of the config.
+            settings: `objective.<stage>` of the recipe, without those of single frames.
+            labels: (N,) int64 classes of the training videos; most objectives need only N.
+            seed: of the run. torch's global generator is seeded already.
+            encoder: the network at the start.
+
+        Raises:
+            VieError: a setting does not fit.
+        """
+        raise NotImplementedError
+
     def inputs(self, clips: Tensor) -> Tensor:
-        """What the network is shown of a batch of clips (B, 3, T, H, W), their own B first."""
+        """What the network is shown of a batch of clips (M, 3, T, H, W), their own M first."""
         return clips
 
     def measures(
-        self, embedding: Tensor, features: dict[str, Tensor], instances: Tensor, vectors, generator
-    ) -> dict[str, Tensor]:
-        """The loss to be minimised as "loss", and what else is worth reporting, each ().
+        self,
+        encoder: nn.Module,
+        clips: Tensor,
+        instances: Tensor,
+        bank: Tensor,
+        generator: torch.Generator | None,
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Run the encoder on a batch: one step's forward pass.
 
         Args:
-            embedding: of `inputs`, unit length, (B, D) or more rows.
-            features: of the encoder for the same.
-            instances, vectors, generator: as for `forward`.
+            encoder: clips -> embedding of unit length, features.
+            clips: (V * B, 3, T, H, W) floats, normalised: V views of B videos, view by view.
+            instances: (B,) int64, the rows of the videos in the bank.
+            bank: (N, D), the memory bank's vectors; no gradient flows into it.
+            generator: of the step's noise, on the device.
+
+        Returns:
+            {"loss": () to be minimised, what else is worth reporting: ()}, and the embedding (B, D)
+            of the first view, which the bank takes in.
         """
-        return {"loss": self(embedding, instances, vectors, generator)}
+        embedding, features = encoder(self.inputs(clips))
+        found = self.losses(embedding, features, instances, bank, generator)
+        return found, embedding[: len(instances)]  # (M, D) -> (B, D)
+
+    def losses(
+        self,
+        embedding: Tensor,
+        features: dict[str, Tensor],
+        instances: Tensor,
+        bank: Tensor,
+        generator: torch.Generator | None,
+    ) -> dict[str, Tensor]:
+        """The first part of `measures`, for an objective that runs the encoder once.
+
+        Args:
+            embedding: of `inputs`, unit length, (M, D).
+            features: of the encoder for the same.
+            instances, bank, generator: as for `measures`.
+        """
+        return {"loss": self(embedding, instances, bank, generator)}
+
+    def before_epoch(self, bank: Tensor, seed: int) -> None:
+        """Work at the start of the stage and of every epoch, in all processes alike.
+
+        Args:
+            bank: (N, D), the memory bank's vectors.
+            seed: of this epoch.
+        """
+
+    def after_step(self, encoder: nn.Module) -> None:
+        """Work after the optimiser's step and the bank's update, in all processes alike."""
 
 
 class Pretext(Objective):
@@ -45,8 +120,13 @@ class Pretext(Objective):
         """
         raise NotImplementedError
 
-    def measures(
-        self, embedding: Tensor, features: dict[str, Tensor], instances: Tensor, vectors, generator
+    def losses(
+        self,
+        embedding: Tensor,
+        features: dict[str, Tensor],
+        instances: Tensor,
+        bank: Tensor,
+        generator: torch.Generator | None,
     ) -> dict[str, Tensor]:
         """Cross-entropy over all questions, and "pretext_top1", the share of right answers in
         percent."""

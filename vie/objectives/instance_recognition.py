@@ -1,10 +1,13 @@
 """Instance recognition: tell every video from all others (protocol section 5)."""
 
+from typing import Any, Self
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from vie.objectives.base import Objective
+from vie.objectives.table import BUILTIN
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
 
@@ -44,6 +47,8 @@ class InstanceRecognition(Objective):
         VieError: for an unknown estimator or numbers below their minimum.
     """
 
+    facts = BUILTIN["instance_recognition"].facts
+
     def __init__(
         self,
         instances: int,
@@ -71,6 +76,18 @@ class InstanceRecognition(Objective):
         constant = PAPER_Z_PER_INSTANCE * instances if estimator == "nce_paper" else 0.0
         self.register_buffer("z_sum", torch.tensor(constant, dtype=torch.float64))
         self.register_buffer("z_batches", torch.tensor(int(estimator == "nce_paper")))
+
+    @classmethod
+    def build(
+        cls,
+        recipe: dict[str, Any],
+        settings: dict[str, Any],
+        labels: Tensor,
+        seed: int,
+        encoder: nn.Module,
+    ) -> Self:
+        """As for `Objective`."""
+        return cls(len(labels), temperature=recipe["objective"]["temperature"], **settings)
 
     def forward(
         self,

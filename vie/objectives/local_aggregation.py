@@ -1,11 +1,14 @@
 """Local aggregation: draw a video to its cluster among its neighbours (protocol section 5)."""
 
+from typing import Any, Self
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vie.objectives.bank import nearest
 from vie.objectives.base import Objective
 from vie.objectives.clustering import kmeans
+from vie.objectives.table import BUILTIN, CHUNK
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
 
@@ -31,11 +34,13 @@ class LocalAggregation(Objective):
 
     Attributes:
         labels: (clusterings, N) int64 buffer, the cluster of every video; -1 before the first
-            `recluster`.
+            epoch.
 
     Raises:
         VieError: if there are fewer videos than clusters or neighbours.
     """
+
+    facts = BUILTIN["local_aggregation"].facts
 
     def __init__(
         self,
@@ -64,11 +69,29 @@ class LocalAggregation(Objective):
         self.register_buffer("labels", torch.full((clusterings, instances), -1))
         self._clustered = False
 
-    def recluster(self, vectors: Tensor, seed: int) -> None:
-        """Cluster the bank (N, D) anew: at the start of every epoch, in the main process."""
+    @classmethod
+    def build(
+        cls,
+        recipe: dict[str, Any],
+        settings: dict[str, Any],
+        labels: Tensor,
+        seed: int,
+        encoder: nn.Module,
+    ) -> Self:
+        """As for `Objective`."""
+        return cls(
+            len(labels),
+            temperature=recipe["objective"]["temperature"],
+            iterations=settings.pop("kmeans_iterations"),
+            threads=torch.get_num_threads(),
+            **settings,
+        )
+
+    def before_epoch(self, bank: Tensor, seed: int) -> None:
+        """Cluster the bank (N, D) anew, in the main process."""
         if distributed.is_main_process():
             labels = kmeans(
-                vectors,
+                bank,
                 self.clusters,
                 iterations=self.iterations,
                 seed=seed,
@@ -101,7 +124,7 @@ class LocalAggregation(Objective):
         with torch.autocast(embedding.device.type, enabled=False):
             embedding = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
             vectors = vectors.detach().to(embedding.dtype)
-            background = nearest(embedding, vectors, self.neighbours)  # (B, k)
+            background = nearest(embedding, vectors, self.neighbours, CHUNK)  # (B, k)
             close = self.close(instances, background)  # (B, k)
             # Only these k entries take part in the backward pass:
             # (B, k, D) x (B, D, 1) -> (B, k, 1) -> (B, k)
@@ -118,5 +141,5 @@ class LocalAggregation(Objective):
     def _check_clustered(self) -> None:
         if not self._clustered:  # read the device's memory once, not in every step
             if bool((self.labels < 0).any()):
-                raise VieError("local aggregation has no clusters yet: call recluster first")
+                raise VieError("local aggregation has no clusters yet: call before_epoch first")
             self._clustered = True

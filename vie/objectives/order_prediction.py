@@ -1,12 +1,15 @@
 """Order prediction: in which order were shuffled frames filmed? (protocol section 9)."""
 
 import itertools
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vie.clips.transform import ClipTransform
 from vie.objectives.base import Pretext
+from vie.objectives.table import BUILTIN
 from vie.runtime.errors import VieError
 
 FRAMES = (3, 4, 5)  # of a clip; OPN has 4
@@ -43,6 +46,8 @@ class OrderPrediction(Pretext):
         VieError: for a number of frames that has too few or too many orders.
     """
 
+    facts = BUILTIN["order_prediction"].facts
+
     def __init__(self, channels: int, *, frames: int = 4, hidden: int = 128) -> None:
         super().__init__()
         if frames not in FRAMES:
@@ -57,6 +62,19 @@ class OrderPrediction(Pretext):
         self.chance = 2 / len(shown)
         self.pair = nn.Linear(2 * channels, hidden)
         self.head = nn.Linear(len(pairs) * hidden, len(shown) // 2)
+
+    @classmethod
+    def build(
+        cls,
+        recipe: dict[str, Any],
+        settings: dict[str, Any],
+        labels: Tensor,
+        seed: int,
+        encoder: nn.Module,
+    ) -> Self:
+        """As for `Objective`."""
+        frames = ClipTransform.of(recipe).sampling.frames
+        return cls(encoder.trunk.channels, frames=frames, **settings)
 
     def answers(self, features: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """As for `Pretext`: Q = n! orders, K = n! / 2 classes."""

@@ -1,11 +1,12 @@
 """Rotation: by which multiple of 90 degrees is a clip turned? (protocol section 9)."""
 
+from typing import Any, Self
+
 import torch
 from torch import Tensor, nn
 
 from vie.objectives.base import Pretext
-
-TURNS = 4
+from vie.objectives.table import BUILTIN, ROTATIONS
 
 
 class Rotation(Pretext):
@@ -19,21 +20,34 @@ class Rotation(Pretext):
         hidden: units between these and the four answers; 0 for none. 3DRotNet has 64.
     """
 
-    chance = 1 / TURNS
+    facts = BUILTIN["rotation"].facts
+    chance = 1 / ROTATIONS
 
     def __init__(self, channels: int, *, hidden: int = 0) -> None:
         super().__init__()
         below = [nn.Linear(channels, hidden), nn.ReLU()] if hidden else []
-        self.head = nn.Sequential(*below, nn.Linear(hidden or channels, TURNS))
+        self.head = nn.Sequential(*below, nn.Linear(hidden or channels, ROTATIONS))
+
+    @classmethod
+    def build(
+        cls,
+        recipe: dict[str, Any],
+        settings: dict[str, Any],
+        labels: Tensor,
+        seed: int,
+        encoder: nn.Module,
+    ) -> Self:
+        """As for `Objective`."""
+        return cls(encoder.trunk.channels, **settings)
 
     def inputs(self, clips: Tensor) -> Tensor:
         """(B, 3, T, S, S) -> (4 B, 3, T, S, S): all upright, then all turned once, ..."""
-        return torch.cat([torch.rot90(clips, turn, (3, 4)) for turn in range(TURNS)])
+        return torch.cat([torch.rot90(clips, turn, (3, 4)) for turn in range(ROTATIONS)])
 
     def answers(self, features: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """As for `Pretext`, Q = K = 4: question q is the clip turned q times."""
         pooled = features["pooled"]  # (4 B, C), float32 under autocast too
         with torch.autocast(pooled.device.type, enabled=False):
             # (4 B, 4) -> (4, B, 4) -> (B, 4, 4)
-            scores = self.head(pooled).unflatten(0, (TURNS, -1)).transpose(0, 1)
-        return scores, torch.arange(TURNS, device=pooled.device)
+            scores = self.head(pooled).unflatten(0, (ROTATIONS, -1)).transpose(0, 1)
+        return scores, torch.arange(ROTATIONS, device=pooled.device)

@@ -1,11 +1,15 @@
 """Supervised control: the same network, taught with the labels that VIE never sees."""
 
+from typing import Any, Self
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vie.objectives.base import Objective
+from vie.objectives.table import BUILTIN
 from vie.runtime.errors import VieError
+from vie.runtime.randomness import torch_seed
 
 
 class Supervised(Objective):
@@ -24,6 +28,8 @@ class Supervised(Objective):
         weight: (classes, D) parameter.
     """
 
+    facts = BUILTIN["supervised"].facts
+
     def __init__(self, labels: Tensor, dimensions: int, *, temperature: float, seed: int) -> None:
         super().__init__()
         if temperature <= 0:
@@ -33,6 +39,24 @@ class Supervised(Objective):
         generator = torch.Generator().manual_seed(seed)
         weight = torch.randn(int(labels.max()) + 1, dimensions, generator=generator)
         self.weight = nn.Parameter(F.normalize(weight, dim=1))
+
+    @classmethod
+    def build(
+        cls,
+        recipe: dict[str, Any],
+        settings: dict[str, Any],
+        labels: Tensor,
+        seed: int,
+        encoder: nn.Module,
+    ) -> Self:
+        """As for `Objective`."""
+        return cls(
+            labels,
+            encoder.dimensions,
+            temperature=recipe["objective"]["temperature"],
+            seed=torch_seed(seed, "supervised"),
+            **settings,
+        )
 
     def forward(
         self,

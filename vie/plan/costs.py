@@ -13,7 +13,7 @@ from vie.clips.transform import ClipTransform
 from vie.clips.windows import window_length
 from vie.config.settings import PRETEXTS, recipes_of, resolve_steps, stages
 from vie.finetune_training import PIPELINES
-from vie.objectives.stages import transform_of
+from vie.objectives.table import transform_of
 from vie.plan.expected import expected
 from vie.plan.jobs import Job
 from vie.plan.memory import dimensions

@@ -65,6 +65,29 @@ def gather(values: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+class _Gather(torch.autograd.Function):
+    """`gather`, whose gradient is the sum of all processes' with respect to this one's part."""
+
+    @staticmethod
+    def forward(context: Any, values: Tensor) -> Tensor:
+        return gather(values)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        gradient = gradient.clone()
+        dist.all_reduce(gradient)
+        return shard(gradient)
+
+
+def gather_with_gradient(values: Tensor) -> Tensor:
+    """(B, ...) of every process -> (world * B, ...), process by process.
+
+    The gradient of the mean of all processes' losses is right where each process differentiates its
+    own loss and gradients are then averaged, as in training.
+    """
+    return values if world_size() == 1 else _Gather.apply(values)
+
+
 def mean(values: Tensor) -> Tensor:
     """Mean over all processes, without gradient."""
     if world_size() > 1:

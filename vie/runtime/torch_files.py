@@ -1,4 +1,4 @@
-"""Files of tensors and plain values."""
+"""Files of tensors and plain values, written whole and read without running code."""
 
 import hashlib
 import zipfile
@@ -28,7 +28,8 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
             damaged = archive.testzip()
         if damaged is not None:
             raise ValueError(f"the checksum of {damaged} is wrong")
-        return torch.load(path, map_location=device, weights_only=True)
+        content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        return content
     except FileNotFoundError:
         raise VieError(f"{path}: no such checkpoint") from None
     except Exception as error:  # torch and pickle raise many kinds on damaged files

@@ -1,0 +1,44 @@
+"""What a network expects to be shown."""
+
+from dataclasses import dataclass
+
+from vie.clips.color_jitter import MEAN, STD
+from vie.clips.crops import RandomResizedCrop
+from vie.clips.transform import ClipTransform
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The input of a trained network: (B, 3, frames, size, size) floats.
+
+    Take every `stride`-th frame of a video at `fps` frames per second, resize its shorter side to
+    `shorter_side`, cut the `size` x `size` square in the centre, divide by 255, subtract `mean` and
+    divide by `std`.
+
+    Attributes:
+        frames: T of a clip.
+        stride: video frames from one of a clip to the next; it may be a fraction.
+        fps: frames per second of the videos; None where that is not known.
+        size: pixels of the square.
+        shorter_side: pixels of a frame's shorter side before the crop.
+        mean, std: of the channels red, green, blue.
+    """
+
+    frames: int
+    stride: float
+    fps: float | None
+    size: int
+    shorter_side: int
+    mean: tuple[float, float, float] = MEAN
+    std: tuple[float, float, float] = STD
+
+    @classmethod
+    def of(cls, transform: ClipTransform, fps: float | None) -> "InputSpec":
+        """The input of a network whose clips went through `transform`, as in testing."""
+        sampling, geometry = transform.sampling, transform.geometry
+        stride = sampling.stride
+        if sampling.windows:  # the frames of a test clip spread over the longest window
+            stride = (sampling.span - 1) / max(sampling.frames - 1, 1)
+        square = isinstance(geometry, RandomResizedCrop)
+        shorter_side = geometry.test_shorter_side if square else geometry.size
+        return cls(sampling.frames, stride, fps, geometry.size, shorter_side)

@@ -1,0 +1,217 @@
+"""The objectives by name, and what can be said of them without torch.
+
+Snakemake reads this each time it builds the job graph, so it imports no torch. A recipe's
+`schedule` names objectives: those in `BUILTIN`, or the user's own, whose path stands in the
+recipe's `classes`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from vie.runtime.errors import VieError
+from vie.runtime.importing import check_trusted, load_object
+from vie.runtime.randomness import torch_seed
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from vie.clips.transform import ClipTransform
+    from vie.objectives.base import Objective
+
+FLOAT = 4  # bytes
+CHUNK = 65_536  # bank vectors that local aggregation compares at a time
+ROTATIONS = 4  # of every clip, in rotation prediction
+PER_FRAME = ("frame_shift", "channel_dropping")  # settings that are arguments of ClipTransform
+
+# Bytes that a step needs besides network and bank, from the videos in a batch, the videos N of the
+# bank, the dimensions D of the embedding, and the objective's own settings.
+Scratch = Callable[[int, int, int, dict[str, Any]], int]
+
+
+def no_scratch(batch: int, instances: int, dimensions: int, settings: dict[str, Any]) -> int:
+    """Nothing worth counting."""
+    return 0
+
+
+def _noise(batch: int, instances: int, dimensions: int, settings: dict[str, Any]) -> int:
+    """The entries drawn for each clip, (B, K, D), and their probabilities; or all of the bank's."""
+    if settings.get("estimator") == "softmax":
+        return 3 * FLOAT * batch * instances
+    return FLOAT * batch * settings.get("negatives", 4096) * (dimensions + 8)
+
+
+def _neighbours(batch: int, instances: int, dimensions: int, settings: dict[str, Any]) -> int:
+    """The larger of k-means over a copy of the bank and the similarities to a part of it."""
+    similarities = 2 * batch * min(instances, CHUNK)
+    gathered = batch * settings.get("neighbours", 512) * dimensions
+    return FLOAT * max(instances * dimensions, similarities + gathered)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an objective asks of everything around it.
+
+    Attributes:
+        n_views: clips of each video in a step, each with draws of its own.
+        shown: times that the network sees each of them, as copies that the objective makes.
+        needs_labels: whether the classes of the training videos are read.
+        alone: whether its stage neither follows nor precedes another one in a schedule.
+        is_pretext: whether it sets a task with right answers: a subclass of `Pretext`.
+        needs_settings: whether the recipe must have settings of its own.
+        frame_settings: those of its settings that are arguments of `ClipTransform`.
+        scratch_bytes: memory of a step.
+    """
+
+    n_views: int = 1
+    shown: int = 1
+    needs_labels: bool = False
+    alone: bool = True
+    is_pretext: bool = False
+    needs_settings: bool = False
+    frame_settings: tuple[str, ...] = ()
+    scratch_bytes: Scratch = no_scratch
+
+
+class Builtin(NamedTuple):
+    """One of vie's own objectives: "module:Class", and its facts."""
+
+    path: str
+    facts: Facts
+
+
+# Stage -> objective, in the order in which a recipe with several of them trains.
+BUILTIN = {
+    "instance_recognition": Builtin(
+        "vie.objectives.instance_recognition:InstanceRecognition",
+        Facts(alone=False, needs_settings=True, scratch_bytes=_noise),
+    ),
+    "local_aggregation": Builtin(
+        "vie.objectives.local_aggregation:LocalAggregation",
+        Facts(alone=False, needs_settings=True, scratch_bytes=_neighbours),
+    ),
+    "supervised": Builtin("vie.objectives.supervised:Supervised", Facts(needs_labels=True)),
+    "order_prediction": Builtin(
+        "vie.objectives.order_prediction:OrderPrediction",
+        Facts(is_pretext=True, needs_settings=True, frame_settings=PER_FRAME),
+    ),
+    "rotation": Builtin(
+        "vie.objectives.rotation:Rotation",
+        Facts(is_pretext=True, needs_settings=True, shown=ROTATIONS),
+    ),
+}
+
+
+def path_of(recipe: dict[str, Any], stage: str) -> str:
+    """ "module:Class" of a stage of a recipe.
+
+    Raises:
+        VieError: nothing of that name is known.
+    """
+    own = recipe.get("classes", {})
+    if stage not in own and stage not in BUILTIN:
+        raise VieError(
+            f"objective {stage!r} is unknown; use one of: {', '.join(BUILTIN)}, or add its name "
+            'and "module:Class" to objectives in the config'
+        )
+    return str(own[stage]) if stage in own else BUILTIN[stage].path
+
+
+def objective_class(recipe: dict[str, Any], stage: str) -> "type[Objective]":
+    """Import the class of a stage (and torch).
+
+    Raises:
+        VieError: it is not there, or is no objective.
+    """
+    from vie.objectives.base import Objective
+
+    path = path_of(recipe, stage)
+    found = load_object(path)
+    if not (isinstance(found, type) and issubclass(found, Objective)):
+        raise VieError(f"{path} is not a subclass of vie.objectives.base.Objective")
+    return found
+
+
+def facts_of(recipe: dict[str, Any], stage: str) -> Facts:
+    """What a stage asks for; imports the class only if it is a user's own."""
+    own = stage in recipe.get("classes", {}) or stage not in BUILTIN
+    return objective_class(recipe, stage).facts if own else BUILTIN[stage].facts
+
+
+def settings_of(recipe: dict[str, Any], stage: str) -> dict[str, Any]:
+    """A stage's own settings, those of single frames among them."""
+    return dict(recipe["objective"].get(stage, {}))
+
+
+def scratch_bytes(recipe: dict[str, Any], stage: str, instances: int, dimensions: int) -> int:
+    """Bytes that a step of a stage needs besides network, activations and bank.
+
+    Args:
+        recipe: whose batch and settings count.
+        stage: of its schedule.
+        instances: videos N of the bank.
+        dimensions: D of the embedding.
+    """
+    batch, settings = recipe["optimiser"]["batch"], settings_of(recipe, stage)
+    return facts_of(recipe, stage).scratch_bytes(batch, instances, dimensions, settings)
+
+
+def transform_of(recipe: dict[str, Any], stage: str) -> "ClipTransform":
+    """Clips of a stage: the recipe's, with what its objective does to single frames."""
+    from vie.clips.transform import ClipTransform
+
+    settings, keys = settings_of(recipe, stage), facts_of(recipe, stage).frame_settings
+    return ClipTransform.of(recipe, **{key: settings[key] for key in keys if key in settings})
+
+
+def build_objective(
+    recipe: dict[str, Any], stage: str, labels: "Tensor", seed: int, encoder: "nn.Module"
+) -> "Objective":
+    """The objective of a stage, its weights drawn for `seed`.
+
+    Args:
+        recipe: with the path of the class in `classes` if the objective is a user's own.
+        stage: of its schedule.
+        labels: (N,) int64 classes of the training videos; only those that ask for them read them.
+        seed: of the run.
+        encoder: the recipe's network.
+
+    Raises:
+        VieError: the class is not there, or its settings do not fit.
+    """
+    import torch
+
+    found = objective_class(recipe, stage)
+    settings = settings_of(recipe, stage)
+    for key in found.facts.frame_settings:
+        settings.pop(key, None)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(seed, "objective"))
+        try:
+            return found.build(recipe, settings, labels, seed, encoder)
+        except TypeError as error:
+            if "argument" not in str(error):
+                raise
+            raise VieError(f"objective.{stage} of the recipe does not fit: {error}") from error
+
+
+def objective_of(
+    content: dict[str, Any], encoder: "nn.Module", *, source: str = "the checkpoint"
+) -> "Objective":
+    """The objective in the content of a checkpoint of pretraining, in evaluation mode.
+
+    Args:
+        content: that `vie.models.checkpoint_format.read` returned.
+        encoder: the network in it.
+        source: of the content, for messages.
+
+    Raises:
+        VieError: the objective is a user's own, and this process's config does not name it.
+    """
+    import torch
+
+    recipe, stage = content["recipe"], content["stage"]
+    check_trusted(path_of(recipe, stage), source)
+    objective = build_objective(recipe, stage, torch.empty(0), content["seed"], encoder)
+    objective.load_state_dict(content["objective"])
+    return objective.eval()

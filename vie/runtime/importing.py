@@ -1,0 +1,65 @@
+"""Objects that a config names as `module:Name`, among them a user's own.
+
+Only what a config names is imported. A checkpoint may name anything, so what it names has to be
+trusted first.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from vie.runtime.errors import VieError
+
+_trusted: set[str] = set()
+
+
+def load_object(path: str) -> Any:
+    """Import what `path` names: "package.module:Name".
+
+    The current folder is searched after the installed packages, so a file beside the config can be
+    named: "my_networks:build" or "examples.moco:MoCo".
+
+    Raises:
+        VieError: the path is not written so, or the module or the name in it is missing.
+    """
+    module_name, colon, name = path.partition(":")
+    if not (module_name and colon and name.isidentifier()):
+        raise VieError(f'{path!r} is not written as "package.module:Name"')
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = error.name or module_name
+        if missing == module_name or module_name.startswith(f"{missing}."):
+            raise VieError(
+                f"{path}: there is no module {missing!r}, neither installed nor in {here}: name "
+                "the file without .py, folders with dots, and start where it lies"
+            ) from error
+        raise VieError(f"{path}: its module needs {missing!r}, which is not installed") from error
+    try:
+        return getattr(module, name)
+    except AttributeError as error:
+        raise VieError(f"{path}: the module {module_name} has no {name!r}") from error
+
+
+def trust(paths: Iterable[str]) -> None:
+    """Let this process import what checkpoints name, where it is one of `paths`."""
+    _trusted.update(paths)
+
+
+def check_trusted(path: str, source: str) -> None:
+    """Raise VieError unless `path`, which a checkpoint names, is vie's own or trusted.
+
+    Args:
+        path: "package.module:Name".
+        source: the checkpoint, for the message.
+    """
+    if path.partition(":")[0].split(".")[0] != "vie" and path not in _trusted:
+        raise VieError(
+            f"{source} was made with {path}, which is not part of vie. Loading it runs that "
+            "module's code: if you know it, pass trust=True"
+        )
