@@ -6,9 +6,9 @@ import yaml
 
 import vie
 from vie.engine import checkpoints
+from vie.engine.run import Data, Run
 from vie.models.encoders import build_encoder
-from vie.pretrain import Pretraining, pretrain
-from vie.untrained import new_encoder
+from vie.pretrain import Pretraining, PretrainOutputs, new_encoder, train_stage
 
 EXAMPLES = {"moco": "moco", "simclr": "simclr", "vie_r2plus1d": "r2plus1d"}  # recipe -> file
 
@@ -26,17 +26,12 @@ def recipe_of(root, name):
 
 def train(recipe, stage, dataset, folder):
     """The checkpoint's path."""
-    pretrain(
+    train_stage(
         recipe,
         stage,
-        dataset / "train" / "index.parquet",
-        seed=1,
-        label="test",
-        checkpoint=folder / f"{stage}.pt",
-        metrics=folder / f"{stage}.jsonl",
-        tensorboard=folder / "tensorboard",
-        work=folder / f"{stage}.in_progress",
-        checkpoint_seconds=0,
+        Data(dataset / "train" / "index.parquet"),
+        Run(folder / f"{stage}.in_progress", seed=1, name="test", checkpoint_seconds=0),
+        PretrainOutputs(folder / f"{stage}.pt", folder / f"{stage}.jsonl"),
     )
     return folder / f"{stage}.pt"
 

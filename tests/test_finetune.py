@@ -12,12 +12,14 @@ from vie.clips.transform import ClipTransform
 from vie.clips.windows import windows
 from vie.datasets.split_assignment import SplitRow, read_split_assignment, write_split_assignment
 from vie.engine import checkpoints
+from vie.engine.plateau import Finetuning
 from vie.engine.predict import predict_windows
-from vie.finetune import finetune, instances_of
-from vie.finetune_training import PIPELINES, Classifier, Finetuning
+from vie.engine.run import Run
+from vie.finetune import PIPELINES, FinetuneOutputs, SplitData, finetune, instances_of
 from vie.frames.index import load_index
+from vie.models.classifiers import Classifier
+from vie.pretrain import write_untrained
 from vie.runtime.errors import VieError
-from vie.untrained import write_untrained
 
 SETTINGS = {
     "schedule": {"most": "10 epochs", "every": "1 epochs", "patience": 9, "drops": 1},
@@ -52,29 +54,26 @@ def run(recipe, dataset, members, folder, **settings):
         PIPELINES["scale_crop"](recipe, "single", {"scales": [1, 0.8]}),
         {"batch": 6, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4},
         SETTINGS | settings,
-        index=dataset / "train" / "index.parquet",
-        members=members,
-        classes=dataset / "classes.csv",
-        seed=0,
-        name="test",
-        known={"target": "mine", "split": 2},
-        best=folder / "best.pt",
-        predictions=folder / "predictions.parquet",
-        facts=folder / "metadata.json",
-        metrics=folder / "metrics.jsonl",
-        work=folder / "in_progress",
-        code="",
-        threads=1,
+        SplitData(dataset / "train" / "index.parquet", members, dataset / "classes.csv"),
+        Run(folder / "in_progress", seed=0, name="test", version="finetune 1"),
+        FinetuneOutputs(
+            folder / "best.pt",
+            folder / "predictions.parquet",
+            folder / "metadata.json",
+            folder / "metrics.jsonl",
+        ),
+        {"target": "mine", "split": 2},
     )
     return json.loads((folder / "metadata.json").read_text())
 
 
 def test_what_it_writes(recipe, small_dataset, members, tmp_path):
-    facts = run(recipe, small_dataset, members, tmp_path / "run")
-    assert (facts["n_train"], facts["n_held_out"], facts["n_test"]) == (12, 6, 6)
-    assert facts["split"] == 2
-    assert facts["window"] == 16
-    assert facts["steps"] == 20
+    metadata = run(recipe, small_dataset, members, tmp_path / "run")
+    assert (metadata["n_train"], metadata["n_held_out"], metadata["n_test"]) == (12, 6, 6)
+    assert metadata["split"] == 2
+    assert metadata["window"] == 16
+    assert metadata["steps"] == 20
+    assert metadata["version"] == "finetune 1"
     index = load_index(small_dataset / "train" / "index.parquet")
     parts = instances_of(index, read_split_assignment(members))
     table = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
@@ -145,8 +144,8 @@ def test_the_paper_validates_on_test_videos(recipe, small_dataset, members, tmp_
     index = load_index(small_dataset / "train" / "index.parquet")
     parts = instances_of(index, read_split_assignment(members))
     for mode, part in (("held_out", "held_out"), ("test", "test")):
-        facts = run(recipe, small_dataset, members, tmp_path / mode, validation=mode)
-        assert facts["validation"] == mode
+        metadata = run(recipe, small_dataset, members, tmp_path / mode, validation=mode)
+        assert metadata["validation"] == mode
         assert seen.pop() == parts[part].tolist()
         seen.clear()
 

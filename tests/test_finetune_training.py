@@ -9,17 +9,14 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from vie.clips.crops import RandomResizedCrop, ScaleCrop
 from vie.clips.transform import ClipTransform
 from vie.engine import checkpoints
-from vie.engine.plateau import Plateau
-from vie.finetune_training import (
-    PIPELINES,
-    Classifier,
-    Finetuning,
-    build_classifier,
-    train_finetuned,
-)
+from vie.engine.plateau import Finetuning, Plateau
+from vie.engine.resumable import Resumable
+from vie.engine.run import Run, TrainingClips
+from vie.finetune import PIPELINES, build_classifier, train_finetuned
+from vie.models.classifiers import Classifier
 from vie.models.encoders import build_encoder
+from vie.pretrain import write_untrained
 from vie.runtime.errors import VieError
-from vie.untrained import write_untrained
 
 OPTIMISER = {"batch": 5, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
 SCHEDULE = {"most": "6 epochs", "every": "1 epochs", "patience": 1, "drops": 1}
@@ -96,29 +93,24 @@ class Watched:
 
     def __call__(self, network):
         assert not network.training
-        self.seen.append({k: v.clone() for k, v in network.state_dict().items()})
+        self.seen.append({k: v.cpu().clone() for k, v in network.state_dict().items()})
         return self.accuracies[len(self.seen) - 1], 1.0
 
 
-def train(recipe, dataset, folder, validate, transform=None, schedule=SCHEDULE, **settings):
+def train(recipe, dataset, folder, validate, transform=None, schedule=SCHEDULE):
     folder.mkdir(exist_ok=True)
     if not (folder / "u.pt").exists():
         write_untrained(recipe, 0, folder / "u.pt")
+    transform = transform or PIPELINES["scale_crop"](recipe, "single", {"scales": [1, 0.7]})
     return train_finetuned(
-        folder / "u.pt",
+        checkpoints.load(folder / "u.pt"),
         OPTIMISER,
         schedule,
-        transform or PIPELINES["scale_crop"](recipe, "single", {"scales": [1, 0.7]}),
-        dataset / "train" / "index.parquet",
-        VIDEOS,
+        TrainingClips(dataset / "train" / "index.parquet", transform, VIDEOS, 5, "finetuning"),
+        Run(folder / "work", seed=0, name="test"),
         classes=4,
         validate=validate,
-        depends={"code": ""},
-        seed=0,
-        label="test",
-        tensorboard=folder / "tensorboard",
-        work=folder / "work",
-        **settings,
+        key={},
     )
 
 
@@ -135,10 +127,10 @@ def test_all_of_the_network_trains_and_the_best_validation_is_kept(recipe, small
     assert task.plateau.best_step == 4
     assert not task.finished
     for name, value in task.network().state_dict().items():
-        assert torch.equal(value, validate.seen[1][name]), name
-    start = build_classifier(tmp_path / "u.pt", 4, seed=0).state_dict()
+        assert torch.equal(value.cpu(), validate.seen[1][name]), name
+    start = build_classifier(checkpoints.load(tmp_path / "u.pt"), 4, seed=0).state_dict()
     for name, value in task.network().named_parameters():
-        assert not torch.equal(value, start[name]), name
+        assert not torch.equal(value.cpu(), start[name]), name
     found = [row for row in rows(tmp_path) if "validation_top1" in row]
     assert [row["step"] for row in found] == [2, 4, 6, 8, 10, 12]
     assert [row["validation_top1"] for row in found] == [20, 50, 40, 50, 30, 10]
@@ -173,7 +165,7 @@ def test_a_killed_run_ends_with_the_same_bits(recipe, small_dataset, tmp_path, m
 
         with monkeypatch.context() as patch:
             patch.setattr(Finetuning, "step", step)
-            patch.setattr(checkpoints.Resumable, "due", lambda resumable: True)
+            patch.setattr(Resumable, "due", lambda resumable: True)
             with pytest.raises(KeyboardInterrupt):
                 train(recipe, small_dataset, folder, Watched(accuracies), transform)
             kept = checkpoints.load(folder / "work" / "checkpoint.pt")["step"]
@@ -187,6 +179,39 @@ def test_a_killed_run_ends_with_the_same_bits(recipe, small_dataset, tmp_path, m
             assert torch.equal(value, whole.network().state_dict()[name]), name
         steps = [row["step"] for row in rows(folder) if "validation_top1" in row]
         assert steps == [row["step"] for row in rows(tmp_path / "whole") if "lr" in row]
+
+
+def test_more_steps_go_on_from_the_end(recipe, small_dataset, tmp_path, monkeypatch):
+    """The end's own validation, between two that are due, is not part of the longer run."""
+    accuracies = [0.2, 0.5, 0.4, 0.6, 0.3]
+    long, short = ({"most": f"{n} steps", "every": "2 steps"} for n in (10, 5))
+    whole = train(
+        recipe, small_dataset, tmp_path / "whole", Watched(accuracies), schedule=SCHEDULE | long
+    )
+    folder = tmp_path / "run"
+    validate = Watched([*accuracies[:2], 0.9])
+    ended = train(recipe, small_dataset, folder, validate, schedule=SCHEDULE | short)
+    assert ended.plateau.best_step == 5
+    validate = Watched(accuracies[2:])
+    longer = train(recipe, small_dataset, folder, validate, schedule=SCHEDULE | long)
+    assert longer.plateau == whole.plateau
+    for name, value in longer.network().state_dict().items():
+        assert torch.equal(value, whole.network().state_dict()[name]), name
+    steps = [row["step"] for row in rows(folder) if "validation_top1" in row]
+    assert steps == [2, 4, 6, 8, 10]
+
+
+def test_a_saturated_run_has_nothing_left_to_do(recipe, small_dataset, tmp_path, monkeypatch):
+    schedule = SCHEDULE | {"most": "50 epochs"}
+    accuracies = [0.5, 0.4, 0.4, 0.4, 0.4]
+    first = train(recipe, small_dataset, tmp_path, Watched(accuracies), schedule=schedule)
+    before = rows(tmp_path)
+    monkeypatch.setattr(Finetuning, "step", None)
+    schedule["most"] = "60 epochs"
+    again = train(recipe, small_dataset, tmp_path, Watched([]), schedule=schedule)
+    assert again.plateau == first.plateau
+    assert again.ended == 10
+    assert rows(tmp_path) == before
 
 
 def test_a_schedule_without_a_validation(recipe, small_dataset, tmp_path):

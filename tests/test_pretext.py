@@ -10,6 +10,7 @@ import torch
 from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import TrainClips
 from vie.engine import checkpoints
+from vie.engine.run import Run
 from vie.engine.schedules import Schedule
 from vie.frames.index import load_index
 from vie.models.checkpoint_format import describe
@@ -46,8 +47,7 @@ def test_shares_of_right_answers_by_hand(content, small_dataset, motion, workers
     videos = np.array([1, 4, 6])
     encoder, objective = trained_pretext(content)
     settings = {"clips": 2, "motion": motion, "workers": workers}
-    found = right_answers(encoder, objective, content, index, videos, **settings)
-    encoder, objective = encoder.cpu(), objective.cpu()  # if there is a GPU, they were on it
+    found = right_answers(content, index, videos, **settings)
     transform = transform_of(content["recipe"], content["stage"])
     clips = TrainClips(index, transform, seed=2, stage="pretext", motion=motion)
     for video, share in zip(videos, found, strict=True):
@@ -68,12 +68,11 @@ def test_what_the_rule_writes(content, small_dataset, motion, tmp_path):
     pretext(
         tmp_path / "checkpoint.pt",
         index,
+        Run(tmp_path, seed=2, name="test", version="pretext 1"),
+        answers=tmp_path / "answers.parquet",
+        metadata=tmp_path / "metadata.json",
         motion=motion,
         official_name="kinetics400",
-        name="test",
-        answers=tmp_path / "answers.parquet",
-        facts=tmp_path / "metadata.json",
-        threads=1,
     )
     answers = pq.read_table(tmp_path / "answers.parquet").to_pydict()
     loaded = load_index(index)
@@ -84,8 +83,9 @@ def test_what_the_rule_writes(content, small_dataset, motion, tmp_path):
         if n >= least
     ]
     assert all(0 <= share <= 1 for share in answers["right"])
-    facts = json.loads((tmp_path / "metadata.json").read_text())
+    metadata = json.loads((tmp_path / "metadata.json").read_text())
     chance = {"rotation": 1 / 4, "order_prediction": 1 / 3}[content["stage"]]
-    assert facts["chance"] == pytest.approx(chance)
-    assert facts["n_val"] == len(answers["video"])
-    assert (facts["task"], facts["clips"], facts["steps"]) == (content["stage"], 2, 1)
+    assert metadata["chance"] == pytest.approx(chance)
+    assert metadata["n_val"] == len(answers["video"])
+    assert (metadata["task"], metadata["clips"], metadata["steps"]) == (content["stage"], 2, 1)
+    assert metadata["version"] == "pretext 1"

@@ -9,27 +9,23 @@ import torch
 from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import EpochBatchSampler, TrainClips, loader, long_enough
 from vie.engine import checkpoints
+from vie.engine.run import Data, Run
 from vie.engine.schedules import pretraining_schedule
 from vie.objectives.order_prediction import orders
 from vie.objectives.table import transform_of
-from vie.pretrain import Pretraining, pretrain
-from vie.untrained import new_encoder
+from vie.pretrain import Pretraining, PretrainOutputs, new_encoder, train_stage
 
 ORDER, ROTATION = "order_prediction", "rotation"
 
 
-def train(recipe, stage, dataset, folder, **settings):
-    pretrain(
+def train(recipe, stage, dataset, folder, motion=None, start_from=None):
+    train_stage(
         recipe,
         stage,
-        dataset / "train" / "index.parquet",
-        seed=1,
-        label="test",
-        checkpoint=folder / f"{stage}.pt",
-        metrics=folder / f"{stage}.jsonl",
-        tensorboard=folder / "tensorboard",
-        work=folder / f"{stage}.in_progress",
-        **settings,
+        Data(dataset / "train" / "index.parquet", motion=motion),
+        Run(folder / f"{stage}.in_progress", seed=1, name="test"),
+        PretrainOutputs(folder / f"{stage}.pt", folder / f"{stage}.jsonl"),
+        start_from=start_from,
     )
     return checkpoints.load(folder / f"{stage}.pt")
 
@@ -54,7 +50,7 @@ def test_pretext_steps_equal_a_loop_written_out(
     task = Pretraining(
         recipe, stage, schedule, torch.zeros(24, dtype=torch.int64), seed=1, steps_per_epoch=1
     )
-    encoder, objective = task.network(), task.objective
+    encoder, objective = task.network().cpu(), task.objective.cpu()
     parameters = [*encoder.parameters(), *objective.parameters()]
     clips = TrainClips(
         index, transform_of(recipe, stage), seed=1, stage="pretraining", motion=motion

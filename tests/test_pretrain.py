@@ -16,35 +16,34 @@ from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import EpochBatchSampler, TrainClips, loader
 from vie.clips.transform import ClipTransform
 from vie.engine import checkpoints
+from vie.engine.run import Data, Run
 from vie.engine.schedules import pretraining_schedule
 from vie.models.resnet import channels_last
-from vie.pretrain import Pretraining, pretrain
+from vie.pretrain import (
+    Pretraining,
+    PretrainOutputs,
+    new_encoder,
+    train_stage,
+    write_untrained,
+)
 from vie.runtime.errors import VieError
-from vie.untrained import new_encoder, write_untrained
 
 IR, LA = "instance_recognition", "local_aggregation"
 ORDER, ROTATION = "order_prediction", "rotation"
 
 
-def train(recipe, stage, dataset, folder, **settings):
-    paths = {
-        "checkpoint": folder / f"{stage}.pt",
-        "metrics": folder / f"{stage}.jsonl",
-        "tensorboard": folder / "tensorboard",
-        "work": folder / f"{stage}.in_progress",
-    }
-    start = folder / f"{IR}.pt" if stage == LA else None
-    pretrain(
+def train(recipe, stage, dataset, folder, *, motion=None, monitor=None, **run):
+    """Checkpoint at the end of a stage that was trained in this process."""
+    train_stage(
         recipe,
         stage,
-        dataset / "train" / "index.parquet",
-        seed=1,
-        label="test",
-        start_from=start,
-        **paths,
-        **settings,
+        Data(dataset / "train" / "index.parquet", motion=motion),
+        Run(folder / f"{stage}.in_progress", seed=1, name="test", **run),
+        PretrainOutputs(folder / f"{stage}.pt", folder / f"{stage}.jsonl"),
+        start_from=folder / f"{IR}.pt" if stage == LA else None,
+        monitor=monitor,
     )
-    return checkpoints.load(paths["checkpoint"])
+    return checkpoints.load(folder / f"{stage}.pt")
 
 
 def assert_same(one, other, path="checkpoint"):
@@ -144,7 +143,7 @@ def test_steps_equal_a_loop_written_out_in_plain_torch(recipe, small_dataset, tm
     labels = torch.zeros(24, dtype=torch.int64)
     schedule = pretraining_schedule(recipe["schedule"], IR, 4)
     task = Pretraining(recipe, IR, schedule, labels, seed=1, steps_per_epoch=4)
-    bank = task.bank.vectors.numpy().copy()
+    bank = task.bank.vectors.cpu().numpy().copy()
     norms = [m for m in encoder.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     plain = {id(p) for m in norms for p in m.parameters()}
     optimiser = torch.optim.SGD(
@@ -186,7 +185,7 @@ SCRIPT = """
     import torch
     torch.set_num_threads(1)
     from vie import pretrain as pretraining
-    from vie.engine import loop
+    from vie.engine.run import Data, Run
 
     recipe, stage, dataset, folder, slow, motion, every = json.loads(sys.argv[1])
     folder = Path(folder)
@@ -198,11 +197,15 @@ SCRIPT = """
 
     pretraining.Pretraining.step = slowly
     pretraining.pretrain(
-        recipe, stage, Path(dataset), seed=1, label="test",
-        checkpoint=folder / f"{stage}.pt", metrics=folder / f"{stage}.jsonl",
-        tensorboard=folder / "tensorboard", work=folder / f"{stage}.in_progress",
+        recipe,
+        stage,
+        Data(Path(dataset), motion=Path(motion) if motion else None),
+        Run(
+            folder / f"{stage}.in_progress",
+            seed=1, name="test", workers=1, checkpoint_seconds=every,
+        ),
+        pretraining.PretrainOutputs(folder / f"{stage}.pt", folder / f"{stage}.jsonl"),
         start_from=folder / "instance_recognition.pt" if stage == "local_aggregation" else None,
-        motion=Path(motion) if motion else None, workers=1, checkpoint_seconds=every,
     )
 """
 
@@ -275,7 +278,7 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(
     steps = [row["step"] for row in rows]
     assert steps == sorted(set(steps))
     left = sorted(path.name for path in saved.parent.iterdir())
-    assert left == ["checkpoint.pt", "metrics.jsonl"]
+    assert left == ["checkpoint.pt", "keep", "metrics.jsonl"]
 
 
 @pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGUSR1])
@@ -351,7 +354,7 @@ def test_another_recipe_does_not_resume(recipe, small_dataset, tmp_path, caplog,
             train(recipe, IR, small_dataset, tmp_path / "a", checkpoint_seconds=0)
     recipe["objective"]["temperature"] = 0.2
     resumed = train(recipe, IR, small_dataset, tmp_path / "a")
-    assert "other settings (recipe)" in caplog.text
+    assert "other settings (recipe.objective.temperature 0.07 -> 0.2)" in caplog.text
     fresh = train(recipe, IR, small_dataset, tmp_path / "b")
     assert_same(resumed, fresh)
 

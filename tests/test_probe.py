@@ -9,22 +9,21 @@ from vie import probe as module
 from vie.clips.transform import ClipTransform
 from vie.engine import checkpoints
 from vie.engine.predict import class_probabilities, predict_clips
+from vie.engine.run import Data, Run
 from vie.frames.index import load_index
-from vie.probe import probe
-from vie.probe_training import (
-    Classifiers,
-    Probing,
-    build_classifiers,
-    probe_features,
-    train_probe,
-)
+from vie.models.classifiers import Classifiers, probe_features
+from vie.pretrain import write_untrained
+from vie.probe import ProbeOutputs, Probing, build_classifiers, probe, train_probe
 from vie.runtime.errors import VieError
-from vie.untrained import write_untrained
 
 PROBE = {
     "optimiser": {"batch": 8, "lr": 0.2, "momentum": 0.9, "weight_decay": 1e-4},
     "schedule": {"duration": "40 epochs", "lr_drops": ["30 epochs"]},
 }
+
+
+def content(path):
+    return checkpoints.load(path)
 
 
 def test_readout_vector_by_hand():
@@ -45,7 +44,7 @@ def test_maps_above_200000_numbers_are_pooled_2x2():
 def test_input_single_averages_frames_that_are_read_one_by_one(recipe, tmp_path):
     write_untrained(recipe, 0, tmp_path / "u.pt")
     classifiers = build_classifiers(
-        [tmp_path / "u.pt"], ClipTransform.of(recipe, "slow"), 4, seed=0
+        [content(tmp_path / "u.pt")], ClipTransform.of(recipe, "slow"), 4, seed=0
     ).eval()
     clip = torch.randn(2, 3, 4, 32, 32)
     together = classifiers(clip)
@@ -60,20 +59,17 @@ def test_the_network_stays_frozen_and_the_classifiers_learn(recipe, small_datase
     write_untrained(recipe, 0, tmp_path / "u.pt")
     transform, train = ClipTransform.of(recipe, "single"), small_dataset / "train" / "index.parquet"
     classifiers = train_probe(
-        [tmp_path / "u.pt"],
-        PROBE,
+        [content(tmp_path / "u.pt")],
         transform,
-        train,
-        classes=4,
-        seed=0,
-        label="test",
-        tensorboard=tmp_path / "tensorboard",
-        work=tmp_path / "work",
+        PROBE,
+        Data(train, classes=small_dataset / "classes.csv"),
+        Run(tmp_path / "work", seed=0, name="test"),
     )
     before = checkpoints.load(tmp_path / "u.pt")["encoder"]
     for name, value in classifiers.network.encoders[0].state_dict().items():
-        assert torch.equal(value, before[name]), name
-    outputs = predict_clips(classifiers, train, transform, clips=2, device=torch.device("cpu"))
+        assert torch.equal(value.cpu(), before[name]), name
+    device = next(classifiers.parameters()).device
+    outputs = predict_clips(classifiers, train, transform, clips=2, device=device)
     probabilities = class_probabilities(outputs)
     labels = load_index(train).labels
     assert probabilities["conv3"].shape == (24, 4)
@@ -88,7 +84,9 @@ def test_the_network_stays_frozen_and_the_classifiers_learn(recipe, small_datase
 
 def test_training_mode_leaves_the_trunk_in_evaluation_mode(recipe, tmp_path):
     write_untrained(recipe, 0, tmp_path / "u.pt")
-    classifiers = build_classifiers([tmp_path / "u.pt"], ClipTransform.of(recipe), 4, seed=0)
+    classifiers = build_classifiers(
+        [content(tmp_path / "u.pt")], ClipTransform.of(recipe), 4, seed=0
+    )
     assert isinstance(classifiers, Classifiers)
     classifiers.train()
     assert not any(module.training for module in classifiers.network.modules())
@@ -118,9 +116,9 @@ def test_outputs_come_in_the_order_of_videos_and_clips(recipe, small_dataset):
     torch.testing.assert_close(ours[:, 0], alone[:, 0])
 
 
-def test_a_probe_of_a_checkpoint_that_is_missing(recipe, tmp_path):
+def test_a_probe_of_a_checkpoint_that_is_missing(recipe, small_dataset, tmp_path):
     with pytest.raises(VieError, match=r"absent\.pt: no such checkpoint"):
-        build_classifiers([tmp_path / "absent.pt"], ClipTransform.of(recipe), 4, seed=0)
+        run_probe(tmp_path, small_dataset, recipe, [tmp_path / "absent.pt"])
 
 
 def two_networks(recipe, folder):
@@ -132,10 +130,10 @@ def two_networks(recipe, folder):
 
 
 def test_networks_side_by_side_are_both_there_layer_by_layer(recipe, tmp_path):
-    paths = two_networks(recipe, tmp_path)
+    contents = [content(path) for path in two_networks(recipe, tmp_path)]
     transform = ClipTransform.of(recipe, "slowfast")
-    both = build_classifiers(paths, transform, 4, seed=0).network
-    single, slowfast = (build_classifiers([path], transform, 4, seed=0).network for path in paths)
+    both = build_classifiers(contents, transform, 4, seed=0).network
+    single, slowfast = (build_classifiers([one], transform, 4, seed=0).network for one in contents)
     clip = torch.randn(2, 3, 16, 32, 32)
     features, embedding = both.with_embedding(clip)
     for layer in ("conv3", "conv4", "conv5"):
@@ -148,23 +146,17 @@ def test_networks_side_by_side_are_both_there_layer_by_layer(recipe, tmp_path):
     torch.testing.assert_close(embedding, torch.cat([one, other], 1) / 2**0.5)
 
 
-def run_probe(folder, dataset, recipe, paths, clip="single"):
+def run_probe(folder, dataset, recipe, paths, clip="single", clips=2):
+    splits = (dataset / split / "index.parquet" for split in ("train", "val"))
     probe(
         paths,
         ClipTransform.of(recipe, clip),
-        PROBE | {"clips": 2},
-        train_index=dataset / "train" / "index.parquet",
-        val_index=dataset / "val" / "index.parquet",
-        classes=dataset / "classes.csv",
-        seed=0,
-        name="test",
-        official_name=None,
-        predictions=folder / "predictions.parquet",
-        facts=folder / "metadata.json",
-        metrics=folder / "metrics.jsonl",
-        work=folder / "in_progress",
-        code="",
-        threads=1,
+        PROBE | {"clips": clips},
+        Data(*splits, dataset / "classes.csv"),
+        Run(folder / "in_progress", seed=0, name="test", version="probe 1", code="abc"),
+        ProbeOutputs(
+            folder / "predictions.parquet", folder / "metadata.json", folder / "metrics.jsonl"
+        ),
     )
 
 
@@ -176,12 +168,13 @@ def test_what_a_probe_writes(recipe, small_dataset, tmp_path):
         == load_index(small_dataset / "val" / "index.parquet").labels.tolist()
     )
     assert (table["knn_top1"] == table["label"]).mean() > 0.4  # chance: 0.25
-    facts = json.loads((tmp_path / "metadata.json").read_text())
-    assert [network["encoder"]["network"] for network in facts["networks"]] == [
+    metadata = json.loads((tmp_path / "metadata.json").read_text())
+    assert [network["encoder"]["network"] for network in metadata["networks"]] == [
         "single",
         "slowfast",
     ]
-    assert facts["sampling"] == {"frames": 16, "stride": 4, "bin": 1, "windows": []}
+    assert metadata["sampling"] == {"frames": 16, "stride": 4, "bin": 1, "windows": []}
+    assert (metadata["version"], metadata["code"]) == ("probe 1", "abc")
 
 
 def test_a_probe_killed_while_it_is_tested_goes_on_there(

@@ -1,32 +1,69 @@
-"""Finetuning from its network to its predictions: what the workflow's rule `finetune` does."""
+"""Finetuning, and training from scratch, with labels (protocol section 8), and its test."""
 
 import logging
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
+from vie.clips.crops import ScaleCrop
+from vie.clips.loader import steps_per_epoch
+from vie.clips.sampling import sampling
 from vie.clips.transform import ClipTransform
 from vie.clips.windows import window_length
+from vie.config.settings import resolve_steps
 from vie.datasets.split_assignment import HELD_OUT, TEST, TRAIN, SplitRow, read_split_assignment
 from vie.engine import checkpoints
+from vie.engine.plateau import Finetuning, Plateau, Validation
 from vie.engine.predict import class_probabilities, predict_clips, predict_windows
-from vie.finetune_training import Finetuning, train_finetuned
+from vie.engine.resumable import METRICS
+from vie.engine.run import Run, TrainingClips, fit
+from vie.engine.schedules import Schedule
 from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
 from vie.metrics.top_k import top_k
-from vie.models.checkpoint_format import describe
+from vie.models.checkpoint_format import describe, encoder_of, read
+from vie.models.classifiers import Classifier
+from vie.models.resnet import channels_last
 from vie.runtime.errors import VieError
-from vie.runtime.files import atomic_write, digest, write_json
-from vie.runtime.threads import use_threads
+from vie.runtime.files import atomic_write, write_json
+from vie.runtime.randomness import torch_seed
 
 log = logging.getLogger(__name__)
 
 
-def instances_of(index: Index, members: Sequence[SplitRow]) -> dict[str, np.ndarray]:
+def scale_crop(recipe: dict, clip: str | dict, settings: dict) -> ClipTransform:
+    """CropPolicy at five places and scales, no colour noise: the paper's Table 2."""
+    geometry, scales = recipe["geometry"], tuple(settings["scales"])
+    return ClipTransform(
+        sampling(clip), ScaleCrop(geometry["size"], scales, geometry["flip"]), None
+    )
+
+
+def color_jitter(recipe: dict, clip: str | dict, settings: dict) -> ClipTransform:
+    """CropPolicy and colour noise as in pretraining: the paper's Table 3."""
+    return ClipTransform.of(recipe, clip)
+
+
+# Preprocessing pipeline -> its transform, from geometry and colour of a recipe, a clip sampling,
+# and `finetuning.scale_crop` of the config.
+PIPELINES = {"scale_crop": scale_crop, "color_jitter": color_jitter}
+
+
+def build_classifier(content: dict, classes: int, *, seed: int) -> Classifier:
+    """The network of a checkpoint's content, pretrained or not, with a new linear layer."""
+    encoder = encoder_of(content)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(seed, "finetuning"))
+        return channels_last(Classifier(encoder, classes)).train()
+
+
+def instances_of(index: Index, rows: Sequence[SplitRow]) -> dict[str, np.ndarray]:
     """{part: instances (V,)} of the usable videos of a split; the log names the others.
 
     Raises:
@@ -35,11 +72,11 @@ def instances_of(index: Index, members: Sequence[SplitRow]) -> dict[str, np.ndar
     place = {video: i for i, video in enumerate(index.videos.to_pylist())}
     parts: dict[str, list[int]] = {TRAIN: [], HELD_OUT: [], TEST: []}
     absent = []
-    for member in members:
-        if member.video in place:
-            parts[member.part].append(place[member.video])
+    for row in rows:
+        if row.video in place:
+            parts[row.part].append(place[row.video])
         else:
-            absent.append(f"{member.video} ({member.part})")
+            absent.append(f"{row.video} ({row.part})")
     if absent:
         log.warning(
             "%d videos of the split were rejected and take no part: %s",
@@ -51,27 +88,104 @@ def instances_of(index: Index, members: Sequence[SplitRow]) -> dict[str, np.ndar
     return {part: np.array(sorted(found), dtype=np.int64) for part, found in parts.items()}
 
 
+@dataclass(frozen=True)
+class SplitData:
+    """Files of an action dataset and one split of it.
+
+    Attributes:
+        index: index.parquet of all videos of the dataset.
+        split: CSV of the split, `vie.datasets.split_assignment`.
+        classes: classes.csv.
+    """
+
+    index: Path
+    split: Path
+    classes: Path
+
+
+@dataclass(frozen=True)
+class FinetuneOutputs:
+    """Files that finetuning writes.
+
+    Attributes:
+        best: checkpoint: the network that validated best, and what it needs to be used.
+        predictions: Parquet: video, group, label, top1 (class), top5 (whether the label is among
+            the five most probable classes).
+        metadata: JSON: everything that decides whether published values are comparable, and
+            which version and code made the result.
+        metrics: JSON lines.
+    """
+
+    best: Path
+    predictions: Path
+    metadata: Path
+    metrics: Path
+
+
+def train_finetuned(
+    content: dict,
+    optimiser: dict,
+    settings: dict,
+    clips: TrainingClips,
+    run: Run,
+    *,
+    classes: int,
+    validate: Validation,
+    key: dict[str, Any],
+) -> Finetuning:
+    """Train a network to its end, going on where a run was killed.
+
+    Args:
+        content: of the checkpoint to start from.
+        optimiser: `finetuning.trained` or `finetuning.untrained` of the config.
+        settings: `finetuning.schedule` of the config. `most` may be raised later.
+        clips: of the training videos, which are given as instances (V,).
+        run: where and how.
+        classes: number of classes.
+        validate: measures a network on the validation videos.
+        key: what its answers depend on.
+
+    Returns:
+        The task at its end, its network the best one of all validations, in evaluation mode.
+
+    Raises:
+        VieError: a batch is larger than the training set, or the loss is not finite.
+    """
+    steps = steps_per_epoch(len(clips.videos), optimiser["batch"])
+    schedule = Schedule(0, resolve_steps(settings["most"], steps))
+    every = resolve_steps(settings["every"], steps)
+    if not 0 < every <= schedule.last:
+        raise VieError(
+            f"finetuning.schedule: validations every {settings['every']} within "
+            f"{settings['most']} of {steps} steps an epoch: there would be none"
+        )
+    classifier = build_classifier(content, classes, seed=run.seed)
+    plateau = Plateau(settings["patience"], settings["drops"])
+    task = Finetuning(classifier, optimiser, plateau, validate, every, run.precision)
+    network = [content["recipe"]["encoder"], content["encoder"]]
+    own = {
+        "network": checkpoints.content_digest(network),
+        "optimiser": optimiser,
+        "plateau": {"every": every, "patience": settings["patience"], "drops": settings["drops"]},
+        "transform": clips.transform.to_dict(),
+        "videos": checkpoints.content_digest(clips.videos.tolist()),
+        "classes": classes,
+    }
+    fit(task, run, clips, schedule, key=own | key)
+    task.network().load_state_dict(task.best)
+    task.network().eval()
+    return task
+
+
 def finetune(
     checkpoint: Path,
     transform: ClipTransform,
     optimiser: dict,
     settings: dict,
-    *,
-    index: Path,
-    members: Path,
-    classes: Path,
-    seed: int,
-    name: str,
-    known: dict,
-    best: Path,
-    predictions: Path,
-    facts: Path,
-    metrics: Path,
-    work: Path,
-    code: str,
-    threads: int,
-    gpus: int = 1,
-    precision: str = "float32",
+    data: SplitData,
+    run: Run,
+    outputs: FinetuneOutputs,
+    metadata: dict[str, Any],
 ) -> None:
     """Train a network on the training videos of a split, test the best one on its test videos.
 
@@ -79,96 +193,64 @@ def finetune(
         checkpoint: of the network to start from.
         transform: clips and preprocessing.
         optimiser: `finetuning.trained` or `finetuning.untrained` of the config.
-        settings: `finetuning` of the config: schedule, validation, clips.
-        index: index.parquet of all videos of the dataset.
-        members: CSV of the split.
-        classes: classes.csv.
-        seed: of the training.
-        name: shown with the progress.
-        known: what else is written to the facts.
-        best: checkpoint to write: the network that validated best, and what it needs to be used.
-        predictions: Parquet to write: video, group, label, top1 (class), top5 (whether the label
-            is among the five most probable classes).
-        facts: JSON to write: everything that decides whether published values are comparable.
-        metrics: JSON lines to write.
-        work: folder of what a run in progress needs.
-        code: fingerprint of the code.
-        threads: that may be used.
-        gpus: 0 keeps to the CPU.
-        precision: as for `vie.engine.device.accelerator`.
+        settings: `finetuning` of the config: schedule, validation, clips (of validation).
+        data: the dataset and its split.
+        run: where and how.
+        outputs: what is written.
+        metadata: what else is written to the metadata.
+
+    Raises:
+        VieError: a setting does not fit the data, or the loss is not finite.
     """
-    workers = use_threads(threads, gpus)
-    videos, labels = load_index(index), read_classes(classes)
-    listed = read_split_assignment(members)
-    parts = instances_of(videos, listed)
-    watched = parts[TEST] if settings["validation"] == "test" else parts[HELD_OUT]
+    workers = run.use_threads()
+    index, classes = load_index(data.index), read_classes(data.classes)
+    rows = read_split_assignment(data.split)
+    parts = instances_of(index, rows)
+    watched = parts[TEST if settings["validation"] == "test" else HELD_OUT]
     if not len(watched):
         raise VieError(
-            f"{members}: no video is held out for validation: raise finetuning.held_out, or set "
+            f"{data.split}: no video is held out for validation: raise finetuning.held_out, or set "
             "finetuning.validation to test"
         )
+    content = read(checkpoint)
     task = train_finetuned(
-        checkpoint,
+        content,
         optimiser,
         settings["schedule"],
-        transform,
-        index,
-        parts[TRAIN],
-        classes=len(labels),
-        validate=_validation(index, transform, watched, settings["clips"], workers),
-        depends={"code": code, "members": digest(members), "clips": settings["clips"]},
-        seed=seed,
-        label=name,
-        tensorboard=predictions.parent / "tensorboard",
-        work=work,
-        workers=workers,
-        precision=precision,
+        TrainingClips(data.index, transform, parts[TRAIN], optimiser["batch"], "finetuning"),
+        run,
+        classes=len(classes),
+        validate=_validation(data.index, transform, watched, settings["clips"], workers),
+        key={"validation": [checkpoints.content_digest(watched.tolist()), settings["clips"]]},
     )
-    network = task.network()
-    probabilities = predict_windows(
-        network,
-        index,
-        transform,
-        parts[TEST],
-        device=next(network.parameters()).device,
-        workers=workers,
-        label=f"{name} test",
-    )
-    groups = {member.video: member.group for member in listed}
-    _write_predictions(videos, parts[TEST], groups, probabilities, predictions)
-    content = checkpoints.load(checkpoint)
+    network, device = task.network(), task.accelerator.device
+    how = {"device": device, "workers": workers, "label": f"{run.name} test"}
+    probabilities = predict_windows(network, data.index, transform, parts[TEST], **how)
+    _write_predictions(index, parts[TEST], rows, probabilities, outputs.predictions)
+    own = {"seed": run.seed, "classes": len(classes), "optimiser": optimiser, **run.record}
     counts = {f"n_{part}": len(found) for part, found in parts.items()}
-    write_json(
-        {**known, **counts, **_facts(content, videos, task), "seed": seed}
-        | {
-            "classes": len(labels),
-            "validation": settings["validation"],
-            "schedule": settings["schedule"],
-            "optimiser": optimiser,
-            "sampling": asdict(transform.sampling),
-            "window": window_length(transform.sampling),
-            "size": transform.geometry.size,
-        },
-        facts,
-    )
-    with atomic_write(metrics) as temporary:
-        shutil.copyfile(work / "metrics.jsonl", temporary)
-    checkpoints.save(
-        best,
-        {
-            **describe(content["recipe"], transform, videos.fps),
-            "network": task.best,
-            "classes": labels,
-            "seed": seed,
-            "step": task.plateau.best_step,
-            "n_train": len(parts[TRAIN]),
-        },
-    )
+    course = _metadata(content, index, transform, settings, task)
+    write_json(metadata | counts | course | own, outputs.metadata)
+    with atomic_write(outputs.metrics) as temporary:
+        shutil.copyfile(run.work / METRICS, temporary)
+    known = describe(content["recipe"], transform, index.fps) | {"n_train": len(parts[TRAIN])}
+    _save_best(known, task, classes, run, outputs.best)
+
+
+def _save_best(known: dict, task: Finetuning, classes: list[str], run: Run, path: Path) -> None:
+    """Write the network that validated best, and what it needs to be used."""
+    best = {
+        "network": task.best,
+        "classes": classes,
+        "step": task.plateau.best_step,
+        "seed": run.seed,
+    }
+    checkpoints.save(path, known | best | run.record)
 
 
 def _validation(
     index: Path, transform: ClipTransform, videos: np.ndarray, clips: int, workers: int
-) -> Callable[[nn.Module], tuple[float, float]]:
+) -> Validation:
     """What measures a network on `clips` evenly spaced clips of each of some videos."""
     labels = load_index(index).labels[videos]
 
@@ -191,15 +273,22 @@ def _validation(
     return validate
 
 
-def _facts(content: dict, videos: Index, task: Finetuning) -> dict:
-    """What a run says of its network, its frames and its course."""
+def _metadata(
+    content: dict, index: Index, transform: ClipTransform, settings: dict, task: Finetuning
+) -> dict[str, Any]:
+    """What a run says of its network, its frames, its settings and its course."""
     return {
-        "frames": {"fps": videos.fps, "shorter_side": videos.shorter_side},
         "network": {
             "steps": content["step"],
             "encoder": content["recipe"]["encoder"],
             "objective": content.get("objectives"),
         },
+        "frames": {"fps": index.fps, "shorter_side": index.shorter_side},
+        "validation": settings["validation"],
+        "schedule": settings["schedule"],
+        "sampling": asdict(transform.sampling),
+        "window": window_length(transform.sampling),
+        "size": transform.geometry.size,
         "steps": task.ended,
         "best_step": task.plateau.best_step,
         "validation_top1": task.plateau.best[0],
@@ -208,19 +297,21 @@ def _facts(content: dict, videos: Index, task: Finetuning) -> dict:
 
 
 def _write_predictions(
-    videos: Index,
-    chosen: np.ndarray,
-    groups: dict[str, str],
+    index: Index,
+    videos: np.ndarray,
+    rows: Sequence[SplitRow],
     probabilities: np.ndarray,
     path: Path,
 ) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    every, labels = videos.videos.to_pylist(), videos.labels[chosen]
+    groups = {row.video: row.group for row in rows}
+    names = index.videos.take(videos).to_pylist()
+    labels = index.labels[videos]
     columns = {
-        "video": [every[i] for i in chosen],
-        "group": [groups[every[i]] for i in chosen],
+        "video": names,
+        "group": [groups[name] for name in names],
         "label": labels,
         "top1": probabilities.argmax(1),
         "top5": top_k(probabilities, labels, 5),

@@ -11,13 +11,13 @@ from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import TrainClips, loader, long_enough, video_batches
 from vie.clips.transform import ClipTransform
 from vie.engine.device import accelerator
+from vie.engine.run import Run
 from vie.frames.index import load_index
 from vie.models.checkpoint_format import encoder_of, read
 from vie.objectives.base import Pretext
 from vie.objectives.table import objective_of, transform_of
 from vie.runtime.files import atomic_write, write_json
 from vie.runtime.progress import Progress
-from vie.runtime.threads import use_threads
 
 TOGETHER = 64  # clips of a batch
 
@@ -30,8 +30,6 @@ def trained_pretext(content: dict) -> tuple[torch.nn.Module, Pretext]:
 
 @torch.no_grad()
 def right_answers(
-    encoder: torch.nn.Module,
-    objective: Pretext,
     content: dict,
     index: Path,
     videos: np.ndarray,
@@ -47,7 +45,6 @@ def right_answers(
     own: the task is the one that was trained, on other videos.
 
     Args:
-        encoder, objective: `trained_pretext` of the checkpoint.
         content: of the checkpoint.
         index: index.parquet of the videos.
         videos: instances (V,) to ask about.
@@ -60,7 +57,7 @@ def right_answers(
         (V,) float64 in [0, 1].
     """
     device = accelerator().device
-    encoder, objective = encoder.to(device), objective.to(device)
+    encoder, objective = (module.to(device) for module in trained_pretext(content))
     transform = transform_of(content["recipe"], content["stage"])
     dataset = TrainClips(index, transform, seed=content["seed"], stage="pretext", motion=motion)
     keys = [
@@ -85,56 +82,50 @@ def right_answers(
 def pretext(
     checkpoint: Path,
     val_index: Path,
+    run: Run,
     *,
-    motion: str | Path | None,
-    official_name: str | None,
-    name: str,
     answers: Path,
-    facts: Path,
-    threads: int,
-    gpus: int = 1,
+    metadata: Path,
+    motion: Path | None = None,
+    official_name: str | None = None,
 ) -> None:
     """What the workflow's rule `pretext` does: ask, and write what the table is made of.
 
     Args:
         checkpoint: of a finished pretext recipe, whose monitor says how many clips of a video.
         val_index: index.parquet of the validation videos.
+        run: where and how; its work folder is not used.
+        answers: Parquet to write: video, `right` (share of right answers).
+        metadata: JSON to write: chance, and what decides whether published values are comparable.
         motion: motion.npy beside it, if the recipe's clips ask where videos move.
         official_name: name under which published values know the dataset, if they do.
-        name: the recipe's key, shown with the progress.
-        answers: Parquet to write: video, `right` (share of right answers).
-        facts: JSON to write: chance, and what decides whether published values are comparable.
-        threads: that may be used.
-        gpus: 0 keeps to the CPU.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    workers = use_threads(threads, gpus)
+    workers = run.use_threads()
     content = read(checkpoint)
-    recipe, stage = content["recipe"], content["stage"]
+    recipe = content["recipe"]
     index = load_index(val_index)
     videos = long_enough(val_index, recipe.get("min_frames", 1))
-    encoder, objective = trained_pretext(content)
     right = right_answers(
-        encoder,
-        objective,
         content,
         val_index,
         videos,
         clips=recipe["monitor"]["clips"],
-        motion=Path(motion) if motion else None,
+        motion=motion,
         workers=workers,
-        label=f"{name} {stage.replace('_', ' ')} seed {content['seed']} on validation videos",
+        label=f"{run.name} on validation videos",
     )
     every = index.videos.to_pylist()
     with atomic_write(answers) as temporary:
         pq.write_table(pa.table({"video": [every[i] for i in videos], "right": right}), temporary)
-    known = _facts(content) | {"chance": objective.chance, "n_val": len(videos)}
-    write_json(known | {"dataset_official_name": official_name}, facts)
+    counts = {"chance": trained_pretext(content)[1].chance, "n_val": len(videos)}
+    dataset = {"dataset_official_name": official_name}
+    write_json(_metadata(content) | counts | dataset | run.record, metadata)
 
 
-def _facts(content: dict) -> dict:
+def _metadata(content: dict) -> dict:
     """What a checkpoint says about itself that decides what its answers may be compared with."""
     recipe, stage = content["recipe"], content["stage"]
     return {

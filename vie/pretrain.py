@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,37 +11,40 @@ import torch
 from torch import Tensor
 
 from vie.clips.color_jitter import apply_color_jitter
-from vie.clips.loader import (
-    Batch,
-    EpochBatchSampler,
-    TrainClips,
-    loader,
-    long_enough,
-    steps_per_epoch,
-)
-from vie.config.settings import resolve_steps
+from vie.clips.loader import Batch, long_enough, steps_per_epoch
+from vie.clips.transform import ClipTransform
+from vie.config.settings import STAGES, resolve_steps
 from vie.engine import checkpoints
 from vie.engine.device import accelerator, described
-from vie.engine.loop import run
+from vie.engine.monitor import KnnMonitor
 from vie.engine.optimizer import sgd
-from vie.engine.recorder import Recorder
+from vie.engine.resumable import CHECKPOINT, METRICS
+from vie.engine.run import Data, Run, TrainingClips, fit
 from vie.engine.schedules import Schedule, pretraining_schedule
 from vie.frames.index import load_index
 from vie.models.batchnorm import share_statistics
 from vie.models.checkpoint_format import describe
-from vie.models.encoders import Encoder
+from vie.models.encoders import Encoder, build_encoder
 from vie.models.resnet import channels_last
 from vie.objectives.bank import MemoryBank
 from vie.objectives.base import Objective
 from vie.objectives.table import build_objective, transform_of
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
-from vie.runtime.files import atomic_write, digest
+from vie.runtime.files import KEEP, atomic_write, link
 from vie.runtime.randomness import torch_seed
-from vie.untrained import new_encoder
 
 log = logging.getLogger(__name__)
+# Of a recipe: what its training does not read, and its durations, which `same_so_far` compares.
+NOT_IN_THE_KEY = ("label", "start_from", "start_first", "monitor", "schedule")
 Monitor = Callable[[torch.nn.Module, Tensor], dict[str, float]]
+
+
+def new_encoder(recipe: dict, seed: int) -> Encoder:
+    """The recipe's network with the random weights of `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(seed, "encoder"))
+        return build_encoder(recipe["encoder"], recipe.get("classes"))
 
 
 class EncoderWithLoss(torch.nn.Module):
@@ -92,6 +96,7 @@ class Pretraining:
         ).to(device)
         self.steps_per_epoch = steps_per_epoch
         self.first_epoch = 0.0
+        self.done = schedule.first  # steps
         self.monitor: Monitor | None = None
 
     def network(self) -> torch.nn.Module:
@@ -140,6 +145,7 @@ class Pretraining:
         self.optimiser.step()
         self.bank.update(distributed.gather(instances), distributed.gather(embedding.detach()))
         self.objective.after_step(self.network())
+        self.done = step + 1
         return {name: distributed.mean(value.detach()) for name, value in measures.items()}
 
     def at_end(self, step: int) -> dict[str, float]:
@@ -153,10 +159,12 @@ class Pretraining:
             "optimiser": self.optimiser.state_dict(),
             "bank": self.bank.state_dict(),
             "objective": self.objective.state_dict(),
+            "epoch": self.epoch(self.done),
         }
 
-    def resume(self, content: dict[str, Any]) -> None:
+    def restore(self, content: dict[str, Any]) -> None:
         """Take over a checkpoint of this very run."""
+        self.done = content["step"]
         self.network().load_state_dict(content["encoder"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.bank.load_state_dict(content["bank"])
@@ -186,115 +194,164 @@ class Pretraining:
         self.bank.load_state_dict(content["bank"])
 
 
+@dataclass(frozen=True)
+class PretrainOutputs:
+    """Files that a stage of pretraining writes at its end.
+
+    Attributes:
+        checkpoint: the whole state and the recipe.
+        metrics: JSON lines.
+    """
+
+    checkpoint: Path
+    metrics: Path
+
+
 def pretrain(
     recipe: dict,
     stage: str,
-    index: Path,
-    *,
-    seed: int,
-    label: str,
-    checkpoint: Path,
-    metrics: Path,
-    tensorboard: Path,
-    work: Path,
+    data: Data,
+    run: Run,
+    outputs: PretrainOutputs,
     start_from: Path | None = None,
-    motion: Path | None = None,
-    monitor: Monitor | None = None,
-    code: str = "",
-    workers: int = 0,
-    precision: str = "float32",
-    checkpoint_seconds: float = 20,
 ) -> None:
     """Train one stage of a recipe to its end, going on where a killed run stopped.
 
+    With several GPUs, one process for each, which share batches and threads.
+
     Args:
         recipe: one entry of `recipes` in the config.
-        stage: a key of `OBJECTIVES`.
-        index: index.parquet of the training videos.
-        seed: of weights, bank, order, clips and noise.
-        label: shown with the progress.
-        checkpoint: written at the end: the whole state and the recipe.
-        metrics: JSON lines, written at the end.
-        tensorboard: folder of event files.
-        work: folder of what a run in progress needs; a checkpoint of the end is left there.
+        stage: one of its schedule.
+        data: the videos; the recipe's `monitor` takes those for validation, if there are any.
+        run: where and how.
+        outputs: what is written.
         start_from: checkpoint of the previous stage, or of the recipe that this one starts from;
             its step is the first of this stage.
-        motion: motion.npy beside the index, for clips that ask where videos move.
-        monitor: measures the network while it trains.
-        code: fingerprint of the code; a run is not resumed with other code.
-        workers: processes that load clips.
-        precision: as for `vie.engine.device.accelerator`.
-        checkpoint_seconds: shortest time between two checkpoints.
 
     Raises:
-        VieError: a setting does not fit the data, or the loss is not finite.
+        VieError: a setting does not fit the data, the loss is not finite, or the machine has fewer
+            GPUs than several that are asked for.
     """
-    labels = torch.from_numpy(load_index(index).labels)
-    videos, batch = long_enough(index, recipe.get("min_frames", 1)), recipe["optimiser"]["batch"]
+    if run.gpus > 1 and (found := torch.cuda.device_count()) < run.gpus:
+        raise VieError(f"gpus in the config is {run.gpus}, but this machine shows {found}")
+    processes = max(run.gpus, 1)
+    distributed.launch(
+        processes,
+        train_stage,
+        recipe=recipe,
+        stage=stage,
+        data=data,
+        run=replace(run, threads=max(1, run.threads // processes)),
+        outputs=outputs,
+        start_from=start_from,
+    )
+
+
+def train_stage(
+    recipe: dict,
+    stage: str,
+    data: Data,
+    run: Run,
+    outputs: PretrainOutputs,
+    start_from: Path | None = None,
+    monitor: Monitor | None = None,
+) -> None:
+    """One process of `pretrain`; `monitor` takes the place of the recipe's.
+
+    The result is another name of the checkpoint in the work folder, which stays there: Snakemake
+    removes a result before it makes it again, and a longer schedule goes on from this one's end.
+    """
+    workers = run.use_threads()
+    index = load_index(data.train)
+    labels = torch.from_numpy(index.labels)
+    videos, batch = (
+        long_enough(data.train, recipe.get("min_frames", 1)),
+        recipe["optimiser"]["batch"],
+    )
     previous = checkpoints.load(start_from) if start_from else None
     steps = steps_per_epoch(len(videos), batch)
     first = previous["step"] if previous else 0
     schedule = pretraining_schedule(recipe["schedule"], stage, steps, first=first)
-    task = Pretraining(
-        recipe, stage, schedule, labels, seed=seed, steps_per_epoch=steps, precision=precision
-    )
     if batch % distributed.world_size():
         raise VieError(
             f"optimiser.batch {batch} cannot be shared by {distributed.world_size()} GPUs: choose "
             "a multiple, or other gpus"
         )
-    task.monitor = monitor
-    task.first_epoch = previous["epoch"] if previous else 0.0
-    identity = {
-        "recipe": recipe,
-        "stage": stage,
-        "seed": seed,
-        "index": digest(index),
-        "motion": digest(motion) if motion else None,
-        "start_from": digest(start_from) if start_from else None,
-        "precision": precision,
-        "code": code,
-    }
-    resumable = checkpoints.Resumable(work / "checkpoint.pt", identity, checkpoint_seconds)
-    content, step = resumable.load(), schedule.first
-    if content is not None:
-        task.resume(content)
-        step = content["step"]
-    elif previous is not None:
+    how = {"seed": run.seed, "steps_per_epoch": steps, "precision": run.precision}
+    task = Pretraining(recipe, stage, schedule, labels, **how)
+    task.monitor = monitor or KnnMonitor.of(recipe, data, workers)
+    if previous is not None:
         task.start_from(previous)
-    recorder = Recorder(work / "metrics.jsonl", tensorboard, step, complete=resumable.complete)
-    address = {"seed": seed, "stage": "pretraining"}
-    order = EpochBatchSampler(videos, batch, first=step, last=schedule.last, **address)
-    n_views = task.objective.facts.n_views
-    clips = TrainClips(
-        index, transform_of(recipe, stage), motion=motion, n_views=n_views, **address
+        task.first_epoch = previous["epoch"]
+    clips = TrainingClips(
+        data.train,
+        transform_of(recipe, stage),
+        videos,
+        batch,
+        "pretraining",
+        data.motion,
+        task.objective.facts.n_views,
     )
-    run(
+    fit(
         task,
-        loader(clips, order, workers, clips=batch * n_views),
+        run,
+        clips,
         schedule,
-        start=step,
-        resumable=resumable,
-        recorder=recorder,
-        label=label,
-    )
-    recorder.close()
-    if not distributed.is_main_process():
-        return
-    checkpoints.save(
-        checkpoint,
-        {
-            **describe(recipe, clips.transform, clips.index.fps),
+        key=_key(recipe, stage, previous),
+        tensorboard=run.work.parent / "tensorboard" / stage,
+        metadata={
+            **describe(recipe, clips.transform, index.fps),
             "stage": stage,
-            "seed": seed,
-            "step": schedule.last,
-            "epoch": task.epoch(schedule.last),
-            "steps_per_epoch": order.steps_per_epoch,
+            "seed": run.seed,
+            "steps_per_epoch": steps,
             "n_train": len(videos),
             # Of all stages so far: a stage's own recipe may have been stripped of the others'.
             "objectives": {**(previous["objectives"] if previous else {}), **recipe["objective"]},
-            **task.state(),
         },
     )
-    with atomic_write(metrics) as temporary:
-        shutil.copyfile(work / "metrics.jsonl", temporary)
+    if distributed.is_main_process():
+        (run.work / KEEP).touch()
+        link(run.work / CHECKPOINT, outputs.checkpoint)
+        with atomic_write(outputs.metrics) as temporary:
+            shutil.copyfile(run.work / METRICS, temporary)
+
+
+def _key(recipe: dict, stage: str, previous: dict[str, Any] | None) -> dict[str, Any]:
+    """What the steps of a stage depend on besides data, seed and schedule."""
+    others = set(STAGES) - {stage}
+    trains = {name: value for name, value in recipe.items() if name not in NOT_IN_THE_KEY}
+    trains["objective"] = {k: v for k, v in recipe["objective"].items() if k not in others}
+    # The test crop is the monitor's.
+    geometry = {k: v for k, v in recipe["geometry"].items() if k != "test_shorter_side"}
+    return {
+        "recipe": {**trains, "geometry": geometry},
+        "stage": stage,
+        "start_from": _passed_on(previous) if previous else None,
+    }
+
+
+def _passed_on(content: dict[str, Any]) -> str:
+    """Digest of what `Pretraining.start_from` and the schedule take from a checkpoint."""
+    names = ("step", "epoch", "encoder", "optimiser", "bank")
+    passed = {name: content[name] for name in names}
+    recipe = content["recipe"]
+    passed["settings"] = [recipe["encoder"], recipe["optimiser"], sorted(recipe["schedule"])]
+    return checkpoints.content_digest(passed)
+
+
+def write_untrained(
+    recipe: dict,
+    seed: int,
+    path: Path,
+    *,
+    fps: float | None = None,
+    version: str = "",
+    code: str = "",
+) -> None:
+    """Checkpoint of the network before its first step: the control of every evaluation.
+
+    `fps` is that of the frames which the network will be shown.
+    """
+    known = describe(recipe, ClipTransform.of(recipe), fps)
+    known |= {"seed": seed, "step": 0, "version": version, "code": code}
+    checkpoints.save(path, {**known, "encoder": new_encoder(recipe, seed).state_dict()})

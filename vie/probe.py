@@ -1,172 +1,272 @@
-"""An evaluation from its network to its predictions: what the workflow's rule `probe` does."""
+"""Linear probe: softmax classifiers on frozen features (protocol section 7), trained and tested."""
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from vie.clips.color_jitter import apply_color_jitter
+from vie.clips.loader import Batch, steps_per_epoch
 from vie.clips.transform import ClipTransform
 from vie.config.settings import LAYERS
 from vie.engine import checkpoints
+from vie.engine.device import accelerator
+from vie.engine.optimizer import sgd
 from vie.engine.predict import class_probabilities, predict_clips
-from vie.frames.index import load_index
+from vie.engine.resumable import METRICS
+from vie.engine.run import Data, Run, TrainingClips, fit
+from vie.engine.schedules import Schedule, probe_schedule
+from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
 from vie.metrics.knn import knn_predict
 from vie.metrics.top_k import top_k
-from vie.probe_training import FrozenEncoders, train_probe
+from vie.models.checkpoint_format import encoder_of, read
+from vie.models.classifiers import Classifiers, FrozenEncoders, probe_features
+from vie.models.encoders import feature_shapes
 from vie.runtime.files import atomic_write, write_json
-from vie.runtime.threads import use_threads
+from vie.runtime.randomness import torch_seed
 
 NEIGHBOURS, TEMPERATURE = 10, 0.07  # protocol section 5
+
+
+def build_classifiers(
+    networks: Sequence[dict], transform: ClipTransform, classes: int, *, seed: int
+) -> Classifiers:
+    """Classifiers, untrained, on the networks of checkpoints; widths follow from the transform.
+
+    Args:
+        networks: contents of the checkpoints.
+        transform: of the clips.
+        classes: number of classes.
+        seed: of the classifiers' weights.
+    """
+    network = FrozenEncoders([encoder_of(content) for content in networks])
+    size = transform.geometry.size
+    shapes = feature_shapes(network, (3, transform.sampling.frames, size, size))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(seed, "probe"))
+        widths = {name: probe_features(torch.empty(1, *shapes[name])).shape[1] for name in LAYERS}
+        return Classifiers(network, widths, classes)
+
+
+class Probing:
+    """Training of the classifiers, all in one pass over the clips: a `loop.Task`."""
+
+    finished = False  # before its schedule's end: never
+
+    def __init__(
+        self,
+        classifiers: Classifiers,
+        optimiser: dict,
+        schedule: Schedule,
+        precision: str = "float32",
+    ) -> None:
+        self.accelerator = accelerator(precision)
+        self.lr, self.schedule = optimiser["lr"], schedule
+        settings = {k: v for k, v in optimiser.items() if k != "batch"}
+        self.classifiers, self.optimiser = self.accelerator.prepare(
+            classifiers, sgd(classifiers, **settings)
+        )
+
+    def before_step(self, step: int) -> dict[str, float]:
+        """Nothing is due between steps."""
+        return {}
+
+    def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
+        """One step of all classifiers; the losses do not touch each other's parameters."""
+        device = self.accelerator.device
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.schedule.lr(self.lr, step)
+        clips = apply_color_jitter(batch.clips.to(device, non_blocking=True), batch.color_jitter)
+        labels = batch.labels.to(device, non_blocking=True)
+        with self.accelerator.autocast():
+            logits = self.classifiers(clips)
+        loss = sum(F.cross_entropy(scores.float(), labels) for scores in logits.values())
+        self.optimiser.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        self.optimiser.step()
+        metrics = {"loss": loss.detach() / len(logits)}
+        for name, scores in logits.items():
+            metrics[f"{name}_top1"] = (scores.argmax(1) == labels).float().mean()
+        return metrics
+
+    def at_end(self, step: int) -> dict[str, float]:
+        """Nothing: testing is the caller's."""
+        return {}
+
+    def network(self) -> Classifiers:
+        """The classifiers without what Accelerate wraps around them."""
+        return self.accelerator.unwrap_model(self.classifiers)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds; the network is in the checkpoints that are read out."""
+        return {
+            "heads": self.network().heads.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def restore(self, content: dict[str, Any]) -> None:
+        """Take over a checkpoint."""
+        self.network().heads.load_state_dict(content["heads"])
+        self.optimiser.load_state_dict(content["optimiser"])
+
+
+def train_probe(
+    networks: Sequence[dict],
+    transform: ClipTransform,
+    settings: dict,
+    data: Data,
+    run: Run,
+) -> Classifiers:
+    """Train classifiers on frozen networks, going on where a run was killed.
+
+    Args:
+        networks: contents of checkpoints, trained or not; several are read side by side.
+        transform: clips and augmentation, as in pretraining but for the evaluation's sampling.
+        settings: `probe` of the config.
+        data: training videos and classes.
+        run: where and how.
+
+    Returns:
+        The classifiers, trained, in evaluation mode.
+    """
+    videos, batch = np.arange(len(load_index(data.train))), settings["optimiser"]["batch"]
+    schedule = probe_schedule(settings["schedule"], steps_per_epoch(len(videos), batch))
+    classes = len(read_classes(data.classes))
+    classifiers = build_classifiers(networks, transform, classes, seed=run.seed)
+    task = Probing(classifiers, settings["optimiser"], schedule, run.precision)
+    shown = transform.to_dict()
+    shown["geometry"].pop("test_shorter_side", None)  # trains nothing
+    fit(
+        task,
+        run,
+        TrainingClips(data.train, transform, videos, batch, "probe"),
+        schedule,
+        key={
+            "networks": [
+                checkpoints.content_digest([one["recipe"]["encoder"], one["encoder"]])
+                for one in networks
+            ],
+            "probe": {k: v for k, v in settings.items() if k not in ("schedule", "clips")},
+            "transform": shown,
+            "classes": classes,
+        },
+    )
+    return task.network().eval()
+
+
+@dataclass(frozen=True)
+class ProbeOutputs:
+    """Files that a probe writes.
+
+    Attributes:
+        predictions: Parquet: video, label, for each layer `<layer>_top1` (class) and
+            `<layer>_top5` (whether the label is among the five most probable classes), and
+            `knn_top1` (class by the nearest neighbours of the embedding).
+        metadata: JSON: everything that decides whether published values are comparable, and
+            which version and code made the result.
+        metrics: JSON lines.
+    """
+
+    predictions: Path
+    metadata: Path
+    metrics: Path
 
 
 def probe(
     networks: Sequence[Path],
     transform: ClipTransform,
     settings: dict,
-    *,
-    train_index: Path,
-    val_index: Path,
-    classes: Path,
-    seed: int,
-    name: str,
-    official_name: str | None,
-    predictions: Path,
-    facts: Path,
-    metrics: Path,
-    work: Path,
-    code: str,
-    threads: int,
-    gpus: int = 1,
-    precision: str = "float32",
+    data: Data,
+    run: Run,
+    outputs: ProbeOutputs,
+    official_name: str | None = None,
 ) -> None:
     """Train the classifiers, test them, find neighbours, write what tables are made of.
 
     Args:
-        networks: checkpoints of what is read out; several are read out side by side.
+        networks: checkpoints of what is read; several are read side by side.
         transform: the evaluation's clips.
         settings: `probe` of the config.
-        train_index, val_index: index.parquet of either split.
-        classes: classes.csv.
-        seed: of the evaluation.
-        name: shown with the progress.
+        data: the videos.
+        run: where and how.
+        outputs: what is written.
         official_name: name under which published values know the dataset, if they do.
-        predictions: Parquet to write: video, label, for each layer `<layer>_top1` (class) and
-            `<layer>_top5` (whether the label is among the five most probable classes), and
-            `knn_top1` (class by the nearest neighbours of the embedding).
-        facts: JSON to write: everything that decides whether published values are comparable.
-        metrics: JSON lines to write.
-        work: folder of what a run in progress needs.
-        code: fingerprint of the code.
-        threads: that may be used.
-        gpus: 0 keeps to the CPU.
-        precision: as for `vie.engine.device.accelerator`.
+
+    Raises:
+        VieError: a checkpoint cannot be read, or a setting does not fit the data.
     """
-    workers = use_threads(threads, gpus)
-    label = f"probe {name} seed {seed}"
-    labels = read_classes(classes)
-    classifiers = train_probe(
-        networks,
-        settings,
+    workers = run.use_threads()
+    contents = [read(path) for path in networks]
+    classifiers = train_probe(contents, transform, settings, data, run)
+    classes = len(read_classes(data.classes))
+    how = {"device": next(classifiers.parameters()).device, "workers": workers}
+    label, clips = f"{run.name} test", settings["clips"]
+    found = predict_clips(
+        classifiers.with_embedding, data.val, transform, clips=clips, label=label, **how
+    )
+    scores = class_probabilities({layer: found[layer] for layer in LAYERS})
+    embeddings = predict_clips(
+        lambda clips: {"embedding": classifiers.network.with_embedding(clips)[1]},
+        data.train,
         transform,
-        train_index,
-        classes=len(labels),
-        seed=seed,
-        label=label,
-        tensorboard=predictions.parent / "tensorboard",
-        work=work,
-        code=code,
-        workers=workers,
-        precision=precision,
-    )
-    device = next(classifiers.parameters()).device
-    outputs = predict_clips(
-        classifiers.with_embedding,
-        val_index,
-        transform,
-        clips=settings["clips"],
-        device=device,
-        workers=workers,
-        label=f"{label} test",
-    )
-    scores = class_probabilities({layer: outputs[layer] for layer in LAYERS})
-    scores["knn"] = neighbour_probabilities(
-        classifiers.network,
-        outputs["embedding"],
-        train_index,
-        transform,
-        classes=len(labels),
-        device=device,
-        workers=workers,
-        label=f"{label} neighbours",
-    )
-    val = load_index(val_index)
-    _write_predictions(val.videos, val.labels, scores, predictions)
-    contents = [checkpoints.load(path) for path in networks]
-    write_json(
-        {
-            "seed": seed,
-            "dataset_official_name": official_name,
-            "n_train": len(load_index(train_index)),
-            "n_val": len(val),
-            "classes": len(labels),
-            "frames": {"fps": val.fps, "shorter_side": val.shorter_side},
-            "networks": [
-                {
-                    "steps": content["step"],
-                    "encoder": content["recipe"]["encoder"],
-                    "batch": content["recipe"].get("optimiser", {}).get("batch"),
-                    "objective": content.get("objectives"),
-                }
-                for content in contents
-            ],
-            "sampling": asdict(transform.sampling),
-            "size": transform.geometry.size,
-            "probe": settings,
-        },
-        facts,
-    )
-    with atomic_write(metrics) as temporary:
-        shutil.copyfile(work / "metrics.jsonl", temporary)
+        clips=1,
+        label=f"{run.name} neighbours",
+        **how,
+    )["embedding"]
+    scores["knn"] = neighbour_probabilities(embeddings, data.train, found["embedding"], classes)
+    val = load_index(data.val)
+    _write_predictions(val, scores, outputs.predictions)
+    metadata = {
+        "seed": run.seed,
+        "dataset_official_name": official_name,
+        "n_train": len(load_index(data.train)),
+        "n_val": len(val),
+        "classes": classes,
+        "frames": {"fps": val.fps, "shorter_side": val.shorter_side},
+        "networks": [_network_metadata(content) for content in contents],
+        "sampling": asdict(transform.sampling),
+        "size": transform.geometry.size,
+        "probe": settings,
+    }
+    write_json(metadata | run.record, outputs.metadata)
+    with atomic_write(outputs.metrics) as temporary:
+        shutil.copyfile(run.work / METRICS, temporary)
+
+
+def _network_metadata(content: dict) -> dict[str, Any]:
+    """What a probe says of a checkpoint that it reads."""
+    return {
+        "steps": content["step"],
+        "encoder": content["recipe"]["encoder"],
+        "batch": content["recipe"].get("optimiser", {}).get("batch"),
+        "objective": content.get("objectives"),
+    }
 
 
 def neighbour_probabilities(
-    network: FrozenEncoders,
-    queries: Tensor,
-    train_index: Path,
-    transform: ClipTransform,
-    *,
-    classes: int,
-    device: torch.device,
-    workers: int,
-    label: str,
+    embeddings: Tensor, train_index: Path, queries: Tensor, classes: int
 ) -> np.ndarray:
-    """(V, classes) probabilities of validation videos by their neighbours among the training ones.
+    """Class probabilities of validation videos by their neighbours among the training ones.
 
     Every training video is embedded by its middle clip. Unlike the memory bank of the monitor,
     this is the same for networks that were pretrained, supervised or never trained.
 
     Args:
-        network: gives embeddings.
+        embeddings: (N, 1, D) of the training videos.
+        train_index: their index.parquet.
         queries: (V, clips, D), the embeddings of the validation videos' test clips.
-        train_index: index.parquet of the training videos.
-        transform: the evaluation's clips.
         classes: number of classes.
-        device, workers, label: as in `predict_clips`.
+
+    Returns:
+        (V, classes).
     """
-    embeddings = predict_clips(
-        lambda clips: {"embedding": network.with_embedding(clips)[1]},
-        train_index,
-        transform,
-        clips=1,
-        device=device,
-        workers=workers,
-        label=label,
-    )["embedding"]
     return knn_predict(
         embeddings[:, 0],  # (N, 1, D) -> (N, D)
         torch.from_numpy(load_index(train_index).labels),
@@ -177,14 +277,14 @@ def neighbour_probabilities(
     ).numpy()
 
 
-def _write_predictions(videos, labels: np.ndarray, probabilities: dict, path: Path) -> None:
+def _write_predictions(val: Index, probabilities: dict[str, np.ndarray], path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = {"video": videos, "label": labels}
+    columns = {"video": val.videos, "label": val.labels}
     for layer in LAYERS:
         columns[f"{layer}_top1"] = probabilities[layer].argmax(1)
-        columns[f"{layer}_top5"] = top_k(probabilities[layer], labels, 5)
+        columns[f"{layer}_top5"] = top_k(probabilities[layer], val.labels, 5)
     columns["knn_top1"] = probabilities["knn"].argmax(1)
     with atomic_write(path) as temporary:
         pq.write_table(pa.table(columns), temporary)

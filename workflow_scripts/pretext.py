@@ -2,20 +2,28 @@
 
 from pathlib import Path
 
+from vie.engine.run import Run
 from vie.pretext import pretext
 from vie.runtime.importing import trust
 from vie.runtime.logs import job
 
+wildcards, motion = snakemake.wildcards, snakemake.input.get("motion")
+answers = Path(snakemake.output.answers)
 trust((snakemake.config.get("networks", {}) | snakemake.config.get("objectives", {})).values())
 with job(snakemake.log[0]):
     pretext(
         Path(snakemake.input.checkpoint),
         Path(snakemake.input.val),
-        motion=snakemake.input.get("motion"),
+        Run(
+            answers.parent,
+            seed=int(wildcards.seed),
+            name=f"{wildcards.recipe} pretext seed {wildcards.seed}",
+            threads=snakemake.threads,
+            gpus=snakemake.resources.gpu,
+            version=snakemake.params.get("version", ""),
+        ),
+        answers=answers,
+        metadata=Path(snakemake.output.facts),
+        motion=Path(motion) if motion else None,
         official_name=snakemake.params.official_name,
-        name=snakemake.wildcards.recipe,
-        answers=Path(snakemake.output.answers),
-        facts=Path(snakemake.output.facts),
-        threads=snakemake.threads,
-        gpus=snakemake.resources.gpu,
     )

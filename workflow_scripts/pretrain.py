@@ -2,27 +2,34 @@
 
 from pathlib import Path
 
-from vie.pretrain_monitored import pretrain_monitored
+from vie.engine.run import Data, Run
+from vie.pretrain import PretrainOutputs, pretrain
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
 
-checkpoint = Path(snakemake.output.checkpoint)
+source, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
+checkpoint, motion = Path(snakemake.output.checkpoint), source.get("motion")
+# The monitor trains nothing: it is no param, as another one makes no other network.
+monitor = snakemake.config["recipes"][wildcards.recipe]["monitor"]
 with job(snakemake.log[0]), resumable(checkpoint.with_suffix(".in_progress")) as work:
-    pretrain_monitored(
-        snakemake.params.recipe,
-        snakemake.wildcards.stage,
-        Path(snakemake.input.train),
-        Path(snakemake.input.val),
-        Path(snakemake.input.classes),
-        seed=int(snakemake.wildcards.seed),
-        name=snakemake.wildcards.recipe,
-        checkpoint=checkpoint,
-        metrics=Path(snakemake.output.metrics),
-        work=work,
-        start_from=snakemake.input.get("start_from"),
-        motion=snakemake.input.get("motion"),
-        code=snakemake.params.code,
-        threads=snakemake.threads,
-        gpus=snakemake.resources.gpu,
-        precision=snakemake.params.precision,
+    pretrain(
+        params.recipe | {"monitor": monitor},
+        wildcards.stage,
+        Data(
+            Path(source.train),
+            Path(source.val),
+            Path(source.classes),
+            motion=Path(motion) if motion else None,
+        ),
+        Run(
+            work,
+            seed=int(wildcards.seed),
+            name=f"{wildcards.recipe} {wildcards.stage.replace('_', ' ')} seed {wildcards.seed}",
+            threads=snakemake.threads,
+            gpus=snakemake.resources.gpu,
+            precision=params.precision,
+            version=params.get("version", ""),
+        ),
+        PretrainOutputs(checkpoint, Path(snakemake.output.metrics)),
+        start_from=Path(source.start_from) if source.get("start_from") else None,
     )

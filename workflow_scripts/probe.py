@@ -3,30 +3,30 @@
 from pathlib import Path
 
 from vie.clips.transform import ClipTransform
-from vie.probe import probe
+from vie.engine.run import Data, Run
+from vie.probe import ProbeOutputs, probe
 from vie.runtime.importing import trust
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
 
-wildcards, predictions = snakemake.wildcards, Path(snakemake.output.predictions)
+source, params, output = snakemake.input, snakemake.params, snakemake.output
+wildcards, predictions = snakemake.wildcards, Path(output.predictions)
 trust(snakemake.config.get("networks", {}).values())
 with job(snakemake.log[0]), resumable(predictions.with_name("in_progress")) as work:
     probe(
-        [Path(network) for network in snakemake.input.networks],
-        ClipTransform.of(snakemake.params.transform, snakemake.params.clip),
-        snakemake.params.probe,
-        train_index=Path(snakemake.input.train),
-        val_index=Path(snakemake.input.val),
-        classes=Path(snakemake.input.classes),
-        seed=int(wildcards.seed),
-        name=f"{wildcards.evaluation} {wildcards.weights}",
-        official_name=snakemake.params.official_name,
-        predictions=predictions,
-        facts=Path(snakemake.output.facts),
-        metrics=Path(snakemake.output.metrics),
-        work=work,
-        code=snakemake.params.code,
-        threads=snakemake.threads,
-        gpus=snakemake.resources.gpu,
-        precision=snakemake.params.precision,
+        [Path(network) for network in source.networks],
+        ClipTransform.of(params.transform, params.clip),
+        params.probe,
+        Data(Path(source.train), Path(source.val), Path(source.classes)),
+        Run(
+            work,
+            seed=int(wildcards.seed),
+            name=f"probe {wildcards.evaluation} {wildcards.weights} seed {wildcards.seed}",
+            threads=snakemake.threads,
+            gpus=snakemake.resources.gpu,
+            precision=params.precision,
+            version=params.get("version", ""),
+        ),
+        ProbeOutputs(predictions, Path(output.facts), Path(output.metrics)),
+        official_name=params.official_name,
     )

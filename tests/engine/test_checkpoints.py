@@ -6,10 +6,8 @@ import pytest
 import torch
 
 from vie.engine import checkpoints
-from vie.engine.checkpoints import Resumable
 from vie.engine.recorder import Recorder
 from vie.runtime.errors import VieError
-from vie.runtime.files import exclusive_workdir
 
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path):
@@ -44,21 +42,6 @@ def test_a_failed_save_leaves_the_old_checkpoint(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_checkpoints_are_as_rare_as_they_are_costly(tmp_path, monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
-    resumable = Resumable(tmp_path / "c.pt", {"seed": 1}, at_least_seconds=20)
-    assert not resumable.due()
-    now[0] = 20.0
-    assert resumable.due()
-    monkeypatch.setattr(checkpoints, "save", lambda path, content: now.__setitem__(0, now[0] + 3))
-    resumable.save({"step": 1})
-    now[0] += 299
-    assert not resumable.due()
-    now[0] += 2
-    assert resumable.due()
-
-
 def test_metrics_go_on_where_the_checkpoint_was(tmp_path):
     path = tmp_path / "metrics.jsonl"
     recorder = Recorder(path, tmp_path / "tensorboard")
@@ -91,24 +74,20 @@ def test_every_damage_is_seen(tmp_path):
             checkpoints.load(path)
 
 
-def test_weights_that_are_not_finite_never_replace_good_ones(tmp_path):
-    resumable = Resumable(tmp_path / "run" / "c.pt", {"seed": 1})
-    resumable.save({"step": 1, "optimiser": {"state": [torch.ones(2)]}})
-    with pytest.raises(VieError, match=r"no longer finite; the last good checkpoint is .*c\.pt"):
-        resumable.save({"step": 2, "optimiser": {"state": [torch.tensor([1.0, torch.nan])]}})
-    assert resumable.load()["step"] == 1
-
-
-def test_a_run_with_other_settings_keeps_nothing_but_its_lock(tmp_path):
-    folder = tmp_path / "run"
-    with exclusive_workdir(folder):
-        Resumable(folder / "c.pt", {"seed": 1}).save({"step": 1}, complete=True)
-        (folder / "metrics.jsonl").touch()
-        (folder / "old").mkdir()
-    same, other = Resumable(folder / "c.pt", {"seed": 1}), Resumable(folder / "c.pt", {"seed": 2})
-    with exclusive_workdir(folder):
-        assert same.load()["step"] == 1
-        assert same.complete
-        assert other.load() is None
-        assert not other.complete
-        assert [p.name for p in folder.iterdir()] == ["lock"]
+def test_a_digest_of_content_is_of_its_values_alone(tmp_path):
+    content = {"encoder": {"w": torch.arange(4.0), "b": torch.ones(2)}, "step": 3}
+    checkpoints.save(tmp_path / "a.pt", content)
+    turned = {"step": 3, "encoder": dict(reversed(content["encoder"].items()))}
+    found = {
+        checkpoints.content_digest(one)
+        for one in (content, turned, checkpoints.load(tmp_path / "a.pt"))
+    }
+    assert len(found) == 1
+    changed = [
+        {**content, "step": 4},
+        {**content, "encoder": {"w": torch.arange(4.0), "b": torch.ones(2, dtype=torch.int32)}},
+        {**content, "encoder": {"w": torch.arange(4.0).view(2, 2), "b": torch.ones(2)}},
+        {**content, "encoder": {"w": torch.arange(4.0), "b": torch.tensor([1, 1 + 1e-7])}},
+        {"encoder": content["encoder"]},
+    ]
+    assert len(found | {checkpoints.content_digest(one) for one in changed}) == 6

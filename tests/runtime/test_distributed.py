@@ -18,12 +18,12 @@ from torch import nn
 
 from vie import pretrain as pretraining
 from vie.engine import checkpoints, loop
+from vie.engine.run import Data, Run
 from vie.models.batchnorm import SharedBatchNorm
-from vie.pretrain_monitored import pretrain_monitored, pretrain_process
+from vie.pretrain import PretrainOutputs, new_encoder
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
 from vie.runtime.logs import job
-from vie.untrained import new_encoder
 
 IR, LA, ROTATION = "instance_recognition", "local_aggregation", "rotation"
 
@@ -57,7 +57,12 @@ def every_step(double, **settings):
 
     loop.REPORTS = 1
     pretraining.new_encoder = in_double if double else new_encoder
-    pretrain_process(**settings)
+    pretraining.train_stage(**settings)
+
+
+def data_of(dataset):
+    indexes = (dataset / split / "index.parquet" for split in ("train", "val"))
+    return Data(*indexes, dataset / "classes.csv")
 
 
 def train(processes, recipe, stage, dataset, folder, start_from=None, double=True):
@@ -68,17 +73,10 @@ def train(processes, recipe, stage, dataset, folder, start_from=None, double=Tru
         double=double,
         recipe=recipe,
         stage=stage,
-        train_index=dataset / "train" / "index.parquet",
-        val_index=dataset / "val" / "index.parquet",
-        classes=dataset / "classes.csv",
-        seed=1,
-        name="test",
-        checkpoint=folder / f"{stage}.pt",
-        metrics=folder / f"{stage}.jsonl",
-        work=folder / f"{stage}.in_progress",
+        data=data_of(dataset),
+        run=Run(folder / f"{stage}.in_progress", seed=1, name="test", gpus=0),
+        outputs=PretrainOutputs(folder / f"{stage}.pt", folder / f"{stage}.jsonl"),
         start_from=start_from,
-        threads=1,
-        gpus=0,
     )
     rows = [json.loads(line) for line in (folder / f"{stage}.jsonl").read_text().splitlines()]
     measured = {
@@ -150,12 +148,24 @@ STOPPED = """
     from pathlib import Path
     sys.path.insert(0, sys.argv[1])
     import test_distributed
+    from vie.engine.run import Run
+    from vie.pretrain import PretrainOutputs
     from vie.runtime import distributed
     from vie.runtime.logs import job
     with job(sys.argv[2]):
-        settings = json.loads(sys.argv[3])
-        for name in ("train_index", "val_index", "classes", "checkpoint", "metrics", "work"):
-            settings[name] = Path(settings[name])
+        recipe, dataset, folder = json.loads(sys.argv[3])
+        stage, folder = "instance_recognition", Path(folder)
+        settings = {
+            "recipe": recipe,
+            "stage": stage,
+            "data": test_distributed.data_of(Path(dataset)),
+            "run": Run(
+                folder / f"{stage}.in_progress",
+                seed=1, name="test", gpus=0, checkpoint_seconds=3600,
+            ),
+            "outputs": PretrainOutputs(folder / f"{stage}.pt", folder / f"{stage}.jsonl"),
+            "double": True,
+        }
         distributed.launch(int(sys.argv[5]), getattr(test_distributed, sys.argv[4]), **settings)
 """
 
@@ -171,20 +181,9 @@ def test_processes_that_are_asked_to_stop_save_their_state(
     """
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     expected, _ = train(2, recipe, IR, small_dataset, whole)
-    settings = {"recipe": recipe, "stage": IR, "seed": 1, "name": "test", "threads": 1, "gpus": 0}
-    settings |= {
-        "train_index": f"{small_dataset}/train/index.parquet",
-        "val_index": f"{small_dataset}/val/index.parquet",
-        "classes": f"{small_dataset}/classes.csv",
-        "checkpoint": f"{stopped}/{IR}.pt",
-        "metrics": f"{stopped}/{IR}.jsonl",
-        "work": f"{stopped}/{IR}.in_progress",
-        "start_from": None,
-        "checkpoint_seconds": 3600,
-        "double": True,
-    }
     command = [sys.executable, "-c", textwrap.dedent(STOPPED), str(Path(__file__).parent)]
-    command += [str(tmp_path / "log"), json.dumps(settings)]
+    arguments = json.dumps([recipe, str(small_dataset), str(stopped)])
+    command += [str(tmp_path / "log"), arguments]
     run = subprocess.Popen(
         [*command, "slowly", "2"], start_new_session=True, stderr=subprocess.PIPE
     )
@@ -348,12 +347,12 @@ def test_a_node_that_does_not_know_its_name(tmp_path, monkeypatch):
 
 
 def test_several_gpus_must_be_there_and_share_the_batch(recipe, small_dataset, tmp_path):
-    settings = {"recipe": recipe, "stage": IR, "seed": 0, "name": "test", "code": "", "threads": 1}
-    paths = ("train_index", "val_index", "classes", "checkpoint", "metrics", "work")
-    settings |= dict.fromkeys(paths, tmp_path) | {"start_from": None, "motion": None}
     gpus = torch.cuda.device_count() + 2
+    run = Run(tmp_path, seed=0, name="test", gpus=gpus)
     with pytest.raises(VieError, match=f"gpus in the config is {gpus}, but this machine shows"):
-        pretrain_monitored(**settings, gpus=gpus)
+        pretraining.pretrain(
+            recipe, IR, data_of(small_dataset), run, PretrainOutputs(tmp_path, tmp_path)
+        )
 
 
 @pytest.mark.parametrize("videos", [1, 2, 7, 8])

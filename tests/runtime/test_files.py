@@ -8,7 +8,7 @@ import time
 import pytest
 
 from vie.runtime.errors import VieError
-from vie.runtime.files import atomic_write, digest, exclusive_workdir, remove_finished
+from vie.runtime.files import atomic_write, digest, exclusive_workdir, link, remove_finished
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -88,6 +88,43 @@ def test_work_is_removed_when_it_is_finished(tmp_path):
         pass
     remove_finished(work)
     assert not work.exists()
+
+
+def test_what_is_to_be_gone_on_from_is_not_removed(tmp_path):
+    work = tmp_path / "stage.in_progress"
+    with exclusive_workdir(work):
+        (work / "keep").touch()
+        (work / "checkpoint.pt").touch()
+    remove_finished(work)
+    assert (work / "checkpoint.pt").exists()
+
+
+def test_a_link_is_the_same_file_until_one_of_them_is_replaced(tmp_path):
+    source, path = tmp_path / "work" / "state.pt", tmp_path / "result.pt"
+    source.parent.mkdir()
+    source.write_text("state")
+    os.utime(source, (1, 1))
+    for _ in range(2):  # the second time it is there
+        link(source, path)
+        assert path.samefile(source)
+        assert path.stat().st_mtime > 1e9
+    assert sorted(os.listdir(tmp_path)) == ["result.pt", "work"]
+    with atomic_write(source) as temporary:
+        temporary.write_text("later")
+    assert path.read_text() == "state"
+    link(source, path)
+    assert path.read_text() == "later"
+
+
+def test_where_there_are_no_links_there_is_a_copy(tmp_path, monkeypatch):
+    def refuse(source, path):
+        raise OSError("Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "state.pt").write_text("state")
+    link(tmp_path / "state.pt", tmp_path / "result.pt")
+    assert (tmp_path / "result.pt").read_text() == "state"
+    assert not (tmp_path / "result.pt").samefile(tmp_path / "state.pt")
 
 
 WRITER = """

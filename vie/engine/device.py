@@ -15,9 +15,20 @@ if TYPE_CHECKING:
 PRECISIONS = ("bf16", "tf32", "float32")
 
 
+def deterministic_kernels() -> None:
+    """On a GPU, ask for kernels that repeat their bits, so that a resumed run repeats its own.
+
+    Before the first product on the GPU: the library of products looks at its setting only once.
+    """
+    if torch.cuda.is_available():
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.benchmark = False
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
 def accelerator(precision: str = "float32") -> "Accelerator":
     """The device that this process trains on, one of several where
-    `vie.runtime.distributed` started it.
+    `vie.runtime.distributed` started it, with deterministic kernels.
 
     Args:
         precision: of the network's convolutions and products on a GPU that has it: "bf16" under
@@ -26,6 +37,7 @@ def accelerator(precision: str = "float32") -> "Accelerator":
     """
     from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
 
+    deterministic_kernels()
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     # Products outside convolutions: those of losses and bank among them, and a few small layers.
     torch.backends.cuda.matmul.allow_tf32 = False

@@ -1,6 +1,5 @@
-"""The loop that pretraining and evaluations share: steps, metrics, checkpoints, progress."""
+"""The loop that all training shares: steps, metrics, checkpoints, progress."""
 
-import logging
 import math
 import time
 from collections.abc import Iterable
@@ -9,15 +8,13 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from vie.clips.loader import Batch
-from vie.engine.checkpoints import Resumable
 from vie.engine.recorder import Recorder
-from vie.engine.schedules import Schedule
+from vie.engine.resumable import Resumable
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
 from vie.runtime.progress import Progress
 from vie.runtime.signals import StoppedError, StopRequest
 
-log = logging.getLogger(__name__)
 REPORTS = 50  # steps between rows of metrics; reading the loss waits for the device
 
 
@@ -28,7 +25,8 @@ class Task(Protocol):
         finished: becomes true in `before_step` where training ends before its schedule.
     """
 
-    finished: bool
+    @property
+    def finished(self) -> bool: ...
 
     def before_step(self, step: int) -> dict[str, float]:
         """Work that is due before `step`, such as a new clustering; metrics it has to report."""
@@ -37,88 +35,105 @@ class Task(Protocol):
         """One optimisation step; {"loss": (), ...} detached, on the device."""
 
     def at_end(self, step: int) -> dict[str, float]:
-        """What is still to be measured after the last step, the one before `step`."""
+        """What is still to be measured after the last step, the one before `step`.
+
+        The state is saved before: a longer schedule goes on as if the end had not been there.
+        """
 
     def state(self) -> dict[str, Any]:
         """Everything a checkpoint needs besides the step."""
+
+    def restore(self, content: dict[str, Any]) -> None:
+        """Take over a checkpoint of the same run."""
+
+
+class Means:
+    """Means of what steps have measured since the last row of metrics."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.steps, self.clips, self.since = 0, 0, time.monotonic()
+
+    def add(self, values: dict[str, Tensor], clips: int) -> None:
+        """Count a step of all processes together with `clips` clips."""
+        for name, value in values.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        self.steps, self.clips = self.steps + 1, self.clips + clips
+
+    def row(self, step: int, advice: str) -> dict[str, float]:
+        """The means up to `step`, and clips per second; begins anew.
+
+        Raises:
+            VieError: the loss is not finite.
+        """
+        means = {name: float(value) / self.steps for name, value in self.sums.items()}
+        if not math.isfinite(means["loss"]):
+            steps = f"steps {step + 1 - self.steps} to {step}"
+            raise VieError(f"the loss became {means['loss']} in {steps}; {advice}")
+        rate = self.clips / (time.monotonic() - self.since)
+        self._reset()
+        return {**means, "clips_per_second": round(rate, 1)}
 
 
 def run(
     task: Task,
     batches: Iterable[Batch],
-    schedule: Schedule,
+    steps: range,
     *,
-    start: int,
+    first: int,
     resumable: Resumable,
     recorder: Recorder,
     label: str,
 ) -> None:
-    """Train from step `start` to the schedule's end, or until the task is finished.
+    """Train `steps`, or until the task is finished, save the state and measure what is left.
 
-    The state of the end is saved too; there is nothing to do for a run that goes on from there.
+    Args:
+        task: at the state before the first of `steps`.
+        batches: one for each step.
+        steps: numbers of the steps.
+        first: step at which the run began, for its progress.
+        resumable, recorder: where its state and its metrics go.
+        label: shown with the progress.
 
     Raises:
         VieError: the loss is not finite; the last checkpoint from before is kept.
         StoppedError: SIGTERM or SIGUSR1 came; a checkpoint was written at the end of the step.
     """
-    if resumable.complete:
-        return
-    sums: dict[str, Tensor] = {}
-    counted, clips, since = 0, 0, time.monotonic()
-    shown: dict[str, float] = {}
-    bar = Progress(
-        total=schedule.last - schedule.first,
-        initial=start - schedule.first,
-        label=label,
-        unit="steps",
-        quiet=not distributed.is_main_process(),
-    )
+    main = distributed.is_main_process()
+    progress = {"total": steps.stop - first, "initial": steps.start - first, "quiet": not main}
+    bar = Progress(**progress, label=label, unit="steps")
+    means, shown, end = Means(), {}, steps.stop
     with bar, StopRequest() as requests:
-        for step, batch in zip(range(start, schedule.last), batches, strict=True):
+        for step, batch in zip(steps, batches, strict=True):
             before = task.before_step(step)
             if before:
                 recorder.write(step, **before)
                 shown.update(before)
             if task.finished:
+                end = step + 1  # the metrics of `step` are written
                 break
-            for name, value in task.step(step, batch).items():
-                sums[name] = sums[name] + value if name in sums else value
-            counted, clips = counted + 1, clips + len(batch.clips) * distributed.world_size()
-            done = step + 1 == schedule.last
+            means.add(task.step(step, batch), len(batch.clips) * distributed.world_size())
+            done = step + 1 == steps.stop
             # Where several processes train, the main one saves what all of them hold.
-            stop = requests.received if distributed.is_main_process() and not done else None
+            stop = requests.received if main and not done else None
             due = stop or (resumable.due() and not done)
-            if counted == REPORTS or done or due:
-                means = _means(sums, counted, step, resumable)
-                rate = clips / (time.monotonic() - since)
-                recorder.write(step, **means, clips_per_second=round(rate, 1))
-                shown.update(means, **{"clips/s": round(rate)})
-                bar.set_postfix(**shown)
-                sums, counted, clips, since = {}, 0, 0, time.monotonic()
+            if means.steps == REPORTS or done or due:
+                row = means.row(step, resumable.advice())
+                recorder.write(step, **row)
+                bar.set_postfix(**(shown := shown | row))
                 if due:
-                    # Only after the loss was seen to be finite.
-                    resumable.save({"step": step + 1, **task.state()})
+                    resumable.save(step + 1, task.state())  # only as the loss was seen to be finite
                 if stop:
                     raise StoppedError(
                         f"stopped by {stop} after {step + 1} steps; the state is in "
                         f"{resumable.path}: the same command goes on from there"
                     )
             bar.update()
-        if counted:  # finished before its schedule
-            recorder.write(step - 1, **_means(sums, counted, step - 1, resumable))
-        last = task.at_end(schedule.last)
-        if last:
-            recorder.write(schedule.last, **last)
-        resumable.save({"step": schedule.last, **task.state()}, complete=True)
-
-
-def _means(
-    sums: dict[str, Tensor], counted: int, step: int, resumable: Resumable
-) -> dict[str, float]:
-    means = {name: float(value) / counted for name, value in sums.items()}
-    if not math.isfinite(means["loss"]):
-        raise VieError(
-            f"the loss became {means['loss']} in steps {step + 1 - counted} to {step}; "
-            f"{resumable.advice()}"
-        )
-    return means
+        if means.steps:  # finished before its schedule
+            recorder.write(step - 1, **means.row(step - 1, resumable.advice()))
+        resumable.save_end(end, task.state())
+        if last := task.at_end(steps.stop):
+            recorder.write(steps.stop, **last)

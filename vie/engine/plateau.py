@@ -1,7 +1,21 @@
-"""A learning rate that falls when validation saturates."""
+"""Training with labels until validation saturates (protocol section 8)."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vie.clips.color_jitter import apply_color_jitter, normalise
+from vie.clips.loader import Batch
+from vie.engine.device import accelerator
+from vie.engine.optimizer import sgd
+from vie.models.classifiers import Classifier
+
+# (top-1 as a fraction, mean loss) of a network on the validation videos
+Validation = Callable[[nn.Module], tuple[float, float]]
 
 
 @dataclass
@@ -44,3 +58,102 @@ class Plateau:
     def lr(self, base: float) -> float:
         """The learning rate now."""
         return base * 0.1**self.dropped
+
+
+class Finetuning:
+    """Training of a whole network with labels until validation saturates: a `loop.Task`.
+
+    Args:
+        classifier: the network.
+        optimiser: of the config.
+        plateau: of the learning rate.
+        validate: measures the network.
+        every: steps between two validations.
+        precision: as for `vie.engine.device.accelerator`.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        optimiser: dict,
+        plateau: Plateau,
+        validate: Validation,
+        every: int,
+        precision: str = "float32",
+    ) -> None:
+        self.accelerator = accelerator(precision)
+        self.lr, self.plateau, self.validate, self.every = optimiser["lr"], plateau, validate, every
+        settings = {k: v for k, v in optimiser.items() if k != "batch"}
+        self.classifier, self.optimiser = self.accelerator.prepare(
+            classifier, sgd(classifier, **settings)
+        )
+        self.best: dict[str, Tensor] = {}
+        self.ended = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether validation has saturated."""
+        return self.plateau.finished
+
+    def network(self) -> Classifier:
+        """The network without what Accelerate wraps around it."""
+        return self.accelerator.unwrap_model(self.classifier)
+
+    def before_step(self, step: int) -> dict[str, float]:
+        """Validation when it is due."""
+        return self.measure(step) if step and step % self.every == 0 else {}
+
+    def at_end(self, step: int) -> dict[str, float]:
+        """Validation, unless the last one ended it."""
+        return {} if self.finished else self.measure(step)
+
+    def measure(self, step: int) -> dict[str, float]:
+        """Validate the network as it is before `step`, and keep it if it is the best so far."""
+        network = self.network().eval()
+        top1, loss = self.validate(network)
+        network.train()
+        self.ended = step
+        if self.plateau.see(step, (top1, -loss)):
+            self.best = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
+        return {
+            "validation_top1": round(100 * top1, 2),
+            "validation_loss": round(loss, 4),
+            "lr": self.plateau.lr(self.lr),
+        }
+
+    def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
+        """One step of the whole network."""
+        device = self.accelerator.device
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.plateau.lr(self.lr)
+        clips = batch.clips.to(device, non_blocking=True)
+        clips = (
+            normalise(clips)
+            if batch.color_jitter is None
+            else apply_color_jitter(clips, batch.color_jitter)
+        )
+        labels = batch.labels.to(device, non_blocking=True)
+        with self.accelerator.autocast():
+            logits = self.classifier(clips)
+        loss = F.cross_entropy(logits.float(), labels)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        self.optimiser.step()
+        return {"loss": loss.detach(), "top1": (logits.argmax(1) == labels).float().mean()}
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds."""
+        return {
+            "network": self.network().state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "plateau": asdict(self.plateau),
+            "best": self.best,
+            "ended": self.ended,
+        }
+
+    def restore(self, content: dict[str, Any]) -> None:
+        """Take over a checkpoint."""
+        self.network().load_state_dict(content["network"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.plateau = Plateau(**content["plateau"])
+        self.best, self.ended = content["best"], content["ended"]

@@ -14,14 +14,11 @@ class Recorder:
         tensorboard: folder of TensorBoard's event files.
         step: rows at or after this step were written by a run that was killed later than its
             last checkpoint; they are dropped, for they will be written again.
-        complete: none of them, for the checkpoint is that of the run's end.
 
     Where several processes train, only the main one's rows are written.
     """
 
-    def __init__(
-        self, path: Path, tensorboard: Path, step: int = 0, *, complete: bool = False
-    ) -> None:
+    def __init__(self, path: Path, tensorboard: Path, step: int = 0) -> None:
         self.writes = distributed.is_main_process()
         if not self.writes:
             return
@@ -31,10 +28,10 @@ class Recorder:
         lines = path.read_text().splitlines() if path.exists() and step else []
         # A line may be torn by the kill; such a line is never older than the last checkpoint.
         whole = [line for line in lines if line.endswith("}")]
-        kept = [line for line in whole if complete or json.loads(line)["step"] < step]
+        kept = [line for line in whole if json.loads(line)["step"] < step]
         path.write_text("".join(line + "\n" for line in kept))
         self.file = path.open("a")
-        self.writer = SummaryWriter(str(tensorboard), purge_step=None if complete else step)
+        self.writer = SummaryWriter(str(tensorboard), purge_step=step)
 
     def write(self, step: int, **values: float) -> None:
         """One row; `step` is the number of the step that was just done."""

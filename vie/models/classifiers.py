@@ -1,12 +1,100 @@
-"""A whole network that is trained with labels (protocol section 8)."""
+"""Classifiers: linear ones on frozen networks (protocol section 7), and a whole network that is
+trained with labels (section 8)."""
 
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vie.config.settings import LAYERS
 from vie.models.encoders import Encoder
 from vie.models.input import InputSpec
+from vie.models.resnet import channels_last
+
+POOL_ABOVE = 200_000  # numbers in a feature map, protocol section 7
+
+
+def probe_features(features: Tensor) -> Tensor:
+    """Average over time, pool 2x2 where the map is very large, flatten over space.
+
+    A single-frame network on several frames is the paper's Input-Single by this average.
+
+    Args:
+        features: (B, C, T, H, W).
+
+    Returns:
+        (B, C * H' * W') float32.
+    """
+    maps = features.mean(2, dtype=torch.float32)  # (B, C, T, H, W) -> (B, C, H, W)
+    if maps[0].numel() > POOL_ABOVE:
+        maps = F.avg_pool2d(maps, 2)  # (B, C, H // 2, W // 2)
+    return maps.flatten(1)
+
+
+class FrozenEncoders(nn.Module):
+    """What is read out: one frozen encoder, or several side by side."""
+
+    def __init__(self, encoders: list[Encoder]) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleList(channels_last(encoder) for encoder in encoders)
+        self.eval().requires_grad_(False)
+
+    def forward(self, clips: Tensor) -> dict[str, Tensor]:
+        """(B, 3, T, H, W) -> {layer: (B, C, T', H', W')}, all encoders' channels."""
+        return self._concatenated([encoder.trunk(clips) for encoder in self.encoders])
+
+    def with_embedding(self, clips: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The same, and the embedding: all encoders' one behind the other, (B, sum of D), of unit
+        length."""
+        features = [encoder.trunk(clips) for encoder in self.encoders]
+        embeddings = [
+            encoder.embed(one) for encoder, one in zip(self.encoders, features, strict=True)
+        ]
+        return self._concatenated(features), F.normalize(torch.cat(embeddings, 1), dim=1)
+
+    @staticmethod
+    def _concatenated(features: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        if len(features) == 1:
+            return features[0]
+        return {
+            # Networks may differ in T', which the evaluation averages over in any case:
+            # (B, C, T', H', W') -> (B, C, 1, H', W'), one behind the other
+            name: torch.cat([one[name].mean(2, keepdim=True) for one in features], 1)
+            for name in LAYERS
+        }
+
+
+class Classifiers(nn.Module):
+    """A frozen network in evaluation mode and one linear classifier on each of `LAYERS`."""
+
+    def __init__(self, network: FrozenEncoders, widths: dict[str, int], classes: int) -> None:
+        super().__init__()
+        self.network = network
+        self.heads = nn.ModuleDict({k: nn.Linear(width, classes) for k, width in widths.items()})
+        for head in self.heads.values():
+            nn.init.normal_(head.weight, std=0.01)
+            nn.init.zeros_(head.bias)
+
+    def train(self, mode: bool = True) -> "Classifiers":
+        """The network stays in evaluation mode, whatever the classifiers do."""
+        super().train(mode)
+        self.network.eval()
+        return self
+
+    def forward(self, clips: Tensor) -> dict[str, Tensor]:
+        """(B, 3, T, H, W) normalised floats -> {layer: (B, classes) logits}."""
+        with torch.no_grad():
+            features = self.network(clips)
+        return self._logits(features)
+
+    def with_embedding(self, clips: Tensor) -> dict[str, Tensor]:
+        """The logits, and the network's embedding (B, D) under the name "embedding"."""
+        features, embedding = self.network.with_embedding(clips)
+        return {**self._logits(features), "embedding": embedding}
+
+    def _logits(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: head(probe_features(features[name])) for name, head in self.heads.items()}
 
 
 class Classifier(nn.Module):
@@ -17,8 +105,8 @@ class Classifier(nn.Module):
         classes: number of classes.
 
     Attributes:
-        input, metadata: as an encoder's, once trained.
-        classes: names in the order of the logits, once trained.
+        input, metadata: as an encoder's, where it comes from a checkpoint.
+        classes: names in the order of the logits, where it comes from a checkpoint.
     """
 
     input: InputSpec | None = None

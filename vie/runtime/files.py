@@ -17,7 +17,10 @@ from pathlib import Path
 from vie.runtime.errors import VieError
 
 log = logging.getLogger(__name__)
-LOCK, FINISHED = "lock", "finished"  # names in a folder of work in progress
+# Names in a folder of work in progress.
+LOCK, FINISHED = "lock", "finished"
+KEEP = "keep"  # is there where the folder outlives its job
+SUPERSEDED = "superseded-"  # and a number: a folder with the state of a run with other settings
 
 
 @contextlib.contextmanager
@@ -118,16 +121,34 @@ def _locked(handle: int, work: Path) -> bool:
     return True
 
 
-def clear_dir(work: Path) -> None:
-    """Remove what is in the folder `work`, if there is one, but for its lock."""
-    for path in work.iterdir() if work.exists() else ():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name != LOCK:
-            path.unlink()
-
-
 def remove_finished(work: Path) -> None:
-    """Remove the folder `work` if it is there and its results are written."""
-    if (work / FINISHED).exists():
+    """Remove the folder `work` if it is there and its results are written.
+
+    States of runs with other settings stay: training time is in them. Nothing is removed where
+    the job said so by a file `keep`.
+    """
+    if not (work / FINISHED).exists() or (work / KEEP).exists():
+        return
+    kept = list(work.glob(f"{SUPERSEDED}*"))
+    if not kept:
         shutil.rmtree(work)
+        return
+    for path in set(work.iterdir()) - set(kept):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def link(source: Path, path: Path) -> None:
+    """Make `path` another name of the file `source`, which takes no disk of its own.
+
+    A copy where the file system has no hard links. Both names then have the present as the time
+    of their last change, as if `path` had been written.
+    """
+    if not (path.exists() and path.samefile(source)):
+        with atomic_write(path) as temporary:
+            temporary.unlink()
+            try:
+                os.link(source, temporary)
+            except OSError as error:
+                log.info("%s is a copy of %s, which takes its disk twice (%s)", path, source, error)
+                shutil.copyfile(source, temporary)
+    os.utime(path)

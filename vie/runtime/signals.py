@@ -67,7 +67,7 @@ def resumable(work: Path) -> Iterator[Path]:
 
     Raises:
         StoppedError: as `heeding_signals`.
-        VieError: as `vie.runtime.files.in_progress`.
+        VieError: as `vie.runtime.files.exclusive_workdir`.
     """
     with heeding_signals(), exclusive_workdir(work):
         yield work

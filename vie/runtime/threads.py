@@ -34,8 +34,6 @@ def use_threads(threads: int, gpus: int = 1) -> int:
 
     Without `gpus` the job keeps to the CPU, whatever the machine has.
 
-    On a GPU, deterministic kernels are asked for, so that a resumed run repeats its bits there too.
-
     Loading keeps pace with a GPU only if it has the job's cores to itself. On the CPU it competes
     with the network: below four threads, loading in between the steps is faster.
 
@@ -49,10 +47,6 @@ def use_threads(threads: int, gpus: int = 1) -> int:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     elif not torch.cuda.is_available():
         _speak_of_unusable_gpu()
-    if torch.cuda.is_available():
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.backends.cudnn.benchmark = False
-        torch.use_deterministic_algorithms(True, warn_only=True)
     threads = available_threads(threads)
     torch.set_num_threads(threads)
     return threads - 1 if torch.cuda.is_available() else threads // 4

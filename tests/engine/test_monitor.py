@@ -2,9 +2,9 @@ import numpy as np
 import torch
 
 from vie.clips.transform import ClipTransform
+from vie.engine.monitor import KnnMonitor
 from vie.frames.index import load_index
-from vie.pretrain_monitored import KnnMonitor
-from vie.untrained import new_encoder
+from vie.pretrain import new_encoder
 
 
 def test_the_monitor_counts_videos_whose_neighbours_agree(recipe, small_dataset):

@@ -1,0 +1,288 @@
+"""States of a run in its work folder: what a killed run, or a longer one, goes on from."""
+
+import contextlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vie.engine import checkpoints
+from vie.engine.schedules import Schedule
+from vie.runtime import distributed
+from vie.runtime.errors import VieError
+from vie.runtime.files import SUPERSEDED, link
+
+log = logging.getLogger(__name__)
+CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"  # the files of a state
+SHOWN = 60  # characters of a setting that the log quotes
+
+
+def canonical(value: Any) -> Any:
+    """A setting in the form that decides whether two are the same: 1 is 1.0, (1,) is [1]."""
+    if isinstance(value, dict):
+        return {str(key): canonical(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [canonical(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def same_settings(one: Any, other: Any) -> bool:
+    """Whether two settings are the same; the order of keys does not count."""
+    one, other = (json.dumps(canonical(value), sort_keys=True) for value in (one, other))
+    return one == other
+
+
+def same_so_far(before: Schedule, now: Schedule, step: int) -> bool:
+    """Whether a run that was trained to `step` under one schedule is the run of another so far.
+
+    The end and the drops of the learning rate from `step` on may differ: no step has seen them.
+    """
+
+    def drops(schedule: Schedule) -> list[int]:
+        return sorted(max(drop, schedule.first) for drop in schedule.drops if drop < step)
+
+    return before.first == now.first and drops(before) == drops(now) and step <= now.last
+
+
+def differences(old: Any, new: Any, name: str = "") -> list[str]:
+    """Where two nested settings differ, key by key: ["objective.temperature 0.07 -> 0.2"]."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            difference
+            for key in dict.fromkeys([*old, *new])
+            for difference in differences(old.get(key), new.get(key), f"{name}.{key}".strip("."))
+        ]
+    if same_settings(old, new):
+        return []
+    values = f"{json.dumps(old)} -> {json.dumps(new)}"
+    return [f"{name} {values}" if len(values) <= SHOWN else name]
+
+
+class Resumable:
+    """Checkpoints of a run in progress, as often as costs about 1 % of its time.
+
+    A state that does not fit the run is never removed: it moves to a folder `superseded-<n>` in
+    the work folder, and back when the run's settings are its own again. So does a shorter
+    schedule's end that a longer one goes on from.
+
+    Where several processes train, the main one writes, and all of them load.
+
+    Args:
+        work: folder, of a `vie.runtime.files.exclusive_workdir`.
+        run_key: what the steps of the run depend on besides their schedule.
+        schedule: of the run.
+        metadata: what every checkpoint says besides; it does not decide what fits.
+        at_least_seconds: shortest time between two checkpoints.
+
+    Attributes:
+        path: the checkpoint.
+    """
+
+    def __init__(
+        self,
+        work: Path,
+        run_key: dict[str, Any],
+        schedule: Schedule,
+        metadata: dict[str, Any] | None = None,
+        at_least_seconds: float = 20,
+    ) -> None:
+        self.work, self.path, self.run_key, self.schedule = (
+            work,
+            work / CHECKPOINT,
+            run_key,
+            schedule,
+        )
+        self.metadata, self.at_least_seconds = metadata or {}, at_least_seconds
+        self.saved_at, self.cost = time.monotonic(), 0.0
+        self.on_disk: dict[str, Any] = {}
+
+    def load(self) -> dict[str, Any] | None:
+        """Content of the furthest state that fits the run, or None to start at the beginning.
+
+        Then the work folder has no metrics of an earlier attempt either.
+        """
+        content = None
+        try:
+            if distributed.is_main_process():
+                content = self._chosen()
+        finally:
+            distributed.barrier()
+        if not distributed.is_main_process() and self.path.exists():
+            content = checkpoints.load(self.path)
+        if content is not None:
+            log.info("resuming at step %d from %s", content["step"], self.path)
+            self.on_disk = {key: content.get(key) for key in ("step", "code", *self.metadata)}
+        return content
+
+    def fits(self, content: dict[str, Any]) -> bool:
+        """Whether the run would have come to this state."""
+        before = content.get("schedule")
+        return (
+            before is not None
+            and same_settings(content["run_key"], self.run_key)
+            and same_so_far(Schedule(**before), self.schedule, content["step"])
+        )
+
+    def _chosen(self) -> dict[str, Any] | None:
+        """Content of the furthest state that fits, put in place; another one is set aside."""
+        self._mend()
+        current = checkpoints.load(self.path) if self.path.exists() else None
+        if current is None:
+            (self.work / METRICS).unlink(missing_ok=True)  # of less than a checkpoint's time
+        best = current if current is not None and self.fits(current) else None
+        taken = None
+        for folder in self._superseded():
+            try:
+                content = checkpoints.load(folder / CHECKPOINT)
+            except VieError as error:
+                log.warning("not taken back: %s", error)
+                continue
+            if self.fits(content) and (best is None or content["step"] > best["step"]):
+                best, taken = content, folder
+        if current is not None and best is not current:
+            self._set_aside(current)
+        if taken is not None:
+            self._take_back(taken)
+        if best is not None and best["step"] == best["schedule"]["last"] < self.schedule.last:
+            self._keep_end()
+        return best
+
+    def _superseded(self) -> Iterator[Path]:
+        """Folders of the states that were set aside, by their number."""
+        folders = [path for path in self.work.glob(f"{SUPERSEDED}*") if path.is_dir()]
+        yield from sorted(
+            (path for path in folders if path.name.removeprefix(SUPERSEDED).isdecimal()),
+            key=_number,
+        )
+
+    def _mend(self) -> None:
+        """What a kill left between two renames: a folder with metrics whose checkpoint is ours."""
+        for folder in self._superseded():
+            metrics = folder / METRICS
+            if not (folder / CHECKPOINT).exists() and not (self.work / METRICS).exists():
+                if metrics.exists():
+                    metrics.replace(self.work / METRICS)
+                with contextlib.suppress(OSError):  # it has other files
+                    folder.rmdir()
+
+    def _new_folder(self) -> Path:
+        numbers = [_number(folder) for folder in self._superseded()]
+        folder = self.work / f"{SUPERSEDED}{max(numbers, default=0) + 1}"
+        folder.mkdir()
+        return folder
+
+    def _keep_end(self) -> None:
+        """Before a longer schedule goes on from a shorter one's end: that is kept as well."""
+        for folder in self._superseded():
+            if (folder / CHECKPOINT).exists() and self.path.samefile(folder / CHECKPOINT):
+                return  # by an attempt that was killed
+        folder = self._new_folder()
+        log.info(
+            "the schedule is longer now: going on from its end, which is kept in %s (%.1f MB). You "
+            "may delete that folder",
+            folder,
+            self.path.stat().st_size / 1e6,
+        )
+        if (self.work / METRICS).exists():
+            shutil.copyfile(self.work / METRICS, folder / METRICS)
+        link(self.path, folder / CHECKPOINT)
+
+    def _set_aside(self, content: dict[str, Any]) -> None:
+        folder = self._new_folder()
+        log.warning(
+            "the state at step %s in %s is of a run with other settings (%s): it is kept in %s "
+            "(%.1f MB) and goes on when they come back. You may delete that folder",
+            content.get("step"),
+            self.path,
+            ", ".join(self._changes(content)),
+            folder,
+            self.path.stat().st_size / 1e6,
+        )
+        for name in (METRICS, CHECKPOINT):
+            if (self.work / name).exists():
+                (self.work / name).replace(folder / name)
+
+    def _changes(self, content: dict[str, Any]) -> list[str]:
+        """What of a state does not fit."""
+        if "schedule" not in content:
+            return ["written by an earlier version"]
+        changed = differences(content["run_key"], self.run_key)
+        schedules = {"schedule": content["schedule"]}, {"schedule": asdict(self.schedule)}
+        return changed or differences(*schedules) or ["another state is further"]
+
+    def _take_back(self, folder: Path) -> None:
+        log.info("these settings were trained before: taking the state in %s back", folder)
+        for name in (CHECKPOINT, METRICS):
+            if (folder / name).exists():
+                (folder / name).replace(self.work / name)
+        with contextlib.suppress(OSError):  # it has other files
+            folder.rmdir()
+
+    def due(self) -> bool:
+        """Whether enough time has passed since the last checkpoint."""
+        if not distributed.is_main_process():
+            return False
+        wait = max(self.at_least_seconds, 100 * self.cost)
+        return time.monotonic() - self.saved_at >= wait
+
+    def save(self, step: int, state: dict[str, Any]) -> None:
+        """Write a checkpoint now.
+
+        Args:
+            step: the number of the next step.
+            state: of the task.
+
+        Raises:
+            VieError: a weight is not finite; the last checkpoint is kept.
+        """
+        if not distributed.is_main_process():
+            return
+        start = time.monotonic()
+        if not _finite(state):
+            raise VieError(f"weights are no longer finite; {self.advice()}")
+        content = {"run_key": self.run_key, "schedule": asdict(self.schedule), **self.metadata}
+        checkpoints.save(self.path, {**content, "step": step, **state})
+        self.saved_at = time.monotonic()
+        self.cost = self.saved_at - start
+
+    def save_end(self, step: int, state: dict[str, Any]) -> None:
+        """Write the state of the run's end, but where the checkpoint that was loaded has it.
+
+        That one is written anew only where its metadata have changed, and names the code that
+        trained it, not the present one.
+        """
+        now = {"step": step, **self.metadata}
+        if self.on_disk.get("step") == step:
+            now["code"] = self.on_disk.get("code")
+        if now != self.on_disk:
+            self.metadata = {key: value for key, value in now.items() if key != "step"}
+            self.save(step, state)
+
+    def advice(self) -> str:
+        """What to do when training has diverged."""
+        kept = f"the last good checkpoint is {self.path}. " if self.path.exists() else ""
+        return (
+            f"{kept}Lower optimiser.lr (when finetuning, finetuning.trained.lr or untrained.lr), "
+            "or raise objective.temperature, and start again"
+        )
+
+
+def _number(folder: Path) -> int:
+    return int(folder.name.removeprefix(SUPERSEDED))
+
+
+def _finite(content: Any) -> bool:
+    """Whether all tensors in nested dicts, lists and tuples are finite."""
+    if isinstance(content, torch.Tensor):
+        return bool(torch.isfinite(content).all())
+    if isinstance(content, dict):
+        return all(_finite(value) for value in content.values())
+    if isinstance(content, list | tuple):
+        return all(_finite(value) for value in content)
+    return True

@@ -1,0 +1,165 @@
+"""One way to train: `Run` says where and how, `fit` trains a task to its end."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vie.clips.loader import EpochBatchSampler, TrainClips, loader
+from vie.clips.transform import ClipTransform
+from vie.engine import loop
+from vie.engine.device import deterministic_kernels
+from vie.engine.recorder import Recorder
+from vie.engine.resumable import METRICS, Resumable
+from vie.engine.schedules import Schedule
+from vie.runtime.files import digest
+from vie.runtime.threads import use_threads
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where and how something is trained.
+
+    Attributes:
+        work: folder of the run's state; a checkpoint of the end and `metrics.jsonl` are left there.
+        seed: of all that is drawn.
+        name: shown with the progress.
+        threads: that may be used.
+        gpus: GPUs; 0 keeps to the CPU.
+        precision: as for `vie.engine.device.accelerator`.
+        version: of the result. A state of another version is not gone on from.
+        code: digest of the code, for the record; it decides nothing.
+        checkpoint_seconds: shortest time between two checkpoints.
+        workers: processes that load clips; None: as many as keep pace with training.
+    """
+
+    work: Path
+    seed: int
+    name: str
+    threads: int = 1
+    gpus: int = 1
+    precision: str = "float32"
+    version: str = ""
+    code: str = ""
+    checkpoint_seconds: float = 20
+    workers: int | None = None
+
+    @property
+    def record(self) -> dict[str, str]:
+        """What every result says about the code that made it."""
+        return {"version": self.version, "code": self.code}
+
+    def use_threads(self) -> int:
+        """Set this process's threads and devices up; returns how many processes load clips.
+
+        Raises:
+            VieError: as `vie.runtime.threads.use_threads`.
+        """
+        workers = use_threads(self.threads, self.gpus)
+        return workers if self.workers is None else self.workers
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset's files for training and validation.
+
+    Attributes:
+        train: index.parquet of the training videos.
+        val: index.parquet of the validation videos, where there are any.
+        classes: classes.csv, where labels are read.
+        motion: motion.npy beside `train`, for clips that ask where videos move.
+    """
+
+    train: Path
+    val: Path | None = None
+    classes: Path | None = None
+    motion: Path | None = None
+
+
+@dataclass(frozen=True)
+class TrainingClips:
+    """What `fit` feeds to a task.
+
+    Attributes:
+        index: index.parquet.
+        transform: of the clips.
+        videos: instances (V,) that take part.
+        batch: videos in a batch.
+        stage: of the address of every draw.
+        motion: motion.npy beside the index, for clips that ask where videos move.
+        n_views: clips of each video in a batch.
+    """
+
+    index: Path
+    transform: ClipTransform
+    videos: np.ndarray
+    batch: int
+    stage: str
+    motion: Path | None = None
+    n_views: int = 1
+
+
+def fit(
+    task: loop.Task,
+    run: Run,
+    clips: TrainingClips,
+    schedule: Schedule,
+    *,
+    key: dict[str, Any],
+    metadata: dict[str, Any] | None = None,
+    tensorboard: Path | None = None,
+) -> None:
+    """Train a task to its end, going on from the furthest state of the same run, if there is one.
+
+    Args:
+        task: what is trained, at its start.
+        run: where and how.
+        clips: of the training videos.
+        schedule: its steps; states go on under a longer one (`same_so_far`).
+        key: what the steps depend on besides the schedule, the version, seed and precision of the
+            run, and the files of `clips`.
+        metadata: what checkpoints say besides the state.
+        tensorboard: folder of event files; `tensorboard` beside the work folder if left out.
+
+    Raises:
+        VieError: the loss or a weight is not finite.
+        StoppedError: a signal asked to stop; the state is saved.
+    """
+    deterministic_kernels()
+    workers = run.use_threads()
+    files = {
+        "index": digest(clips.index),
+        "motion": digest(clips.motion) if clips.motion else None,
+    }
+    settings = {"version": run.version, "seed": run.seed, "precision": run.precision}
+    resumable = Resumable(
+        run.work,
+        settings | files | key,
+        schedule,
+        (metadata or {}) | run.record,
+        run.checkpoint_seconds,
+    )
+    step = schedule.first
+    if (content := resumable.load()) is not None:
+        task.restore(content)
+        step = content["step"]
+    del content  # it may be as large as the network
+    steps = range(step, step if task.finished else schedule.last)
+    address = {"seed": run.seed, "stage": clips.stage}
+    order = EpochBatchSampler(clips.videos, clips.batch, first=step, last=steps.stop, **address)
+    dataset = TrainClips(
+        clips.index, clips.transform, motion=clips.motion, n_views=clips.n_views, **address
+    )
+    tensorboard = tensorboard or run.work.parent / "tensorboard"
+    with closing(Recorder(run.work / METRICS, tensorboard, step)) as recorder:
+        loop.run(
+            task,
+            loader(dataset, order, workers, clips=clips.batch * clips.n_views),
+            steps,
+            first=schedule.first,
+            resumable=resumable,
+            recorder=recorder,
+            label=run.name,
+        )
