@@ -8,17 +8,11 @@ from snakemake.utils import min_version
 min_version("9.19")
 
 
-configfile: "config.yaml"
+# Beside this file, wherever Snakemake runs.
+configfile: f"{workflow.current_basedir}/config.yaml"
 
 
 report: "report/workflow.rst"
-
-
-# These only list files: where Snakemake runs, their warnings are seen.
-localrules:
-    classes,
-    manifest,
-    members,
 
 
 include: "rules/common.smk"
@@ -32,16 +26,9 @@ include: "rules/tables.smk"
 rule all:
     default_target: True
     input:
-        "results/table_s1.csv",
-        "results/random_control.csv",
-        "results/table_1.csv",
-        "results/learning_curves.csv",
-        expand("results/{table}.csv", table=PIPELINES),
-        expand("results/{table}_{target}_classes.csv", table=PIPELINES, target=TARGETS),
-        "results/pretext.csv" if pretext_rows() else [],
-        expand("results/{dataset}/summary.csv", dataset=datasets_used()),
+        ALL,
 
 
-# What trainings kept in case that they are killed in their last moment.
+# Trainings keep their state until Snakemake has their end on record.
 onsuccess:
     remove_work_of_finished_jobs()

@@ -5,9 +5,9 @@ rule embedded_videos:
         train="resources/{dataset}/annotations/train.csv",
         val="resources/{dataset}/annotations/val.csv",
     log:
-        "logs/{dataset}/embedded_videos.log",
+        "logs/resources/{dataset}/embedded_videos.log",
     benchmark:
-        "benchmarks/runs/{dataset}/embedded_videos.tsv"
+        "benchmarks/runs/resources/{dataset}/embedded_videos.tsv"
     wildcard_constraints:
         dataset=generated_as("kinetics"),
     conda:
@@ -17,8 +17,8 @@ rule embedded_videos:
         mem_mb=2000,
         runtime=minutes(20),
     params:
-        generator=lambda wildcards: dataset_of(wildcards)["generator"],
-        code=fingerprint("vie.datasets.synthetic.write_videos"),
+        generator=of(experiment.setting("generator")),
+        version=of(experiment.layout_version("videos")),
     script:
         "../workflow_scripts/embedded_videos.py"
 
@@ -28,9 +28,9 @@ rule embedded_actions:
         videos=directory("resources/{dataset}/videos"),
         annotations=directory("resources/{dataset}/annotations"),
     log:
-        "logs/{dataset}/embedded_actions.log",
+        "logs/resources/{dataset}/embedded_actions.log",
     benchmark:
-        "benchmarks/runs/{dataset}/embedded_actions.tsv"
+        "benchmarks/runs/resources/{dataset}/embedded_actions.tsv"
     wildcard_constraints:
         dataset=generated_as("ucf101", "hmdb51"),
     conda:
@@ -40,24 +40,29 @@ rule embedded_actions:
         mem_mb=2000,
         runtime=minutes(20),
     params:
-        layout=lambda wildcards: dataset_of(wildcards)["layout"],
-        generator=lambda wildcards: dataset_of(wildcards)["generator"],
-        code=fingerprint("vie.datasets.synthetic.action_files"),
+        layout=of(experiment.setting("layout")),
+        generator=of(experiment.setting("generator")),
+        version=of(experiment.layout_version("videos")),
     script:
         "../workflow_scripts/embedded_actions.py"
 
 
-# Lists and files are compared first: a mistake in them is seen at once, not after a training.
+# Lists and files are compared first, where Snakemake runs: a mistake in them is seen at once.
 rule classes:
     input:
-        lambda wildcards: annotation_files(wildcards, classes_split(wildcards), "classes.csv"),
+        of(
+            lambda dataset: annotation_files(
+                dataset, experiment.classes_split(dataset), "classes.csv"
+            )
+        ),
     output:
         "resources/{dataset}/classes.csv",
     log:
-        "logs/{dataset}/classes.log",
+        "logs/resources/{dataset}/classes.log",
     benchmark:
-        "benchmarks/runs/{dataset}/classes.tsv"
+        "benchmarks/runs/resources/{dataset}/classes.tsv"
     priority: 3
+    localrule: True
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -65,30 +70,31 @@ rule classes:
         mem_mb=2000,
         runtime=minutes(20),
     params:
-        layout=lambda wildcards: dataset_of(wildcards)["layout"],
-        split=classes_split,
+        layout=of(experiment.setting("layout")),
+        split=of(experiment.classes_split),
         videos=videos_folder,
-        annotation=lambda wildcards: str(annotation(wildcards, classes_split(wildcards))),
-        listing=lambda wildcards: listing(wildcards, classes_split(wildcards)),
-        code=layout_code("vie.frames.manifest"),
+        annotation=of(lambda dataset: annotation(dataset, experiment.classes_split(dataset))),
+        listing=of(lambda dataset: listing(dataset, experiment.classes_split(dataset))),
+        version=of(experiment.layout_version("manifest")),
     script:
         "../workflow_scripts/classes.py"
 
 
 rule manifest:
     input:
-        annotation=lambda wildcards: annotation_files(
-            wildcards, wildcards.split, f"{wildcards.split}/manifest.parquet"
+        annotation=of(
+            lambda dataset, split: annotation_files(dataset, split, f"{split}/manifest.parquet")
         ),
         classes="resources/{dataset}/classes.csv",
         generated=generated_videos,
     output:
         "resources/{dataset}/{split}/manifest.parquet",
     log:
-        "logs/{dataset}/manifest_{split}.log",
+        "logs/resources/{dataset}/manifest_{split}.log",
     benchmark:
-        "benchmarks/runs/{dataset}/manifest_{split}.tsv"
+        "benchmarks/runs/resources/{dataset}/manifest_{split}.tsv"
     priority: 3
+    localrule: True
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -96,12 +102,12 @@ rule manifest:
         mem_mb=2000,
         runtime=minutes(20),
     params:
-        layout=lambda wildcards: dataset_of(wildcards)["layout"],
+        layout=of(experiment.setting("layout")),
         videos=videos_folder,
-        annotation=lambda wildcards: str(annotation(wildcards, wildcards.split)),
-        listing=lambda wildcards: listing(wildcards, wildcards.split),
-        missing=lambda wildcards: dataset_of(wildcards).get("missing"),
-        code=layout_code("vie.frames.manifest", "vie.datasets.layouts.video_files"),
+        annotation=of(annotation),
+        listing=of(listing),
+        missing=of(experiment.setting("missing")),
+        version=of(experiment.layout_version("manifest")),
     script:
         "../workflow_scripts/manifest.py"
 
@@ -109,16 +115,17 @@ rule manifest:
 rule members:
     input:
         manifest="resources/{dataset}/all/manifest.parquet",
-        annotation=lambda wildcards: annotation_files(
-            wildcards, "all", f"split{wildcards.number}/members.csv"
+        annotation=of(
+            lambda dataset, number: annotation_files(dataset, "all", f"split{number}/members.csv")
         ),
     output:
         "resources/{dataset}/split{number}/members.csv",
     log:
-        "logs/{dataset}/members_{number}.log",
+        "logs/resources/{dataset}/members_{number}.log",
     benchmark:
-        "benchmarks/runs/{dataset}/members_{number}.tsv"
+        "benchmarks/runs/resources/{dataset}/members_{number}.tsv"
     priority: 3
+    localrule: True
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -126,11 +133,11 @@ rule members:
         mem_mb=2000,
         runtime=minutes(20),
     params:
-        layout=lambda wildcards: dataset_of(wildcards)["layout"],
-        official_name=lambda wildcards: dataset_of(wildcards).get("official_name"),
-        annotation=lambda wildcards: str(annotation(wildcards, "all")),
-        held_out=held_out,
-        code=layout_code("vie.datasets.split_assignment", "vie.datasets.holdout"),
+        layout=of(experiment.setting("layout")),
+        official_name=of(experiment.setting("official_name")),
+        annotation=of(lambda dataset: annotation(dataset, "all")),
+        held_out=canonical(experiment.held_out()),
+        version=version("split_assignment"),
     script:
         "../workflow_scripts/members.py"
 
@@ -144,9 +151,9 @@ rule frames:
         table="resources/{dataset}/{split}/frames/{shard}-of-{shards}.parquet",
         rejected="resources/{dataset}/{split}/frames/{shard}-of-{shards}.rejected.csv",
     log:
-        "logs/{dataset}/frames_{split}_{shard}-of-{shards}.log",
+        "logs/resources/{dataset}/frames_{split}_{shard}-of-{shards}.log",
     benchmark:
-        "benchmarks/runs/{dataset}/frames_{split}_{shard}-of-{shards}.tsv"
+        "benchmarks/runs/resources/{dataset}/frames_{split}_{shard}-of-{shards}.tsv"
     conda:
         "../envs/vie.yaml"
     threads: config["threads"]["frames"]
@@ -155,8 +162,8 @@ rule frames:
         runtime=minutes(120),
     params:
         videos=videos_folder,
-        frames=lambda wildcards: dataset_of(wildcards)["frames"],
-        code=fingerprint("vie.frames.extract"),
+        frames=of(experiment.setting("frames")),
+        version=version("frames"),
     script:
         "../workflow_scripts/frames.py"
 
@@ -164,17 +171,17 @@ rule frames:
 rule index:
     input:
         manifest="resources/{dataset}/{split}/manifest.parquet",
-        tars=shard_files(".tar"),
-        tables=shard_files(".parquet"),
-        rejected=shard_files(".rejected.csv"),
+        tars=of(experiment.shard_files(".tar")),
+        tables=of(experiment.shard_files(".parquet")),
+        rejected=of(experiment.shard_files(".rejected.csv")),
     output:
         index="resources/{dataset}/{split}/index.parquet",
         sizes="resources/{dataset}/{split}/index.sizes.npy",
         rejected="resources/{dataset}/{split}/rejected.csv",
     log:
-        "logs/{dataset}/index_{split}.log",
+        "logs/resources/{dataset}/index_{split}.log",
     benchmark:
-        "benchmarks/runs/{dataset}/index_{split}.tsv"
+        "benchmarks/runs/resources/{dataset}/index_{split}.tsv"
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -182,8 +189,8 @@ rule index:
         mem_mb=index_memory,
         runtime=minutes(30),
     params:
-        min_frames=lambda wildcards: dataset_of(wildcards)["min_frames"],
-        code=fingerprint("vie.frames.index"),
+        min_frames=of(experiment.setting("min_frames")),
+        version=version("index"),
     script:
         "../workflow_scripts/index.py"
 
@@ -195,9 +202,9 @@ rule motion:
     output:
         "resources/{dataset}/{split}/motion/{shard}-of-{shards}.npy",
     log:
-        "logs/{dataset}/motion_{split}_{shard}-of-{shards}.log",
+        "logs/resources/{dataset}/motion_{split}_{shard}-of-{shards}.log",
     benchmark:
-        "benchmarks/runs/{dataset}/motion_{split}_{shard}-of-{shards}.tsv"
+        "benchmarks/runs/resources/{dataset}/motion_{split}_{shard}-of-{shards}.tsv"
     conda:
         "../envs/vie.yaml"
     threads: config["threads"]["frames"]
@@ -205,7 +212,7 @@ rule motion:
         mem_mb=4000,
         runtime=minutes(120),
     params:
-        code=fingerprint("vie.frames.flow"),
+        version=version("motion"),
     script:
         "../workflow_scripts/motion.py"
 
@@ -213,15 +220,15 @@ rule motion:
 rule motion_index:
     input:
         index="resources/{dataset}/{split}/index.parquet",
-        tars=shard_files(".tar"),
-        tables=shard_files(".parquet"),
-        motions=shard_files(".npy", "motion"),
+        tars=of(experiment.shard_files(".tar")),
+        tables=of(experiment.shard_files(".parquet")),
+        motions=of(experiment.shard_files(".npy", "motion")),
     output:
         "resources/{dataset}/{split}/motion.npy",
     log:
-        "logs/{dataset}/motion_index_{split}.log",
+        "logs/resources/{dataset}/motion_index_{split}.log",
     benchmark:
-        "benchmarks/runs/{dataset}/motion_index_{split}.tsv"
+        "benchmarks/runs/resources/{dataset}/motion_index_{split}.tsv"
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -229,34 +236,34 @@ rule motion_index:
         mem_mb=index_memory,
         runtime=minutes(30),
     params:
-        code=fingerprint("vie.frames.join_motion"),
+        version=version("motion"),
     script:
         "../workflow_scripts/motion_index.py"
 
 
 rule summary:
     input:
-        indexes=every_split("index.parquet"),
-        rejected=every_split("rejected.csv"),
+        indexes=of(experiment.every_split("index.parquet")),
+        rejected=of(experiment.every_split("rejected.csv")),
         classes="resources/{dataset}/classes.csv",
     output:
         table=report(
-            "results/{dataset}/summary.csv",
+            f"{RESULTS}/summary_{{dataset}}.csv",
             caption="../report/summary.rst",
             category="Data",
             labels={"dataset": "{dataset}", "shown as": "table"},
         ),
         svg=report(
-            "results/{dataset}/summary.svg",
+            f"{RESULTS}/summary_{{dataset}}.svg",
             caption="../report/summary.rst",
             category="Data",
             labels={"dataset": "{dataset}", "shown as": "plot"},
         ),
-        png="results/{dataset}/summary.png",
+        png=f"{RESULTS}/summary_{{dataset}}.png",
     log:
-        "logs/{dataset}/summary.log",
+        f"{LOGS}/summary_{{dataset}}.log",
     benchmark:
-        "benchmarks/runs/{dataset}/summary.tsv"
+        f"{RUNS}/summary_{{dataset}}.tsv"
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -264,8 +271,8 @@ rule summary:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        splits=lambda wildcards: list(dataset_of(wildcards)["shards"]),
-        official_name=lambda wildcards: dataset_of(wildcards).get("official_name"),
-        code=fingerprint("vie.reporting.summary", "vie.datasets.facts"),
+        splits=of(experiment.splits),
+        official_name=of(experiment.setting("official_name")),
+        version=version("tables"),
     script:
         "../workflow_scripts/summary.py"

@@ -2,11 +2,11 @@
 # a pretext task, its answers on validation videos.
 rule untrained:
     output:
-        "results/{dataset}/pretrain/{recipe}/seed{seed}/untrained.pt",
+        f"{RESULTS}/pretrain/{{recipe}}/seed{{seed}}/untrained.pt",
     log:
-        "logs/{dataset}/pretrain/{recipe}/seed{seed}/untrained.log",
+        f"{LOGS}/pretrain/{{recipe}}/seed{{seed}}/untrained.log",
     benchmark:
-        "benchmarks/runs/{dataset}/pretrain/{recipe}/seed{seed}/untrained.tsv"
+        f"{RUNS}/pretrain/{{recipe}}/seed{{seed}}/untrained.tsv"
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -14,26 +14,28 @@ rule untrained:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        recipe=lambda wildcards: {"encoder": recipe_of(wildcards)["encoder"]},
-        code=fingerprint("vie.untrained"),
+        recipe=of(experiment.encoder),
+        fps=config["datasets"][DATASET]["frames"]["fps"],
+        version=version("untrained"),
     script:
         "../workflow_scripts/untrained.py"
 
 
 rule pretrain:
     input:
-        train="resources/{dataset}/train/index.parquet",
-        val="resources/{dataset}/val/index.parquet",
-        classes="resources/{dataset}/classes.csv",
-        start_from=previous_checkpoint,
-        motion=motion_of("train"),
+        train=f"resources/{DATASET}/train/index.parquet",
+        # Only the monitor reads these: newer ones are no reason to train again.
+        val=ancient(f"resources/{DATASET}/val/index.parquet"),
+        classes=ancient(f"resources/{DATASET}/classes.csv"),
+        start_from=of(experiment.previous_checkpoint),
+        motion=of(experiment.motion("train")),
     output:
-        checkpoint="results/{dataset}/pretrain/{recipe}/seed{seed}/{stage}.pt",
-        metrics="results/{dataset}/pretrain/{recipe}/seed{seed}/{stage}.jsonl",
+        checkpoint=f"{RESULTS}/pretrain/{{recipe}}/seed{{seed}}/{{stage}}.pt",
+        metrics=f"{RESULTS}/pretrain/{{recipe}}/seed{{seed}}/{{stage}}.jsonl",
     log:
-        "logs/{dataset}/pretrain/{recipe}/seed{seed}/{stage}.log",
+        f"{LOGS}/pretrain/{{recipe}}/seed{{seed}}/{{stage}}.log",
     benchmark:
-        "benchmarks/runs/{dataset}/pretrain/{recipe}/seed{seed}/{stage}.tsv"
+        f"{RUNS}/pretrain/{{recipe}}/seed{{seed}}/{{stage}}.tsv"
     priority: 1  # the long chains first; evaluations fill what they leave
     conda:
         "../envs/vie.yaml"
@@ -43,9 +45,10 @@ rule pretrain:
         runtime=minutes(10080),
         gpu=config["gpus"],
     params:
-        recipe=stage_recipe,
+        # Without the monitor, which trains nothing: the script takes it from the config.
+        recipe=of(experiment.stage_recipe),
         precision=config["precision"],
-        code=stage_code,
+        version=of(experiment.stage_version),
     script:
         "../workflow_scripts/pretrain.py"
 
@@ -53,7 +56,7 @@ rule pretrain:
 # The same for recipes that take longest: begun last, they would keep all others waiting at the end.
 use rule pretrain as pretrain_early with:
     wildcard_constraints:
-        recipe="|".join(EARLY) or "(?!)",
+        recipe="|".join(experiment.first_recipes()) or "(?!)",
     priority: 2
 
 
@@ -62,18 +65,16 @@ ruleorder: pretrain_early > pretrain
 
 rule pretext:
     input:
-        checkpoint=lambda wildcards: final_checkpoint(
-            wildcards.dataset, wildcards.recipe, wildcards.seed
-        ),
-        val="resources/{dataset}/val/index.parquet",
-        motion=motion_of("val"),
+        checkpoint=of(experiment.final_checkpoint),
+        val=f"resources/{DATASET}/val/index.parquet",
+        motion=of(experiment.motion("val")),
     output:
-        answers="results/{dataset}/pretext/{recipe}/seed{seed}/answers.parquet",
-        facts="results/{dataset}/pretext/{recipe}/seed{seed}/metadata.json",
+        answers=f"{RESULTS}/pretext/{{recipe}}/seed{{seed}}/answers.parquet",
+        facts=f"{RESULTS}/pretext/{{recipe}}/seed{{seed}}/metadata.json",
     log:
-        "logs/{dataset}/pretext/{recipe}/seed{seed}.log",
+        f"{LOGS}/pretext/{{recipe}}/seed{{seed}}.log",
     benchmark:
-        "benchmarks/runs/{dataset}/pretext/{recipe}/seed{seed}.tsv"
+        f"{RUNS}/pretext/{{recipe}}/seed{{seed}}.tsv"
     conda:
         "../envs/vie.yaml"
     threads: config["threads"]["probe"]
@@ -82,7 +83,7 @@ rule pretext:
         runtime=minutes(240),
         gpu=ONE_GPU,
     params:
-        official_name=lambda wildcards: dataset_of(wildcards).get("official_name"),
-        code=pretext_code,
+        official_name=config["datasets"][DATASET].get("official_name"),
+        version=version("pretext"),
     script:
         "../workflow_scripts/pretext.py"

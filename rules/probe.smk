@@ -1,18 +1,18 @@
 # A network and a clip sampling -> linear classifiers on Conv3, Conv4 and Conv5.
 rule probe:
     input:
-        networks=networks_of,
-        train="resources/{dataset}/train/index.parquet",
-        val="resources/{dataset}/val/index.parquet",
-        classes="resources/{dataset}/classes.csv",
+        networks=of(experiment.networks),
+        train=f"resources/{DATASET}/train/index.parquet",
+        val=f"resources/{DATASET}/val/index.parquet",
+        classes=f"resources/{DATASET}/classes.csv",
     output:
-        predictions="results/{dataset}/probe/{evaluation}/{weights}/seed{seed}/predictions.parquet",
-        facts="results/{dataset}/probe/{evaluation}/{weights}/seed{seed}/metadata.json",
-        metrics="results/{dataset}/probe/{evaluation}/{weights}/seed{seed}/metrics.jsonl",
+        predictions=f"{RESULTS}/probe/{{evaluation}}/{{weights}}/seed{{seed}}/predictions.parquet",
+        facts=f"{RESULTS}/probe/{{evaluation}}/{{weights}}/seed{{seed}}/metadata.json",
+        metrics=f"{RESULTS}/probe/{{evaluation}}/{{weights}}/seed{{seed}}/metrics.jsonl",
     log:
-        "logs/{dataset}/probe/{evaluation}/{weights}/seed{seed}.log",
+        f"{LOGS}/probe/{{evaluation}}/{{weights}}/seed{{seed}}.log",
     benchmark:
-        "benchmarks/runs/{dataset}/probe/{evaluation}/{weights}/seed{seed}.tsv"
+        f"{RUNS}/probe/{{evaluation}}/{{weights}}/seed{{seed}}.tsv"
     conda:
         "../envs/vie.yaml"
     threads: config["threads"]["probe"]
@@ -21,11 +21,11 @@ rule probe:
         runtime=minutes(1440),
         gpu=ONE_GPU,
     params:
-        clip=lambda wildcards: evaluation_of(wildcards)["clip"],
-        transform=transform_of,
-        probe=config["probe"],
+        clip=of(lambda evaluation: experiment.evaluation(evaluation)["clip"]),
+        transform=of(experiment.transform),
+        probe=canonical(config["probe"]),
         precision=config["precision"],
-        official_name=lambda wildcards: dataset_of(wildcards).get("official_name"),
-        code=fingerprint("vie.probe_training", "vie.probe"),
+        official_name=config["datasets"][DATASET].get("official_name"),
+        version=version("probe"),
     script:
         "../workflow_scripts/probe.py"

@@ -1,28 +1,27 @@
-# Evaluations -> the paper's tables and plots.
+# Evaluations -> the paper's tables and plots, of one experiment, published, and compared.
 rule table_s1:
     input:
-        predictions=evaluations_of("table_s1", "predictions.parquet", "trained"),
-        facts=evaluations_of("table_s1", "metadata.json", "trained"),
-        published=[PUBLISHED / "table_s1.csv", PUBLISHED / "other.csv"],
+        predictions=experiment.probes("table_s1", "predictions.parquet", "trained"),
+        facts=experiment.probes("table_s1", "metadata.json", "trained"),
     output:
         table=report(
-            "results/table_s1.csv",
+            f"{RESULTS}/table_s1.csv",
             caption="../report/table_s1.rst",
             category="Tables",
             labels={"table": "S1", "shown as": "table"},
         ),
-        seeds="results/table_s1_seeds.csv",
+        seeds=f"{RESULTS}/table_s1_seeds.csv",
         svg=report(
-            "results/table_s1.svg",
+            f"{RESULTS}/table_s1.svg",
             caption="../report/table_s1.rst",
             category="Tables",
             labels={"table": "S1", "shown as": "plot"},
         ),
-        png="results/table_s1.png",
+        png=f"{RESULTS}/table_s1.png",
     log:
-        "logs/table_s1.log",
+        f"{LOGS}/table_s1.log",
     benchmark:
-        "benchmarks/runs/table_s1.tsv"
+        f"{RUNS}/table_s1.tsv"
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -30,37 +29,37 @@ rule table_s1:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        labels=labels_of("table_s1"),
+        labels=experiment.labels("table_s1"),
         title="Table S1: linear probe, single-frame network on multi-frame inputs",
-        code=fingerprint("vie.reporting.tables", "vie.reporting.plots"),
+        published=PUBLISHED_DIGESTS,
+        version=version("tables"),
     script:
         "../workflow_scripts/table_s1.py"
 
 
 rule random_control:
     input:
-        predictions=evaluations_of("table_s1", "predictions.parquet", "untrained"),
-        facts=evaluations_of("table_s1", "metadata.json", "untrained"),
-        published=[PUBLISHED / "table_s1.csv", PUBLISHED / "other.csv"],
+        predictions=experiment.probes("table_s1", "predictions.parquet", "untrained"),
+        facts=experiment.probes("table_s1", "metadata.json", "untrained"),
     output:
         table=report(
-            "results/random_control.csv",
+            f"{RESULTS}/random_control.csv",
             caption="../report/random_control.rst",
             category="Tables",
             labels={"table": "S1, untrained networks", "shown as": "table"},
         ),
-        seeds="results/random_control_seeds.csv",
+        seeds=f"{RESULTS}/random_control_seeds.csv",
         svg=report(
-            "results/random_control.svg",
+            f"{RESULTS}/random_control.svg",
             caption="../report/random_control.rst",
             category="Tables",
             labels={"table": "S1, untrained networks", "shown as": "plot"},
         ),
-        png="results/random_control.png",
+        png=f"{RESULTS}/random_control.png",
     log:
-        "logs/random_control.log",
+        f"{LOGS}/random_control.log",
     benchmark:
-        "benchmarks/runs/random_control.tsv"
+        f"{RUNS}/random_control.tsv"
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -68,37 +67,37 @@ rule random_control:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        labels=labels_of("table_s1"),
+        labels=experiment.labels("table_s1"),
         title="Table S1's evaluations of untrained networks",
-        code=fingerprint("vie.reporting.tables", "vie.reporting.plots"),
+        published=PUBLISHED_DIGESTS,
+        version=version("tables"),
     script:
         "../workflow_scripts/table_s1.py"
 
 
 rule table_1:
     input:
-        predictions=evaluations_of("table_1", "predictions.parquet"),
-        facts=evaluations_of("table_1", "metadata.json"),
-        published=[PUBLISHED / "table_s1.csv", PUBLISHED / "other.csv"],
+        predictions=experiment.probes("table_1", "predictions.parquet"),
+        facts=experiment.probes("table_1", "metadata.json"),
     output:
         table=report(
-            "results/table_1.csv",
+            f"{RESULTS}/table_1.csv",
             caption="../report/table_1.rst",
             category="Tables",
             labels={"table": "1", "shown as": "table"},
         ),
-        seeds="results/table_1_seeds.csv",
+        seeds=f"{RESULTS}/table_1_seeds.csv",
         svg=report(
-            "results/table_1.svg",
+            f"{RESULTS}/table_1.svg",
             caption="../report/table_1.rst",
             category="Tables",
             labels={"table": "1", "shown as": "plot"},
         ),
-        png="results/table_1.png",
+        png=f"{RESULTS}/table_1.png",
     log:
-        "logs/table_1.log",
+        f"{LOGS}/table_1.log",
     benchmark:
-        "benchmarks/runs/table_1.tsv"
+        f"{RUNS}/table_1.tsv"
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -106,34 +105,35 @@ rule table_1:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        labels=labels_of("table_1"),
+        labels=experiment.labels("table_1"),
         title="Table 1: linear probes and nearest neighbours of every network",
-        code=fingerprint("vie.reporting.tables", "vie.reporting.plots"),
+        published=PUBLISHED_DIGESTS,
+        version=version("tables"),
     script:
         "../workflow_scripts/table_1.py"
 
 
 rule learning_curves:
     input:
-        [curve["path"] for curve in curves_of("table_1")],
+        [curve["path"] for curve in experiment.curves("table_1")],
     output:
         table=report(
-            "results/learning_curves.csv",
+            f"{RESULTS}/learning_curves.csv",
             caption="../report/learning_curves.rst",
             category="Training",
             labels={"shown as": "table"},
         ),
         svg=report(
-            "results/learning_curves.svg",
+            f"{RESULTS}/learning_curves.svg",
             caption="../report/learning_curves.rst",
             category="Training",
             labels={"shown as": "plot"},
         ),
-        png="results/learning_curves.png",
+        png=f"{RESULTS}/learning_curves.png",
     log:
-        "logs/learning_curves.log",
+        f"{LOGS}/learning_curves.log",
     benchmark:
-        "benchmarks/runs/learning_curves.tsv"
+        f"{RUNS}/learning_curves.tsv"
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -141,36 +141,35 @@ rule learning_curves:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        curves=curves_of("table_1"),
-        code=fingerprint("vie.reporting.learning_curves"),
+        curves=experiment.curves("table_1"),
+        version=version("tables"),
     script:
         "../workflow_scripts/learning_curves.py"
 
 
 rule pretext_table:
     input:
-        answers=[row["answers"] for row in pretext_rows()],
-        facts=[row["facts"] for row in pretext_rows()],
-        published=PUBLISHED / "other.csv",
+        answers=[row["answers"] for row in experiment.pretext_rows()],
+        facts=[row["facts"] for row in experiment.pretext_rows()],
     output:
         table=report(
-            "results/pretext.csv",
+            f"{RESULTS}/pretext.csv",
             caption="../report/pretext.rst",
             category="Tables",
             labels={"table": "Pretext tasks", "shown as": "table"},
         ),
-        seeds="results/pretext_seeds.csv",
+        seeds=f"{RESULTS}/pretext_seeds.csv",
         svg=report(
-            "results/pretext.svg",
+            f"{RESULTS}/pretext.svg",
             caption="../report/pretext.rst",
             category="Tables",
             labels={"table": "Pretext tasks", "shown as": "plot"},
         ),
-        png="results/pretext.png",
+        png=f"{RESULTS}/pretext.png",
     log:
-        "logs/pretext.log",
+        f"{LOGS}/pretext.log",
     benchmark:
-        "benchmarks/runs/pretext.tsv"
+        f"{RUNS}/pretext.tsv"
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -178,36 +177,38 @@ rule pretext_table:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        rows=pretext_rows(),
-        code=fingerprint("vie.reporting.pretext_table"),
+        rows=experiment.pretext_rows(),
+        published=PUBLISHED_DIGESTS,
+        version=version("tables"),
     script:
         "../workflow_scripts/pretext_table.py"
 
 
 rule finetuning_table:
     input:
-        predictions=lambda wildcards: [run["predictions"] for run in finetuned_of(wildcards.table)],
-        facts=lambda wildcards: [run["facts"] for run in finetuned_of(wildcards.table)],
-        published=PUBLISHED / "other.csv",
+        predictions=lambda wildcards: [
+            run["predictions"] for run in experiment.finetuned(wildcards.table)
+        ],
+        facts=lambda wildcards: [run["facts"] for run in experiment.finetuned(wildcards.table)],
     output:
         table=report(
-            "results/{table}.csv",
+            f"{RESULTS}/{{table}}.csv",
             caption="../report/finetuning.rst",
             category="Tables",
             labels={"table": "{table}", "shown as": "table"},
         ),
-        seeds="results/{table}_seeds.csv",
+        seeds=f"{RESULTS}/{{table}}_seeds.csv",
         svg=report(
-            "results/{table}.svg",
+            f"{RESULTS}/{{table}}.svg",
             caption="../report/finetuning.rst",
             category="Tables",
             labels={"table": "{table}", "shown as": "plot"},
         ),
-        png="results/{table}.png",
+        png=f"{RESULTS}/{{table}}.png",
     log:
-        "logs/{table}.log",
+        f"{LOGS}/{{table}}.log",
     benchmark:
-        "benchmarks/runs/{table}.tsv"
+        f"{RUNS}/{{table}}.tsv"
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -215,9 +216,10 @@ rule finetuning_table:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        runs=lambda wildcards: finetuned_of(wildcards.table),
+        runs=lambda wildcards: experiment.finetuned(wildcards.table),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
-        code=fingerprint("vie.reporting.finetune_tables", "vie.reporting.finetune_plots"),
+        published=PUBLISHED_DIGESTS,
+        version=version("tables"),
     script:
         "../workflow_scripts/finetuning_table.py"
 
@@ -225,31 +227,31 @@ rule finetuning_table:
 rule finetuning_classes:
     input:
         predictions=lambda wildcards: [
-            run["predictions"] for run in finetuned_of(wildcards.table, wildcards.target)
+            run["predictions"] for run in experiment.finetuned(wildcards.table, wildcards.target)
         ],
         facts=lambda wildcards: [
-            run["facts"] for run in finetuned_of(wildcards.table, wildcards.target)
+            run["facts"] for run in experiment.finetuned(wildcards.table, wildcards.target)
         ],
-        classes=target_file("classes.csv"),
+        classes=of(experiment.target_file("classes.csv")),
     output:
         table=report(
-            "results/{table}_{target}_classes.csv",
+            f"{RESULTS}/{{table}}_{{target}}_classes.csv",
             caption="../report/finetuning_classes.rst",
             category="Tables",
             labels={"table": "{table}, best network on {target}", "shown as": "table"},
         ),
-        confusion="results/{table}_{target}_confusion.csv",
+        confusion=f"{RESULTS}/{{table}}_{{target}}_confusion.csv",
         svg=report(
-            "results/{table}_{target}_confusion.svg",
+            f"{RESULTS}/{{table}}_{{target}}_confusion.svg",
             caption="../report/finetuning_classes.rst",
             category="Tables",
             labels={"table": "{table}, best network on {target}", "shown as": "plot"},
         ),
-        png="results/{table}_{target}_confusion.png",
+        png=f"{RESULTS}/{{table}}_{{target}}_confusion.png",
     log:
-        "logs/{table}_{target}_classes.log",
+        f"{LOGS}/{{table}}_{{target}}_classes.log",
     benchmark:
-        "benchmarks/runs/{table}_{target}_classes.tsv"
+        f"{RUNS}/{{table}}_{{target}}_classes.tsv"
     conda:
         "../envs/vie.yaml"
     threads: 1
@@ -257,8 +259,122 @@ rule finetuning_classes:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        runs=lambda wildcards: finetuned_of(wildcards.table, wildcards.target),
+        runs=lambda wildcards: experiment.finetuned(wildcards.table, wildcards.target),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
-        code=fingerprint("vie.reporting.finetune_tables", "vie.reporting.finetune_plots"),
+        version=version("tables"),
     script:
         "../workflow_scripts/finetuning_classes.py"
+
+
+# results/table_s1.csv and its sisters are those of the experiment that the command names.
+rule publish:
+    input:
+        f"{RESULTS}/{{name}}.csv",
+        f"{RESULTS}/{{name}}_seeds.csv",
+        f"{RESULTS}/{{name}}.svg",
+        f"{RESULTS}/{{name}}.png",
+    output:
+        "results/{name}.csv",
+        "results/{name}_seeds.csv",
+        "results/{name}.svg",
+        "results/{name}.png",
+    log:
+        f"{LOGS}/publish_{{name}}.log",
+    benchmark:
+        f"{RUNS}/publish_{{name}}.tsv"
+    wildcard_constraints:
+        name="table_s1|table_1|random_control|pretext|" + "|".join(PIPELINES),
+    localrule: True
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=minutes(10),
+    params:
+        experiment=experiment.name,
+        version=version("tables"),
+    script:
+        "../workflow_scripts/publish.py"
+
+
+use rule publish as publish_plots with:
+    input:
+        f"{RESULTS}/{{name}}.csv",
+        f"{RESULTS}/{{name}}.svg",
+        f"{RESULTS}/{{name}}.png",
+    output:
+        "results/{name}.csv",
+        "results/{name}.svg",
+        "results/{name}.png",
+    wildcard_constraints:
+        name="learning_curves|summary_(" + "|".join(config["datasets"]) + ")",
+
+
+use rule publish as publish_classes with:
+    input:
+        f"{RESULTS}/{{name}}_classes.csv",
+        f"{RESULTS}/{{name}}_confusion.csv",
+        f"{RESULTS}/{{name}}_confusion.svg",
+        f"{RESULTS}/{{name}}_confusion.png",
+    output:
+        "results/{name}_classes.csv",
+        "results/{name}_confusion.csv",
+        "results/{name}_confusion.svg",
+        "results/{name}_confusion.png",
+    wildcard_constraints:
+        name="({})_({})".format("|".join(PIPELINES), "|".join(experiment.targets)),
+
+
+# Every experiment under results/ that has one of these tables, row by row.
+rule comparison:
+    input:
+        tables_of_experiments(),
+    output:
+        table=report(
+            "results/comparison.csv",
+            caption="../report/comparison.rst",
+            category="Tables",
+            labels={"table": "All experiments", "shown as": "table"},
+        ),
+        svg=report(
+            "results/comparison.svg",
+            caption="../report/comparison.rst",
+            category="Tables",
+            labels={"table": "All experiments", "shown as": "plot"},
+        ),
+        png="results/comparison.png",
+    log:
+        "logs/comparison.log",
+    benchmark:
+        "benchmarks/runs/comparison.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(10),
+    params:
+        version=version("tables"),
+    script:
+        "../workflow_scripts/comparison.py"
+
+
+# Which results were made by other code, versions or settings. It has no output: it always runs.
+rule status:
+    log:
+        f"{LOGS}/status.log",
+    localrule: True
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(10),
+    params:
+        snakefile=str(workflow.main_snakefile),
+        targets=ALL,
+        triggers=lambda wildcards: sorted(map(str, workflow.dag_settings.rerun_triggers)),
+        table=f"{RESULTS}/status.csv",
+    script:
+        "../workflow_scripts/status.py"

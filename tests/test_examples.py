@@ -5,10 +5,10 @@ import torch
 import yaml
 
 import vie
-from vie.engine import checkpoints
 from vie.engine.run import Data, Run
 from vie.models.encoders import build_encoder
 from vie.pretrain import Pretraining, PretrainOutputs, new_encoder, train_stage
+from vie.runtime import torch_files
 
 EXAMPLES = {"moco": "moco", "simclr": "simclr", "vie_r2plus1d": "r2plus1d"}  # recipe -> file
 
@@ -63,7 +63,7 @@ def test_an_example_trains_and_goes_on_with_the_same_bits(
     with monkeypatch.context() as patch:
         patch.setattr(Pretraining, "at_end", lambda t, n: trained.append(t) or at_end(t, n))
         path = train(recipe, stage, small_dataset, tmp_path / "whole")
-    whole = checkpoints.load(path)
+    whole = torch_files.load(path)
     assert whole["step"] == 5
     clips = torch.randn(2, 3, 4, 32, 32)
     network = trained[0].network().eval().cpu()
@@ -81,8 +81,8 @@ def test_an_example_trains_and_goes_on_with_the_same_bits(
         with pytest.raises(KeyboardInterrupt):
             train(recipe, stage, small_dataset, tmp_path / "killed")
     work = tmp_path / "killed" / f"{stage}.in_progress"
-    assert 0 < checkpoints.load(work / "checkpoint.pt")["step"] <= 3
-    again = checkpoints.load(train(recipe, stage, small_dataset, tmp_path / "killed"))
+    assert 0 < torch_files.load(work / "checkpoint.pt")["step"] <= 3
+    again = torch_files.load(train(recipe, stage, small_dataset, tmp_path / "killed"))
     assert_same(again, whole)
     before = build_encoder(recipe["encoder"], recipe["classes"]).state_dict()
     assert any(not torch.equal(before[key], whole["encoder"][key]) for key in before)
@@ -90,7 +90,7 @@ def test_an_example_trains_and_goes_on_with_the_same_bits(
 
 def test_moco_s_state_is_in_the_checkpoint(root, small_dataset, tmp_path):
     recipe, stage = recipe_of(root, "moco")
-    content = checkpoints.load(train(recipe, stage, small_dataset, tmp_path))
+    content = torch_files.load(train(recipe, stage, small_dataset, tmp_path))
     state, network = content["objective"], content["encoder"]
     assert state["oldest"] == 5 * 4
     key = "trunk.resnet.stem.weight"

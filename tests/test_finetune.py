@@ -11,7 +11,6 @@ from vie.clips.loader import load_clip
 from vie.clips.transform import ClipTransform
 from vie.clips.windows import windows
 from vie.datasets.split_assignment import SplitRow, read_split_assignment, write_split_assignment
-from vie.engine import checkpoints
 from vie.engine.plateau import Finetuning
 from vie.engine.predict import predict_windows
 from vie.engine.run import Run
@@ -19,6 +18,7 @@ from vie.finetune import PIPELINES, FinetuneOutputs, SplitData, finetune, instan
 from vie.frames.index import load_index
 from vie.models.classifiers import Classifier
 from vie.pretrain import write_untrained
+from vie.runtime import torch_files
 from vie.runtime.errors import VieError
 
 SETTINGS = {
@@ -80,7 +80,7 @@ def test_what_it_writes(recipe, small_dataset, members, tmp_path):
     assert table["video"].tolist() == [index.videos[i].as_py() for i in parts["test"]]
     assert table["label"].tolist() == index.labels[parts["test"]].tolist()
     assert table["top5"].all()  # of four classes
-    best = checkpoints.load(tmp_path / "run" / "best.pt")
+    best = torch_files.load(tmp_path / "run" / "best.pt")
     assert best["classes"] == [f"class {i}" for i in range(4)]
     rows = [json.loads(r) for r in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     measured = {r["step"]: r["validation_top1"] for r in rows if "validation_top1" in r}
@@ -94,7 +94,7 @@ def test_the_written_network_makes_the_written_predictions(
     run(recipe, small_dataset, members, tmp_path / "run")
     from vie.models.encoders import build_encoder
 
-    best = checkpoints.load(tmp_path / "run" / "best.pt")
+    best = torch_files.load(tmp_path / "run" / "best.pt")
     network = Classifier(build_encoder(best["recipe"]["encoder"]), 4)
     network.load_state_dict(best["network"])
     network = network.double().eval()

@@ -8,7 +8,6 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from vie.clips.crops import RandomResizedCrop, ScaleCrop
 from vie.clips.transform import ClipTransform
-from vie.engine import checkpoints
 from vie.engine.plateau import Finetuning, Plateau
 from vie.engine.resumable import Resumable
 from vie.engine.run import Run, TrainingClips
@@ -16,6 +15,7 @@ from vie.finetune import PIPELINES, build_classifier, train_finetuned
 from vie.models.classifiers import Classifier
 from vie.models.encoders import build_encoder
 from vie.pretrain import write_untrained
+from vie.runtime import torch_files
 from vie.runtime.errors import VieError
 
 OPTIMISER = {"batch": 5, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
@@ -103,7 +103,7 @@ def train(recipe, dataset, folder, validate, transform=None, schedule=SCHEDULE):
         write_untrained(recipe, 0, folder / "u.pt")
     transform = transform or PIPELINES["scale_crop"](recipe, "single", {"scales": [1, 0.7]})
     return train_finetuned(
-        checkpoints.load(folder / "u.pt"),
+        torch_files.load(folder / "u.pt"),
         OPTIMISER,
         schedule,
         TrainingClips(dataset / "train" / "index.parquet", transform, VIDEOS, 5, "finetuning"),
@@ -128,7 +128,7 @@ def test_all_of_the_network_trains_and_the_best_validation_is_kept(recipe, small
     assert not task.finished
     for name, value in task.network().state_dict().items():
         assert torch.equal(value.cpu(), validate.seen[1][name]), name
-    start = build_classifier(checkpoints.load(tmp_path / "u.pt"), 4, seed=0).state_dict()
+    start = build_classifier(torch_files.load(tmp_path / "u.pt"), 4, seed=0).state_dict()
     for name, value in task.network().named_parameters():
         assert not torch.equal(value.cpu(), start[name]), name
     found = [row for row in rows(tmp_path) if "validation_top1" in row]
@@ -168,7 +168,7 @@ def test_a_killed_run_ends_with_the_same_bits(recipe, small_dataset, tmp_path, m
             patch.setattr(Resumable, "due", lambda resumable: True)
             with pytest.raises(KeyboardInterrupt):
                 train(recipe, small_dataset, folder, Watched(accuracies), transform)
-            kept = checkpoints.load(folder / "work" / "checkpoint.pt")["step"]
+            kept = torch_files.load(folder / "work" / "checkpoint.pt")["step"]
             assert kept == kill_at
             # Of the validations that the first run has done, only one that is due before the very
             # step of the checkpoint is asked for again.

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from vie.clips.transform import ClipTransform
-from vie.engine import checkpoints
 from vie.engine.resumable import Resumable
 from vie.engine.run import Data, Run
 from vie.pretrain import Pretraining, PretrainOutputs, train_stage, write_untrained
 from vie.probe import Probing, train_probe
+from vie.runtime import torch_files
 
 IR, LA = "instance_recognition", "local_aggregation"
 
@@ -24,7 +24,7 @@ def train(recipe, dataset, folder, stage=IR, data=None, **settings):
     data = data or Data(dataset / "train" / "index.parquet")
     start_from = folder / f"{IR}.pt" if stage == LA else None
     train_stage(recipe, stage, data, run, outputs, start_from)
-    return checkpoints.load(outputs.checkpoint)
+    return torch_files.load(outputs.checkpoint)
 
 
 def rows(folder, stage=IR):
@@ -35,7 +35,7 @@ def assert_same_state(one, other):
     """All that was trained, to the last bit."""
     names = ("step", "epoch", "encoder", "optimiser", "bank", "objective")
     digests = [
-        {n: checkpoints.content_digest(content[n]) for n in names} for content in (one, other)
+        {n: torch_files.content_digest(content[n]) for n in names} for content in (one, other)
     ]
     assert digests[0] == digests[1]
 
@@ -81,7 +81,7 @@ def test_kills_and_other_settings_at_twenty_moments(
         # Its own last checkpoint, whatever the other one did since.
         assert steps[:1] == ([before] if steps.kill_at > before else [])
         state = folder / f"{IR}.in_progress" / "checkpoint.pt"
-        reached[which] = checkpoints.load(state)["step"] if state.exists() else 0
+        reached[which] = torch_files.load(state)["step"] if state.exists() else 0
     steps.kill_at = None
     for which in (0, 1):
         assert_same_state(train(recipes[which], small_dataset, folder), whole[which])
@@ -169,7 +169,7 @@ def test_what_trains_otherwise_starts_anew(recipe, small_dataset, tmp_path, step
 
 def test_more_test_clips_train_no_probe(recipe, small_dataset, tmp_path, monkeypatch):
     write_untrained(recipe, 0, tmp_path / "u.pt")
-    networks = [checkpoints.load(tmp_path / "u.pt")]
+    networks = [torch_files.load(tmp_path / "u.pt")]
     settings = {
         "optimiser": {"batch": 8, "lr": 0.2, "momentum": 0.9, "weight_decay": 1e-4},
         "schedule": {"duration": "1 epochs", "lr_drops": []},

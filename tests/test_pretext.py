@@ -9,7 +9,6 @@ import torch
 
 from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import TrainClips
-from vie.engine import checkpoints
 from vie.engine.run import Run
 from vie.engine.schedules import Schedule
 from vie.frames.index import load_index
@@ -17,6 +16,7 @@ from vie.models.checkpoint_format import describe
 from vie.objectives.table import transform_of
 from vie.pretext import pretext, right_answers, trained_pretext
 from vie.pretrain import Pretraining
+from vie.runtime import torch_files
 
 
 @pytest.fixture(params=["rotation", "order_prediction"])
@@ -48,6 +48,7 @@ def test_shares_of_right_answers_by_hand(content, small_dataset, motion, workers
     encoder, objective = trained_pretext(content)
     settings = {"clips": 2, "motion": motion, "workers": workers}
     found = right_answers(content, index, videos, **settings)
+    encoder, objective = encoder.cpu(), objective.cpu()  # if there is a GPU, they were on it
     transform = transform_of(content["recipe"], content["stage"])
     clips = TrainClips(index, transform, seed=2, stage="pretext", motion=motion)
     for video, share in zip(videos, found, strict=True):
@@ -63,7 +64,7 @@ def test_shares_of_right_answers_by_hand(content, small_dataset, motion, workers
 
 
 def test_what_the_rule_writes(content, small_dataset, motion, tmp_path):
-    checkpoints.save(tmp_path / "checkpoint.pt", content)
+    torch_files.save(tmp_path / "checkpoint.pt", content)
     index = small_dataset / "val" / "index.parquet"
     pretext(
         tmp_path / "checkpoint.pt",

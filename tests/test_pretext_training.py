@@ -8,12 +8,12 @@ import torch
 
 from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import EpochBatchSampler, TrainClips, loader, long_enough
-from vie.engine import checkpoints
 from vie.engine.run import Data, Run
 from vie.engine.schedules import pretraining_schedule
 from vie.objectives.order_prediction import orders
 from vie.objectives.table import transform_of
 from vie.pretrain import Pretraining, PretrainOutputs, new_encoder, train_stage
+from vie.runtime import torch_files
 
 ORDER, ROTATION = "order_prediction", "rotation"
 
@@ -27,7 +27,7 @@ def train(recipe, stage, dataset, folder, motion=None, start_from=None):
         PretrainOutputs(folder / f"{stage}.pt", folder / f"{stage}.jsonl"),
         start_from=start_from,
     )
-    return checkpoints.load(folder / f"{stage}.pt")
+    return torch_files.load(folder / f"{stage}.pt")
 
 
 @pytest.mark.parametrize("stage", [ORDER, ROTATION])

@@ -15,7 +15,6 @@ import torch
 from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import EpochBatchSampler, TrainClips, loader
 from vie.clips.transform import ClipTransform
-from vie.engine import checkpoints
 from vie.engine.run import Data, Run
 from vie.engine.schedules import pretraining_schedule
 from vie.models.resnet import channels_last
@@ -26,6 +25,7 @@ from vie.pretrain import (
     train_stage,
     write_untrained,
 )
+from vie.runtime import torch_files
 from vie.runtime.errors import VieError
 
 IR, LA = "instance_recognition", "local_aggregation"
@@ -43,7 +43,7 @@ def train(recipe, stage, dataset, folder, *, motion=None, monitor=None, **run):
         start_from=folder / f"{IR}.pt" if stage == LA else None,
         monitor=monitor,
     )
-    return checkpoints.load(folder / f"{stage}.pt")
+    return torch_files.load(folder / f"{stage}.pt")
 
 
 def assert_same(one, other, path="checkpoint"):
@@ -88,7 +88,7 @@ def test_an_earlier_attempt_leaves_no_metrics(recipe, small_dataset, tmp_path, c
     work.mkdir()
     (work / "metrics.jsonl").write_text('{"step": 3, "epoch": 0.6, "knn_top1": 50.0}\n')
     if checkpoint:
-        checkpoints.save(work / "checkpoint.pt", {"run_key": {"seed": 9}, "step": 4})
+        torch_files.save(work / "checkpoint.pt", {"run_key": {"seed": 9}, "step": 4})
     train(recipe, LA, small_dataset, tmp_path)
     rows = [json.loads(row) for row in (tmp_path / f"{LA}.jsonl").read_text().splitlines()]
     assert all(row["step"] >= 10 for row in rows)
@@ -267,13 +267,13 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     assert not (killed / f"{stage}.pt").exists()
-    step = checkpoints.load(saved)["step"]
+    step = torch_files.load(saved)["step"]
     assert 0 < step < expected["step"]
 
     run = start(recipe, stage, small_dataset, killed, **settings)
     _, errors = run.communicate(timeout=120)
     assert run.returncode == 0, errors.decode()
-    assert_same(checkpoints.load(killed / f"{stage}.pt"), expected)
+    assert_same(torch_files.load(killed / f"{stage}.pt"), expected)
     rows = [json.loads(line) for line in (killed / f"{stage}.jsonl").read_text().splitlines()]
     steps = [row["step"] for row in rows]
     assert steps == sorted(set(steps))
@@ -298,11 +298,11 @@ def test_a_run_that_is_asked_to_stop_saves_its_state_first(recipe, small_dataset
     _, errors = run.communicate(timeout=60)
     assert run.returncode == 1, errors.decode()
     assert f"stopped by {asked.name}" in errors.decode()
-    assert 0 < checkpoints.load(work / "checkpoint.pt")["step"] < expected["step"]
+    assert 0 < torch_files.load(work / "checkpoint.pt")["step"] < expected["step"]
     run = start(recipe, IR, small_dataset, stopped)
     _, errors = run.communicate(timeout=120)
     assert run.returncode == 0, errors.decode()
-    assert_same(checkpoints.load(stopped / f"{IR}.pt"), expected)
+    assert_same(torch_files.load(stopped / f"{IR}.pt"), expected)
 
 
 def test_a_diverged_run_says_so_and_keeps_its_last_good_checkpoint(
@@ -317,7 +317,7 @@ def test_a_diverged_run_says_so_and_keeps_its_last_good_checkpoint(
     monkeypatch.setattr(Pretraining, "step", diverge)
     with pytest.raises(VieError, match=r"loss became nan in steps \d+ to \d+;.*Lower optimiser.lr"):
         train(recipe, IR, small_dataset, tmp_path, checkpoint_seconds=0)
-    kept = checkpoints.load(tmp_path / f"{IR}.in_progress" / "checkpoint.pt")
+    kept = torch_files.load(tmp_path / f"{IR}.in_progress" / "checkpoint.pt")
     assert 0 < kept["step"] <= 6
     assert all(torch.isfinite(v).all() for v in kept["encoder"].values())
     assert not (tmp_path / f"{IR}.pt").exists()
@@ -331,12 +331,12 @@ def test_outputs_that_are_lost_with_a_jobs_end_cost_no_step(
     for one in dict.fromkeys((IR, stage)):
         train(recipe, one, small_dataset, tmp_path)
     outputs = [tmp_path / f"{stage}.pt", tmp_path / f"{stage}.jsonl"]
-    before = checkpoints.load(outputs[0]), outputs[1].read_text()
+    before = torch_files.load(outputs[0]), outputs[1].read_text()
     for output in outputs:
         output.unlink()
     monkeypatch.setattr(Pretraining, "step", None)
     train(recipe, stage, small_dataset, tmp_path)
-    assert_same(checkpoints.load(outputs[0]), before[0])
+    assert_same(torch_files.load(outputs[0]), before[0])
     assert outputs[1].read_text() == before[1]
 
 
@@ -363,15 +363,15 @@ def test_untrained_is_where_pretraining_starts(recipe, small_dataset, tmp_path):
     recipe["schedule"] |= {IR: "0 steps"}
     write_untrained(recipe, 1, tmp_path / "untrained.pt")
     started = train(recipe, IR, small_dataset, tmp_path)
-    untrained = checkpoints.load(tmp_path / "untrained.pt")
+    untrained = torch_files.load(tmp_path / "untrained.pt")
     assert_same(untrained["encoder"], started["encoder"])
     assert untrained["step"] == 0
 
 
 def test_a_bank_of_another_dataset_is_refused(recipe, small_dataset, tmp_path):
     train(recipe, IR, small_dataset, tmp_path)
-    content = checkpoints.load(tmp_path / f"{IR}.pt")
+    content = torch_files.load(tmp_path / f"{IR}.pt")
     content["bank"]["vectors"] = content["bank"]["vectors"][:20]
-    checkpoints.save(tmp_path / f"{IR}.pt", content)
+    torch_files.save(tmp_path / f"{IR}.pt", content)
     with pytest.raises(VieError, match=r"memory bank has \(20, 8\).*ask for \(24, 8\)"):
         train(recipe, LA, small_dataset, tmp_path)

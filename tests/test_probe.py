@@ -7,13 +7,13 @@ import torch
 
 from vie import probe as module
 from vie.clips.transform import ClipTransform
-from vie.engine import checkpoints
 from vie.engine.predict import class_probabilities, predict_clips
 from vie.engine.run import Data, Run
 from vie.frames.index import load_index
 from vie.models.classifiers import Classifiers, probe_features
 from vie.pretrain import write_untrained
 from vie.probe import ProbeOutputs, Probing, build_classifiers, probe, train_probe
+from vie.runtime import torch_files
 from vie.runtime.errors import VieError
 
 PROBE = {
@@ -23,7 +23,7 @@ PROBE = {
 
 
 def content(path):
-    return checkpoints.load(path)
+    return torch_files.load(path)
 
 
 def test_readout_vector_by_hand():
@@ -65,7 +65,7 @@ def test_the_network_stays_frozen_and_the_classifiers_learn(recipe, small_datase
         Data(train, classes=small_dataset / "classes.csv"),
         Run(tmp_path / "work", seed=0, name="test"),
     )
-    before = checkpoints.load(tmp_path / "u.pt")["encoder"]
+    before = torch_files.load(tmp_path / "u.pt")["encoder"]
     for name, value in classifiers.network.encoders[0].state_dict().items():
         assert torch.equal(value.cpu(), before[name]), name
     device = next(classifiers.parameters()).device

@@ -18,7 +18,6 @@ from vie.clips.transform import ClipTransform
 from vie.clips.windows import window_length
 from vie.config.settings import resolve_steps
 from vie.datasets.split_assignment import HELD_OUT, TEST, TRAIN, SplitRow, read_split_assignment
-from vie.engine import checkpoints
 from vie.engine.plateau import Finetuning, Plateau, Validation
 from vie.engine.predict import class_probabilities, predict_clips, predict_windows
 from vie.engine.resumable import METRICS
@@ -33,6 +32,7 @@ from vie.models.resnet import channels_last
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write, write_json
 from vie.runtime.randomness import torch_seed
+from vie.runtime.torch_files import content_digest, save
 
 log = logging.getLogger(__name__)
 
@@ -164,11 +164,11 @@ def train_finetuned(
     task = Finetuning(classifier, optimiser, plateau, validate, every, run.precision)
     network = [content["recipe"]["encoder"], content["encoder"]]
     own = {
-        "network": checkpoints.content_digest(network),
+        "network": content_digest(network),
         "optimiser": optimiser,
         "plateau": {"every": every, "patience": settings["patience"], "drops": settings["drops"]},
         "transform": clips.transform.to_dict(),
-        "videos": checkpoints.content_digest(clips.videos.tolist()),
+        "videos": content_digest(clips.videos.tolist()),
         "classes": classes,
     }
     fit(task, run, clips, schedule, key=own | key)
@@ -221,7 +221,7 @@ def finetune(
         run,
         classes=len(classes),
         validate=_validation(data.index, transform, watched, settings["clips"], workers),
-        key={"validation": [checkpoints.content_digest(watched.tolist()), settings["clips"]]},
+        key={"validation": [content_digest(watched.tolist()), settings["clips"]]},
     )
     network, device = task.network(), task.accelerator.device
     how = {"device": device, "workers": workers, "label": f"{run.name} test"}
@@ -233,19 +233,10 @@ def finetune(
     write_json(metadata | counts | course | own, outputs.metadata)
     with atomic_write(outputs.metrics) as temporary:
         shutil.copyfile(run.work / METRICS, temporary)
-    known = describe(content["recipe"], transform, index.fps) | {"n_train": len(parts[TRAIN])}
-    _save_best(known, task, classes, run, outputs.best)
-
-
-def _save_best(known: dict, task: Finetuning, classes: list[str], run: Run, path: Path) -> None:
-    """Write the network that validated best, and what it needs to be used."""
-    best = {
-        "network": task.best,
-        "classes": classes,
-        "step": task.plateau.best_step,
-        "seed": run.seed,
-    }
-    checkpoints.save(path, known | best | run.record)
+    best = {"network": task.best, "classes": classes, "step": task.plateau.best_step}
+    described = describe(content["recipe"], transform, index.fps)
+    origin = {"seed": run.seed, "n_train": len(parts[TRAIN]), **run.record}
+    save(outputs.best, described | best | origin)
 
 
 def _validation(

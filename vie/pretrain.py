@@ -13,8 +13,7 @@ from torch import Tensor
 from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import Batch, long_enough, steps_per_epoch
 from vie.clips.transform import ClipTransform
-from vie.config.settings import STAGES, resolve_steps
-from vie.engine import checkpoints
+from vie.config.settings import resolve_steps
 from vie.engine.device import accelerator, described
 from vie.engine.monitor import KnnMonitor
 from vie.engine.optimizer import sgd
@@ -23,7 +22,7 @@ from vie.engine.run import Data, Run, TrainingClips, fit
 from vie.engine.schedules import Schedule, pretraining_schedule
 from vie.frames.index import load_index
 from vie.models.batchnorm import share_statistics
-from vie.models.checkpoint_format import describe
+from vie.models.checkpoint_format import describe, read
 from vie.models.encoders import Encoder, build_encoder
 from vie.models.resnet import channels_last
 from vie.objectives.bank import MemoryBank
@@ -33,6 +32,7 @@ from vie.runtime import distributed
 from vie.runtime.errors import VieError
 from vie.runtime.files import KEEP, atomic_write, link
 from vie.runtime.randomness import torch_seed
+from vie.runtime.torch_files import content_digest, save
 
 log = logging.getLogger(__name__)
 # Of a recipe: what its training does not read, and its durations, which `same_so_far` compares.
@@ -221,7 +221,7 @@ def pretrain(
 
     Args:
         recipe: one entry of `recipes` in the config.
-        stage: one of its schedule.
+        stage: a key of `OBJECTIVES`.
         data: the videos; the recipe's `monitor` takes those for validation, if there are any.
         run: where and how.
         outputs: what is written.
@@ -268,7 +268,7 @@ def train_stage(
         long_enough(data.train, recipe.get("min_frames", 1)),
         recipe["optimiser"]["batch"],
     )
-    previous = checkpoints.load(start_from) if start_from else None
+    previous = read(start_from) if start_from else None
     steps = steps_per_epoch(len(videos), batch)
     first = previous["step"] if previous else 0
     schedule = pretraining_schedule(recipe["schedule"], stage, steps, first=first)
@@ -283,24 +283,16 @@ def train_stage(
     if previous is not None:
         task.start_from(previous)
         task.first_epoch = previous["epoch"]
-    clips = TrainingClips(
-        data.train,
-        transform_of(recipe, stage),
-        videos,
-        batch,
-        "pretraining",
-        data.motion,
-        task.objective.facts.n_views,
-    )
+    transform, n_views = transform_of(recipe, stage), task.objective.facts.n_views
     fit(
         task,
         run,
-        clips,
+        TrainingClips(data.train, transform, videos, batch, "pretraining", data.motion, n_views),
         schedule,
         key=_key(recipe, stage, previous),
         tensorboard=run.work.parent / "tensorboard" / stage,
         metadata={
-            **describe(recipe, clips.transform, index.fps),
+            **describe(recipe, transform, index.fps),
             "stage": stage,
             "seed": run.seed,
             "steps_per_epoch": steps,
@@ -318,9 +310,10 @@ def train_stage(
 
 def _key(recipe: dict, stage: str, previous: dict[str, Any] | None) -> dict[str, Any]:
     """What the steps of a stage depend on besides data, seed and schedule."""
-    others = set(STAGES) - {stage}
     trains = {name: value for name, value in recipe.items() if name not in NOT_IN_THE_KEY}
-    trains["objective"] = {k: v for k, v in recipe["objective"].items() if k not in others}
+    # Mappings are settings of a stage.
+    objective = recipe["objective"].items()
+    trains["objective"] = {k: v for k, v in objective if k == stage or not isinstance(v, dict)}
     # The test crop is the monitor's.
     geometry = {k: v for k, v in recipe["geometry"].items() if k != "test_shorter_side"}
     return {
@@ -336,22 +329,25 @@ def _passed_on(content: dict[str, Any]) -> str:
     passed = {name: content[name] for name in names}
     recipe = content["recipe"]
     passed["settings"] = [recipe["encoder"], recipe["optimiser"], sorted(recipe["schedule"])]
-    return checkpoints.content_digest(passed)
+    return content_digest(passed)
 
 
 def write_untrained(
-    recipe: dict,
-    seed: int,
-    path: Path,
-    *,
-    fps: float | None = None,
-    version: str = "",
-    code: str = "",
+    recipe: dict, seed: int, path: Path, fps: float | None = None, version: str = "", code: str = ""
 ) -> None:
     """Checkpoint of the network before its first step: the control of every evaluation.
 
     `fps` is that of the frames which the network will be shown.
     """
-    known = describe(recipe, ClipTransform.of(recipe), fps)
-    known |= {"seed": seed, "step": 0, "version": version, "code": code}
-    checkpoints.save(path, {**known, "encoder": new_encoder(recipe, seed).state_dict()})
+    encoder = new_encoder(recipe, seed)
+    save(
+        path,
+        {
+            **describe(recipe, ClipTransform.of(recipe), fps),
+            "seed": seed,
+            "step": 0,
+            "version": version,
+            "code": code,
+            "encoder": encoder.state_dict(),
+        },
+    )

@@ -15,7 +15,6 @@ from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import Batch, steps_per_epoch
 from vie.clips.transform import ClipTransform
 from vie.config.settings import LAYERS
-from vie.engine import checkpoints
 from vie.engine.device import accelerator
 from vie.engine.optimizer import sgd
 from vie.engine.predict import class_probabilities, predict_clips
@@ -31,6 +30,7 @@ from vie.models.classifiers import Classifiers, FrozenEncoders, probe_features
 from vie.models.encoders import feature_shapes
 from vie.runtime.files import atomic_write, write_json
 from vie.runtime.randomness import torch_seed
+from vie.runtime.torch_files import content_digest
 
 NEIGHBOURS, TEMPERATURE = 10, 0.07  # protocol section 5
 
@@ -142,7 +142,7 @@ def train_probe(
     classifiers = build_classifiers(networks, transform, classes, seed=run.seed)
     task = Probing(classifiers, settings["optimiser"], schedule, run.precision)
     shown = transform.to_dict()
-    shown["geometry"].pop("test_shorter_side", None)  # trains nothing
+    shown["crop"].pop("test_shorter_side", None)  # trains nothing
     fit(
         task,
         run,
@@ -150,8 +150,7 @@ def train_probe(
         schedule,
         key={
             "networks": [
-                checkpoints.content_digest([one["recipe"]["encoder"], one["encoder"]])
-                for one in networks
+                content_digest([one["recipe"]["encoder"], one["encoder"]]) for one in networks
             ],
             "probe": {k: v for k, v in settings.items() if k not in ("schedule", "clips")},
             "transform": shown,

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from vie.datasets.synthetic.write_videos import write_embedded
 from vie.runtime.logs import job
-from vie.runtime.threads import usable
+from vie.runtime.threads import available_threads
 
 with job(snakemake.log[0]):
     write_embedded(
         snakemake.params.generator,
         Path(snakemake.output.videos),
         Path(snakemake.output.train).parent,
-        usable(snakemake.threads),
+        available_threads(snakemake.threads),
     )

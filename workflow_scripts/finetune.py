@@ -7,6 +7,7 @@ from vie.finetune import PIPELINES, FinetuneOutputs, SplitData, finetune
 from vie.runtime.importing import trust
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
+from vie.workflow.fingerprint import code_digest
 
 params, source, output = snakemake.params, snakemake.input, snakemake.output
 wildcards, predictions = snakemake.wildcards, Path(output.predictions)
@@ -27,7 +28,8 @@ with job(snakemake.log[0]), resumable(predictions.with_name("in_progress")) as w
             threads=snakemake.threads,
             gpus=snakemake.resources.gpu,
             precision=params.precision,
-            version=params.get("version", ""),
+            version=params.version,
+            code=code_digest(),
         ),
         FinetuneOutputs(Path(output.best), predictions, Path(output.facts), Path(output.metrics)),
         params.known,

@@ -7,13 +7,13 @@ from vie.reporting.finetune_tables import finetuning_seeds, finetuning_table, re
 from vie.reporting.published import read_published_finetuned
 from vie.reporting.tables import write_csv
 from vie.runtime.logs import job
+from vie.workflow.paths import PUBLISHED
 
 with job(snakemake.log[0]):
     output, pipeline = snakemake.output, snakemake.params.pipeline
     found = read_finetuned(snakemake.params.runs)
     models, targets = (list(dict.fromkeys(found[key])) for key in ("model", "target"))
-    folder = Path(snakemake.input.published).parent
-    theirs = read_published_finetuned(folder, models, targets, pipeline)
+    theirs = read_published_finetuned(PUBLISHED, models, targets, pipeline)
     table = finetuning_table(found, theirs)
     write_csv(table, Path(output.table))
     write_csv(finetuning_seeds(found), Path(output.seeds))

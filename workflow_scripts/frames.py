@@ -4,7 +4,7 @@ from pathlib import Path
 
 from vie.frames.extract import extract_shard
 from vie.runtime.logs import job
-from vie.runtime.threads import usable
+from vie.runtime.threads import available_threads
 
 with job(snakemake.log[0]):
     extract_shard(
@@ -15,6 +15,6 @@ with job(snakemake.log[0]):
         Path(snakemake.output.tar),
         Path(snakemake.output.table),
         Path(snakemake.output.rejected),
-        processes=usable(snakemake.threads),
+        processes=available_threads(snakemake.threads),
         **snakemake.params.frames,
     )

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from vie.frames.flow import write_shard_motion
 from vie.runtime.logs import job
-from vie.runtime.threads import usable
+from vie.runtime.threads import available_threads
 
 with job(snakemake.log[0]):
     write_shard_motion(
         Path(snakemake.input.tar),
         Path(snakemake.input.table),
         Path(snakemake.output[0]),
-        processes=usable(snakemake.threads),
+        processes=available_threads(snakemake.threads),
     )

@@ -6,6 +6,7 @@ from vie.engine.run import Run
 from vie.pretext import pretext
 from vie.runtime.importing import trust
 from vie.runtime.logs import job
+from vie.workflow.fingerprint import code_digest
 
 wildcards, motion = snakemake.wildcards, snakemake.input.get("motion")
 answers = Path(snakemake.output.answers)
@@ -20,7 +21,8 @@ with job(snakemake.log[0]):
             name=f"{wildcards.recipe} pretext seed {wildcards.seed}",
             threads=snakemake.threads,
             gpus=snakemake.resources.gpu,
-            version=snakemake.params.get("version", ""),
+            version=snakemake.params.version,
+            code=code_digest(),
         ),
         answers=answers,
         metadata=Path(snakemake.output.facts),

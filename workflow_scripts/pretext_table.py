@@ -6,12 +6,13 @@ from vie.reporting.pretext_table import plot_pretext, pretext_seeds, pretext_tab
 from vie.reporting.published import read_published_pretext
 from vie.reporting.tables import write_csv
 from vie.runtime.logs import job
+from vie.workflow.paths import PUBLISHED
 
 with job(snakemake.log[0]):
     output = snakemake.output
     answers = read_answers(snakemake.params.rows)
     labels = list(dict.fromkeys(answers["model"]))
-    theirs = read_published_pretext(Path(snakemake.input.published).parent, labels)
+    theirs = read_published_pretext(PUBLISHED, labels)
     table = pretext_table(answers, theirs)
     write_csv(table, Path(output.table))
     write_csv(pretext_seeds(answers), Path(output.seeds))

@@ -6,6 +6,7 @@ from vie.engine.run import Data, Run
 from vie.pretrain import PretrainOutputs, pretrain
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
+from vie.workflow.fingerprint import code_digest
 
 source, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
 checkpoint, motion = Path(snakemake.output.checkpoint), source.get("motion")
@@ -28,7 +29,8 @@ with job(snakemake.log[0]), resumable(checkpoint.with_suffix(".in_progress")) as
             threads=snakemake.threads,
             gpus=snakemake.resources.gpu,
             precision=params.precision,
-            version=params.get("version", ""),
+            version=params.version,
+            code=code_digest(),
         ),
         PretrainOutputs(checkpoint, Path(snakemake.output.metrics)),
         start_from=Path(source.start_from) if source.get("start_from") else None,

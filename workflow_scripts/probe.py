@@ -8,6 +8,7 @@ from vie.probe import ProbeOutputs, probe
 from vie.runtime.importing import trust
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
+from vie.workflow.fingerprint import code_digest
 
 source, params, output = snakemake.input, snakemake.params, snakemake.output
 wildcards, predictions = snakemake.wildcards, Path(output.predictions)
@@ -25,7 +26,8 @@ with job(snakemake.log[0]), resumable(predictions.with_name("in_progress")) as w
             threads=snakemake.threads,
             gpus=snakemake.resources.gpu,
             precision=params.precision,
-            version=params.get("version", ""),
+            version=params.version,
+            code=code_digest(),
         ),
         ProbeOutputs(predictions, Path(output.facts), Path(output.metrics)),
         official_name=params.official_name,

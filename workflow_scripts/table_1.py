@@ -12,12 +12,13 @@ from vie.reporting.tables import (
     write_csv,
 )
 from vie.runtime.logs import job
+from vie.workflow.paths import PUBLISHED
 
 with job(snakemake.log[0]):
     params, output = snakemake.params, snakemake.output
     evaluations = read_readouts(params.labels, snakemake.input.predictions, snakemake.input.facts)
     labels = [evaluation.label for evaluation in evaluations]
-    theirs = read_published(Path(snakemake.input.published[0]).parent, labels)
+    theirs = read_published(PUBLISHED, labels)
     table = with_neighbours(probe_table(evaluations, theirs), evaluations, theirs)
     write_csv(table, Path(output.table))
     write_csv(seed_table(evaluations), Path(output.seeds))

@@ -6,12 +6,13 @@ from vie.reporting.plots import plot_bars
 from vie.reporting.published import read_published
 from vie.reporting.tables import probe_table, read_readouts, seed_table, write_csv
 from vie.runtime.logs import job
+from vie.workflow.paths import PUBLISHED
 
 with job(snakemake.log[0]):
     params, output = snakemake.params, snakemake.output
     evaluations = read_readouts(params.labels, snakemake.input.predictions, snakemake.input.facts)
     labels = [evaluation.label for evaluation in evaluations]
-    theirs = read_published(Path(snakemake.input.published[0]).parent, labels, all_known=True)
+    theirs = read_published(PUBLISHED, labels, all_known=True)
     table = probe_table(evaluations, theirs)
     write_csv(table, Path(output.table))
     write_csv(seed_table(evaluations), Path(output.seeds))

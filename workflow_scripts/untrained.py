@@ -4,12 +4,14 @@ from pathlib import Path
 
 from vie.pretrain import write_untrained
 from vie.runtime.logs import job
+from vie.workflow.fingerprint import code_digest
 
 with job(snakemake.log[0]):
     write_untrained(
         snakemake.params.recipe,
         int(snakemake.wildcards.seed),
         Path(snakemake.output[0]),
-        fps=snakemake.params.get("fps"),
-        version=snakemake.params.get("version", ""),
+        fps=snakemake.params.fps,
+        version=snakemake.params.version,
+        code=code_digest(),
     )

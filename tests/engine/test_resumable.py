@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from vie.engine import checkpoints, resumable
+from vie.engine import resumable
 from vie.engine.resumable import Resumable, differences, same_settings, same_so_far
 from vie.engine.schedules import Schedule
+from vie.runtime import torch_files
 from vie.runtime.errors import VieError
 from vie.runtime.files import exclusive_workdir, remove_finished
 
@@ -30,7 +31,7 @@ def trained(work, step, seed=1, schedule=TEN):
 
 def of(work):
     """Seed and step of the present state, and the seed of its metrics."""
-    content = checkpoints.load(work / "checkpoint.pt")
+    content = torch_files.load(work / "checkpoint.pt")
     metrics = json.loads((work / "metrics.jsonl").read_text())
     return content["run_key"]["seed"], content["step"], metrics["seed"]
 
@@ -184,7 +185,7 @@ def test_metrics_of_an_attempt_without_a_checkpoint_are_not_this_ones(work):
 
 
 def test_a_state_of_an_earlier_version_is_set_aside(work, caplog):
-    checkpoints.save(work / "checkpoint.pt", {"identity": {"seed": 1}, "step": 4, "over": False})
+    torch_files.save(work / "checkpoint.pt", {"identity": {"seed": 1}, "step": 4, "over": False})
     assert run(work).load() is None
     assert "written by an earlier version" in caplog.text
     assert (work / "superseded-1" / "checkpoint.pt").exists()
@@ -202,7 +203,7 @@ def test_metadata_decide_nothing_and_are_brought_up_to_date(work):
     other = run(work, metadata={"label": "new", "code": "b"})
     content = other.load()
     other.save_end(10, {"weights": content["weights"]})
-    content = checkpoints.load(work / "checkpoint.pt")
+    content = torch_files.load(work / "checkpoint.pt")
     assert (content["label"], content["code"], content["weights"].item()) == ("new", "a", 1)
 
 
@@ -213,7 +214,7 @@ def test_checkpoints_are_as_rare_as_they_are_costly(tmp_path, monkeypatch):
     assert not states.due()
     now[0] = 20.0
     assert states.due()
-    monkeypatch.setattr(checkpoints, "save", lambda path, content: now.__setitem__(0, now[0] + 3))
+    monkeypatch.setattr(torch_files, "save", lambda path, content: now.__setitem__(0, now[0] + 3))
     states.save(1, {})
     now[0] += 299
     assert not states.due()

@@ -158,7 +158,7 @@ def test_waiting_results_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "extract_clip", decode)
     monkeypatch.setattr(module, "ShardWriter", Writer)
     extract(tmp_path, processes=2)
-    assert max(most) <= module.AHEAD * 2 + 1
+    assert max(most) <= module.VIDEOS_AHEAD * 2 + 1
 
 
 def test_error_leaves_nothing(tmp_path, monkeypatch):

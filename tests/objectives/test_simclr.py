@@ -1,7 +1,5 @@
 """examples/simclr.py: the loss against loops in numpy."""
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -54,8 +52,9 @@ def test_what_does_not_fit_is_refused(root):
 
 def one_process(pooled, path):
     """The loss of this process's videos, and the gradient of the mean of all losses."""
-    if "RANK" in os.environ:  # of the elastic launcher
-        torch.distributed.init_process_group("gloo")
+    from vie.engine.device import accelerator
+
+    accelerator()
     torch.manual_seed(0)
     objective = load_object("examples.simclr:SimCLR")(5, dimensions=3, temperature=T).double()
     # (2, B, C) -> (2, B / world, C) -> (2 * B / world, C): both views of this process's videos

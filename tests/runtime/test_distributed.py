@@ -17,11 +17,11 @@ import torch
 from torch import nn
 
 from vie import pretrain as pretraining
-from vie.engine import checkpoints, loop
+from vie.engine import loop
 from vie.engine.run import Data, Run
 from vie.models.batchnorm import SharedBatchNorm
 from vie.pretrain import PretrainOutputs, new_encoder
-from vie.runtime import distributed
+from vie.runtime import distributed, torch_files
 from vie.runtime.errors import VieError
 from vie.runtime.logs import job
 
@@ -82,7 +82,7 @@ def train(processes, recipe, stage, dataset, folder, start_from=None, double=Tru
     measured = {
         name: [row[name] for row in rows if name in row] for name in ("loss", "knn_top1", "epoch")
     }
-    return checkpoints.load(folder / f"{stage}.pt"), measured
+    return torch_files.load(folder / f"{stage}.pt"), measured
 
 
 def assert_close(one, other, path, **tolerance):
@@ -199,10 +199,10 @@ def test_processes_that_are_asked_to_stop_save_their_state(
     text = (tmp_path / "log").read_text()
     assert f"stopped by {asked.name} after" in text
     assert "Traceback" not in text + errors.decode()
-    assert 0 < checkpoints.load(work / "checkpoint.pt")["step"] < 20
+    assert 0 < torch_files.load(work / "checkpoint.pt")["step"] < 20
     subprocess.run([*command, "every_step", str(then)], check=True, capture_output=True)
     assert "resuming at step" in (tmp_path / "log").read_text()
-    found = checkpoints.load(stopped / f"{IR}.pt")
+    found = torch_files.load(stopped / f"{IR}.pt")
     exactly = {"rtol": 0, "atol": 0} if then == 2 else {"rtol": 1e-5, "atol": 1e-6}
     for part in ("bank", "encoder"):
         assert_close(expected[part], found[part], part, **exactly)

@@ -36,8 +36,8 @@ class Run:
 
     def __init__(self, folder, *targets):
         self.folder, self.log = folder, folder / "snakemake.out"
-        self.checkpoint = folder / f"results/embedded/{STAGE}.in_progress/checkpoint.pt"
-        self.messages = folder / f"logs/embedded/{STAGE}.log"
+        self.checkpoint = folder / f"results/demo/{STAGE}.in_progress/checkpoint.pt"
+        self.messages = folder / f"logs/demo/{STAGE}.log"
         command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
         command += ["--slurm-status-command", "squeue"]
         command += ["--slurm-init-seconds-before-status-checks", "5", "--config", LONGER]
@@ -143,7 +143,7 @@ def test_the_demo_outlives_time_limit_cancellation_and_kill(cluster, copy):
     models = ["TRN-Input-Single", "Slow-Input-Single", "Sf-Input-Single"]
     assert table["model"].tolist() == models
     assert (table["conv5"] > 3 * 100 / 24).all()  # chance is one of 24 classes
-    metrics = (copy / f"results/embedded/{STAGE}.jsonl").read_text().splitlines()
+    metrics = (copy / f"results/demo/{STAGE}.jsonl").read_text().splitlines()
     steps = [row["step"] for row in map(json.loads, metrics) if "loss" in row]
     assert steps == sorted(set(steps))
     assert steps[0] < 100

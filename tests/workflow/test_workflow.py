@@ -1,10 +1,7 @@
 """The workflow, run by Snakemake itself."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -13,44 +10,18 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-ORDER = "input output log benchmark wildcard_constraints priority conda threads resources "
-ORDER += "params script"
+ORDER = "input output log benchmark wildcard_constraints priority localrule conda threads "
+ORDER += "resources params script"
 
 
-def snakemake(folder, *arguments, fails=False):
-    """Output of a call; `folder`'s own package comes before the installed one."""
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode != 0) == fails, done.stdout
-    return done.stdout
-
-
-def planned(output):
-    """{rule: number of jobs} of a dry run's table."""
-    found = re.search(r"^job +count\n[- ]+\n(.*?)\ntotal", output, re.M | re.S)
-    rows = re.findall(r"^(\w+) +(\d+)$", found[1], re.M) if found else []
-    jobs: dict[str, int] = {}
-    for rule, count in rows:  # the longest recipes' pretraining is the same rule with a priority
-        name = rule.removesuffix("_early")
-        jobs[name] = jobs.get(name, 0) + int(count)
-    return jobs
-
-
-def test_default_targets_of_the_embedded_dataset(copy):
+def test_default_targets_of_the_embedded_dataset(copy, snakemake, planned):
     jobs = planned(snakemake(copy, "-n", "--cores", "2", "results/table_s1.csv"))
     assert jobs["probe"] == 3
     assert jobs["pretrain"] == 2
     assert "untrained" not in jobs
 
 
-def test_a_new_network_is_one_recipe(copy):
+def test_a_new_network_is_one_recipe(copy, snakemake, planned):
     """Slow with 8 frames, as docs/networks.md shows it: its row comes by itself."""
     config = copy / "config.yaml"
     text = config.read_text()
@@ -63,10 +34,10 @@ def test_a_new_network_is_one_recipe(copy):
     config.write_text(text)
     after = planned(output)
     assert after == before | {"pretrain": before["pretrain"] + 2, "probe": before["probe"] + 1}
-    assert "results/embedded/probe/vie_slow8/trained/seed0/predictions.parquet" in output
+    assert "results/demo/probe/vie_slow8/trained/seed0/predictions.parquet" in output
 
 
-def test_a_folder_of_class_folders_is_a_target(copy, tmp_path):
+def test_a_folder_of_class_folders_is_a_target(copy, tmp_path, snakemake, planned):
     """A user's own videos, with names of every kind, as one more column of table 2."""
     for label in ("eat (noodles) & soup", "sit; stand"):
         (tmp_path / label).mkdir()
@@ -91,7 +62,7 @@ def test_a_folder_of_class_folders_is_a_target(copy, tmp_path):
     assert planned(snakemake(copy, "-n", *arguments, members))["members"] == 1
 
 
-def test_own_videos_are_pretrained_on_without_annotations(copy, tmp_path):
+def test_own_videos_are_pretrained_on_without_annotations(copy, tmp_path, snakemake, planned):
     """The overlay of README's "Your own videos", on folders that are there."""
     readme = (ROOT / "README.md").read_text()
     overlay = re.search(r"```yaml\n(dataset: mine\n.*?)```", readme, re.S)[1]
@@ -107,7 +78,7 @@ def test_own_videos_are_pretrained_on_without_annotations(copy, tmp_path):
     assert (copy / manifest).exists()
 
 
-def test_missing_files_are_named_before_anything_is_trained(copy, tmp_path):
+def test_missing_files_are_named_before_anything_is_trained(copy, tmp_path, snakemake, planned):
     lists = tmp_path / "lists"
     lists.mkdir()
     (lists / "classInd.txt").write_text("1 Jump\n2 Run\n")
@@ -143,7 +114,7 @@ def test_missing_files_are_named_before_anything_is_trained(copy, tmp_path):
     assert planned(snakemake(copy, "-n", *arguments))["manifest"] == 1
 
 
-def test_the_papers_experiment(copy, tmp_path):
+def test_the_papers_experiment(copy, tmp_path, snakemake, planned):
     """Whole shards, not videos, are jobs; nothing is generated; roots are all that is set."""
     text = (copy / "experiments" / "kinetics400.yaml").read_text()
     (tmp_path / "kinetics400" / "annotations").mkdir(parents=True)
@@ -169,7 +140,7 @@ def test_the_papers_experiment(copy, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_root_without_lists_is_a_sentence(copy, tmp_path):
+def test_a_root_without_lists_is_a_sentence(copy, tmp_path, snakemake, planned):
     """Where to look, once a job asks for the lists; not if what was made of them is there."""
     made = copy / "resources" / "kinetics400"
     arguments = (
@@ -194,7 +165,7 @@ def test_a_root_without_lists_is_a_sentence(copy, tmp_path):
     for key in ("`roots.kinetics400`", "`datasets.kinetics400.annotations`"):
         assert key in output
     assert "MissingInput" not in output
-    assert planned(snakemake(copy, *arguments, "results/embedded/summary.csv"))["frames"]
+    assert planned(snakemake(copy, *arguments, "results/summary_embedded.csv"))["frames"]
     (made / "train").mkdir(parents=True)
     for path in (made / "classes.csv", made / "train" / "manifest.parquet"):
         path.touch()
@@ -203,13 +174,13 @@ def test_a_root_without_lists_is_a_sentence(copy, tmp_path):
     assert jobs == {"frames": 200, "index": 1}
 
 
-def test_the_papers_experiment_lints_without_data(copy):
+def test_the_papers_experiment_lints_without_data(copy, snakemake, planned):
     overlay = "experiments/kinetics400.yaml"
     assert "good condition" in snakemake(copy, "--lint", "--configfile", overlay)
 
 
 @pytest.mark.slow
-def test_a_copy_of_kinetics_as_its_scripts_leave_it(copy, tmp_path):
+def test_a_copy_of_kinetics_as_its_scripts_leave_it(copy, tmp_path, snakemake, planned):
     """Flat folders, a replacement, validate.csv, a root; differences stand in logs and summary."""
     from vie.datasets.synthetic.write_videos import write_embedded
 
@@ -228,37 +199,40 @@ def test_a_copy_of_kinetics_as_its_scripts_leave_it(copy, tmp_path):
     shutil.copy(good, root / "train" / "named_by_none.mp4")
     (tmp_path / "mine.yaml").write_text(
         f"dataset: mine\nroots: {{mine: {root}}}\ndatasets:\n  mine:\n"
-        "    {layout: kinetics, identity: kinetics400, videos: ., annotations: annotations,\n"
+        "    {layout: kinetics, official_name: kinetics400, videos: ., annotations: annotations,\n"
         "     frames: {fps: 25, shorter_side: 48, quality: 3, timeout_seconds: 60,\n"
         "              max_seconds: 30}, shards: {train: 1, val: 1}, min_frames: 3}\n"
     )
-    overlay, target = str(tmp_path / "mine.yaml"), "results/mine/summary.csv"
+    overlay, target = str(tmp_path / "mine.yaml"), "results/summary_mine.csv"
     snakemake(copy, "--cores", "2", "--configfile", "config.yaml", overlay, "--", target)
-    log = (copy / "logs" / "mine" / "manifest_train.log").read_text()
+    log = (copy / "logs" / "resources" / "mine" / "manifest_train.log").read_text()
     assert "1 videos are taken from 1 replacements" in log
     assert "1 videos are named by no list: 'train/named_by_none.mp4'" in log
-    assert "24 classes are not of kinetics400" in (copy / "logs/mine/classes.log").read_text()
-    assert "the paper has 19,653" in (copy / "logs/mine/index_val.log").read_text()
+    assert (
+        "24 classes are not of kinetics400"
+        in (copy / "logs/resources/mine/classes.log").read_text()
+    )
+    assert "the paper has 19,653" in (copy / "logs/resources/mine/index_val.log").read_text()
     table = pd.read_csv(copy / target).set_index(["split", "quantity", "name"])["value"]
     assert table["train", "videos", "all"] == 24 + 1  # the empty one was replaced
     assert table["val", "videos", "all"] == 24
     assert table["train", "expected", "videos"] == 239_888
     assert table["val", "difference", "videos"] == 24 - 19_653
     # What the dataset is said to be is no reason to extract it anew.
-    text = (tmp_path / "mine.yaml").read_text().replace("identity: kinetics400, ", "")
+    text = (tmp_path / "mine.yaml").read_text().replace("official_name: kinetics400, ", "")
     (tmp_path / "mine.yaml").write_text(text)
     output = snakemake(
         *(copy, "-n", "-q", "rules", "--cores", "2", "--configfile", "config.yaml", overlay),
         *("--", target),
     )
-    assert planned(output) == {"summary": 1}
+    assert planned(output) == {"summary": 1, "publish_plots": 1}
 
 
-def test_lint_has_nothing_to_say(copy):
+def test_lint_has_nothing_to_say(copy, snakemake, planned):
     assert "good condition" in snakemake(copy, "--lint")
 
 
-def test_a_wrong_config_stops_before_the_first_job(copy, tmp_path):
+def test_a_wrong_config_stops_before_the_first_job(copy, tmp_path, snakemake, planned):
     (tmp_path / "wrong.yaml").write_text("recipes: {vie_single: {objective: {temprature: 0.1}}}")
     overlay = str(tmp_path / "wrong.yaml")
     output = snakemake(copy, "-n", "--cores", "1", "--configfile", overlay, "--", fails=True)
@@ -266,7 +240,7 @@ def test_a_wrong_config_stops_before_the_first_job(copy, tmp_path):
     assert "Traceback" not in output
 
 
-def test_fewer_gpus_than_a_job_asks_for_stop_before_the_first_job(copy):
+def test_fewer_gpus_than_a_job_asks_for_stop_before_the_first_job(copy, snakemake, planned):
     """Snakemake would cut the job's GPUs down in silence."""
     arguments = ("-n", "-q", "rules", "--cores", "2", "--config", "gpus=2", "threads={pretrain: 4}")
     output = snakemake(copy, *arguments, "--resources", "gpu=1", fails=True)
@@ -285,11 +259,15 @@ def test_every_rule_is_complete():
         directives = re.findall(r"^    (\w+):", rule, re.M)
         expected = [d for d in ORDER.split() if d in directives]
         assert directives == expected, f"{name}: order of directives"
-        needed = {"output", "log", "benchmark", "threads", "resources", "params", "conda", "script"}
+        needed = {"log", "threads", "resources", "params", "conda", "script"}
+        if name != "status":  # it always runs
+            needed |= {"output", "benchmark"}
+            assert re.search(r"version=(version\(|of\(experiment\.(layout|stage)_version)", rule), (
+                name
+            )
         assert needed <= set(directives), name
         for word in ("mem_mb=", "runtime="):
             assert word in rule, f"{name} lacks {word}"
-        assert re.search(r"code=(fingerprint\(|layout_code\(|stage_code|pretext_code)", rule), name
         if name in ("pretrain", "probe", "pretext", "finetune"):
             assert "gpu=" in rule, name
 
@@ -311,8 +289,8 @@ def test_conda_has_the_pins_of_the_lock_file():
 
 
 @pytest.mark.slow
-def test_runs_reruns_and_reports(copy):
-    """One run of every rule, then what an edit makes run again."""
+def test_runs_and_reports(copy, snakemake, planned):
+    """One run of every rule, the comparison and the report."""
     smoke = ["--cores", "2", "--configfile", "experiments/smoke.yaml", "--"]
     dry = ["-n", *smoke, "all"]
     output = snakemake(copy, *smoke, "all")
@@ -336,52 +314,80 @@ def test_runs_reruns_and_reports(copy):
     assert not leftovers
 
     assert "Nothing to be done" in snakemake(copy, *dry)
+    log = copy / "logs" / "smoke" / "pretrain" / "vie_single" / "seed0" / "instance_recognition.log"
+    assert re.match(rf"INFO: code \w{{12}} of {copy}\n", log.read_text())
 
-    for script in (copy / "workflow_scripts").iterdir():
-        script.touch()  # as a checkout does
-    assert "Nothing to be done" in snakemake(copy, *dry)
-
-    def after_edit(file, old, new):
-        """Jobs that an edit asks for; the edit is taken back."""
-        path = copy / file
-        text = path.read_text()
-        assert text.count(old) == 1
-        path.write_text(text.replace(old, new))
-        jobs = planned(snakemake(copy, *dry))
-        path.write_text(text)
-        return jobs
-
-    tables = {"table_s1": 1, "table_1": 1, "all": 1}
-    curves = {"learning_curves": 1}
-    jobs = after_edit("vie/probe_training.py", "std=0.01", "std=0.02")
-    assert jobs == {"probe": 13, "random_control": 1, **tables}
-    # Three rows, two targets, two pipelines.
-    finetuned = {"finetuning_table": 2, "finetuning_classes": 4, "all": 1}
-    jobs = after_edit("vie/finetune_training.py", "std=0.01", "std=0.02")
-    assert jobs == {"finetune": 12} | finetuned
-    jobs = after_edit("vie/clips/scale_crop.py", "(0.5, 0.5))", "(0.4, 0.5))")
-    assert jobs == {"finetune": 12} | finetuned
-    jobs = after_edit("vie/clips/crops.py", "TOGETHER = 65_536", "TOGETHER = 32_768")
-    assert {"pretrain", "finetune"} <= set(jobs)
-    assert not {"frames", "embedded_actions", "members"} & set(jobs)
-    jobs = after_edit("vie/clips/windows.py", "CLIPS_TOGETHER = 64", "CLIPS_TOGETHER = 32")
-    assert jobs == {"finetune": 12} | finetuned
-    # The lists' reader: what it says may be another thing, and all that follows from it.
-    jobs = after_edit("vie/datasets/layouts/ucf101.py", "(?P<group>\\d+)", "(?P<group>[0-9]+)")
-    assert "manifest" in jobs
-    assert not {"pretrain", "probe", "embedded_actions"} & set(jobs)
-    jobs = after_edit("vie/objectives/supervised.py", "if temperature <= 0", "if temperature < 0")
-    assert jobs == {"pretrain": 1, "probe": 1, "table_1": 1, "all": 1} | curves
-    # One recipe's temperature: its two stages, its evaluation and the one beside VIE-Single.
-    objective = "{temperature: 0.08, local_aggregation: {clusters: 8, neighbours: 16}}"
-    hotter = f"fast_width: 2}}\n    objective: {objective}"
-    jobs = after_edit("experiments/smoke.yaml", "fast_width: 2}", hotter)
-    assert jobs == {"pretrain": 2, "probe": 2, "table_1": 1, "finetune": 4} | curves | finetuned
-    # The clusters of every recipe: local aggregation of single, trn and slowfast, nothing before.
-    jobs = after_edit("experiments/smoke.yaml", "clusters: 8", "clusters: 9")
-    assert jobs == {"pretrain": 3, "probe": 7, "finetune": 8, **tables} | curves | finetuned
-    assert "Nothing to be done" in snakemake(copy, *dry)
+    snakemake(copy, *smoke, "results/comparison.csv")
+    compared = pd.read_csv(copy / "results" / "comparison.csv")
+    assert compared["experiment"].unique().tolist() == ["smoke"]
+    assert compared["table"].value_counts().to_dict() == {"table_1": 7, "table_s1": 3}
 
     snakemake(copy, "--report", "report.html", *smoke[2:], "all")
     html = (copy / "report.html").read_text()
     assert "Table S1: top-1 accuracy" in html
+
+
+# ---- In other places
+
+
+def test_rules_run_the_library_beside_them(copy, tmp_path, snakemake):
+    """Not that of the clone whose environment is active."""
+    other = shutil.copytree(copy, tmp_path / "clone")
+    videos = tmp_path / "videos" / "train" / "a class"
+    videos.mkdir(parents=True)
+    (videos / "one.mp4").touch()
+    (other / "mine.yaml").write_text(
+        f"datasets: {{mine: {{layout: folders, videos: {videos.parents[1]}, min_frames: 3,\n"
+        "  shards: {train: 1, val: 1}, frames: {fps: 25, shorter_side: 48, quality: 3,\n"
+        "  timeout_seconds: 60, max_seconds: 30}}}\n"
+    )
+    manifest = other / "vie" / "frames" / "manifest.py"
+    marked = "\n_write = write_classes\n"
+    marked += (
+        "def write_classes(labels, path):\n    _write([*labels, 'of the other clone'], path)\n"
+    )
+    manifest.write_text(manifest.read_text() + marked)
+    target = "resources/mine/classes.csv"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    snakemake(
+        elsewhere,
+        *("--cores", "1", "-s", str(other / "Snakefile")),
+        *("--configfile", str(other / "mine.yaml"), "--", target),
+    )
+    assert pd.read_csv(elsewhere / target)["label"].tolist() == ["a class", "of the other clone"]
+
+
+def test_a_job_with_another_library_says_so(monkeypatch, tmp_path, capsys):
+    """Where PYTHONPATH does not reach a job, such as in a container."""
+    from vie.runtime.logs import HOME, job
+
+    monkeypatch.setenv(HOME, str(tmp_path))
+    with pytest.raises(SystemExit), job(tmp_path / "a.log"):
+        raise AssertionError("it must not begin")
+    said = (tmp_path / "a.log").read_text()
+    assert f"the rules are those of {tmp_path}, but this job imports vie from {ROOT}" in said
+
+
+@pytest.mark.parametrize("prefix", ["", "as vie_*"])
+def test_the_workflow_is_a_module(copy, tmp_path, snakemake, planned, prefix):
+    (tmp_path / "Snakefile").write_text(
+        f'configfile: "{copy}/config.yaml"\n'
+        f'module vie:\n    snakefile: "{copy}/Snakefile"\n    config: config\n'
+        f"use rule * from vie {prefix}\n"
+        "rule mine:\n    default_target: True\n    input: 'results/table_s1.csv'\n"
+        "    output: 'mine.csv'\n    shell: 'cp {input} {output}'\n"
+    )
+    jobs = planned(snakemake(tmp_path, "-n", "-q", "rules", "--cores", "2"))
+    start = prefix.removeprefix("as ").removesuffix("*")
+    assert jobs["mine"] == 1
+    assert jobs[f"{start}pretrain"] == 2
+    assert jobs[f"{start}publish"] == 1
+
+
+def test_another_working_directory(copy, tmp_path, snakemake, planned):
+    """The config is found beside the Snakefile; overlays as they are named."""
+    arguments = ("-n", "-q", "rules", "--cores", "2", "--directory", str(tmp_path))
+    assert planned(snakemake(copy, *arguments, "results/table_s1.csv"))["pretrain"] == 2
+    overlay = ("--configfile", "experiments/smoke.yaml", "--", "results/table_s1.csv")
+    assert planned(snakemake(copy, *arguments, *overlay))["frames"] == 3

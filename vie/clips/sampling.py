@@ -11,52 +11,16 @@ A clip *spans* the frames from its first to its last possible one; it may start 
 still ends inside the video. Index arrays are int64, sorted within a clip, 0 = first frame.
 """
 
-import math
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from vie.config.clip_frames import CLIPS, ClipFrames, clip_settings
 from vie.runtime.errors import VieError
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How the frames of one clip are spaced.
-
-    Attributes:
-        frames: frames in a clip.
-        stride: frames from one sample to the next; 25/16 samples a 25 fps video at 16 fps.
-        bin: if above 1, each sample is drawn from `bin` consecutive frames (random in training,
-            the middle one in testing), and bins follow each other every `stride` frames.
-        windows: in place of stride and bin: lengths of windows, over any of which the frames are
-            spread evenly. In training one of the lengths, placed where the video moves; in testing
-            the longest.
-    """
-
-    frames: int
-    stride: float = 1.0
-    bin: int = 1
-    windows: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.windows and ((self.stride, self.bin) != (1, 1) or min(self.windows) < self.frames):
-            raise VieError(
-                f"clip sampling with frames {self.frames}, stride {self.stride}, bin {self.bin}, "
-                f"windows {list(self.windows)}: a window takes the place of stride and bin, and "
-                "has room for all frames"
-            )
-        if self.frames < 1 or self.stride < 1 or not 1 <= self.bin <= max(self.stride, 1):
-            raise VieError(
-                f"clip sampling with frames {self.frames}, stride {self.stride}, bin {self.bin}: "
-                "frames and stride must be at least 1 and a bin must fit into its stride"
-            )
-
-    @property
-    def span(self) -> int:
-        """Frames from the first to the last that a clip may touch, both counted."""
-        if self.windows:
-            return max(self.windows)
-        return math.floor((self.frames - 1) * self.stride) + self.bin
+class Sampling(ClipFrames):
+    """Draws the frames of clips that are spaced as `ClipFrames` says."""
 
     def starts(self, n_frames: int) -> int:
         """Number of valid start positions in a video of `n_frames` (1 if the clip must loop)."""
@@ -126,25 +90,13 @@ def wrap(indices: np.ndarray, n_frames: int) -> np.ndarray:
     return indices % n_frames
 
 
-SAMPLINGS: dict[str, Sampling] = {
-    "single": Sampling(frames=1),
-    "trn": Sampling(frames=4, stride=12, bin=12),
-    "slow": Sampling(frames=4, stride=16),
-    "slowfast": Sampling(frames=16, stride=4),
-    "3dresnet": Sampling(frames=16),
-    "3dresnet_16fps": Sampling(frames=16, stride=25 / 16),
-    "opn": Sampling(frames=4, windows=(10, 16)),
-}
-
-
-def sampling(setting: str | dict) -> Sampling:
-    """Sampling of a config value: a name of protocol section 2, or its own numbers.
+def sampling(setting: str | dict[str, Any]) -> Sampling:
+    """Sampling of a config value: a name of protocol sections 2 and 9, or its own numbers.
 
     Raises:
         VieError: the name is unknown.
     """
-    if isinstance(setting, dict):
-        return Sampling(**{**setting, "windows": tuple(setting.get("windows", ()))})
-    if setting not in SAMPLINGS:
-        raise VieError(f"clip sampling {setting!r} is unknown; known: {', '.join(SAMPLINGS)}")
-    return SAMPLINGS[setting]
+    return Sampling(**clip_settings(setting))
+
+
+SAMPLINGS: dict[str, Sampling] = {name: sampling(name) for name in CLIPS}

@@ -55,7 +55,7 @@ class ClipTransform:
         return _plain(
             {
                 "sampling": asdict(self.sampling),
-                "geometry": {"policy": names[type(self.geometry)], **asdict(self.geometry)},
+                "crop": {"policy": names[type(self.geometry)], **asdict(self.geometry)},
                 "color_jitter": self.color_jitter,
                 "frame_shift": self.frame_shift,
                 "channel_dropping": self.channel_dropping,
@@ -70,10 +70,10 @@ class ClipTransform:
             VieError: it is not of this form.
         """
         try:
-            geometry = {key: _hashable(value) for key, value in content["geometry"].items()}
+            crop = {key: _hashable(value) for key, value in content["crop"].items()}
             return cls(
                 Sampling(**{key: _hashable(value) for key, value in content["sampling"].items()}),
-                CROPS[geometry.pop("policy")](**geometry),
+                CROPS[crop.pop("policy")](**crop),
                 content["color_jitter"],
                 content["frame_shift"],
                 content["channel_dropping"],

@@ -1,60 +1,40 @@
-"""What a schema cannot say of a config: names that must exist elsewhere, numbers that must fit.
+"""What the models cannot say: names that must exist elsewhere, numbers that must fit each other.
 
 Each check yields sentences that name the key, its value and what is allowed.
 """
 
 import csv
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vie.config.settings import ALONE, PRETEXTS, SETTINGS, asks_for_motion, recipes_of, stages
-from vie.runtime.errors import VieError
-
-# Splits that the datasets of a layout may have: for pretraining, or for finetuning.
-PRETRAINING, FINETUNING = {"train", "val"}, {"all"}
-SPLITS = {
-    "kinetics": [PRETRAINING],
-    "ucf101": [FINETUNING],
-    "hmdb51": [FINETUNING],
-    "folders": [PRETRAINING, FINETUNING],
-}
-IDENTITIES = {"kinetics400": "kinetics", "ucf101": "ucf101", "hmdb51": "hmdb51"}  # their layouts
-# Settings of the embedded dataset in a layout, besides its draw.
-GROUPS = ("train_groups", "test_groups", "clips_per_group")
-# Names of columns of tables 2 and 3, but for those that they have anyhow.
-TARGET = re.compile(
-    r"(?!(?:model|seeds|split|validation|comparable)$)(?!.*_(?:n|ci95|top5|published)$)"
-    r"[A-Za-z_][A-Za-z0-9_]*"
+from vie.config.clip_frames import clip_frames
+from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES
+from vie.config.settings import (
+    ALONE,
+    NETWORKS,
+    PRETEXTS,
+    SETTINGS,
+    STAGES,
+    asks_for_motion,
+    recipes_of,
+    stages,
 )
-GENERATORS = {
-    "kinetics": ("train_videos_per_class", "val_videos_per_class"),
-    "ucf101": GROUPS,
-    "hmdb51": GROUPS,
-}
+
 TABLE_S1 = Path(__file__).parents[1] / "reporting" / "published" / "table_s1.csv"
-# Settings of an encoder that one network alone has.
-ONLY = {"frames": "trn", "fast_width": "slowfast", "stride": "slowfast"}
+# Names that an objective of the user's cannot have: keys and files of that name exist.
+TAKEN = (*STAGES, "temperature", "bank_momentum", "lr_drops", "untrained")
 
 
 def across(config: dict[str, Any]) -> Iterator[str]:
-    """What a schema cannot say: names that must exist elsewhere in the config, ranges in order."""
+    """What is wrong with a completed config."""
     datasets, recipes, evaluations = config["datasets"], config["recipes"], config["evaluations"]
     if config["dataset"] not in datasets:
         known = ", ".join(datasets)
         yield f"dataset: {config['dataset']!r} is not among datasets: {known}"
-    for kind in ("datasets", "recipes", "evaluations"):
-        for name in config[kind]:
-            # Names become folders and wildcards.
-            if not re.fullmatch(r"[A-Za-z0-9_]+", str(name)) or not isinstance(name, str):
-                yield (
-                    f"{kind}.{name}: a name has only letters, digits and underscores, and quotes "
-                    "around it if it is a number"
-                )
     for name, dataset in datasets.items():
         yield from _dataset(name, dataset)
-    for name in config.get("roots", {}):
+    for name in config["roots"]:
         if name not in datasets:
             yield f"roots.{name}: is not among datasets: {', '.join(datasets)}"
         elif "generator" in datasets[name]:
@@ -65,8 +45,9 @@ def across(config: dict[str, Any]) -> Iterator[str]:
         yield from _evaluation(name, evaluation, recipes)
     for table, content in config["tables"].items():
         yield from _table(table, content["evaluations"], evaluations)
+    yield from _own_code(config)
     for name, recipe in recipes.items():
-        yield from _recipe(name, recipe, recipes)
+        yield from _recipe(name, recipe, config)
     yield from _finetuning(config)
     pretexts = [r["label"] for r in recipes.values() if set(stages(r)) & set(PRETEXTS)]
     for label in {label for label in pretexts if pretexts.count(label) > 1}:
@@ -88,36 +69,45 @@ def across(config: dict[str, Any]) -> Iterator[str]:
         yield f"seeds: {config['seeds']} names a seed twice"
 
 
+def _own_code(config: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with the names of the user's own objectives and networks."""
+    for kind, taken in (("objectives", TAKEN), ("networks", NETWORKS)):
+        for name in config[kind]:
+            if name in taken:
+                yield f"{kind}.{name}: this name is taken; choose another one"
+    for name in config["objectives"]:
+        if name in config["networks"]:
+            yield f"networks.{name}: an objective has this name; choose another one"
+
+
 def _dataset(name: str, dataset: dict[str, Any]) -> Iterator[str]:
     """What is wrong with one dataset."""
     key, layout = f"datasets.{name}", dataset["layout"]
-    needed = {"videos"} if layout == "folders" else {"videos", "annotations"}
+    facts = LAYOUTS[layout]
     given = {"videos", "annotations"} & set(dataset)
-    if ("generator" in dataset and given) or ("generator" not in dataset and given != needed):
+    if ("generator" in dataset) == bool(given) or (given and given != set(facts.needs)):
         yield (
-            f"{key}: layout {layout} needs {' and '.join(sorted(needed))} (a dataset you have) or "
+            f"{key}: layout {layout} needs {' and '.join(facts.needs)} (a dataset you have) or "
             "generator (one that the workflow writes), and not both"
         )
     if "generator" in dataset and "official_name" in dataset:
-        yield f"{key}.official_name: published values know no generated dataset"
-    if (identity := dataset.get("official_name")) and IDENTITIES[identity] != layout:
-        wanted = IDENTITIES[identity]
-        yield f"{key}.official_name: {identity!r} has the layout {wanted}, not {layout}"
-    if "generator" in dataset:
-        wanted = {"dataset_seed", *GENERATORS.get(layout, ())}
-        if layout not in GENERATORS or set(dataset["generator"]) != wanted:
-            yield (
-                f"{key}.generator: layout {layout} takes {', '.join(sorted(wanted))}"
-                if layout in GENERATORS
-                else f"{key}.generator: writes the layouts {', '.join(GENERATORS)}, not {layout}"
-            )
-    if layout == "folders" and "missing" in dataset:
-        yield f"{key}.missing: layout folders has no lists of videos, so none can be missing"
-    splits = set(dataset["shards"])
-    if splits not in SPLITS[layout]:
-        allowed = " or ".join(" and ".join(sorted(one)) for one in SPLITS[layout])
-        found = ", ".join(sorted(splits))
-        yield f"{key}.shards: layout {layout} has shards of {allowed}, not {found}"
+        yield f"{key}.official_name: a generated dataset has no published results; leave it out"
+    official = dataset.get("official_name")
+    if official and OFFICIAL_NAMES[official] != layout:
+        wanted = OFFICIAL_NAMES[official]
+        yield f"{key}.official_name: {official!r} has the layout {wanted}, not {layout}"
+    if "generator" in dataset and not facts.generator:
+        written = ", ".join(name for name, one in LAYOUTS.items() if one.generator)
+        yield f"{key}.generator: writes the layouts {written}, not {layout}"
+    elif "generator" in dataset and set(dataset["generator"]) != {"dataset_seed", *facts.generator}:
+        wanted = ", ".join(sorted(("dataset_seed", *facts.generator)))
+        yield f"{key}.generator: layout {layout} takes {wanted}"
+    if facts.missing is None and "missing" in dataset:
+        yield f"{key}.missing: layout {layout} has no lists of videos, so none can be missing"
+    found = tuple(dataset["shards"])
+    if found not in facts.splits:
+        allowed = " or ".join(" and ".join(one) for one in facts.splits)
+        yield f"{key}.shards: layout {layout} has shards of {allowed}, not {', '.join(found)}"
 
 
 def _finetuning(config: dict[str, Any]) -> Iterator[str]:
@@ -125,17 +115,13 @@ def _finetuning(config: dict[str, Any]) -> Iterator[str]:
     datasets, evaluations = config["datasets"], config["evaluations"]
     for name, target in config["finetuning"]["targets"].items():
         key, chosen = f"finetuning.targets.{name}", target["dataset"]
-        if not isinstance(name, str) or not TARGET.fullmatch(name):
-            yield (
-                f"{key}: a name has only letters, digits and underscores, does not begin with a "
-                "digit, and is not one of the table's own columns"
-            )
         if chosen not in datasets:
             yield f"{key}.dataset: {chosen!r} is not among datasets: {', '.join(datasets)}"
         elif "all" not in datasets[chosen]["shards"]:
             yield f"{key}.dataset: {chosen!r} has no shards of all: it is for pretraining"
-        elif datasets[chosen]["layout"] != "folders" and target["split"] > 3:
-            yield f"{key}.split: {target['split']} is not 1, 2 or 3"
+        elif 0 < LAYOUTS[datasets[chosen]["layout"]].official_splits < target["split"]:
+            most = LAYOUTS[datasets[chosen]["layout"]].official_splits
+            yield f"{key}.split: {target['split']} is not one of the official splits 1 to {most}"
     most, every = (config["finetuning"]["schedule"][key] for key in ("most", "every"))
     (longest, unit), (between, other) = most.split(), every.split()
     if unit.rstrip("s") == other.rstrip("s") and not 0 < float(between) <= float(longest):
@@ -172,13 +158,8 @@ def _evaluation(name: str, evaluation: dict[str, Any], recipes: dict[str, Any]) 
     absent = [recipe for recipe in recipes_of(evaluation) if recipe not in recipes]
     for recipe in absent:
         yield f"evaluations.{name}.recipe: {recipe!r} is not among recipes: {known}"
-    try:
-        moving = asks_for_motion(evaluation["clip"])
-    except VieError as error:
-        yield f"evaluations.{name}.clip: {error}"
-    else:
-        if moving:
-            yield f"evaluations.{name}.clip: evaluations take frames with a stride, not windows"
+    if asks_for_motion(evaluation["clip"]):
+        yield f"evaluations.{name}.clip: evaluations take frames with a stride, not windows"
     shared = [key for key in ("geometry", "color_jitter") if key not in evaluation]
     transforms = [
         {key: recipes[recipe][key] for key in shared}
@@ -187,13 +168,14 @@ def _evaluation(name: str, evaluation: dict[str, Any], recipes: dict[str, Any]) 
     ]
     if any(one != transforms[0] for one in transforms):
         yield (
-            f"evaluations.{name}.recipe: {', '.join(recipes_of(evaluation))} are read "
-            f"side by side, so their {' and '.join(shared)} must be the same"
+            f"evaluations.{name}.recipe: {', '.join(recipes_of(evaluation))} see the same clips, "
+            f"so their {' and '.join(shared)} must be the same"
         )
 
 
-def _recipe(name: str, recipe: dict[str, Any], recipes: dict[str, Any]) -> Iterator[str]:
+def _recipe(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> Iterator[str]:
     """What is wrong with one recipe."""
+    recipes = config["recipes"]
     low, high = recipe["geometry"]["train_shorter_side"]
     size = recipe["geometry"]["size"]
     if not size <= low <= high:
@@ -203,17 +185,18 @@ def _recipe(name: str, recipe: dict[str, Any], recipes: dict[str, Any]) -> Itera
         )
     if recipe["geometry"]["test_shorter_side"] < size:
         yield f"recipes.{name}.geometry.test_shorter_side: must be at least size ({size})"
-    yield from _encoder(name, recipe)
-    found = stages(recipe)
-    if not found or (len(found) > 1 and set(found) & set(ALONE)):
+    wrong_encoder = list(_encoder(name, recipe, config["networks"]))
+    yield from wrong_encoder
+    found, alone = stages(recipe), (*ALONE, *config["objectives"])
+    if not found or (len(found) > 1 and set(found) & set(alone)):
         yield (
             f"recipes.{name}.schedule: name instance_recognition and local_aggregation, one of "
-            f"them, or one of {', '.join(ALONE)} alone"
+            f"them, or one of {', '.join(alone)} alone"
         )
     for stage in SETTINGS:
         if stage in found and stage not in recipe["objective"]:
             yield f"recipes.{name}.objective: lacks {stage}, which its schedule names"
-    if "order_prediction" in found and not any(True for _ in _encoder(name, recipe)):
+    if "order_prediction" in found and not wrong_encoder:
         yield from _order(name, recipe)
     chain, origin = [name], recipe.get("start_from")
     while origin is not None:
@@ -229,22 +212,20 @@ def _recipe(name: str, recipe: dict[str, Any], recipes: dict[str, Any]) -> Itera
 
 def _order(name: str, recipe: dict[str, Any]) -> Iterator[str]:
     """What order prediction asks of its recipe."""
-    from vie.clips.sampling import sampling
-
-    clip, geometry = sampling(recipe["clip"]), recipe["geometry"]
+    clip, geometry = clip_frames(recipe["clip"]), recipe["geometry"]
     settings = recipe["objective"].get("order_prediction", {})
     network = recipe["encoder"]["network"]
     if network != "single":
         yield (
-            f"recipes.{name}.encoder.network: order prediction shuffles frames that the network "
-            f"has seen one by one, so it needs single, not {network}"
+            f"recipes.{name}.encoder.network: order prediction shuffles features of single frames, "
+            f"so it needs single, not {network}"
         )
     if not 3 <= clip.frames <= 5:
         yield f"recipes.{name}.clip: order prediction needs 3 to 5 frames, not {clip.frames}"
     if recipe.get("min_frames", 1) < clip.span:
         yield (
             f"recipes.{name}.min_frames: must be at least the {clip.span} frames that its clip "
-            "spans: a video that starts again from its first frame has no order"
+            "spans: a shorter video would start again from its first frame, out of order"
         )
     room, shift = (
         geometry["train_shorter_side"][0] - geometry["size"],
@@ -257,33 +238,25 @@ def _order(name: str, recipe: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _encoder(name: str, recipe: dict[str, Any]) -> Iterator[str]:
+def _encoder(name: str, recipe: dict[str, Any], own: dict[str, str]) -> Iterator[str]:
     """Settings that only some networks have, and clips that do not fit the network."""
     encoder, key = recipe["encoder"], f"recipes.{name}.encoder"
     network = encoder["network"]
-    for setting, owner in ONLY.items():
-        if setting in encoder and network != owner:
-            yield f"{key}.{setting}: only the network {owner} has it, not {network}"
-    try:
-        frames = _frames(recipe["clip"])
-    except VieError as error:
-        yield f"recipes.{name}.clip: {error}"
+    if network in own:
+        return  # takes any settings
+    if network not in NETWORKS:
+        known = ", ".join((*NETWORKS, *own))
+        yield f"{key}.network: {network!r} is not one of {known}; add your own to networks"
         return
-    if network == ONLY["frames"] and frames != encoder.get("frames", 4):
-        yield f"{key}.frames: {encoder.get('frames', 4)} is not the {frames} frames of its clip"
-    if network == ONLY["stride"] and frames % encoder.get("stride", 4):
+    for setting in ("frames", "fast_width", "stride"):
+        owners = [name for name, settings in NETWORKS.items() if setting in settings]
+        if setting in encoder and network not in owners:
+            yield f"{key}.{setting}: only the network {owners[0]} has it, not {network}"
+    frames = clip_frames(recipe["clip"]).frames
+    if network == "trn" and frames != encoder["frames"]:
+        yield f"{key}.frames: {encoder['frames']} is not the {frames} frames of its clip"
+    if network == "slowfast" and frames % encoder["stride"]:
         yield (
             f"recipes.{name}.clip: has {frames} frames, which is no multiple of encoder.stride "
-            f"({encoder.get('stride', 4)})"
+            f"({encoder['stride']})"
         )
-
-
-def _frames(clip: str | dict) -> int:
-    """Frames of a clip setting.
-
-    Raises:
-        VieError: its numbers do not fit each other.
-    """
-    from vie.clips.sampling import sampling
-
-    return sampling(clip).frames

@@ -8,6 +8,7 @@ import os
 import re
 from typing import Any
 
+from vie.config.clip_frames import clip_frames
 from vie.runtime.errors import VieError
 
 # Stages of pretraining in their order; a recipe has those that its schedule names.
@@ -19,18 +20,26 @@ PRETEXTS = ("order_prediction", "rotation")  # stages that set a task with right
 ALONE = ("supervised", *PRETEXTS)  # stages that neither follow nor precede another one
 # Settings of its own that the objective of a stage needs.
 SETTINGS = ("instance_recognition", "local_aggregation", *PRETEXTS)
+# Networks, and their settings with the paper's values (protocol section 4).
+FAMILY = {"width": 64, "bn_momentum": 0.003}
+NETWORKS: dict[str, dict[str, int | float]] = {
+    "single": FAMILY,
+    "trn": FAMILY | {"frames": 4},
+    "slow": FAMILY,
+    "fast": FAMILY | {"width": 8},
+    "slowfast": FAMILY | {"fast_width": 8, "stride": 4},
+    "3dresnet": FAMILY,
+}
 LAYERS = ("conv3", "conv4", "conv5")  # that classifiers read, protocol section 7
 
 
-def asks_for_motion(clip: str | dict) -> bool:
+def asks_for_motion(clip: str | dict[str, Any]) -> bool:
     """Whether a clip setting places its frames where the video moves.
 
     Raises:
         VieError: its numbers do not fit each other.
     """
-    from vie.clips.sampling import sampling
-
-    return bool(sampling(clip).windows)
+    return bool(clip_frames(clip).windows)
 
 
 def dataset_folder(config: dict[str, Any], name: str, kind: str) -> str:
@@ -38,7 +47,7 @@ def dataset_folder(config: dict[str, Any], name: str, kind: str) -> str:
 
     A `~` in front is the user's home: no shell sees it in a config.
     """
-    given = config["datasets"][name].get(kind)
+    given: str | None = config["datasets"][name].get(kind)
     if given is None:
         return f"resources/{name}/{kind}"
     given, root = os.path.expanduser(given), config.get("roots", {}).get(name)
@@ -46,8 +55,9 @@ def dataset_folder(config: dict[str, Any], name: str, kind: str) -> str:
 
 
 def stages(recipe: dict[str, Any]) -> list[str]:
-    """Stages of a recipe's pretraining, in order."""
-    return [stage for stage in STAGES if stage in recipe["schedule"]]
+    """Stages of a recipe's pretraining, in order: built-in ones, then the user's own."""
+    given = [key for key in recipe["schedule"] if key != "lr_drops"]
+    return sorted(given, key=lambda stage: STAGES.index(stage) if stage in STAGES else len(STAGES))
 
 
 def recipes_of(evaluation: dict[str, Any]) -> list[str]:

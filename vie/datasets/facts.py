@@ -6,18 +6,52 @@ used, and the differences are said where the numbers are read.
 
 import logging
 from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from vie.datasets.holdout import CLASSES, COUNTS
 from vie.datasets.layouts.video_files import listed, spelling_key
 
 log = logging.getLogger(__name__)
 
+SECONDS = {"kinetics400": 10, "ucf101": 7, "hmdb51": 4}  # of a video; the last two are assumed
 VANISHING = {"kinetics400"}  # other datasets are whole, or refused by `vie.datasets.holdout`
 
 
 def expected_videos(identity: str | None) -> Mapping[str, int]:
     """{split: usable videos of the paper}; empty for data that it does not have."""
     return COUNTS[identity] if identity in VANISHING else {}
+
+
+class Expected(NamedTuple):
+    """Videos of a split before anything of it has been read, their classes, and seconds of each."""
+
+    videos: int
+    classes: int
+    seconds: float
+
+
+def expected(dataset: dict[str, Any], split: str) -> Expected:
+    """Size of a split by the dataset's generator or official name, else Kinetics' size."""
+    if "generator" in dataset:
+        return _generated(dataset["layout"], dataset["generator"], split)
+    if (name := dataset.get("official_name")) not in COUNTS:
+        return Expected(25_000 if split == "val" else 250_000, 400, 10)
+    # HMDB51's official splits leave out about a fourth of its videos.
+    every = sum(COUNTS[name].values()) * 4 // (3 if name == "hmdb51" else 4)
+    return Expected(COUNTS[name].get(split, every), CLASSES[name], SECONDS[name])
+
+
+def _generated(layout: str, generator: dict[str, Any], split: str) -> Expected:
+    from vie.datasets.synthetic import action_files, actions, render, write_videos
+
+    seconds = sum(render.FRAMES) / 2 / write_videos.FPS
+    if layout == "kinetics":
+        classes, each = len(render.CLASSES), generator[f"{split}_videos_per_class"]
+        return Expected(classes * each, classes, seconds)
+    classes = len({"ucf101": actions.UCF101, "hmdb51": actions.HMDB51}[layout])
+    groups = generator["train_groups"] + generator["test_groups"]
+    groups += action_files.SPARE if layout == "hmdb51" else 0
+    return Expected(classes * groups * generator["clips_per_group"], classes, seconds)
 
 
 def report_classes(labels: Iterable[str], identity: str | None) -> None:

@@ -13,8 +13,7 @@ from vie.clips.transform import ClipTransform
 from vie.clips.windows import CLIPS_TOGETHER, WindowClips, window_batches, window_counts
 from vie.frames.index import load_index
 from vie.runtime.progress import Progress
-
-TOGETHER = 128  # clips of a batch, about
+from vie.runtime.threads import TEST_CLIPS
 
 
 @torch.no_grad()
@@ -45,8 +44,9 @@ def predict_clips(
         {name: (V, clips, D)} on the CPU.
     """
     videos = np.arange(len(load_index(index))) if videos is None else videos
-    dataset, keys = TestClips(index, transform, clips=clips), video_batches(videos, clips, TOGETHER)
-    batches = loader(dataset, keys, workers, clips=max(clips, TOGETHER))
+    dataset = TestClips(index, transform, clips=clips)
+    keys = video_batches(videos, clips, TEST_CLIPS)
+    batches = loader(dataset, keys, workers, clips=max(clips, TEST_CLIPS))
     parts: dict[str, list[Tensor]] = {}
     bar = Progress(total=len(videos), label=label, unit="videos") if label else None
     for batch in batches:

@@ -12,9 +12,8 @@ from typing import Any
 
 import torch
 
-from vie.engine import checkpoints
 from vie.engine.schedules import Schedule
-from vie.runtime import distributed
+from vie.runtime import distributed, torch_files
 from vie.runtime.errors import VieError
 from vie.runtime.files import SUPERSEDED, link
 
@@ -114,7 +113,7 @@ class Resumable:
         finally:
             distributed.barrier()
         if not distributed.is_main_process() and self.path.exists():
-            content = checkpoints.load(self.path)
+            content = torch_files.load(self.path)
         if content is not None:
             log.info("resuming at step %d from %s", content["step"], self.path)
             self.on_disk = {key: content.get(key) for key in ("step", "code", *self.metadata)}
@@ -132,14 +131,14 @@ class Resumable:
     def _chosen(self) -> dict[str, Any] | None:
         """Content of the furthest state that fits, put in place; another one is set aside."""
         self._mend()
-        current = checkpoints.load(self.path) if self.path.exists() else None
+        current = torch_files.load(self.path) if self.path.exists() else None
         if current is None:
             (self.work / METRICS).unlink(missing_ok=True)  # of less than a checkpoint's time
         best = current if current is not None and self.fits(current) else None
         taken = None
         for folder in self._superseded():
             try:
-                content = checkpoints.load(folder / CHECKPOINT)
+                content = torch_files.load(folder / CHECKPOINT)
             except VieError as error:
                 log.warning("not taken back: %s", error)
                 continue
@@ -247,7 +246,7 @@ class Resumable:
         if not _finite(state):
             raise VieError(f"weights are no longer finite; {self.advice()}")
         content = {"run_key": self.run_key, "schedule": asdict(self.schedule), **self.metadata}
-        checkpoints.save(self.path, {**content, "step": step, **state})
+        torch_files.save(self.path, {**content, "step": step, **state})
         self.saved_at = time.monotonic()
         self.cost = self.saved_at - start
 

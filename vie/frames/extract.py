@@ -19,9 +19,9 @@ from vie.frames.shards import TABLE_SCHEMA, ShardWriter
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 from vie.runtime.progress import progress
+from vie.runtime.threads import VIDEOS_AHEAD
 
 REJECTED_COLUMNS = ("video", "path", "label", "reason")
-AHEAD = 4  # videos decoded or waiting to be written, per process: bounds the memory
 
 
 def extract_shard(
@@ -149,7 +149,7 @@ def _decoded(
     try:
         for row in rows:
             waiting.append((row, pool.submit(one, row)))
-            if len(waiting) >= AHEAD * max(processes, 1):
+            if len(waiting) >= VIDEOS_AHEAD * max(processes, 1):
                 row, future = waiting.popleft()
                 yield row, future.result()
         while waiting:

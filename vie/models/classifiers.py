@@ -105,8 +105,8 @@ class Classifier(nn.Module):
         classes: number of classes.
 
     Attributes:
-        input, metadata: as an encoder's, where it comes from a checkpoint.
-        classes: names in the order of the logits, where it comes from a checkpoint.
+        input, metadata: as an encoder's, once trained.
+        classes: names in the order of the logits, once trained.
     """
 
     input: InputSpec | None = None

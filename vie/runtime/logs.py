@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from typing import TextIO
 
 from vie.runtime.errors import VieError
 from vie.runtime.signals import StoppedError, requeue_at_the_end_of_its_time
+
+# Variables that the rules set for their jobs: the digest of the library's code, and its folder.
+CODE, HOME = "VIE_CODE", "VIE_HOME"
 
 
 class Tee:
@@ -48,7 +52,7 @@ def job(log: str | Path, *, append: bool = False) -> Iterator[None]:
 
     A VieError ends the job with its message alone; anything else is a fault of the program and
     ends it with a traceback in the log as well. A job of SLURM that was stopped because its time is
-    over is queued again.
+    over is queued again. The log's first line names the code.
 
     Args:
         log: file to write.
@@ -68,6 +72,8 @@ def job(log: str | Path, *, append: bool = False) -> Iterator[None]:
         )
         logging.getLogger("faiss").setLevel(logging.WARNING)  # it reports how it is loaded
         try:
+            if not append:
+                _say_which_code()
             yield
         except VieError as error:
             print(f"\nERROR: {error}\n(log: {path})", file=sys.stderr, flush=True)
@@ -81,3 +87,19 @@ def job(log: str | Path, *, append: bool = False) -> Iterator[None]:
             _open.pop()
             sys.stderr = terminal
             logging.basicConfig(stream=terminal, level=logging.WARNING, force=True)
+
+
+def _say_which_code() -> None:
+    """The first line of a job's log.
+
+    Raises:
+        VieError: the library is not the one that lies beside the rules.
+    """
+    here, rules = Path(__file__).resolve().parents[2], os.environ.get(HOME)
+    if rules and Path(rules).resolve() != here:
+        raise VieError(
+            f"the rules are those of {rules}, but this job imports vie from {here}: put {rules} "
+            "first in PYTHONPATH"
+        )
+    if code := os.environ.get(CODE):
+        logging.getLogger(__name__).info("code %s of %s", code, here)

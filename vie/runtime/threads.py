@@ -11,6 +11,8 @@ from vie.runtime.errors import VieError
 
 log = logging.getLogger(__name__)
 WAITING_BYTES = 4 * 10**9  # of all batches that a loader has ready
+TEST_CLIPS = 128  # of a batch in testing, about
+VIDEOS_AHEAD = 4  # decoded or waiting to be written, for each process that extracts frames
 PROMISED = "VIE_CORES"  # environment variable: the --cores of the Snakemake that runs this job
 DRIVER = Path("/proc/driver/nvidia/version")  # is there where NVIDIA's driver is loaded
 
@@ -49,7 +51,12 @@ def use_threads(threads: int, gpus: int = 1) -> int:
         _speak_of_unusable_gpu()
     threads = available_threads(threads)
     torch.set_num_threads(threads)
-    return threads - 1 if torch.cuda.is_available() else threads // 4
+    return loader_workers(threads, gpu=torch.cuda.is_available())
+
+
+def loader_workers(threads: int, *, gpu: bool) -> int:
+    """Processes that load clips in a job that may use `threads`."""
+    return threads - 1 if gpu else threads // 4
 
 
 def _speak_of_unusable_gpu() -> None:

@@ -1,0 +1,121 @@
+"""Paths and settings that follow from the config, without Snakemake."""
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vie.config.load import load_config
+from vie.workflow.paths import Experiment, canonical
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def config():
+    return load_config(ROOT / "config.yaml")
+
+
+@pytest.fixture
+def experiment(config):
+    return Experiment(copy.deepcopy(config))
+
+
+def test_what_means_the_same_is_written_the_same():
+    one = {"b": 1.0, "a": [{"d": (1, 2.5), "c": True}], "e": None}
+    other = {"e": None, "a": ({"c": True, "d": [1, 2.5]},), "b": 1}
+    assert repr(canonical(one)) == repr(canonical(other))
+    assert repr(canonical(1e400)) == "inf"
+    assert canonical(True) is True  # not 1
+    assert repr(canonical({"a": 0.5})) != repr(canonical({"a": 0.25}))
+
+
+def test_stages_and_recipes_go_on_from_each_other(experiment):
+    before = experiment.previous_checkpoint
+    folder = "results/demo/pretrain"
+    assert before("vie_single", "3", "instance_recognition") == []
+    expected = f"{folder}/vie_single/seed3/instance_recognition.pt"
+    assert before("vie_single", "3", "local_aggregation") == expected
+    expected = f"{folder}/vie_single/seed3/local_aggregation.pt"
+    assert before("vie_trn", "3", "local_aggregation") == expected
+
+
+def test_a_stage_depends_on_nothing_that_trains_nothing(config, experiment):
+    """Nor on what another stage alone reads."""
+    recipe, stage = "vie_single", "instance_recognition"
+    before = copy.deepcopy(experiment.stage_recipe(recipe, stage))
+    later = experiment.stage_recipe(recipe, "local_aggregation")
+    changed = experiment.recipe(recipe)
+    changed["monitor"] = {"every": "1 epochs", "neighbours": 3, "clips": 4}
+    changed["label"], changed["start_first"] = "another", True
+    assert experiment.stage_recipe(recipe, "local_aggregation") == later
+    changed["objective"]["local_aggregation"]["clusters"] = 7
+    changed["schedule"]["local_aggregation"] = "11 epochs"
+    assert experiment.stage_recipe(recipe, stage) == before
+    assert experiment.stage_recipe(recipe, "local_aggregation") != later
+    changed["objective"]["temperature"] = 0.1
+    assert experiment.stage_recipe(recipe, stage) != before
+
+
+def test_a_users_own_classes_are_settings_of_what_uses_them(config):
+    changed = copy.deepcopy(config) | {"objectives": {"moco": "mine:MoCo", "other": "mine:Other"}}
+    recipe = changed["recipes"]["vie_single"]
+    recipe["classes"] = {"moco": "mine:MoCo", "wide": "mine:wide"}
+    recipe["encoder"] = recipe["encoder"] | {"network": "wide"}
+    experiment = Experiment(changed)
+    found = experiment.stage_recipe("vie_single", "local_aggregation")
+    assert found["classes"] == {"wide": "mine:wide"}
+    assert experiment.stage_recipe("vie_single", "moco")["classes"] == recipe["classes"]
+    assert experiment.encoder("vie_single")["classes"] == {"wide": "mine:wide"}
+    assert "classes" not in experiment.encoder("vie_trn")
+
+
+def test_networks_of_an_evaluation(experiment):
+    folder = "results/demo/pretrain"
+    assert experiment.networks("vie_two_pathway", "trained", 0) == [
+        f"{folder}/vie_single/seed0/local_aggregation.pt",
+        f"{folder}/vie_slowfast/seed0/local_aggregation.pt",
+    ]
+    untrained = [f"{folder}/vie_slow/seed1/untrained.pt"]
+    assert experiment.networks("random_slow", "untrained", "1") == untrained
+
+
+def test_an_evaluation_has_its_own_jitter_or_that_of_its_recipe(config, experiment):
+    recipes = config["recipes"]
+    own = experiment.transform("rotnet")
+    assert own["color_jitter"] == recipes["vie_single"]["color_jitter"]
+    assert own["color_jitter"] != recipes["rotnet"]["color_jitter"]
+    assert experiment.transform("vie_trn")["geometry"] == recipes["vie_trn"]["geometry"]
+
+
+def test_results_of_a_table_row_by_row(experiment):
+    probes = experiment.probes("table_s1", "metadata.json", "untrained")
+    assert [path.split("/")[3] for path in probes] == experiment.rows("table_s1")
+    assert probes[0] == "results/demo/probe/trn_input_single/untrained/seed0/metadata.json"
+    found = experiment.finetuned("table_3", "ucf101")
+    assert {run["target"] for run in found} == {"ucf101"}
+    where = "results/demo/finetune/ucf101/color_jitter/scratch_single/untrained/seed0"
+    assert found[0]["predictions"] == f"{where}/predictions.parquet"
+    assert len(experiment.finetuned("table_3")) == 2 * len(found)
+
+
+def test_another_experiment_has_a_folder_of_its_own(config):
+    other = Experiment(config | {"experiment": "mine-2"})
+    paths = [*other.probes("table_1", "metadata.json"), other.final_checkpoint("vie_single", 0)]
+    paths += [curve["path"] for curve in other.curves("table_1")]
+    paths += [row["answers"] for row in other.pretext_rows()]
+    assert all(path.startswith("results/mine-2/") for path in paths)
+    assert other.shard_files(".tar")("embedded", "val") == [
+        f"resources/embedded/val/frames/{i}-of-2.tar" for i in range(2)
+    ]
+
+
+def test_what_snakemake_waits_for_imports_neither_torch_nor_pandas():
+    code = "import sys, vie.workflow.paths, vie.workflow.videos\n"
+    code += "print({'torch', 'pandas', 'snakemake'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"

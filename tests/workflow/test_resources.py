@@ -1,0 +1,140 @@
+"""Memory that jobs ask for, against hand-worked numbers and real processes."""
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from vie.clips.sampling import sampling
+from vie.config.load import load_config
+from vie.models.classifiers import FrozenEncoders, probe_features
+from vie.models.encoders import build_encoder
+from vie.workflow import resources
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def config():
+    return load_config(ROOT / "config.yaml")
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return load_config(ROOT / "config.yaml", ROOT / "experiments" / "kinetics400.yaml")
+
+
+def test_pretraining_on_a_gpu_by_hand(paper):
+    """SlowFast: 23 workers of training and 23 of the monitor. Of its batches, of 154 and 308 MB,
+    one waits for each: more would be over 4 GB."""
+    batch, tested = (clips * 3 * 16 * 224 * 224 / 1e6 for clips in (64, 128))
+    waiting = 2 * 23 * 600 + (23 + 2) * (batch + tested)
+    bank = 4 * 239_888 * 128 * 4 / 1e6
+    found = resources.pretrain(paper, "kinetics400", paper["recipes"]["vie_slowfast"], 24)
+    assert found == pytest.approx(2000 + 4000 + waiting + bank, abs=100)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "threads", "gb"),
+    [
+        (4, 12, 4 * 6 + 4 * 2 * 0.6 + 10 * 0.154 + 4 * (2 * 0.6 + 10 * 0.308) + 0.491),
+        (8, 12, 8 * 6 + 2 * 0.154 + 8 * 2 * 0.308 + 0.491),  # one thread each: no workers
+    ],
+)
+def test_pretraining_on_several_gpus_by_hand(paper, gpus, threads, gb):
+    """SlowFast: a process of 6 GB for each GPU, and a bank of 0.49 GB besides the loaders."""
+    recipe = paper["recipes"]["vie_slowfast"]
+    found = resources.pretrain({**paper, "gpus": gpus}, "kinetics400", recipe, threads)
+    assert found / 1000 == pytest.approx(gb, abs=0.15)  # whole hundreds of MB, rounded up
+
+
+def test_more_of_everything_needs_more(paper):
+    recipe = paper["recipes"]["vie_slow"]
+    larger = copy.deepcopy(recipe)
+    larger["optimiser"]["batch"] = 512
+    least = resources.pretrain(paper, "kinetics400", recipe, 8)
+    assert resources.pretrain(paper, "kinetics400", recipe, 16) > least
+    assert resources.pretrain(paper, "kinetics400", larger, 8) > least
+    assert resources.pretrain({**paper, "gpus": 0}, "kinetics400", larger, 8) > 40_000
+    frames = paper["datasets"]["kinetics400"]
+    assert resources.frames(frames, 32) > resources.frames(frames, 4)
+    assert resources.index(paper, "kinetics400", "train") >= resources.LEAST
+
+
+def test_no_job_of_the_default_experiment_asks_for_less_than_was_measured(config):
+    """Peaks of benchmarks/runs on two cores without a GPU, MB."""
+    for gpus in (0, 1):
+        here, recipes = {**config, "gpus": gpus}, config["recipes"]
+        assert resources.pretrain(here, "embedded", recipes["opn"], 4) > 2 * 1138
+        both = [recipes["vie_single"], recipes["vie_slowfast"]]
+        clip = recipes["vie_slowfast"]["clip"]
+        assert resources.probe(here, "embedded", both, clip, recipes["vie_slow"], 2) > 2 * 1308
+        asked = resources.finetune(here, recipes["vie_single"], "single", 64, "untrained", 4)
+        assert asked > 2 * 999
+        assert resources.pretext(here, recipes["3drotnet"], 2) > 2 * 999
+        assert resources.frames(config["datasets"]["embedded"], 4) > 2 * 144
+
+
+def test_the_classifiers_of_a_probe_are_as_wide_as_the_features(config, paper):
+    """Of them, probes ask for memory without building the network."""
+    for size in (64, 224):
+        frozen = FrozenEncoders([build_encoder({"network": "single", "width": 16})])
+        features = frozen(torch.zeros(1, 3, 1, size, size))
+        layers = ("conv3", "conv4", "conv5")
+        width = sum(probe_features(features[layer]).shape[1] for layer in layers)
+        assert width == 16 * size**2 * 7 / 128
+
+
+# A process that imports what training imports and takes two steps of a whole network. The peak is
+# of this program alone; ru_maxrss would also count the process that it was forked from.
+PROGRAM = """
+import json, re, sys
+import torch
+import vie.finetune
+from vie.models.classifiers import Classifier
+from vie.models.classifiers import FrozenEncoders, probe_features
+from vie.models.encoders import build_encoder
+from vie.models.resnet import channels_last
+encoder, shape = json.loads(sys.argv[1])
+torch.set_num_threads(1)
+network = channels_last(Classifier(build_encoder(encoder), 10))
+optimiser = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+for step in range(2):
+    loss = network(torch.randn(shape)).square().mean()
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+print(int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) * 1024 / 1e6)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vie_slowfast",
+        pytest.param("vie_single", marks=pytest.mark.slow),
+        pytest.param("vie_3dresnet", marks=pytest.mark.slow),
+    ],
+)
+def test_training_on_a_cpu_keeps_within_what_is_asked_for(config, name):
+    recipe = config["recipes"][name]
+    frames, size, batch = sampling(recipe["clip"]).frames, recipe["geometry"]["size"], 128
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", PROGRAM),
+            json.dumps([recipe["encoder"], [batch, 3, frames, size, size]]),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"CUDA_VISIBLE_DEVICES": "", "PATH": "/usr/bin:/bin"},
+    )
+    measured = float(done.stdout)
+    asked = resources.step(0, [recipe["encoder"]], batch, frames, size)
+    assert measured < asked < 4 * measured

@@ -1,0 +1,52 @@
+"""What the config has to know of each layout of videos on disk; `vie.datasets.layouts` reads them.
+
+Imports neither torch nor pandas.
+"""
+
+from typing import Literal, NamedTuple
+
+# Splits of a dataset: for pretraining, or for finetuning.
+PRETRAINING, FINETUNING = ("train", "val"), ("all",)
+GROUPS = ("train_groups", "test_groups", "clips_per_group")
+
+
+class LayoutFacts(NamedTuple):
+    """What holds for all datasets of a layout.
+
+    Attributes:
+        splits: the splits that such a dataset may have; one of these tuples.
+        official_names: datasets of published results that have this layout.
+        generator: settings of the embedded dataset in this layout, besides its seed; empty if
+            there is no such dataset.
+        missing: what becomes of a listed video without a file, where the config does not say; None
+            if no lists say which videos there are.
+        official_splits: how many numbered splits are official; 0: any number is a split.
+    """
+
+    splits: tuple[tuple[str, ...], ...]
+    official_names: tuple[str, ...] = ()
+    generator: tuple[str, ...] = ()
+    missing: Literal["error", "reject"] | None = None
+    official_splits: int = 0
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Keys that say where a dataset of the user lies."""
+        return ("annotations", "videos") if self.missing else ("videos",)
+
+
+LAYOUTS = {
+    "kinetics": LayoutFacts(
+        (PRETRAINING,),
+        ("kinetics400",),
+        ("train_videos_per_class", "val_videos_per_class"),
+        missing="reject",
+    ),
+    # Small, and complete if there at all.
+    "ucf101": LayoutFacts((FINETUNING,), ("ucf101",), GROUPS, "error", official_splits=3),
+    "hmdb51": LayoutFacts((FINETUNING,), ("hmdb51",), GROUPS, "error", official_splits=3),
+    "folders": LayoutFacts((PRETRAINING, FINETUNING)),
+}
+OFFICIAL_NAMES = {
+    name: layout for layout, facts in LAYOUTS.items() for name in facts.official_names
+}

@@ -1,0 +1,116 @@
+"""The JSON schema of the config, for editors, and docs/config.md, the same for readers.
+
+`python -m vie.config.schema` renews both.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from vie.config.messages import allowed
+from vie.config.models import Config
+from vie.runtime.files import atomic_write
+
+ROOT = Path(__file__).parents[2]
+SCHEMA, REFERENCE = ROOT / "schemas" / "config.schema.json", ROOT / "docs" / "config.md"
+RENEW = "uv run python -m vie.config.schema"
+
+
+class _Generator(GenerateJsonSchema):
+    """Pydantic's schema without titles, and with names of keys as descriptions say them."""
+
+    def generate(self, schema: CoreSchema, mode: Any = "validation") -> JsonSchemaValue:
+        found = _untitled(super().generate(schema, mode))
+        return {"$schema": self.schema_dialect, "title": "VIE workflow", **found}
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        # None stands for "left out".
+        return self.generate_inner(schema["schema"])
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        found = super().dict_schema(schema)
+        by_pattern = found.pop("patternProperties", None)
+        if by_pattern is not None:
+            (found["additionalProperties"],) = by_pattern.values()
+            found["propertyNames"] = self.generate_inner(schema["keys_schema"])
+        return found
+
+
+def _untitled(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_untitled(one) for one in node]
+    if isinstance(node, dict):
+        return {
+            key: _untitled(value)
+            for key, value in node.items()
+            if not (key == "title" and isinstance(value, str))
+            and not (key == "default" and value is None)
+        }
+    return node
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema as JSON has it."""
+    return Config.model_json_schema(schema_generator=_Generator)
+
+
+def schema_text() -> str:
+    """What `schemas/config.schema.json` has to contain."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def reference_text() -> str:
+    """What `docs/config.md` has to contain: a table of keys for every mapping of the config."""
+    schema = json_schema()
+    parts = [
+        "# The config\n",
+        f"Every key of `config.yaml` and of overlays. Generated: `{RENEW}` renews this file.\n",
+    ]
+    names = ["Config", *_references(schema, schema["$defs"], [])]
+    for name in names:
+        node = schema if name == "Config" else schema["$defs"][name]
+        required = node.get("required", [])
+        parts += [f"## {name}\n", node["description"] + "\n", "| key | value | default | |"]
+        parts.append("|---|---|---|---|")
+        for key, value in node["properties"].items():
+            default = value.get("default", "required" if key in required else "")
+            default = default if default in ("", "required", {}) else f"`{json.dumps(default)}`"
+            about = value.get("description", "")
+            parts.append(f"| `{key}` | {_value(value)} | {default or ''} | {about} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _references(node: Any, defs: dict[str, Any], found: list[str]) -> list[str]:
+    """Names of the models below a node, each once, in the order in which they are met."""
+    for key, value in node.items():
+        if key == "$ref" and (name := value.removeprefix("#/$defs/")) not in found:
+            found.append(name)
+            _references(defs[name], defs, found)
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, dict) and key != "$defs":
+                _references(one, defs, found)
+    return found
+
+
+def _value(node: dict[str, Any]) -> str:
+    """What a key may have, in words; a mapping with keys of its own as a link."""
+    if "$ref" in node:
+        name = node["$ref"].removeprefix("#/$defs/")
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in node:
+        return " or ".join(map(_value, node["anyOf"]))
+    if isinstance(below := node.get("additionalProperties"), dict):
+        return f"for each name: {_value(below)}"
+    if "items" in node:
+        return f"{allowed(node)}, each {allowed(node['items'])}"
+    return allowed(node)
+
+
+if __name__ == "__main__":
+    for path, text in ((SCHEMA, schema_text()), (REFERENCE, reference_text())):
+        with atomic_write(path) as temporary:
+            temporary.write_text(text)

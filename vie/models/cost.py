@@ -1,0 +1,25 @@
+"""What a network costs, counted on the network itself."""
+
+import functools
+import json
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from vie.models.encoders import build_encoder
+
+
+@functools.cache
+def network_cost(encoder: str, frames: int, size: int) -> tuple[float, int, int]:
+    """Floating-point operations of a forward pass of one clip, numbers in the network, and
+    dimensions D of its embedding.
+
+    Args:
+        encoder: settings of `build_encoder`, as JSON.
+        frames, size: of a clip (3, frames, size, size).
+    """
+    built = build_encoder(json.loads(encoder)).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        embedding, _ = built(torch.zeros(1, 3, frames, size, size))  # (1, D)
+    numbers = sum(tensor.numel() for tensor in built.state_dict().values())
+    return counter.get_total_flops(), numbers, embedding.shape[1]

@@ -1,0 +1,82 @@
+"""All experiments side by side: their rows of Tables 1 and S1."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from vie.config.settings import LAYERS
+from vie.reporting.plots import COLOURS, save
+from vie.runtime.errors import VieError
+
+COLUMNS = ("model", *LAYERS, *(f"{layer}_ci95" for layer in LAYERS), "n_val", "seeds")
+
+
+def compare(tables: Sequence[Path]) -> pd.DataFrame:
+    """Rows of several tables: experiment, table, and `COLUMNS`, sorted by experiment and table.
+
+    Args:
+        tables: files `<experiment>/<table>.csv`.
+
+    Raises:
+        VieError: there are none, or one lacks a column.
+    """
+    if not tables:
+        raise VieError(
+            "no experiment has a table yet: make results/table_1.csv or results/table_s1.csv first"
+        )
+    parts = []
+    for path in sorted(tables, key=lambda path: (path.parent.name, path.stem)):
+        table = pd.read_csv(path, dtype={"seeds": str})
+        missing = [column for column in COLUMNS if column not in table]
+        if missing:
+            raise VieError(
+                f"{path}: no column {', '.join(missing)}; delete it to have it made again"
+            )
+        part = table[list(COLUMNS)].copy()
+        part.insert(0, "experiment", path.parent.name)
+        part.insert(1, "table", path.stem)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def plot_comparison(rows: pd.DataFrame, paths: Sequence[Path]) -> None:
+    """One line per row, its layers as points with 95 % intervals; one panel per experiment.
+
+    Args:
+        rows: `compare`.
+        paths: files to write, the suffix names the format.
+    """
+    from matplotlib.figure import Figure
+
+    panels = list(rows.groupby("experiment", sort=False))
+    heights = [len(part) for _, part in panels]
+    figure = Figure(figsize=(7.2, 1.4 + sum(0.5 + 0.26 * n for n in heights)), layout="constrained")
+    grid = figure.subplots(
+        len(panels), sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
+    )
+    for (experiment, part), axis in zip(panels, grid[:, 0], strict=True):
+        places = np.arange(len(part))[::-1]
+        for i, (layer, color) in enumerate(zip(LAYERS, COLOURS, strict=True)):
+            axis.errorbar(
+                part[layer],
+                places + 0.2 - 0.2 * i,
+                xerr=part[f"{layer}_ci95"],
+                fmt="o",
+                ms=4,
+                lw=1,
+                color=color,
+                label=layer.capitalize(),
+            )
+        names = [f"{row.model} ({row.table})" for row in part.itertuples()]
+        axis.set_yticks(places, names, fontsize=8)
+        axis.set_title(f"{experiment}, {part['n_val'].iloc[0]} videos", fontsize=10, loc="left")
+        axis.grid(axis="x", color="#e4e4e4")
+        axis.set_axisbelow(True)
+        axis.spines[["top", "right"]].set_visible(False)
+    grid[-1, 0].set_xlim(left=0)
+    grid[-1, 0].set_xlabel("validation top-1 accuracy (%), bars: 95 % intervals", fontsize=8)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=8, loc="outside lower center", ncols=3)
+    save(figure, paths)

@@ -1,0 +1,286 @@
+"""What a run will cost, rule by rule, before it is launched.
+
+    uv run python -m vie.workflow.estimate --configfile experiments/kinetics400.yaml -- TARGET
+
+Jobs are those of a dry run of Snakemake. A job whose like has been run takes the seconds that that
+took (benchmarks/runs); for the others they are computed. Exit status 1: the disk is too small.
+"""
+
+import argparse
+import functools
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import namedtuple
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+import yaml
+
+from vie.clips.sampling import sampling
+from vie.config.load import load_config
+from vie.config.settings import dataset_folder, recipes_of, resolve_steps
+from vie.datasets.facts import expected
+from vie.datasets.holdout import COUNTS
+from vie.datasets.layouts import LAYOUTS
+from vie.datasets.split_assignment import TRAIN
+from vie.frames.index import load_index
+from vie.models.cost import network_cost
+from vie.runtime.errors import VieError
+from vie.runtime.threads import loader_workers
+from vie.workflow.resources import ASPECT, Config, views
+from vie.workflow.videos import annotation
+
+# TFLOP/s of an H200 in training, 2026-11: single and slow in bf16, the others in TF32. Testing is
+# taken to be as fast, and any other network as VIE-Single.
+GPU = {"single": 50, "trn": 68, "slow": 85, "slowfast": 32, "3dresnet": 65}
+GPU_BANK = 10e12  # FLOP/s in comparing embeddings with the bank or with centroids: assumed
+CPU = 30e9  # FLOP/s of a core: 20e9 (narrow networks) to 40e9 measured
+# Seconds of a core to load a clip, 10^6 stored pixels and 10^6 of the input: beside the H200.
+CLIP, STORED, INPUT = 1.6e-3, 3.8e-3, 12e-3
+# Seconds of a core: a frame written, a video extracted, 10^6 pixels of it, a flow, a video indexed.
+WRITE, VIDEO, EXTRACT, FLOW, INDEX = 1.35e-3, 0.04, 0.015, 1.9e-3, 5.7e-5
+START, LIGHT = 15, 3  # seconds before the work of a job with a network, and of any other
+JPEG = 0.2  # bytes of a pixel at ffmpeg's quality 3; they fall with the quality's power of 0.8
+FRAME = 512 + 256 + 8.5  # bytes of a frame besides its JPEG: of the tar, and of the shard's table
+ROW, FLOAT, RECORDS = 60, 4, 150_000  # bytes: a video in a list, a number, a table with its plots
+NOTES = f"""
+The rest is computed. GPU: H200, {GPU["single"]} (VIE-Single) to {GPU["slow"]} TFLOP/s (VIE-Slow).
+CPU-hours are the threads of a job times its hours, GPU-hours its GPUs times these.
+Frames are taken to be 16:9, with {JPEG} bytes a pixel at quality 3.
+Finetuning is counted to its last epoch. It ends sooner where validation saturates.
+Not counted: the monitor's tests, a cluster's queue, slow disks, unfinished checkpoints."""
+ADVICE = "make room, link resources/ or results/ to a larger disk, or lower frames.shorter_side"
+# A job of the dry run; `benchmark` is the file that will hold its seconds.
+Job = namedtuple("Job", "rule wildcards threads memory_mb gpus output benchmark")
+# Seconds of a core to load data and of a device (GPU or core) to compute; bytes that stay.
+Work = namedtuple("Work", "load compute disk", defaults=(0.0, 0.0, RECORDS))
+
+
+def jobs_of(arguments: Sequence[str]) -> list[Job]:
+    """Jobs that Snakemake would run with these arguments of its command line.
+
+    Raises:
+        VieError: with Snakemake's words.
+    """
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--nocolor", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise VieError(f"Snakemake cannot plan this:\n{done.stdout}{done.stderr}")
+    blocks, jobs = re.split(r"^(?:local)?rule ", done.stdout, flags=re.M)[1:], []
+    total = re.search(r"^total +(\d+)$", done.stdout, re.M)
+    if len(blocks) != (int(total[1]) if total else 0):
+        raise VieError(f"Snakemake's dry run lists {len(blocks)} jobs and counts another number")
+    for block in blocks:
+        keys = dict(re.findall(r"^    (\w+): (.*)$", block, re.M))
+        pairs = (keys.get(key, "") for key in ("wildcards", "resources"))
+        wildcards, given = (dict(re.findall(r"(\w+)=(.*?)(?:, |$)", text)) for text in pairs)
+        rule = block.partition(":")[0].removesuffix("_early")  # the same rule, with a priority
+        threads, memory, gpus = keys.get("threads", 1), given.get("mem_mb", 0), given.get("gpu", 0)
+        if output := keys.get("output", "").split(", ")[0]:
+            files = output, keys.get("benchmark", "")
+            jobs.append(Job(rule, wildcards, int(threads), int(memory), int(gpus), *files))
+    return jobs
+
+
+def seconds_of_like(benchmark: str) -> float | None:
+    """Median seconds of finished jobs that differ from a job in seed and shard alone, if any."""
+    like = re.sub(r"(?<=seed)\d+|\d+(?=-of-)", "*", benchmark)
+    tables = [pd.read_csv(path, sep="\t") for path in Path().glob(like)] if benchmark else []
+    found = [float(table["s"].iloc[-1]) for table in tables if len(table)]
+    return statistics.median(found) if found else None
+
+
+def stand_ins(config: Config, folder: Path) -> Config:
+    """An overlay with empty annotations for the user's datasets that are not here: an estimate is
+    wanted before the data are. What was made of annotations needs none."""
+    overlay: Config = {}
+    targets = config["finetuning"]["targets"].values()
+    for name in {config["dataset"], *(target["dataset"] for target in targets)}:
+        dataset, here = config["datasets"][name], folder / name
+        paths = [annotation(config, name, split) for split in dataset["shards"]]
+        made = "generator" in dataset or Path("resources", name, "classes.csv").exists()
+        if made or all(path.exists() for path in paths):
+            continue
+        layout = LAYOUTS[dataset["layout"]]
+        here.mkdir()
+        for path in (layout.annotations(here, here, split) for split in dataset["shards"]):
+            path.touch() if path.suffix else path.mkdir(exist_ok=True)
+        overlay[name] = {"annotations" if layout.lists else "videos": str(here)}
+        print(f"{name} is not here ({paths[0]} is missing); its size is the expected one.")
+    return {"datasets": overlay}
+
+
+class Estimator:
+    """Work and seconds of jobs, with networks on GPUs or on cores."""
+
+    def __init__(self, config: Config, *, on_gpu: bool) -> None:
+        self.config, self.on_gpu = config, on_gpu
+        self.sizes = functools.cache(self._sizes)
+
+    def _sizes(self, name: str, split: str) -> tuple[float, float]:
+        """Videos of a split and frames of each: as indexed, else as listed, else as expected."""
+        dataset, index = self.config["datasets"][name], Path("resources", name, split)
+        if (index / "index.parquet").exists():
+            counts = load_index(index / "index.parquet").n_frames
+            return len(counts), float(counts.mean())
+        (videos, _, seconds), lists = expected(dataset, split), annotation(self.config, name, split)
+        if "generator" not in dataset and lists.exists():
+            layout, folder = LAYOUTS[dataset["layout"]], dataset_folder(self.config, name, "videos")
+            videos = len((layout.listed or layout.read)(Path(folder), lists, split))
+        return videos, seconds * dataset["frames"]["fps"]
+
+    def shown(
+        self, dataset: str, evaluation: Config, trained: float, tested: float
+    ) -> tuple[Work, int, int]:
+        """Clips shown to the networks of an evaluation, where training costs three forward passes;
+        the numbers in the networks; their dimensions."""
+        recipes = [self.config["recipes"][name] for name in recipes_of(evaluation)]
+        geometry = evaluation.get("geometry", recipes[0]["geometry"])
+        frames, size = sampling(evaluation["clip"]).frames, geometry["size"]
+        stored = self.config["datasets"][dataset]["frames"]["shorter_side"] ** 2 * ASPECT
+        load, passing, numbers, dimensions = frames * (stored * STORED + size**2 * INPUT), 0.0, 0, 0
+        for encoder in (recipe["encoder"] for recipe in recipes):
+            flops, *more = network_cost(json.dumps(encoder), frames, size)
+            speed = 1e12 * GPU.get(encoder["network"], GPU["single"]) if self.on_gpu else CPU
+            passing += flops / speed
+            numbers, dimensions = numbers + more[0], dimensions + more[1]
+        load = (trained + tested) * (CLIP + load / 1e6)
+        return Work(load, (3 * trained + tested) * passing), numbers, dimensions
+
+    def work(self, rule: str, wild: dict[str, str]) -> Work:
+        """Of a job with these wildcards."""
+        wild = {"dataset": self.config["dataset"], **wild}
+        known = {"pretrain": self._pretrain, "probe": self._probe, "finetune": self._finetune}
+        if rule in known:
+            return known[rule](wild)
+        dataset = self.config["datasets"][wild["dataset"]]
+        if rule.startswith("embedded_"):
+            sizes = [self.sizes(wild["dataset"], split) for split in dataset["shards"]]
+            return Work(WRITE * sum(videos * frames for videos, frames in sizes))
+        if "split" not in wild:
+            return Work()
+        videos, frames = self.sizes(wild["dataset"], wild["split"])
+        videos /= int(wild.get("shards", 1))
+        total, pixels = videos * frames, dataset["frames"]["shorter_side"] ** 2 * ASPECT
+        jpeg = pixels * JPEG * (3 / dataset["frames"]["quality"]) ** 0.8
+        if rule == "frames":
+            extracting = videos * VIDEO + total * pixels / 1e6 * EXTRACT
+            return Work(extracting, disk=total * (jpeg + FRAME))
+        seconds = total * FLOW if rule == "motion" else videos * INDEX
+        return Work(seconds, disk=videos * ROW + total * FLOAT)
+
+    def _pretrain(self, wild: dict[str, str]) -> Work:
+        recipe, stage = self.config["recipes"][wild["recipe"]], wild["stage"]
+        videos, batch = self.sizes(wild["dataset"], "train")[0], recipe["optimiser"]["batch"]
+        shown, per_epoch = {"recipe": wild["recipe"], **recipe}, max(1, int(videos // batch))
+        clips = batch * resolve_steps(recipe["schedule"][stage], per_epoch)
+        work, numbers, dimensions = self.shown(wild["dataset"], shown, clips, 0)
+        own, pairs = recipe["objective"].get(stage, {}), 0.0
+        if "clusters" in own:  # every clip is compared with the bank, every epoch clusters it
+            each = own["clusterings"] * own["clusters"] * (own["kmeans_iterations"] + 1)
+            pairs = videos * (clips + (1 + clips // (batch * per_epoch)) * each)
+        bank = 2 * dimensions * pairs / (GPU_BANK if self.on_gpu else CPU)
+        disk = FLOAT * (2 * numbers + videos * dimensions) + RECORDS
+        return Work(work.load, work.compute * views(recipe) + bank, disk)
+
+    def _probe(self, wild: dict[str, str]) -> Work:
+        probe, batch = self.config["probe"], self.config["probe"]["optimiser"]["batch"]
+        train, val = (self.sizes(wild["dataset"], split)[0] for split in ("train", "val"))
+        steps = resolve_steps(probe["schedule"]["duration"], max(1, int(train // batch)))
+        passes = steps * batch + val * probe["clips"] + train  # the networks are frozen
+        return self.shown(
+            wild["dataset"], self.config["evaluations"][wild["evaluation"]], 0, passes
+        )[0]
+
+    def _finetune(self, wild: dict[str, str]) -> Work:
+        own = self.config["finetuning"]
+        name, batch = own["targets"][wild["target"]]["dataset"], own[wild["weights"]]["batch"]
+        known = COUNTS.get(self.config["datasets"][name].get("official_name"), {})
+        videos, _ = self.sizes(name, "all")
+        train = min(videos, known.get(TRAIN, 0.7 * videos))
+        steps = resolve_steps(own["schedule"]["most"], max(1, int(train // batch)))
+        work, numbers, _ = self.shown(
+            name, self.config["evaluations"][wild["evaluation"]], steps * batch, 0
+        )
+        return work._replace(disk=FLOAT * numbers + RECORDS)
+
+    def seconds(self, job: Job, work: Work) -> float:
+        """That a job takes; on a GPU, clips are loaded while it computes."""
+        if not (work.compute and self.on_gpu):
+            return float((START if work.compute else LIGHT) + sum(work[:2]) / job.threads)
+        gpus = max(job.gpus, 1)
+        workers = loader_workers(max(1, job.threads // gpus), gpu=True) or 1
+        return float(START + max(work.compute, work.load / workers) / gpus)
+
+
+def disks(every: pd.DataFrame) -> list[str]:
+    """Print what is needed and free on every disk; sentences on those that are too small."""
+    short = []
+    for _, jobs in every.groupby(every["folder"].map(lambda path: path.stat().st_dev)):
+        path, needed = min(jobs["folder"]), jobs["disk, GB"].sum()
+        free = 0.98 * shutil.disk_usage(path).free / 1e9  # a fiftieth is left alone
+        print(f"Disk: {needed:,.1f} GB needed in {path}, {free:,.1f} GB free.")
+        if needed > free:
+            short.append(f"not enough disk: {path} lacks {needed - free:,.1f} GB; {ADVICE}")
+    return short
+
+
+def estimate(asked: argparse.Namespace) -> int:
+    """Print the estimate; the exit status."""
+    with tempfile.TemporaryDirectory() as temporary:
+        pairs, absent = (Path(temporary, name) for name in ("--config.yaml", "absent.yaml"))
+        pairs.write_text("\n".join(pair.replace("=", ": ", 1) for pair in asked.config) or "{}")
+        config = load_config("config.yaml", *asked.configfile, pairs)
+        absent.write_text(yaml.safe_dump(stand_ins(config, Path(temporary))))
+        options = ["--cores", str(max(config["threads"].values())), "--configfile"]
+        options += [*asked.configfile, str(pairs), str(absent), *["--forceall"] * asked.forceall]
+        jobs = jobs_of([*options, "--", *asked.targets])
+    if not jobs:
+        print("Nothing to be done. --forceall counts what is done, too.")
+        return 0
+    likely = torch.cuda.is_available() or "generator" not in config["datasets"][config["dataset"]]
+    estimator = Estimator(config, on_gpu=likely and config["gpus"] > 0)
+    rows, finished = [], 0
+    for job in jobs:
+        work, like = estimator.work(job.rule, job.wildcards), seconds_of_like(job.benchmark)
+        finished += like is not None
+        hours = (estimator.seconds(job, work) if like is None else like) / 3600
+        held = hours * job.threads, hours * job.gpus * estimator.on_gpu
+        folder = next(path for path in Path(job.output).resolve().parents if path.exists())
+        rows.append((folder, job.rule, 1, work.disk / 1e9, job.memory_mb / 1000, *held))
+    columns = ["folder", "rule", "jobs", "disk, GB", "memory, GB", "CPU-hours", "GPU-hours"]
+    every = pd.DataFrame(rows, columns=columns)
+    how = dict.fromkeys(columns[2:], "sum") | {"memory, GB": "max"}
+    table = every.groupby("rule", sort=False).agg(how)
+    table.loc["total"] = every.agg(how)
+    print(table.astype({"jobs": int}).to_string(float_format="{:,.2f}".format))
+    print(f"{finished} of {len(jobs)} jobs take as long as finished ones did.{NOTES}\n")
+    short = disks(every)
+    sys.stderr.write("".join(f"{sentence}\n" for sentence in short))
+    return 1 if short else 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; errors are for the user."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("targets", nargs="*", help="files to make; default: all tables")
+    parser.add_argument("--configfile", nargs="+", default=[], help="overlays")
+    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="single keys")
+    parser.add_argument("--forceall", action="store_true", help="count what is done already too")
+    try:
+        return estimate(parser.parse_args(argv))
+    except (VieError, OSError, yaml.YAMLError) as error:
+        hint = "" if isinstance(error, VieError) else "\n(Put -- between overlays and targets.)"
+        print(f"{error}{hint}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""Memory of jobs, `mem_mb` of the rules.
+
+Numbers are in MB (10^6 bytes, as Snakemake counts) and generous: a job that asks for too much waits
+longer for a node, one that asks for too little is killed. Imports neither torch nor pandas:
+Snakemake uses it each time it builds the job graph.
+"""
+
+import math
+from typing import Any
+
+from vie.clips.sampling import sampling
+from vie.config.settings import stages
+from vie.datasets.facts import expected
+from vie.runtime.threads import TEST_CLIPS, VIDEOS_AHEAD, batches_ahead, loader_workers
+
+Config = dict[str, Any]
+# A process that has imported what training imports has 780 to 1,090 MB, depending on the machine.
+# CUDA's libraries and context come on top of it (an assumption). A process that loads clips, a job.
+PROCESS, CUDA, WORKER, LEAST = 2000, 4000, 600, 4000
+# Bytes that a step on a CPU keeps per input pixel and channel of the stem (9 to 15 measured).
+ACTIVATIONS = 20
+FFMPEG = 250  # one process, reading video of 1080 lines
+JPEG_BYTES = 0.35  # of a frame, per pixel: the upper end for quality 2 to 5
+ASPECT = 16 / 9  # of a frame
+VIEWS = {"rotation": 4}  # stage -> copies of each clip that a network is shown
+
+
+def views(recipe: Config) -> int:
+    """Copies of each clip that the objectives of a recipe show, at most."""
+    return max(VIEWS.get(stage, 1) for stage in stages(recipe))
+
+
+def loading(threads: int, gpus: int, clips: int, frames: int, size: int, shares: int = 1) -> float:
+    """Of a loader: workers, uint8 batches that wait, the one in use. Where `shares` processes
+    train, each has one, with its share of both; the whole batch decides how many wait."""
+    workers = loader_workers(max(1, threads // shares), gpu=gpus > 0)
+    batch = clips * 3 * frames * size**2 / 1e6
+    waiting = workers * batches_ahead(workers, int(batch * 1e6)) if workers else 0
+    return shares * workers * WORKER + (waiting + 2) * batch
+
+
+def width(encoder: Config) -> int:
+    """Channels of an encoder's stem, or of its two."""
+    return int(encoder.get("width", 64) + encoder.get("fast_width", 0))
+
+
+def step(gpus: int, encoders: list[Config], clips: int, frames: int, size: int) -> float:
+    """Of the main processes, one for each GPU, and what a training step on a CPU keeps."""
+    kept = ACTIVATIONS * clips * frames * size**2 * sum(map(width, encoders)) / 1e6
+    return PROCESS * max(gpus, 1) + (CUDA * gpus or kept)
+
+
+def pretrain(config: Config, dataset: str, recipe: Config, threads: int) -> int:
+    """A stage of pretraining: bank, and two loaders (training waits while the monitor tests)."""
+    gpus, size, shares = config["gpus"], recipe["geometry"]["size"], max(config["gpus"], 1)
+    frames, batch = sampling(recipe["clip"]).frames, recipe["optimiser"]["batch"]
+    encoder, videos = recipe["encoder"], expected(config["datasets"][dataset], "train").videos
+    dimensions = encoder["embedding"] if encoder["embedding"] != "pooled" else 16 * width(encoder)
+    total = step(gpus, [encoder], batch * views(recipe), frames, size)
+    total += 4 * videos * dimensions * 4 / 1e6  # bank, copy for k-means, checkpoint being written
+    total += loading(threads, gpus, batch, frames, size, shares)
+    if recipe["monitor"]["every"]:  # each process tests in whole batches of its own
+        total += shares * loading(max(1, threads // shares), gpus, TEST_CLIPS, frames, size)
+    return _rounded(total)
+
+
+def probe(
+    config: Config, dataset: str, recipes: list[Config], clip: Any, transform: Config, threads: int
+) -> int:
+    """An evaluation: a loader at a time, classifiers, outputs; a forward pass keeps little."""
+    gpus, size = min(config["gpus"], 1), transform["geometry"]["size"]
+    encoders, found = [r["encoder"] for r in recipes], expected(config["datasets"][dataset], "val")
+    frames, batch = sampling(clip).frames, max(config["probe"]["optimiser"]["batch"], TEST_CLIPS)
+    # Numbers of conv3, conv4 and conv5 for each channel of the stem: 2/64 + 4/256 + 8/1024.
+    heads = sum(map(width, encoders)) * size**2 * 7 / 128 * found.classes * 4 / 1e6
+    outputs = found.videos * config["probe"]["clips"] * found.classes * 3 * 4 / 1e6
+    total = step(gpus, encoders, batch // 4, frames, size) + 4 * heads + 3 * outputs
+    return _rounded(total + loading(threads, gpus, batch, frames, size))
+
+
+def finetune(
+    config: Config, recipe: Config, clip: Any, size: int, weights: str, threads: int
+) -> int:
+    """Finetuning: two loaders (training waits while it validates)."""
+    gpus, frames = min(config["gpus"], 1), sampling(clip).frames
+    batches = config["finetuning"][weights]["batch"], TEST_CLIPS
+    total = sum(loading(threads, gpus, clips, frames, size) for clips in batches)
+    return _rounded(total + step(gpus, [recipe["encoder"]], batches[0], frames, size))
+
+
+def pretext(config: Config, recipe: Config, threads: int) -> int:
+    """Answers of a pretext network: one loader, a forward pass of at most four views."""
+    gpus, size = min(config["gpus"], 1), recipe["geometry"]["size"]
+    work = TEST_CLIPS, sampling(recipe["clip"]).frames, size
+    return _rounded(step(gpus, [recipe["encoder"]], *work) + loading(threads, gpus, *work))
+
+
+def frames(dataset: Config, threads: int) -> int:
+    """Extraction: for each process an ffmpeg and `VIDEOS_AHEAD` videos, one of them as long as is
+    accepted at most, the others as long as usual."""
+    settings = dataset["frames"]
+    second = settings["shorter_side"] ** 2 * ASPECT * JPEG_BYTES * settings["fps"] / 1e6
+    seconds = settings["max_seconds"] + (VIDEOS_AHEAD - 1) * 10
+    return _rounded(500 + threads * (FFMPEG + seconds * second))
+
+
+def index(config: Config, dataset: str, split: str) -> int:
+    """Joining shards: every row as a mapping (3 kB) in two copies, the sizes of all JPEGs."""
+    each = 6000 + 10 * config["datasets"][dataset]["frames"]["fps"] * 3 * 4
+    return _rounded(500 + expected(config["datasets"][dataset], split).videos * each / 1e6)
+
+
+def _rounded(mb: float) -> int:
+    return max(LEAST, math.ceil(mb / 100) * 100)

@@ -1,0 +1,68 @@
+"""Versions of results: a result depends on its version, data and settings, not on code's text.
+
+Raise a number when the same data and settings give other numbers than before, and say in its line
+what changed. Every result of that kind is then made again, and nothing else. An edit that leaves
+results as they are (a message, a name, a faster loop) needs no new number. The golden tests notice
+a number that changed without its version.
+"""
+
+from typing import NamedTuple
+
+
+class Version(NamedTuple):
+    """The version of one kind of result.
+
+    Attributes:
+        number: goes up by one.
+        changed: what the last step up changed.
+    """
+
+    number: int
+    changed: str
+
+
+# "kind" is what all results of a kind share, "kind.name" what one layout or objective adds. A name
+# that is not here has number 1: it is as it was when it was added.
+VERSIONS: dict[str, Version] = {
+    "videos": Version(1, "first version"),  # written by vie.datasets.synthetic
+    "videos.kinetics": Version(1, "first version"),
+    "videos.ucf101": Version(1, "first version"),
+    "videos.hmdb51": Version(1, "first version"),
+    "manifest": Version(1, "first version"),  # and the numbers of classes
+    "manifest.kinetics": Version(1, "first version"),
+    "manifest.ucf101": Version(1, "first version"),
+    "manifest.hmdb51": Version(1, "first version"),
+    "manifest.folders": Version(1, "first version"),
+    "split_assignment": Version(1, "first version"),
+    "frames": Version(1, "first version"),
+    "index": Version(1, "first version"),
+    "motion": Version(1, "first version"),
+    "untrained": Version(1, "first version"),
+    "pretrain": Version(1, "first version"),  # clips, encoders, schedules, the loop
+    "pretrain.instance_recognition": Version(1, "first version"),
+    "pretrain.local_aggregation": Version(1, "first version"),
+    "pretrain.supervised": Version(1, "first version"),
+    "pretrain.order_prediction": Version(1, "first version"),
+    "pretrain.rotation": Version(1, "first version"),
+    "probe": Version(1, "first version"),
+    "finetune": Version(1, "first version"),
+    "pretext": Version(1, "first version"),
+    "tables": Version(1, "first version"),
+}
+
+
+def version(kind: str, name: str | None = None) -> str:
+    """What rules carry as their param `version`, such as "pretrain 1, local_aggregation 1".
+
+    Args:
+        kind: a kind of result.
+        name: of its layout or objective; a user's own is written `package.module:Class`.
+
+    Raises:
+        KeyError: there is no such kind.
+    """
+    shared = f"{kind} {VERSIONS[kind].number}"
+    if name is None:
+        return shared
+    own = VERSIONS.get(f"{kind}.{name}")
+    return f"{shared}, {name} {own.number if own else 1}"

@@ -1,0 +1,12 @@
+"""Rule comparison: rows of all experiments' Tables 1 and S1, and their plot."""
+
+from pathlib import Path
+
+from vie.reporting.comparison import compare, plot_comparison
+from vie.reporting.tables import write_csv
+from vie.runtime.logs import job
+
+with job(snakemake.log[0]):
+    rows, output = compare([Path(path) for path in snakemake.input]), snakemake.output
+    write_csv(rows, Path(output.table))
+    plot_comparison(rows, [Path(output.svg), Path(output.png)])
