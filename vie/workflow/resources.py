@@ -11,6 +11,7 @@ from typing import Any
 from vie.clips.sampling import sampling
 from vie.config.settings import stages
 from vie.datasets.facts import expected
+from vie.objectives.table import facts_of, scratch_bytes
 from vie.runtime.threads import TEST_CLIPS, VIDEOS_AHEAD, batches_ahead, loader_workers
 
 Config = dict[str, Any]
@@ -22,12 +23,12 @@ ACTIVATIONS = 20
 FFMPEG = 250  # one process, reading video of 1080 lines
 JPEG_BYTES = 0.35  # of a frame, per pixel: the upper end for quality 2 to 5
 ASPECT = 16 / 9  # of a frame
-VIEWS = {"rotation": 4}  # stage -> copies of each clip that a network is shown
 
 
 def views(recipe: Config) -> int:
-    """Copies of each clip that the objectives of a recipe show, at most."""
-    return max(VIEWS.get(stage, 1) for stage in stages(recipe))
+    """Clips that the objectives of a recipe show the network of each video, at most."""
+    asked = [facts_of(recipe, stage) for stage in stages(recipe)]
+    return max(facts.n_views * facts.shown for facts in asked)
 
 
 def loading(threads: int, gpus: int, clips: int, frames: int, size: int, shares: int = 1) -> float:
@@ -55,9 +56,11 @@ def pretrain(config: Config, dataset: str, recipe: Config, threads: int) -> int:
     gpus, size, shares = config["gpus"], recipe["geometry"]["size"], max(config["gpus"], 1)
     frames, batch = sampling(recipe["clip"]).frames, recipe["optimiser"]["batch"]
     encoder, videos = recipe["encoder"], expected(config["datasets"][dataset], "train").videos
-    dimensions = encoder["embedding"] if encoder["embedding"] != "pooled" else 16 * width(encoder)
+    embedding = encoder.get("embedding", 128)
+    dimensions = embedding if embedding != "pooled" else 16 * width(encoder)
     total = step(gpus, [encoder], batch * views(recipe), frames, size)
     total += 4 * videos * dimensions * 4 / 1e6  # bank, copy for k-means, checkpoint being written
+    total += max(scratch_bytes(recipe, one, videos, dimensions) for one in stages(recipe)) / 1e6
     total += loading(threads, gpus, batch, frames, size, shares)
     if recipe["monitor"]["every"]:  # each process tests in whole batches of its own
         total += shares * loading(max(1, threads // shares), gpus, TEST_CLIPS, frames, size)
