@@ -26,9 +26,8 @@ ASPECT = 16 / 9  # of a frame
 
 
 def views(recipe: Config) -> int:
-    """Clips that the objectives of a recipe show the network of each video, at most."""
-    asked = [facts_of(recipe, stage) for stage in stages(recipe)]
-    return max(facts.n_views * facts.shown for facts in asked)
+    """Clips of each video that the objectives of a recipe show the network, at most."""
+    return max(one.n_views * one.shown for one in (facts_of(recipe, s) for s in stages(recipe)))
 
 
 def loading(threads: int, gpus: int, clips: int, frames: int, size: int, shares: int = 1) -> float:
@@ -59,8 +58,10 @@ def pretrain(config: Config, dataset: str, recipe: Config, threads: int) -> int:
     embedding = encoder.get("embedding", 128)
     dimensions = embedding if embedding != "pooled" else 16 * width(encoder)
     total = step(gpus, [encoder], batch * views(recipe), frames, size)
+    scratch = max(scratch_bytes(recipe, one, videos, dimensions) for one in stages(recipe))
+    total += 0 if gpus else scratch / 1e6  # a GPU has it in its own memory
+    batch *= max(facts_of(recipe, one).n_views for one in stages(recipe))
     total += 4 * videos * dimensions * 4 / 1e6  # bank, copy for k-means, checkpoint being written
-    total += max(scratch_bytes(recipe, one, videos, dimensions) for one in stages(recipe)) / 1e6
     total += loading(threads, gpus, batch, frames, size, shares)
     if recipe["monitor"]["every"]:  # each process tests in whole batches of its own
         total += shares * loading(max(1, threads // shares), gpus, TEST_CLIPS, frames, size)
