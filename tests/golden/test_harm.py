@@ -248,7 +248,12 @@ HARM = {
         "digest_size=16, key=b'2'",
     ),
     # data
-    "rate of frames": ("frames", ffmpeg._command, "fps={settings.fps}", "fps={settings.fps}:round=up"),
+    "rate of frames": (
+        "frames",
+        ffmpeg._command,
+        "fps={settings.fps}",
+        "fps={settings.fps}:round=up",
+    ),
     "size of frames": ("frames", ffmpeg._command, "scale=w='", "scale=w='2+"),
     "color of frames": (
         "frames",
