@@ -24,7 +24,7 @@ from vie.datasets.holdout import hold_out
 from vie.datasets.layouts import LAYOUTS
 from vie.datasets.synthetic import actions
 from vie.datasets.synthetic.render import CLASSES, render
-from vie.frames.ffmpeg import extract_jpegs, ffmpeg_executable
+from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
 from vie.frames.flow import magnitudes
 from vie.frames.index import load_index
 from vie.frames.manifest import Video, class_names, read_manifest, write_manifest
@@ -145,8 +145,7 @@ def frames(folder: Path) -> Numbers:
     subprocess.run([*argv, str(path)], input=blocks.tobytes(), check=True)
     numbers: Numbers = {}
     for rate in (25, 5):
-        settings = {"fps": rate, "shorter_side": 48, "quality": 2}
-        jpegs = extract_jpegs(path, timeout_seconds=60, max_seconds=60, **settings).jpegs
+        jpegs = extract_jpegs(path, FrameSettings(rate, 48, 2, 60, 60)).jpegs
         every = [np.asarray(Image.open(io.BytesIO(jpeg)), dtype=float) for jpeg in jpegs]
         numbers[f"{rate} fps"] = {
             "shape": [len(every), *every[0].shape],
@@ -230,10 +229,10 @@ def split_assignment(folder: Path) -> Numbers:
         videos, notes, split = _tree(layout, folder / layout)
         found = LAYOUTS[layout].read(videos, notes, split)
         for number in (1, 2):
-            rows = hold_out(LAYOUTS[layout].members(found, notes, number), 0.3, number)
+            rows = hold_out(LAYOUTS[layout].assign(found, notes, number), 0.3, number)
             numbers[f"{layout} {number}"] = [list(row) for row in rows]
     many = [Video(f"{label}{i}", f"{label}/{i}.mp4", label) for label in "abc" for i in range(20)]
-    drawn = LAYOUTS["folders"].members(many, folder, 3)
+    drawn = LAYOUTS["folders"].assign(many, folder, 3)
     numbers["drawn"] = [list(row)[2] for row in hold_out(drawn, 0.2, 3)]
     return numbers
 
