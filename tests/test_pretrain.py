@@ -265,7 +265,7 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(
     appears(saved, run)
     time.sleep(rng.uniform(0, 0.6))
     os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
+    run.communicate()  # and close its pipe
     assert not (killed / f"{stage}.pt").exists()
     step = torch_files.load(saved)["step"]
     assert 0 < step < expected["step"]

@@ -145,10 +145,7 @@ def frames(folder: Path) -> Numbers:
     subprocess.run([*argv, str(path)], input=blocks.tobytes(), check=True)
     numbers: Numbers = {}
     for rate in (25, 5):
-        settings = {"fps": rate, "shorter_side": 48, "quality": 2}
-        jpegs = extract_jpegs(
-            path, FrameSettings(timeout_seconds=60, max_seconds=60, **settings)
-        ).jpegs
+        jpegs = extract_jpegs(path, FrameSettings(rate, 48, 2, 60, 60)).jpegs
         every = [np.asarray(Image.open(io.BytesIO(jpeg)), dtype=float) for jpeg in jpegs]
         numbers[f"{rate} fps"] = {
             "shape": [len(every), *every[0].shape],

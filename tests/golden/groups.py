@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.golden import data, training
+from vie.workflow.versions import VERSIONS
 
 FOLDER = Path(__file__).parent / "numbers"
 LEVEL = 1.01  # of 255: a resize on another CPU may round the other way
@@ -80,10 +81,6 @@ GROUPS: Mapping[str, Group] = {
 
 def versions(group: Group) -> dict[str, int]:
     """The present versions of a group's kinds."""
-    try:
-        from vie.workflow.versions import VERSIONS
-    except ImportError:
-        return dict.fromkeys(group.kinds, 1)
     return {kind: VERSIONS[kind].number for kind in group.kinds}
 
 

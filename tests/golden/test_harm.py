@@ -248,7 +248,12 @@ HARM = {
         "digest_size=16, key=b'2'",
     ),
     # data
-    "rate of frames": ("frames", ffmpeg._command, "fps={fps}", "fps={fps}:round=up"),
+    "rate of frames": (
+        "frames",
+        ffmpeg._command,
+        "fps={settings.fps}",
+        "fps={settings.fps}:round=up",
+    ),
     "size of frames": ("frames", ffmpeg._command, "scale=w='", "scale=w='2+"),
     "color of frames": (
         "frames",
@@ -264,7 +269,7 @@ HARM = {
         "for video in videos)\n    columns",
         "for video in videos)[::-1]\n    columns",
     ),
-    "recordings": ("split_assignment", ucf101._member, "g{fits['group']}", "g"),
+    "recordings": ("split_assignment", ucf101._row, "g{fits['group']}", "g"),
     "films": ("split_assignment", hmdb51._film, "if found else stem", "if not found else stem"),
     "share of test videos": (
         "split_assignment",
@@ -272,7 +277,7 @@ HARM = {
         "round(TEST_SHARE *",
         "round(0.5 *",
     ),
-    "held out": ("split_assignment", holdout.hold_out, "here[group] / 2", "here[group]"),
+    "held out": ("split_assignment", holdout.hold_out, "+ sizes[group] / 2", "+ sizes[group]"),
     "pixels of the synthetic videos": ("videos", render.render, "wander(T, 1.2,", "wander(T, 1.4,"),
 }
 

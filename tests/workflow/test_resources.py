@@ -138,3 +138,22 @@ def test_training_on_a_cpu_keeps_within_what_is_asked_for(config, name):
     measured = float(done.stdout)
     asked = resources.step(0, [recipe["encoder"]], batch, frames, size)
     assert measured < asked < 4 * measured
+
+
+def test_a_user_s_own_objective_is_asked_for_its_memory(recipe, monkeypatch):
+    """MoCo shows the network twice as many clips, and keeps a queue."""
+    monkeypatch.chdir(Path(__file__).parents[2])
+    config = {"gpus": 0, "datasets": {"d": {"layout": "kinetics", "official_name": "kinetics400"}}}
+    recipe["optimiser"]["batch"], recipe["geometry"]["size"] = 128, 112
+    recipe["encoder"]["width"] = 64
+    recipe["classes"] = {"moco": "examples.moco:MoCo"}
+    alone = recipe | {"schedule": {"supervised": "1 epochs", "lr_drops": []}}
+    own = recipe | {"schedule": {"moco": "1 epochs", "lr_drops": []}}
+    assert resources.views(own) == 2 * resources.views(alone) == 2
+    needed = {}
+    for queue in (2**10, 2**20):
+        own["objective"]["moco"] = {"queue": queue, "dimensions": 128}
+        needed[queue] = resources.pretrain(config, "d", own, 4)
+    assert needed[2**10] > resources.pretrain(config, "d", alone, 4)
+    # A million keys against a batch of 128, the similarities and their gradients: 2.1 GB.
+    assert needed[2**20] - needed[2**10] > 1000

@@ -11,6 +11,7 @@ from typing import Any
 from vie.clips.sampling import sampling
 from vie.config.settings import stages
 from vie.datasets.facts import expected
+from vie.objectives.table import facts_of, scratch_bytes
 from vie.runtime.threads import TEST_CLIPS, VIDEOS_AHEAD, batches_ahead, loader_workers
 
 Config = dict[str, Any]
@@ -22,12 +23,11 @@ ACTIVATIONS = 20
 FFMPEG = 250  # one process, reading video of 1080 lines
 JPEG_BYTES = 0.35  # of a frame, per pixel: the upper end for quality 2 to 5
 ASPECT = 16 / 9  # of a frame
-VIEWS = {"rotation": 4}  # stage -> copies of each clip that a network is shown
 
 
 def views(recipe: Config) -> int:
-    """Copies of each clip that the objectives of a recipe show, at most."""
-    return max(VIEWS.get(stage, 1) for stage in stages(recipe))
+    """Clips of each video that the objectives of a recipe show the network, at most."""
+    return max(one.n_views * one.shown for one in (facts_of(recipe, s) for s in stages(recipe)))
 
 
 def loading(threads: int, gpus: int, clips: int, frames: int, size: int, shares: int = 1) -> float:
@@ -55,8 +55,12 @@ def pretrain(config: Config, dataset: str, recipe: Config, threads: int) -> int:
     gpus, size, shares = config["gpus"], recipe["geometry"]["size"], max(config["gpus"], 1)
     frames, batch = sampling(recipe["clip"]).frames, recipe["optimiser"]["batch"]
     encoder, videos = recipe["encoder"], expected(config["datasets"][dataset], "train").videos
-    dimensions = encoder["embedding"] if encoder["embedding"] != "pooled" else 16 * width(encoder)
+    embedding = encoder.get("embedding", 128)
+    dimensions = embedding if embedding != "pooled" else 16 * width(encoder)
     total = step(gpus, [encoder], batch * views(recipe), frames, size)
+    scratch = max(scratch_bytes(recipe, one, videos, dimensions) for one in stages(recipe))
+    total += 0 if gpus else scratch / 1e6  # a GPU has it in its own memory
+    batch *= max(facts_of(recipe, one).n_views for one in stages(recipe))
     total += 4 * videos * dimensions * 4 / 1e6  # bank, copy for k-means, checkpoint being written
     total += loading(threads, gpus, batch, frames, size, shares)
     if recipe["monitor"]["every"]:  # each process tests in whole batches of its own
