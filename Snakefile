@@ -27,8 +27,3 @@ rule all:
     default_target: True
     input:
         ALL,
-
-
-# Trainings keep their state until Snakemake has their end on record.
-onsuccess:
-    remove_work_of_finished_jobs()

@@ -5,6 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
+import yaml
 from snakemake.exceptions import WorkflowError
 
 # The library that lies beside these rules, whichever clone's environment is active; jobs and the
@@ -19,14 +20,18 @@ if (BASE / "vie").is_dir():
 from vie.config.load import validate
 from vie.config.settings import dataset_folder, recipes_of
 from vie.runtime.errors import VieError
-from vie.runtime.files import digest, remove_finished
+from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
 from vie.runtime.threads import PROMISED
 from vie.workflow import resources, videos
 from vie.workflow.fingerprint import code_digest
-from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, canonical
+from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, canonical, in_order_of
 from vie.workflow.versions import version
 
+if (BASE / "config.yaml").is_file():
+    in_order = in_order_of(config, yaml.safe_load((BASE / "config.yaml").read_text()))
+    config.clear()
+    config.update(in_order)
 try:
     validate(config)
 except VieError as error:
@@ -161,11 +166,3 @@ def index_memory(wildcards):
 def minutes(at_least):
     """Runtime that doubles with each attempt, for --retries on clusters with time limits."""
     return lambda wildcards, attempt: at_least * 2 ** (attempt - 1)
-
-
-def remove_work_of_finished_jobs():
-    """After a run that succeeded: what its jobs kept while their end was not on record."""
-    for job in workflow.dag.jobs:
-        for path in map(Path, job.output):
-            remove_finished(path.with_suffix(".in_progress"))  # of a stage of pretraining
-            remove_finished(path.with_name("in_progress"))

@@ -8,7 +8,7 @@ rule finetune:
     output:
         best=f"{RESULTS}/finetune/{{target}}/{{pipeline}}/{{evaluation}}/{{weights}}/seed{{seed}}/best.pt",
         predictions=f"{RESULTS}/finetune/{{target}}/{{pipeline}}/{{evaluation}}/{{weights}}/seed{{seed}}/predictions.parquet",
-        facts=f"{RESULTS}/finetune/{{target}}/{{pipeline}}/{{evaluation}}/{{weights}}/seed{{seed}}/metadata.json",
+        metadata=f"{RESULTS}/finetune/{{target}}/{{pipeline}}/{{evaluation}}/{{weights}}/seed{{seed}}/metadata.json",
         metrics=f"{RESULTS}/finetune/{{target}}/{{pipeline}}/{{evaluation}}/{{weights}}/seed{{seed}}/metrics.jsonl",
     log:
         f"{LOGS}/finetune/{{target}}/{{pipeline}}/{{evaluation}}/{{weights}}/seed{{seed}}.log",

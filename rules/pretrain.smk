@@ -70,7 +70,7 @@ rule pretext:
         motion=of(experiment.motion("val")),
     output:
         answers=f"{RESULTS}/pretext/{{recipe}}/seed{{seed}}/answers.parquet",
-        facts=f"{RESULTS}/pretext/{{recipe}}/seed{{seed}}/metadata.json",
+        metadata=f"{RESULTS}/pretext/{{recipe}}/seed{{seed}}/metadata.json",
     log:
         f"{LOGS}/pretext/{{recipe}}/seed{{seed}}.log",
     benchmark:

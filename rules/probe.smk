@@ -7,7 +7,7 @@ rule probe:
         classes=f"resources/{DATASET}/classes.csv",
     output:
         predictions=f"{RESULTS}/probe/{{evaluation}}/{{weights}}/seed{{seed}}/predictions.parquet",
-        facts=f"{RESULTS}/probe/{{evaluation}}/{{weights}}/seed{{seed}}/metadata.json",
+        metadata=f"{RESULTS}/probe/{{evaluation}}/{{weights}}/seed{{seed}}/metadata.json",
         metrics=f"{RESULTS}/probe/{{evaluation}}/{{weights}}/seed{{seed}}/metrics.jsonl",
     log:
         f"{LOGS}/probe/{{evaluation}}/{{weights}}/seed{{seed}}.log",

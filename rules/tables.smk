@@ -2,7 +2,7 @@
 rule table_s1:
     input:
         predictions=experiment.probes("table_s1", "predictions.parquet", "trained"),
-        facts=experiment.probes("table_s1", "metadata.json", "trained"),
+        metadata=experiment.probes("table_s1", "metadata.json", "trained"),
     output:
         table=report(
             f"{RESULTS}/table_s1.csv",
@@ -40,7 +40,7 @@ rule table_s1:
 rule random_control:
     input:
         predictions=experiment.probes("table_s1", "predictions.parquet", "untrained"),
-        facts=experiment.probes("table_s1", "metadata.json", "untrained"),
+        metadata=experiment.probes("table_s1", "metadata.json", "untrained"),
     output:
         table=report(
             f"{RESULTS}/random_control.csv",
@@ -78,7 +78,7 @@ rule random_control:
 rule table_1:
     input:
         predictions=experiment.probes("table_1", "predictions.parquet"),
-        facts=experiment.probes("table_1", "metadata.json"),
+        metadata=experiment.probes("table_1", "metadata.json"),
     output:
         table=report(
             f"{RESULTS}/table_1.csv",
@@ -150,7 +150,7 @@ rule learning_curves:
 rule pretext_table:
     input:
         answers=[row["answers"] for row in experiment.pretext_rows()],
-        facts=[row["facts"] for row in experiment.pretext_rows()],
+        metadata=[row["metadata"] for row in experiment.pretext_rows()],
     output:
         table=report(
             f"{RESULTS}/pretext.csv",
@@ -189,7 +189,9 @@ rule finetuning_table:
         predictions=lambda wildcards: [
             run["predictions"] for run in experiment.finetuned(wildcards.table)
         ],
-        facts=lambda wildcards: [run["facts"] for run in experiment.finetuned(wildcards.table)],
+        metadata=lambda wildcards: [
+            run["metadata"] for run in experiment.finetuned(wildcards.table)
+        ],
     output:
         table=report(
             f"{RESULTS}/{{table}}.csv",
@@ -229,8 +231,8 @@ rule finetuning_classes:
         predictions=lambda wildcards: [
             run["predictions"] for run in experiment.finetuned(wildcards.table, wildcards.target)
         ],
-        facts=lambda wildcards: [
-            run["facts"] for run in experiment.finetuned(wildcards.table, wildcards.target)
+        metadata=lambda wildcards: [
+            run["metadata"] for run in experiment.finetuned(wildcards.table, wildcards.target)
         ],
         classes=of(experiment.target_file("classes.csv")),
     output:

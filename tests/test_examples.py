@@ -30,7 +30,7 @@ def train(recipe, stage, dataset, folder):
         recipe,
         stage,
         Data(dataset / "train" / "index.parquet"),
-        Run(folder / f"{stage}.in_progress", seed=1, name="test", checkpoint_seconds=0),
+        Run(folder / f"{stage}.state", seed=1, name="test", checkpoint_seconds=0),
         PretrainOutputs(folder / f"{stage}.pt", folder / f"{stage}.jsonl"),
     )
     return folder / f"{stage}.pt"
@@ -80,7 +80,7 @@ def test_an_example_trains_and_goes_on_with_the_same_bits(
         patch.setattr(Pretraining, "step", killed)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, stage, small_dataset, tmp_path / "killed")
-    work = tmp_path / "killed" / f"{stage}.in_progress"
+    work = tmp_path / "killed" / f"{stage}.state"
     assert 0 < torch_files.load(work / "checkpoint.pt")["step"] <= 3
     again = torch_files.load(train(recipe, stage, small_dataset, tmp_path / "killed"))
     assert_same(again, whole)

@@ -55,7 +55,7 @@ def run(recipe, dataset, members, folder, **settings):
         {"batch": 6, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4},
         SETTINGS | settings,
         SplitData(dataset / "train" / "index.parquet", members, dataset / "classes.csv"),
-        Run(folder / "in_progress", seed=0, name="test", version="finetune 1"),
+        Run(folder / "state", seed=0, name="test", version="finetune 1"),
         FinetuneOutputs(
             folder / "best.pt",
             folder / "predictions.parquet",

@@ -19,7 +19,7 @@ IR, LA = "instance_recognition", "local_aggregation"
 
 def train(recipe, dataset, folder, stage=IR, data=None, **settings):
     """Content of the checkpoint at the end; on one thread, as bits are compared."""
-    run = Run(folder / f"{stage}.in_progress", seed=1, name="test", **settings)
+    run = Run(folder / f"{stage}.state", seed=1, name="test", **settings)
     outputs = PretrainOutputs(folder / f"{stage}.pt", folder / f"{stage}.jsonl")
     data = data or Data(dataset / "train" / "index.parquet")
     start_from = folder / f"{IR}.pt" if stage == LA else None
@@ -80,7 +80,7 @@ def test_kills_and_other_settings_at_twenty_moments(
             train(recipes[which], small_dataset, folder)
         # Its own last checkpoint, whatever the other one did since.
         assert steps[:1] == ([before] if steps.kill_at > before else [])
-        state = folder / f"{IR}.in_progress" / "checkpoint.pt"
+        state = folder / f"{IR}.state" / "checkpoint.pt"
         reached[which] = torch_files.load(state)["step"] if state.exists() else 0
     steps.kill_at = None
     for which in (0, 1):
@@ -106,7 +106,7 @@ def test_a_longer_schedule_trains_only_what_is_left(
     folder = tmp_path / "run"
     if finished:
         train(short, small_dataset, folder, data=monitored)
-        assert (folder / f"{IR}.pt").samefile(folder / f"{IR}.in_progress" / "checkpoint.pt")
+        assert (folder / f"{IR}.pt").samefile(folder / f"{IR}.state" / "checkpoint.pt")
         (folder / f"{IR}.pt").unlink()
         (folder / f"{IR}.jsonl").unlink()
     else:
@@ -164,7 +164,7 @@ def test_what_trains_otherwise_starts_anew(recipe, small_dataset, tmp_path, step
     steps.clear()
     train(recipe, small_dataset, tmp_path, **settings)
     assert steps == [0, 1, 2]
-    assert (tmp_path / f"{IR}.in_progress" / "superseded-1" / "checkpoint.pt").exists()
+    assert (tmp_path / f"{IR}.state" / "superseded-1" / "checkpoint.pt").exists()
 
 
 def test_more_test_clips_train_no_probe(recipe, small_dataset, tmp_path, monkeypatch):

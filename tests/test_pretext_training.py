@@ -23,7 +23,7 @@ def train(recipe, stage, dataset, folder, motion=None, start_from=None):
         recipe,
         stage,
         Data(dataset / "train" / "index.parquet", motion=motion),
-        Run(folder / f"{stage}.in_progress", seed=1, name="test"),
+        Run(folder / f"{stage}.state", seed=1, name="test"),
         PretrainOutputs(folder / f"{stage}.pt", folder / f"{stage}.jsonl"),
         start_from=start_from,
     )

@@ -38,7 +38,7 @@ def train(recipe, stage, dataset, folder, *, motion=None, monitor=None, **run):
         recipe,
         stage,
         Data(dataset / "train" / "index.parquet", motion=motion),
-        Run(folder / f"{stage}.in_progress", seed=1, name="test", **run),
+        Run(folder / f"{stage}.state", seed=1, name="test", **run),
         PretrainOutputs(folder / f"{stage}.pt", folder / f"{stage}.jsonl"),
         start_from=folder / f"{IR}.pt" if stage == LA else None,
         monitor=monitor,
@@ -84,7 +84,7 @@ def test_epochs_go_on_from_a_recipe_with_another_batch(recipe, small_dataset, tm
 @pytest.mark.parametrize("checkpoint", ["of other settings", None])
 def test_an_earlier_attempt_leaves_no_metrics(recipe, small_dataset, tmp_path, checkpoint):
     train(recipe, IR, small_dataset, tmp_path)
-    work = tmp_path / f"{LA}.in_progress"
+    work = tmp_path / f"{LA}.state"
     work.mkdir()
     (work / "metrics.jsonl").write_text('{"step": 3, "epoch": 0.6, "knn_top1": 50.0}\n')
     if checkpoint:
@@ -201,7 +201,7 @@ SCRIPT = """
         stage,
         Data(Path(dataset), motion=Path(motion) if motion else None),
         Run(
-            folder / f"{stage}.in_progress",
+            folder / f"{stage}.state",
             seed=1, name="test", workers=1, checkpoint_seconds=every,
         ),
         pretraining.PretrainOutputs(folder / f"{stage}.pt", folder / f"{stage}.jsonl"),
@@ -259,7 +259,7 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(
     rng = np.random.default_rng()  # at a moment that nobody chose
     settings = {"motion": motion}
     run = start(recipe, stage, small_dataset, killed, slow=0.1, **settings)
-    saved = killed / f"{stage}.in_progress" / "checkpoint.pt"
+    saved = killed / f"{stage}.state" / "checkpoint.pt"
     (saved.parent).mkdir()
     (saved.parent / ".checkpoint.torntorn.pt").touch()  # as left by a kill while saving
     appears(saved, run)
@@ -290,7 +290,7 @@ def test_a_run_that_is_asked_to_stop_saves_its_state_first(recipe, small_dataset
     torch.set_num_threads(1)
     expected = train(recipe, IR, small_dataset, whole)
     run = start(recipe, IR, small_dataset, stopped, slow=0.3, every=3600)
-    work = stopped / f"{IR}.in_progress"
+    work = stopped / f"{IR}.state"
     appears(work / "metrics.jsonl", run)
     time.sleep(np.random.default_rng().uniform(0.5, 2))
     assert not (work / "checkpoint.pt").exists()
@@ -317,7 +317,7 @@ def test_a_diverged_run_says_so_and_keeps_its_last_good_checkpoint(
     monkeypatch.setattr(Pretraining, "step", diverge)
     with pytest.raises(VieError, match=r"loss became nan in steps \d+ to \d+;.*Lower optimiser.lr"):
         train(recipe, IR, small_dataset, tmp_path, checkpoint_seconds=0)
-    kept = torch_files.load(tmp_path / f"{IR}.in_progress" / "checkpoint.pt")
+    kept = torch_files.load(tmp_path / f"{IR}.state" / "checkpoint.pt")
     assert 0 < kept["step"] <= 6
     assert all(torch.isfinite(v).all() for v in kept["encoder"].values())
     assert not (tmp_path / f"{IR}.pt").exists()

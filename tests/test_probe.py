@@ -153,7 +153,7 @@ def run_probe(folder, dataset, recipe, paths, clip="single", clips=2):
         ClipTransform.of(recipe, clip),
         PROBE | {"clips": clips},
         Data(*splits, dataset / "classes.csv"),
-        Run(folder / "in_progress", seed=0, name="test", version="probe 1", code="abc"),
+        Run(folder / "state", seed=0, name="test", version="probe 1", code="abc"),
         ProbeOutputs(
             folder / "predictions.parquet", folder / "metadata.json", folder / "metrics.jsonl"
         ),

@@ -30,7 +30,7 @@ from vie.objectives.base import Objective
 from vie.objectives.table import build_objective, transform_of
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
-from vie.runtime.files import KEEP, atomic_write, link
+from vie.runtime.files import atomic_write, link
 from vie.runtime.randomness import torch_seed
 from vie.runtime.torch_files import content_digest, save
 
@@ -302,7 +302,6 @@ def train_stage(
         },
     )
     if distributed.is_main_process():
-        (run.work / KEEP).touch()
         link(run.work / CHECKPOINT, outputs.checkpoint)
         with atomic_write(outputs.metrics) as temporary:
             shutil.copyfile(run.work / METRICS, temporary)

@@ -14,7 +14,7 @@ wildcards, predictions = snakemake.wildcards, Path(output.predictions)
 how = {"trained": "finetune", "untrained": "from scratch"}[wildcards.weights]
 what = f"{how} {wildcards.evaluation} {wildcards.target} {wildcards.pipeline}"
 trust(snakemake.config.get("networks", {}).values())
-with job(snakemake.log[0]), resumable(predictions.with_name("in_progress")) as work:
+with job(snakemake.log[0]), resumable(predictions.with_name("state")) as work:
     finetune(
         Path(source.networks[0]),
         PIPELINES[wildcards.pipeline](params.transform, params.clip, params.scale_crop),
@@ -31,6 +31,8 @@ with job(snakemake.log[0]), resumable(predictions.with_name("in_progress")) as w
             version=params.version,
             code=code_digest(),
         ),
-        FinetuneOutputs(Path(output.best), predictions, Path(output.facts), Path(output.metrics)),
+        FinetuneOutputs(
+            Path(output.best), predictions, Path(output.metadata), Path(output.metrics)
+        ),
         params.known,
     )

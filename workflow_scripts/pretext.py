@@ -25,7 +25,7 @@ with job(snakemake.log[0]):
             code=code_digest(),
         ),
         answers=answers,
-        metadata=Path(snakemake.output.facts),
+        metadata=Path(snakemake.output.metadata),
         motion=Path(motion) if motion else None,
         official_name=snakemake.params.official_name,
     )

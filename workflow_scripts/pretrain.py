@@ -12,7 +12,7 @@ source, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcar
 checkpoint, motion = Path(snakemake.output.checkpoint), source.get("motion")
 # The monitor trains nothing: it is no param, as another one makes no other network.
 monitor = snakemake.config["recipes"][wildcards.recipe]["monitor"]
-with job(snakemake.log[0]), resumable(checkpoint.with_suffix(".in_progress")) as work:
+with job(snakemake.log[0]), resumable(checkpoint.with_suffix(".state")) as work:
     pretrain(
         params.recipe | {"monitor": monitor},
         wildcards.stage,

@@ -13,7 +13,7 @@ from vie.workflow.fingerprint import code_digest
 source, params, output = snakemake.input, snakemake.params, snakemake.output
 wildcards, predictions = snakemake.wildcards, Path(output.predictions)
 trust(snakemake.config.get("networks", {}).values())
-with job(snakemake.log[0]), resumable(predictions.with_name("in_progress")) as work:
+with job(snakemake.log[0]), resumable(predictions.with_name("state")) as work:
     probe(
         [Path(network) for network in source.networks],
         ClipTransform.of(params.transform, params.clip),
@@ -29,6 +29,6 @@ with job(snakemake.log[0]), resumable(predictions.with_name("in_progress")) as w
             version=params.version,
             code=code_digest(),
         ),
-        ProbeOutputs(predictions, Path(output.facts), Path(output.metrics)),
+        ProbeOutputs(predictions, Path(output.metadata), Path(output.metrics)),
         official_name=params.official_name,
     )

@@ -17,7 +17,7 @@ from vie.workflow.paths import PUBLISHED
 with job(snakemake.log[0]):
     params, output = snakemake.params, snakemake.output
     evaluations = read_evaluations(
-        params.labels, snakemake.input.predictions, snakemake.input.facts
+        params.labels, snakemake.input.predictions, snakemake.input.metadata
     )
     labels = [evaluation.label for evaluation in evaluations]
     theirs = read_published(PUBLISHED, labels)

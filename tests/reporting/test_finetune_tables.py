@@ -80,7 +80,7 @@ def files(tmp_path):
             json.dumps(metadata(seed=seed, target=target, trained=trained, split=split))
         )
         row = {"model": model, "trained": trained, "target": target}
-        listed.append(row | {"predictions": str(paths[0]), "facts": str(paths[1])})
+        listed.append(row | {"predictions": str(paths[0]), "metadata": str(paths[1])})
     return listed
 
 

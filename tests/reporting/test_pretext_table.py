@@ -46,7 +46,7 @@ def rows(tmp_path):
         answers, known = (tmp_path / f"{model}{seed}.{kind}" for kind in ("parquet", "json"))
         pd.DataFrame({"video": list("abcd"), "right": right}).to_parquet(answers)
         known.write_text(json.dumps(metadata(seed=seed, **task)))
-        listed.append({"model": model, "answers": str(answers), "facts": str(known)})
+        listed.append({"model": model, "answers": str(answers), "metadata": str(known)})
     return listed
 
 

@@ -74,7 +74,7 @@ def train(processes, recipe, stage, dataset, folder, start_from=None, double=Tru
         recipe=recipe,
         stage=stage,
         data=data_of(dataset),
-        run=Run(folder / f"{stage}.in_progress", seed=1, name="test", gpus=0),
+        run=Run(folder / f"{stage}.state", seed=1, name="test", gpus=0),
         outputs=PretrainOutputs(folder / f"{stage}.pt", folder / f"{stage}.jsonl"),
         start_from=start_from,
     )
@@ -160,7 +160,7 @@ STOPPED = """
             "stage": stage,
             "data": test_distributed.data_of(Path(dataset)),
             "run": Run(
-                folder / f"{stage}.in_progress",
+                folder / f"{stage}.state",
                 seed=1, name="test", gpus=0, checkpoint_seconds=3600,
             ),
             "outputs": PretrainOutputs(folder / f"{stage}.pt", folder / f"{stage}.jsonl"),
@@ -187,7 +187,7 @@ def test_processes_that_are_asked_to_stop_save_their_state(
     run = subprocess.Popen(
         [*command, "slowly", "2"], start_new_session=True, stderr=subprocess.PIPE
     )
-    work = stopped / f"{IR}.in_progress"
+    work = stopped / f"{IR}.state"
     deadline = time.monotonic() + 90
     while not (work / "metrics.jsonl").exists() or not (work / "metrics.jsonl").stat().st_size:
         assert run.poll() is None, run.stderr.read().decode()

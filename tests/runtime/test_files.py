@@ -8,7 +8,7 @@ import time
 import pytest
 
 from vie.runtime.errors import VieError
-from vie.runtime.files import atomic_write, digest, exclusive_workdir, link, remove_finished
+from vie.runtime.files import atomic_write, digest, exclusive_workdir, link
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -58,7 +58,7 @@ with exclusive_workdir(Path(sys.argv[1])):
 
 
 def test_a_folder_is_used_by_one_process_until_that_is_killed(tmp_path):
-    work = tmp_path / "in_progress"
+    work = tmp_path / "state"
     command = [sys.executable, "-c", HOLDER, str(work)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline() == b"held\n"
@@ -69,34 +69,6 @@ def test_a_folder_is_used_by_one_process_until_that_is_killed(tmp_path):
         began = time.monotonic()
         with exclusive_workdir(work, patience=30):
             assert time.monotonic() - began < 20
-
-
-def test_work_is_removed_when_it_is_finished(tmp_path):
-    work = tmp_path / "in_progress"
-    remove_finished(work)
-    with exclusive_workdir(work):
-        (work / "checkpoint.pt").touch()
-        remove_finished(work)
-    assert (work / "checkpoint.pt").exists()
-    with exclusive_workdir(work):
-        pass
-    with pytest.raises(VieError), exclusive_workdir(work):  # begun again
-        raise VieError("no space left")
-    remove_finished(work)
-    assert work.exists()
-    with exclusive_workdir(work):
-        pass
-    remove_finished(work)
-    assert not work.exists()
-
-
-def test_what_is_to_be_gone_on_from_is_not_removed(tmp_path):
-    work = tmp_path / "stage.in_progress"
-    with exclusive_workdir(work):
-        (work / "keep").touch()
-        (work / "checkpoint.pt").touch()
-    remove_finished(work)
-    assert (work / "checkpoint.pt").exists()
 
 
 def test_a_link_is_the_same_file_until_one_of_them_is_replaced(tmp_path):

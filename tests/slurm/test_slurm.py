@@ -36,7 +36,7 @@ class Run:
 
     def __init__(self, folder, *targets):
         self.folder, self.log = folder, folder / "snakemake.out"
-        self.checkpoint = folder / f"results/demo/{STAGE}.in_progress/checkpoint.pt"
+        self.checkpoint = folder / f"results/demo/{STAGE}.state/checkpoint.pt"
         self.messages = folder / f"logs/demo/{STAGE}.log"
         command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
         command += ["--slurm-status-command", "squeue"]
@@ -149,5 +149,3 @@ def test_the_demo_outlives_time_limit_cancellation_and_kill(cluster, copy):
     assert steps[0] < 100
     assert steps[-1] > 1400
     assert "slurm_logs/group_frames_frames/" in run.log.read_text()  # several shards in one job
-    leftovers = list((copy / "results").rglob("*in_progress"))
-    assert all((folder / "keep").exists() for folder in leftovers)

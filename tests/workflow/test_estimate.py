@@ -88,7 +88,7 @@ def test_as_many_jobs_of_each_rule_as_snakemake_counts(options, capsys, tmp_path
 
 def test_data_that_are_not_here_are_planned_for(capsys, tmp_path):
     roots = f"roots={{kinetics400: {tmp_path}/nowhere}}"
-    assert main([*KINETICS, "--config", roots, "--", "results/kinetics400/summary.csv"]) == 0
+    assert main([*KINETICS, "--config", roots, "--", "results/summary_kinetics400.csv"]) == 0
     out = capsys.readouterr().out
     assert f"kinetics400 is not here ({tmp_path}/nowhere/annotations/train.csv is missing)" in out
     rows = rows_of(out)

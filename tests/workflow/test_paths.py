@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vie.config.load import load_config
-from vie.workflow.paths import Experiment, canonical
+from vie.workflow.paths import Experiment, canonical, in_order_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -119,3 +119,10 @@ def test_what_snakemake_waits_for_imports_neither_torch_nor_pandas():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout == "set()\n"
+
+
+def test_keys_come_in_the_order_of_the_config_file():
+    model = {"a": {"x": 0, "y": 0}, "b": 0}
+    merged = {"new": 1, "b": 2, "a": {"z": 1, "y": 2}}
+    assert repr(in_order_of(merged, model)) == repr({"a": {"y": 2, "z": 1}, "b": 2, "new": 1})
+    assert in_order_of({"a": 1}, {"a": {"x": 2}}) == {"a": 1}

@@ -55,7 +55,7 @@ def test_a_folder_of_class_folders_is_a_target(copy, tmp_path, snakemake, planne
     assert jobs["finetune"] == 7 * 3
     snakemake(copy, *arguments, members)
     found = pd.read_csv(copy / members)
-    assert sorted(found["part"]) == ["held_out"] * 2 + ["test"] * 2 + ["train"] * 4
+    assert sorted(found["subset"]) == ["held_out"] * 2 + ["test"] * 2 + ["train"] * 4
     assert found["label"].nunique() == 2
     assert "Nothing to be done" in snakemake(copy, "-n", *arguments, members)
     (tmp_path / "sit; stand" / "new.mkv").touch()  # a new video is seen
@@ -310,9 +310,10 @@ def test_runs_and_reports(copy, snakemake, planned):
     assert (finetuned["validation"] == "held_out").all()
     confusion = pd.read_csv(copy / "results" / "table_3_hmdb51_confusion.csv", index_col="class")
     assert confusion.to_numpy().sum() == 8
-    # Only pretraining keeps its state: a longer schedule goes on from it.
-    leftovers = list((copy / "results").rglob("*in_progress"))
-    assert all((folder / "keep").exists() and "/pretrain/" in str(folder) for folder in leftovers)
+    # Every training keeps its state: a longer schedule goes on from it.
+    states = [str(path.parent) for path in (copy / "results").rglob("checkpoint.pt")]
+    for kind in ("pretrain", "probe", "finetune"):
+        assert any(f"/{kind}/" in state for state in states)
 
     assert "Nothing to be done" in snakemake(copy, *dry)
     log = copy / "logs" / "smoke" / "pretrain" / "vie_single" / "seed0" / "instance_recognition.log"

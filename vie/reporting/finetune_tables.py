@@ -17,7 +17,7 @@ def read_finetuned(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
     Args:
         files: what to read, each {"model": label, "trained": bool, "target": name,
-            "predictions": Parquet, "facts": JSON}.
+            "predictions": Parquet, "metadata": JSON}.
 
     Returns:
         Columns model, trained, target, seed, metadata (dict), and one array per network over the
@@ -29,7 +29,7 @@ def read_finetuned(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
     rows = []
     for file in files:
         table = pd.read_parquet(file["predictions"])
-        metadata = read_metadata(file["facts"])
+        metadata = read_metadata(file["metadata"])
         rows.append(
             {key: file[key] for key in ("model", "trained", "target")}
             | {"seed": metadata["seed"], "metadata": metadata, "videos": table["video"].tolist()}

@@ -25,14 +25,14 @@ def read_answers(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Shares of right answers, one row per model and seed.
 
     Args:
-        files: what to read, each {"model": label, "answers": Parquet, "facts": JSON}.
+        files: what to read, each {"model": label, "answers": Parquet, "metadata": JSON}.
 
     Returns:
         Columns model, seed, videos (list), right (array of the same length), metadata (dict).
     """
     rows = []
     for file in files:
-        answers, metadata = pd.read_parquet(file["answers"]), read_metadata(file["facts"])
+        answers, metadata = pd.read_parquet(file["answers"]), read_metadata(file["metadata"])
         rows.append(
             {
                 "model": file["model"],

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and folders of work in progress."""
+"""Files that appear whole or not at all, and folders that one process uses at a time."""
 
 import contextlib
 import fcntl
@@ -17,9 +17,7 @@ from pathlib import Path
 from vie.runtime.errors import VieError
 
 log = logging.getLogger(__name__)
-# Names in a folder of work in progress.
-LOCK, FINISHED = "lock", "finished"
-KEEP = "keep"  # is there where the folder outlives its job
+LOCK = "lock"  # a file in a work folder
 SUPERSEDED = "superseded-"  # and a number: a folder with the state of a run with other settings
 
 
@@ -78,9 +76,9 @@ def digest(path: str | Path) -> str:
 def exclusive_workdir(work: Path, patience: float = 60) -> Iterator[None]:
     """Keep what a job needs to go on in the folder `work`, and other processes out of it.
 
-    If the block succeeds the folder is marked as finished. It is kept until `remove_finished`: if
-    the job is killed before its end is on record, its results are thrown away and made again,
-    which takes seconds from what is there.
+    The folder outlives the job. Snakemake removes a job's results when it makes them again, or
+    when the job was killed before its end was on record; from the state that is kept here, that
+    takes seconds. A longer schedule goes on from it, and settings that come back find it.
 
     The lock is the operating system's: it ends with this process, however that ends, and with
     those that were forked from it; they need some seconds to notice.
@@ -106,9 +104,7 @@ def exclusive_workdir(work: Path, patience: float = 60) -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
-        (work / FINISHED).unlink(missing_ok=True)
         yield
-        (work / FINISHED).touch()
 
 
 def _locked(handle: int, work: Path) -> bool:
@@ -119,22 +115,6 @@ def _locked(handle: int, work: Path) -> bool:
     except OSError as error:  # some cluster file systems have no locks
         log.warning("%s: two runs at once would not be noticed (%s)", work, error)
     return True
-
-
-def remove_finished(work: Path) -> None:
-    """Remove the folder `work` if it is there and its results are written.
-
-    States of runs with other settings stay: training time is in them. Nothing is removed where
-    the job said so by a file `keep`.
-    """
-    if not (work / FINISHED).exists() or (work / KEEP).exists():
-        return
-    kept = list(work.glob(f"{SUPERSEDED}*"))
-    if not kept:
-        shutil.rmtree(work)
-        return
-    for path in set(work.iterdir()) - set(kept):
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def link(source: Path, path: Path) -> None:

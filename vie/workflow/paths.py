@@ -30,6 +30,18 @@ def canonical(value: Any) -> Any:
     return value
 
 
+def in_order_of(value: Any, model: Any) -> Any:
+    """`value` with the keys that `model` has in the order of `model`, its other keys after them.
+
+    Snakemake puts the keys of overlays first, and rows of tables come in the order of recipes.
+    """
+    if not isinstance(value, dict):
+        return value
+    model = model if isinstance(model, dict) else {}
+    keys = [*(key for key in model if key in value), *(key for key in value if key not in model)]
+    return {key: in_order_of(value[key], model.get(key)) for key in keys}
+
+
 class Experiment:
     """Paths and settings of one experiment.
 
@@ -186,7 +198,7 @@ class Experiment:
             {
                 "model": recipe["label"],
                 "answers": f"{self.folder}/pretext/{name}/seed{seed}/answers.parquet",
-                "facts": f"{self.folder}/pretext/{name}/seed{seed}/metadata.json",
+                "metadata": f"{self.folder}/pretext/{name}/seed{seed}/metadata.json",
             }
             for name, recipe in self.config["recipes"].items()
             if stages(recipe)[-1] in PRETEXTS
@@ -252,7 +264,7 @@ class Experiment:
                             "trained": own["weights"] == "trained",
                             "target": one,
                             "predictions": f"{folder}/predictions.parquet",
-                            "facts": f"{folder}/metadata.json",
+                            "metadata": f"{folder}/metadata.json",
                         }
                     )
         return found
