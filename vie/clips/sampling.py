@@ -47,7 +47,7 @@ class Sampling(ClipFrames):
             return self._window(n_frames, rng, motion)
         start = int(rng.integers(self.starts(n_frames)))
         within = rng.integers(self.bin, size=self.frames) if self.bin > 1 else 0
-        return self._indices(n_frames, start, within)
+        return self._indices(n_frames, int(start), within)
 
     def test(self, n_frames: int, clips: int) -> np.ndarray:
         """`clips` clips whose starts are evenly spaced over the valid range -> (clips, frames).
