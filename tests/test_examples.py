@@ -7,7 +7,8 @@ import yaml
 import vie
 from vie.engine.run import Data, Run
 from vie.models.encoders import build_encoder
-from vie.pretrain import Pretraining, PretrainOutputs, new_encoder, train_stage
+from vie.models.untrained import new_encoder
+from vie.pretrain import Pretraining, PretrainOutputs, train_stage
 from vie.runtime import torch_files
 
 EXAMPLES = {"moco": "moco", "simclr": "simclr", "vie_r2plus1d": "r2plus1d"}  # recipe -> file

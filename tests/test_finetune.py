@@ -17,7 +17,7 @@ from vie.engine.run import Run
 from vie.finetune import PIPELINES, FinetuneOutputs, SplitData, finetune, instances_of
 from vie.frames.index import load_index
 from vie.models.classifiers import Classifier
-from vie.pretrain import write_untrained
+from vie.models.untrained import write_untrained
 from vie.runtime import torch_files
 from vie.runtime.errors import VieError
 

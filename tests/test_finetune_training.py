@@ -14,7 +14,7 @@ from vie.engine.run import Run, TrainingClips
 from vie.finetune import PIPELINES, build_classifier, train_finetuned
 from vie.models.classifiers import Classifier
 from vie.models.encoders import build_encoder
-from vie.pretrain import write_untrained
+from vie.models.untrained import write_untrained
 from vie.runtime import torch_files
 from vie.runtime.errors import VieError
 

@@ -10,7 +10,8 @@ import torch
 from vie.clips.transform import ClipTransform
 from vie.engine.resumable import Resumable
 from vie.engine.run import Data, Run
-from vie.pretrain import Pretraining, PretrainOutputs, train_stage, write_untrained
+from vie.models.untrained import write_untrained
+from vie.pretrain import Pretraining, PretrainOutputs, train_stage
 from vie.probe import Probing, train_probe
 from vie.runtime import torch_files
 

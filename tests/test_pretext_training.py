@@ -10,9 +10,10 @@ from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import EpochBatchSampler, TrainClips, loader, long_enough
 from vie.engine.run import Data, Run
 from vie.engine.schedules import pretraining_schedule
+from vie.models.untrained import new_encoder
 from vie.objectives.order_prediction import orders
 from vie.objectives.table import transform_of
-from vie.pretrain import Pretraining, PretrainOutputs, new_encoder, train_stage
+from vie.pretrain import Pretraining, PretrainOutputs, train_stage
 from vie.runtime import torch_files
 
 ORDER, ROTATION = "order_prediction", "rotation"

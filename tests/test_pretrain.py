@@ -18,13 +18,8 @@ from vie.clips.transform import ClipTransform
 from vie.engine.run import Data, Run
 from vie.engine.schedules import pretraining_schedule
 from vie.models.resnet import channels_last
-from vie.pretrain import (
-    Pretraining,
-    PretrainOutputs,
-    new_encoder,
-    train_stage,
-    write_untrained,
-)
+from vie.models.untrained import new_encoder, write_untrained
+from vie.pretrain import Pretraining, PretrainOutputs, train_stage
 from vie.runtime import torch_files
 from vie.runtime.errors import VieError
 

@@ -11,7 +11,7 @@ from vie.engine.predict import class_probabilities, predict_clips
 from vie.engine.run import Data, Run
 from vie.frames.index import load_index
 from vie.models.classifiers import Classifiers, probe_features
-from vie.pretrain import write_untrained
+from vie.models.untrained import write_untrained
 from vie.probe import ProbeOutputs, Probing, build_classifiers, probe, train_probe
 from vie.runtime import torch_files
 from vie.runtime.errors import VieError

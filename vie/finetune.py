@@ -37,7 +37,9 @@ from vie.runtime.torch_files import content_digest, save
 log = logging.getLogger(__name__)
 
 
-def scale_crop(recipe: dict, clip: str | dict, settings: dict) -> ClipTransform:
+def scale_crop(
+    recipe: dict[str, Any], clip: str | dict[str, Any], settings: dict[str, Any]
+) -> ClipTransform:
     """CropPolicy at five places and scales, no colour noise: the paper's Table 2."""
     geometry, scales = recipe["geometry"], tuple(settings["scales"])
     return ClipTransform(
@@ -45,7 +47,9 @@ def scale_crop(recipe: dict, clip: str | dict, settings: dict) -> ClipTransform:
     )
 
 
-def color_jitter(recipe: dict, clip: str | dict, settings: dict) -> ClipTransform:
+def color_jitter(
+    recipe: dict[str, Any], clip: str | dict[str, Any], settings: dict[str, Any]
+) -> ClipTransform:
     """CropPolicy and colour noise as in pretraining: the paper's Table 3."""
     return ClipTransform.of(recipe, clip)
 
@@ -55,7 +59,7 @@ def color_jitter(recipe: dict, clip: str | dict, settings: dict) -> ClipTransfor
 PIPELINES = {"scale_crop": scale_crop, "color_jitter": color_jitter}
 
 
-def build_classifier(content: dict, classes: int, *, seed: int) -> Classifier:
+def build_classifier(content: dict[str, Any], classes: int, *, seed: int) -> Classifier:
     """The network of a checkpoint's content, pretrained or not, with a new linear layer."""
     encoder = encoder_of(content)
     with torch.random.fork_rng(devices=[]):
@@ -123,9 +127,9 @@ class FinetuneOutputs:
 
 
 def train_finetuned(
-    content: dict,
-    optimiser: dict,
-    settings: dict,
+    content: dict[str, Any],
+    optimiser: dict[str, Any],
+    settings: dict[str, Any],
     clips: TrainingClips,
     run: Run,
     *,
@@ -180,8 +184,8 @@ def train_finetuned(
 def finetune(
     checkpoint: Path,
     transform: ClipTransform,
-    optimiser: dict,
-    settings: dict,
+    optimiser: dict[str, Any],
+    settings: dict[str, Any],
     data: SplitData,
     run: Run,
     outputs: FinetuneOutputs,
@@ -265,7 +269,11 @@ def _validation(
 
 
 def _metadata(
-    content: dict, index: Index, transform: ClipTransform, settings: dict, task: Finetuning
+    content: dict[str, Any],
+    index: Index,
+    transform: ClipTransform,
+    settings: dict[str, Any],
+    task: Finetuning,
 ) -> dict[str, Any]:
     """What a run says of its network, its frames, its settings and its course."""
     return {

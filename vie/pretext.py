@@ -3,6 +3,7 @@ section 9)."""
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from vie.engine.device import accelerator
 from vie.engine.run import Run
 from vie.frames.index import load_index
 from vie.models.checkpoint_format import encoder_of, read
+from vie.models.encoders import Encoder
 from vie.objectives.base import Pretext
 from vie.objectives.table import objective_of, transform_of
 from vie.runtime.files import atomic_write, write_json
@@ -22,15 +24,15 @@ from vie.runtime.progress import Progress
 TOGETHER = 64  # clips of a batch
 
 
-def trained_pretext(content: dict) -> tuple[torch.nn.Module, Pretext]:
+def trained_pretext(content: dict[str, Any]) -> tuple[Encoder, Pretext]:
     """Network and objective of a checkpoint, in evaluation mode."""
     encoder = encoder_of(content)
-    return encoder, objective_of(content, encoder)
+    return encoder, cast(Pretext, objective_of(content, encoder))
 
 
 @torch.no_grad()
 def right_answers(
-    content: dict,
+    content: dict[str, Any],
     index: Path,
     videos: np.ndarray,
     *,
@@ -57,7 +59,8 @@ def right_answers(
         (V,) float64 in [0, 1].
     """
     device = accelerator().device
-    encoder, objective = (module.to(device) for module in trained_pretext(content))
+    encoder, objective = trained_pretext(content)
+    encoder, objective = encoder.to(device), objective.to(device)
     transform = transform_of(content["recipe"], content["stage"])
     dataset = TrainClips(index, transform, seed=content["seed"], stage="pretext", motion=motion)
     keys = [
@@ -68,6 +71,7 @@ def right_answers(
     found: list[np.ndarray] = []
     with Progress(total=len(videos) * clips, label=label, unit="clips") as bar:
         for batch in loader(dataset, keys, workers, clips=TOGETHER):
+            assert batch.color_jitter is not None  # a recipe's clips have colour noise
             shown = apply_color_jitter(
                 batch.clips.to(device, non_blocking=True), batch.color_jitter
             )
@@ -76,7 +80,8 @@ def right_answers(
             found.append((scores.argmax(2) == right).double().mean(1).cpu().numpy())
             bar.update(len(batch.clips))
     # clips x V, clip by clip -> (clips, V) -> (V,)
-    return np.concatenate(found).reshape(clips, len(videos)).mean(0)
+    shares: np.ndarray = np.concatenate(found).reshape(clips, len(videos)).mean(0)
+    return shares
 
 
 def pretext(
@@ -125,7 +130,7 @@ def pretext(
     write_json(_metadata(content) | counts | dataset | run.record, metadata)
 
 
-def _metadata(content: dict) -> dict:
+def _metadata(content: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint says about itself that decides what its answers may be compared with."""
     recipe, stage = content["recipe"], content["stage"]
     return {

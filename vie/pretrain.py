@@ -12,7 +12,6 @@ from torch import Tensor
 
 from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import Batch, long_enough, steps_per_epoch
-from vie.clips.transform import ClipTransform
 from vie.config.settings import resolve_steps
 from vie.engine.device import accelerator, described
 from vie.engine.monitor import KnnMonitor
@@ -23,8 +22,9 @@ from vie.engine.schedules import Schedule, pretraining_schedule
 from vie.frames.index import load_index
 from vie.models.batchnorm import share_statistics
 from vie.models.checkpoint_format import describe, read
-from vie.models.encoders import Encoder, build_encoder
+from vie.models.encoders import Encoder
 from vie.models.resnet import channels_last
+from vie.models.untrained import new_encoder
 from vie.objectives.bank import MemoryBank
 from vie.objectives.base import Objective
 from vie.objectives.table import build_objective, transform_of
@@ -32,19 +32,12 @@ from vie.runtime import distributed
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write, link
 from vie.runtime.randomness import torch_seed
-from vie.runtime.torch_files import content_digest, save
+from vie.runtime.torch_files import content_digest
 
 log = logging.getLogger(__name__)
 # Of a recipe: what its training does not read, and its durations, which `same_so_far` compares.
 NOT_IN_THE_KEY = ("label", "start_from", "start_first", "monitor", "schedule")
 Monitor = Callable[[torch.nn.Module, Tensor], dict[str, float]]
-
-
-def new_encoder(recipe: dict, seed: int) -> Encoder:
-    """The recipe's network with the random weights of `seed`."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(torch_seed(seed, "encoder"))
-        return build_encoder(recipe["encoder"], recipe.get("classes"))
 
 
 class EncoderWithLoss(torch.nn.Module):
@@ -69,7 +62,7 @@ class Pretraining:
 
     def __init__(
         self,
-        recipe: dict,
+        recipe: dict[str, Any],
         stage: str,
         schedule: Schedule,
         labels: Tensor,
@@ -99,9 +92,10 @@ class Pretraining:
         self.done = schedule.first  # steps
         self.monitor: Monitor | None = None
 
-    def network(self) -> torch.nn.Module:
+    def network(self) -> Encoder:
         """The encoder without what Accelerate wraps around it."""
-        return self.accelerator.unwrap_model(self.model).encoder
+        network: Encoder = self.accelerator.unwrap_model(self.model).encoder
+        return network
 
     def before_step(self, step: int) -> dict[str, float]:
         """New clusters at every epoch's start; the monitor when it is due."""
@@ -135,6 +129,7 @@ class Pretraining:
         lr = self.schedule.lr(self.recipe["optimiser"]["lr"], step)
         for group in self.optimiser.param_groups:
             group["lr"] = lr
+        assert batch.color_jitter is not None  # a recipe's clips have colour noise
         clips = apply_color_jitter(batch.clips.to(device, non_blocking=True), batch.color_jitter)
         instances = batch.instances.to(device, non_blocking=True)
         noise = torch.Generator(device).manual_seed(torch_seed(self.seed, "noise", step))
@@ -208,7 +203,7 @@ class PretrainOutputs:
 
 
 def pretrain(
-    recipe: dict,
+    recipe: dict[str, Any],
     stage: str,
     data: Data,
     run: Run,
@@ -248,7 +243,7 @@ def pretrain(
 
 
 def train_stage(
-    recipe: dict,
+    recipe: dict[str, Any],
     stage: str,
     data: Data,
     run: Run,
@@ -277,7 +272,7 @@ def train_stage(
             f"optimiser.batch {batch} cannot be shared by {distributed.world_size()} GPUs: choose "
             "a multiple, or other gpus"
         )
-    how = {"seed": run.seed, "steps_per_epoch": steps, "precision": run.precision}
+    how: dict[str, Any] = {"seed": run.seed, "steps_per_epoch": steps, "precision": run.precision}
     task = Pretraining(recipe, stage, schedule, labels, **how)
     task.monitor = monitor or KnnMonitor.of(recipe, data, workers)
     if previous is not None:
@@ -307,7 +302,7 @@ def train_stage(
             shutil.copyfile(run.work / METRICS, temporary)
 
 
-def _key(recipe: dict, stage: str, previous: dict[str, Any] | None) -> dict[str, Any]:
+def _key(recipe: dict[str, Any], stage: str, previous: dict[str, Any] | None) -> dict[str, Any]:
     """What the steps of a stage depend on besides data, seed and schedule."""
     trains = {name: value for name, value in recipe.items() if name not in NOT_IN_THE_KEY}
     # Mappings are settings of a stage.
@@ -329,24 +324,3 @@ def _passed_on(content: dict[str, Any]) -> str:
     recipe = content["recipe"]
     passed["settings"] = [recipe["encoder"], recipe["optimiser"], sorted(recipe["schedule"])]
     return content_digest(passed)
-
-
-def write_untrained(
-    recipe: dict, seed: int, path: Path, fps: float | None = None, version: str = "", code: str = ""
-) -> None:
-    """Checkpoint of the network before its first step: the control of every evaluation.
-
-    `fps` is that of the frames which the network will be shown.
-    """
-    encoder = new_encoder(recipe, seed)
-    save(
-        path,
-        {
-            **describe(recipe, ClipTransform.of(recipe), fps),
-            "seed": seed,
-            "step": 0,
-            "version": version,
-            "code": code,
-            "encoder": encoder.state_dict(),
-        },
-    )

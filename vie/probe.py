@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ NEIGHBOURS, TEMPERATURE = 10, 0.07  # protocol section 5
 
 
 def build_classifiers(
-    networks: Sequence[dict], transform: ClipTransform, classes: int, *, seed: int
+    networks: Sequence[dict[str, Any]], transform: ClipTransform, classes: int, *, seed: int
 ) -> Classifiers:
     """Classifiers, untrained, on the networks of checkpoints; widths follow from the transform.
 
@@ -63,7 +63,7 @@ class Probing:
     def __init__(
         self,
         classifiers: Classifiers,
-        optimiser: dict,
+        optimiser: dict[str, Any],
         schedule: Schedule,
         precision: str = "float32",
     ) -> None:
@@ -83,11 +83,13 @@ class Probing:
         device = self.accelerator.device
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.lr(self.lr, step)
+        assert batch.color_jitter is not None  # a recipe's clips have colour noise
         clips = apply_color_jitter(batch.clips.to(device, non_blocking=True), batch.color_jitter)
         labels = batch.labels.to(device, non_blocking=True)
         with self.accelerator.autocast():
             logits = self.classifiers(clips)
-        loss = sum(F.cross_entropy(scores.float(), labels) for scores in logits.values())
+        losses = [F.cross_entropy(scores.float(), labels) for scores in logits.values()]
+        loss = cast(Tensor, sum(losses))  # there is at least one
         self.optimiser.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         self.optimiser.step()
@@ -102,7 +104,8 @@ class Probing:
 
     def network(self) -> Classifiers:
         """The classifiers without what Accelerate wraps around them."""
-        return self.accelerator.unwrap_model(self.classifiers)
+        network: Classifiers = self.accelerator.unwrap_model(self.classifiers)
+        return network
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds; the network is in the checkpoints that are read out."""
@@ -118,9 +121,9 @@ class Probing:
 
 
 def train_probe(
-    networks: Sequence[dict],
+    networks: Sequence[dict[str, Any]],
     transform: ClipTransform,
-    settings: dict,
+    settings: dict[str, Any],
     data: Data,
     run: Run,
 ) -> Classifiers:
@@ -136,6 +139,7 @@ def train_probe(
     Returns:
         The classifiers, trained, in evaluation mode.
     """
+    assert data.classes is not None  # an evaluation has labels
     videos, batch = np.arange(len(load_index(data.train))), settings["optimiser"]["batch"]
     schedule = probe_schedule(settings["schedule"], steps_per_epoch(len(videos), batch))
     classes = len(read_classes(data.classes))
@@ -181,7 +185,7 @@ class ProbeOutputs:
 def probe(
     networks: Sequence[Path],
     transform: ClipTransform,
-    settings: dict,
+    settings: dict[str, Any],
     data: Data,
     run: Run,
     outputs: ProbeOutputs,
@@ -193,19 +197,20 @@ def probe(
         networks: checkpoints of what is read; several are read side by side.
         transform: the evaluation's clips.
         settings: `probe` of the config.
-        data: the videos.
-        run: where and how.
-        outputs: what is written.
+        data: the videos of both splits, and their classes.
+        run, outputs: where and how; what is written.
         official_name: name under which published values know the dataset, if they do.
 
     Raises:
         VieError: a checkpoint cannot be read, or a setting does not fit the data.
     """
+    assert data.val is not None  # an evaluation has validation videos, and labels
+    assert data.classes is not None
     workers = run.use_threads()
     contents = [read(path) for path in networks]
     classifiers = train_probe(contents, transform, settings, data, run)
     classes = len(read_classes(data.classes))
-    how = {"device": next(classifiers.parameters()).device, "workers": workers}
+    how: dict[str, Any] = {"device": next(classifiers.parameters()).device, "workers": workers}
     label, clips = f"{run.name} test", settings["clips"]
     found = predict_clips(
         classifiers.with_embedding, data.val, transform, clips=clips, label=label, **how
@@ -239,7 +244,7 @@ def probe(
         shutil.copyfile(run.work / METRICS, temporary)
 
 
-def _network_metadata(content: dict) -> dict[str, Any]:
+def _network_metadata(content: dict[str, Any]) -> dict[str, Any]:
     """What a probe says of a checkpoint that it reads."""
     return {
         "steps": content["step"],

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vie.pretrain import write_untrained
+from vie.models.untrained import write_untrained
 from vie.runtime.logs import job
 from vie.workflow.fingerprint import code_digest
 

@@ -4,7 +4,7 @@ import torch
 from vie.clips.transform import ClipTransform
 from vie.engine.monitor import KnnMonitor
 from vie.frames.index import load_index
-from vie.pretrain import new_encoder
+from vie.models.untrained import new_encoder
 
 
 def test_the_monitor_counts_videos_whose_neighbours_agree(recipe, small_dataset):

@@ -76,7 +76,7 @@ HARM = {
     ),
     "number of clusters": (
         "local_aggregation",
-        clustering.kmeans,
+        clustering._clustering,
         "clusters,\n",
         "clusters - 1,\n",
     ),

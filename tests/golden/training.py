@@ -17,7 +17,8 @@ from vie.finetune import Finetuning
 from vie.metrics.knn import knn_predict
 from vie.models.classifiers import Classifier, Classifiers, FrozenEncoders, probe_features
 from vie.models.encoders import BUILDERS, build_encoder, feature_shapes
-from vie.pretrain import Pretraining, new_encoder
+from vie.models.untrained import new_encoder
+from vie.pretrain import Pretraining
 from vie.probe import Probing
 
 SEED = 5

@@ -9,8 +9,8 @@ from vie.clips.color_jitter import apply_color_jitter
 from vie.metrics.knn import knn_predict
 from vie.models.encoders import BUILDERS
 from vie.models.resnet import channels_last
+from vie.models.untrained import new_encoder
 from vie.objectives.clustering import kmeans
-from vie.pretrain import new_encoder
 
 pytestmark = pytest.mark.gpu
 

@@ -20,7 +20,8 @@ from vie import pretrain as pretraining
 from vie.engine import loop
 from vie.engine.run import Data, Run
 from vie.models.batchnorm import SharedBatchNorm
-from vie.pretrain import PretrainOutputs, new_encoder
+from vie.models.untrained import new_encoder
+from vie.pretrain import PretrainOutputs
 from vie.runtime import distributed, torch_files
 from vie.runtime.errors import VieError
 from vie.runtime.logs import job

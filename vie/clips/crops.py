@@ -6,7 +6,7 @@ the pixels that are used.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class CropPolicy(Protocol):
     Attributes:
         size: pixels of the network's square input.
     """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # it is a dataclass, and saved as such
 
     @property
     def size(self) -> int: ...

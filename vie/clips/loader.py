@@ -6,9 +6,9 @@ on the number of workers, on a resume or on the order of arrival.
 
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -51,7 +51,8 @@ def decode(jpeg: bytes, least: float) -> np.ndarray:
     """(H, W, 3) uint8 of a JPEG, decoded at a power-of-two fraction of its size where that keeps
     the shorter side at `least` pixels or more: for small inputs, most of the decoding is saved.
     """
-    return simplejpeg.decode_jpeg(jpeg, **fraction_of(jpeg, least))
+    image: np.ndarray = simplejpeg.decode_jpeg(jpeg, **fraction_of(jpeg, least))
+    return image
 
 
 def load_clip(
@@ -91,7 +92,17 @@ def drop_channels(clip: Tensor, rng: np.random.Generator) -> Tensor:
     return clip[kept, torch.arange(T)].expand_as(clip)  # (T, H, W) -> (3, T, H, W)
 
 
-class TrainClips(Dataset):
+class ClipDataset(Dataset[Batch]):
+    """Whole batches of clips by key.
+
+    Attributes:
+        transform: of the clips.
+    """
+
+    transform: ClipTransform
+
+
+class TrainClips(ClipDataset):
     """Random clips; a key is (epoch, [instances of the batch]).
 
     Args:
@@ -150,7 +161,7 @@ def _stacked(draws: list[ColorJitterDraws]) -> ColorJitterDraws:
     )
 
 
-class TestClips(Dataset):
+class TestClips(ClipDataset):
     """Evenly spaced clips of one video after the other; a key is [videos of the batch].
 
     The batch holds `clips` clips of each video, video by video.
@@ -252,12 +263,12 @@ class EpochBatchSampler:
 
 
 def loader(
-    dataset: Dataset, order: "EpochBatchSampler | list[np.ndarray]", workers: int, *, clips: int
-) -> DataLoader:
+    dataset: ClipDataset, order: Iterable[Any], workers: int, *, clips: int
+) -> DataLoader[Batch]:
     """Batches of `dataset` for the keys in `order`, made by `workers` processes (0: this one).
 
     Args:
-        dataset: that has a `view`.
+        dataset: of the clips.
         order: its keys.
         workers: how many.
         clips: in a batch, for the memory of those that wait.

@@ -45,7 +45,7 @@ class Sampling(ClipFrames):
         """
         if self.windows:
             return self._window(n_frames, rng, motion)
-        start = rng.integers(self.starts(n_frames))
+        start = int(rng.integers(self.starts(n_frames)))
         within = rng.integers(self.bin, size=self.frames) if self.bin > 1 else 0
         return self._indices(n_frames, int(start), within)
 

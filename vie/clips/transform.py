@@ -31,7 +31,9 @@ class ClipTransform:
     channel_dropping: bool = False
 
     @classmethod
-    def of(cls, recipe: dict, clip: str | dict | None = None, **frames) -> "ClipTransform":
+    def of(
+        cls, recipe: dict[str, Any], clip: str | dict[str, Any] | None = None, **frames: Any
+    ) -> "ClipTransform":
         """ClipTransform of a recipe; an evaluation may replace the recipe's clip sampling.
 
         `frames` are frame_shift and channel_dropping.
@@ -52,7 +54,7 @@ class ClipTransform:
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for a checkpoint."""
         names = {policy: name for name, policy in CROPS.items()}
-        return _plain(
+        plain: dict[str, Any] = _plain(
             {
                 "sampling": asdict(self.sampling),
                 "crop": {"policy": names[type(self.geometry)], **asdict(self.geometry)},
@@ -61,6 +63,7 @@ class ClipTransform:
                 "channel_dropping": self.channel_dropping,
             }
         )
+        return plain
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "ClipTransform":

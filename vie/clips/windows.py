@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
-from vie.clips.loader import Batch, load_clip
+from vie.clips.loader import Batch, ClipDataset, load_clip
 from vie.clips.sampling import Sampling, wrap
 from vie.clips.transform import ClipTransform
 from vie.frames.index import Index, load_index
@@ -62,7 +61,7 @@ def window_batches(counts: np.ndarray, videos: np.ndarray) -> list[np.ndarray]:
     return [np.array(batch) for batch in batches]
 
 
-class WindowClips(Dataset[Batch]):
+class WindowClips(ClipDataset):
     """All windows of one video after the other. A key is the list of videos of a batch."""
 
     def __init__(self, index: Path, transform: ClipTransform) -> None:

@@ -103,8 +103,8 @@ def run(
         StoppedError: SIGTERM or SIGUSR1 came; a checkpoint was written at the end of the step.
     """
     main = distributed.is_main_process()
-    progress = {"total": steps.stop - first, "initial": steps.start - first, "quiet": not main}
-    bar = Progress(**progress, label=label, unit="steps")
+    total, initial = steps.stop - first, steps.start - first
+    bar = Progress(total=total, initial=initial, quiet=not main, label=label, unit="steps")
     means, shown, end = Means(), {}, steps.stop
     with bar, StopRequest() as requests:
         for step, batch in zip(steps, batches, strict=True):

@@ -1,6 +1,7 @@
 """How good an embedding is while it trains: nearest neighbours in the bank (protocol section 5)."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,7 +47,7 @@ class KnnMonitor:
         self.neighbours, self.temperature, self.workers = neighbours, temperature, workers
 
     @classmethod
-    def of(cls, recipe: dict, data: Data, workers: int) -> "KnnMonitor | None":
+    def of(cls, recipe: dict[str, Any], data: Data, workers: int) -> "KnnMonitor | None":
         """The monitor that a recipe asks for, where there are videos for validation."""
         if data.val is None or data.classes is None:
             return None

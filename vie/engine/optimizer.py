@@ -1,10 +1,12 @@
 """SGD as in protocol section 6."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Trainable parameters in two groups: all others, and batch norm's, which do not decay."""
     normalisation = {
         id(parameter)

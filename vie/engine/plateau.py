@@ -75,7 +75,7 @@ class Finetuning:
     def __init__(
         self,
         classifier: Classifier,
-        optimiser: dict,
+        optimiser: dict[str, Any],
         plateau: Plateau,
         validate: Validation,
         every: int,
@@ -97,7 +97,8 @@ class Finetuning:
 
     def network(self) -> Classifier:
         """The network without what Accelerate wraps around it."""
-        return self.accelerator.unwrap_model(self.classifier)
+        network: Classifier = self.accelerator.unwrap_model(self.classifier)
+        return network
 
     def before_step(self, step: int) -> dict[str, float]:
         """Validation when it is due."""

@@ -33,8 +33,8 @@ def canonical(value: Any) -> Any:
 
 def same_settings(one: Any, other: Any) -> bool:
     """Whether two settings are the same; the order of keys does not count."""
-    one, other = (json.dumps(canonical(value), sort_keys=True) for value in (one, other))
-    return one == other
+    texts = [json.dumps(canonical(value), sort_keys=True) for value in (one, other)]
+    return texts[0] == texts[1]
 
 
 def same_so_far(before: Schedule, now: Schedule, step: int) -> bool:

@@ -129,10 +129,8 @@ def fit(
     """
     deterministic_kernels()
     workers = run.use_threads()
-    files = {
-        "index": digest(clips.index),
-        "motion": digest(clips.motion) if clips.motion else None,
-    }
+    motion = digest(clips.motion) if clips.motion else None
+    files = {"index": digest(clips.index), "motion": motion}
     settings = {"version": run.version, "seed": run.seed, "precision": run.precision}
     resumable = Resumable(
         run.work,
@@ -147,7 +145,7 @@ def fit(
         step = content["step"]
     del content  # it may be as large as the network
     steps = range(step, step if task.finished else schedule.last)
-    address = {"seed": run.seed, "stage": clips.stage}
+    address: dict[str, Any] = {"seed": run.seed, "stage": clips.stage}
     order = EpochBatchSampler(clips.videos, clips.batch, first=step, last=steps.stop, **address)
     dataset = TrainClips(
         clips.index, clips.transform, motion=clips.motion, n_views=clips.n_views, **address

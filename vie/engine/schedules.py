@@ -1,6 +1,7 @@
 """Durations in steps, and the learning rate of each step."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from vie.config.settings import resolve_steps
 
@@ -24,7 +25,7 @@ class Schedule:
 
 
 def pretraining_schedule(
-    settings: dict, stage: str, steps_per_epoch: int, *, first: int = 0
+    settings: dict[str, Any], stage: str, steps_per_epoch: int, *, first: int = 0
 ) -> Schedule:
     """Schedule of one stage. Drops count from the start of the first stage, or, in a recipe that
     starts from another one, from that one's start.
@@ -40,7 +41,7 @@ def pretraining_schedule(
     return Schedule(first, first + duration, drops)
 
 
-def probe_schedule(settings: dict, steps_per_epoch: int) -> Schedule:
+def probe_schedule(settings: dict[str, Any], steps_per_epoch: int) -> Schedule:
     """Schedule of an evaluation: `duration` and `lr_drops`."""
     drops = tuple(resolve_steps(drop, steps_per_epoch) for drop in settings["lr_drops"])
     return Schedule(0, resolve_steps(settings["duration"], steps_per_epoch), drops)

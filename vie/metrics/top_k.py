@@ -35,4 +35,5 @@ def top_k(probabilities: np.ndarray, labels: np.ndarray, k: int = 1) -> np.ndarr
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)  # (V, 1)
     earlier = np.arange(classes) < labels[:, None]  # (V, classes)
     better = (probabilities > own) | ((probabilities == own) & earlier)
-    return better.sum(axis=1) < k
+    hits: np.ndarray = better.sum(axis=1) < k
+    return hits

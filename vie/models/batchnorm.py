@@ -1,23 +1,32 @@
 """Batch norm over the whole batch where several processes share it."""
 
+from typing import Any, TypeVar, cast
+
 import torch
 from torch import Tensor, nn
 
 from vie.runtime import distributed
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class MeanOverProcesses(torch.autograd.Function):
     """Mean of a tensor over all processes; so is its gradient, of the sum of their losses."""
 
     @staticmethod
-    def forward(context, values: Tensor) -> Tensor:
+    def forward(context: Any, values: Tensor) -> Tensor:
         """Any shape -> the same."""
         return distributed.mean(values)
 
     @staticmethod
-    def backward(context, gradient: Tensor) -> Tensor:
+    def backward(context: Any, gradient: Tensor) -> Tensor:
         """Any shape -> the same."""
         return distributed.mean(gradient)
+
+
+def _mean(values: Tensor) -> Tensor:
+    mean: Tensor = MeanOverProcesses.apply(values)  # type: ignore[no-untyped-call]  # torch's
+    return mean
 
 
 class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
@@ -32,9 +41,14 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
             return super().forward(input)
         others = (0, *range(2, input.ndim))
         shape = (-1, *(1,) * (input.ndim - 2))  # (C,) -> (C, 1, ...)
-        mean = MeanOverProcesses.apply(input.mean(others))  # (C,)
+        mean = _mean(input.mean(others))  # (C,)
         centred = input - mean.view(shape)
-        variance = MeanOverProcesses.apply(centred.square().mean(others))  # (C,)
+        variance = _mean(centred.square().mean(others))  # (C,)
+        # Every batch norm of vie tracks its statistics, at a fixed rate.
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
         with torch.no_grad():
             count = input.numel() // input.shape[1] * distributed.world_size()
             unbiased = variance * (count / (count - 1))
@@ -48,7 +62,7 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         """Any number of dimensions."""
 
 
-def share_statistics(network: nn.Module) -> nn.Module:
+def share_statistics(network: Network) -> Network:
     """Replace every batch norm of a network by one that all processes share; names stay.
 
     On GPUs by torch's own, which exists for GPUs only.
@@ -56,7 +70,7 @@ def share_statistics(network: nn.Module) -> nn.Module:
     if distributed.world_size() == 1:
         return network
     if next(network.parameters()).is_cuda:
-        return nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return cast(Network, nn.SyncBatchNorm.convert_sync_batchnorm(network))
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.__class__ = SharedBatchNorm  # parameters and buffers stay as they are

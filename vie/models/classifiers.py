@@ -1,7 +1,7 @@
 """Classifiers: linear ones on frozen networks (protocol section 7), and a whole network that is
 trained with labels (section 8)."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -42,16 +42,19 @@ class FrozenEncoders(nn.Module):
 
     def forward(self, clips: Tensor) -> dict[str, Tensor]:
         """(B, 3, T, H, W) -> {layer: (B, C, T', H', W')}, all encoders' channels."""
-        return self._concatenated([encoder.trunk(clips) for encoder in self.encoders])
+        return self._concatenated([encoder.trunk(clips) for encoder in self._each()])
 
     def with_embedding(self, clips: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """The same, and the embedding: all encoders' one behind the other, (B, sum of D), of unit
         length."""
-        features = [encoder.trunk(clips) for encoder in self.encoders]
+        features = [encoder.trunk(clips) for encoder in self._each()]
         embeddings = [
-            encoder.embed(one) for encoder, one in zip(self.encoders, features, strict=True)
+            encoder.embed(one) for encoder, one in zip(self._each(), features, strict=True)
         ]
         return self._concatenated(features), F.normalize(torch.cat(embeddings, 1), dim=1)
+
+    def _each(self) -> list[Encoder]:
+        return cast(list[Encoder], list(self.encoders))  # torch types them as modules
 
     @staticmethod
     def _concatenated(features: list[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -71,8 +74,9 @@ class Classifiers(nn.Module):
     def __init__(self, network: FrozenEncoders, widths: dict[str, int], classes: int) -> None:
         super().__init__()
         self.network = network
-        self.heads = nn.ModuleDict({k: nn.Linear(width, classes) for k, width in widths.items()})
-        for head in self.heads.values():
+        heads = {k: nn.Linear(width, classes) for k, width in widths.items()}
+        self.heads = nn.ModuleDict(heads)
+        for head in heads.values():
             nn.init.normal_(head.weight, std=0.01)
             nn.init.zeros_(head.bias)
 
@@ -124,4 +128,5 @@ class Classifier(nn.Module):
         """(B, 3, T, H, W) normalised floats -> (B, classes) logits, float32 under autocast."""
         features = self.trunk(clips)
         with torch.autocast(clips.device.type, enabled=False):
-            return self.head(self.trunk.pool(features))
+            logits: Tensor = self.head(self.trunk.pool(features))
+        return logits

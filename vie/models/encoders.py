@@ -1,6 +1,7 @@
 """Encoders: a trunk that gives features, and a head that gives the embedding."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from vie.models.input import InputSpec
 from vie.models.resnet import ResNet18
-from vie.models.trunks import ResNetTrunk, SlowFast, TRNTrunk
+from vie.models.trunks import ResNetTrunk, SlowFast, TRNTrunk, Trunk
 from vie.runtime.errors import VieError
 from vie.runtime.importing import load_object
 
@@ -33,17 +34,19 @@ class Encoder(nn.Module):
 
     input: InputSpec | None = None
 
-    def __init__(self, trunk: nn.Module, embedding: int | str = 128):
+    def __init__(self, trunk: Trunk, embedding: int | str = 128) -> None:
         super().__init__()
         self.trunk = trunk
         self.metadata: dict[str, Any] = {}
         if embedding == POOLED:
-            self.dimensions, self.head = trunk.channels, nn.Identity()
+            self.dimensions = trunk.channels
+            self.head: nn.Module = nn.Identity()
             return
-        self.dimensions, self.head = embedding, nn.Linear(trunk.channels, embedding)
+        self.dimensions = cast(int, embedding)
+        head = self.head = nn.Linear(trunk.channels, self.dimensions)
         # The release does not state it: Glorot's uniform without bias, TensorFlow's default.
-        nn.init.xavier_uniform_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        nn.init.xavier_uniform_(head.weight)
+        nn.init.zeros_(head.bias)
 
     def forward(self, clip: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Embedding and features of a batch of clips.
@@ -87,6 +90,8 @@ class Encoder(nn.Module):
 class TRNEncoder(Encoder):
     """TRN's encoder, which can start from the single-frame network that it repeats."""
 
+    trunk: TRNTrunk
+
     def init_from(self, state: dict[str, Tensor]) -> None:
         """Take over VIE-Single or another TRN.
 
@@ -104,32 +109,32 @@ class TRNEncoder(Encoder):
 FAMILY = {"width": 64, "embedding": 128, "bn_momentum": 0.003, "form": "preactivation"}
 
 
-def build_single(*, embedding: int | str, **family) -> Encoder:
+def build_single(*, embedding: int | str, **family: Any) -> Encoder:
     """VIE-Single: the 2D ResNet-18, applied to every frame of a clip on its own."""
     return Encoder(ResNetTrunk(ResNet18(**family)), embedding)
 
 
-def build_trn(*, embedding: int | str, frames: int, **family) -> Encoder:
+def build_trn(*, embedding: int | str, frames: int, **family: Any) -> Encoder:
     """VIE-TRN: the 2D ResNet-18 on each of `frames` frames, embedded together."""
     return TRNEncoder(TRNTrunk(ResNet18(**family), frames), embedding)
 
 
-def build_slow(*, embedding: int | str, **family) -> Encoder:
+def build_slow(*, embedding: int | str, **family: Any) -> Encoder:
     """VIE-Slow: temporal kernels in the first convolution of each block of stages 3 and 4."""
     return Encoder(ResNetTrunk(ResNet18(temporal_kernels=(1, 1, 1, 3, 3), **family)), embedding)
 
 
-def build_fast(*, embedding: int | str, **family) -> Encoder:
+def build_fast(*, embedding: int | str, **family: Any) -> Encoder:
     """The fast pathway on its own: a temporal kernel in the stem and in every block."""
     return Encoder(ResNetTrunk(ResNet18(temporal_kernels=(5, 3, 3, 3, 3), **family)), embedding)
 
 
-def build_slowfast(*, embedding: int | str, fast_width: int, stride: int, **family) -> Encoder:
+def build_slowfast(*, embedding: int | str, fast_width: int, stride: int, **family: Any) -> Encoder:
     """VIE-SlowFast: both pathways with lateral connections."""
     return Encoder(SlowFast(fast_width=fast_width, stride=stride, **family), embedding)
 
 
-def build_3dresnet(*, embedding: int | str, **family) -> Encoder:
+def build_3dresnet(*, embedding: int | str, **family: Any) -> Encoder:
     """VIE-3DResNet: temporal kernels in all convolutions, striding in time as in space."""
     resnet = ResNet18(
         temporal_kernels=(7, 3, 3, 3, 3),
@@ -142,7 +147,7 @@ def build_3dresnet(*, embedding: int | str, **family) -> Encoder:
 
 
 # Name -> builder, and its settings with the paper's values (protocol section 4).
-BUILDERS = {
+BUILDERS: dict[str, tuple[Callable[..., Encoder], dict[str, Any]]] = {
     "single": (build_single, FAMILY),
     "trn": (build_trn, FAMILY | {"frames": 4}),
     "slow": (build_slow, FAMILY),

@@ -39,6 +39,7 @@ class InputSpec:
         stride = sampling.stride
         if sampling.windows:  # the frames of a test clip spread over the longest window
             stride = (sampling.span - 1) / max(sampling.frames - 1, 1)
-        square = isinstance(geometry, RandomResizedCrop)
-        shorter_side = geometry.test_shorter_side if square else geometry.size
+        shorter_side = geometry.size
+        if isinstance(geometry, RandomResizedCrop):
+            shorter_side = geometry.test_shorter_side
         return cls(sampling.frames, stride, fps, geometry.size, shorter_side)

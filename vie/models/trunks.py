@@ -4,6 +4,8 @@ A trunk gives features conv1 ... conv5, each (B, C, T', H', W'), and pools them 
 that the embedding is made of: `pool(features)` is (B, channels).
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -18,7 +20,21 @@ def global_pool(features: Tensor) -> Tensor:
     return features.mean(dim=(2, 3, 4), dtype=torch.promote_types(features.dtype, torch.float32))
 
 
-class ResNetTrunk(nn.Module):
+class Trunk(nn.Module):
+    """What an encoder asks of its trunk; one of the user's own need not be a subclass.
+
+    Attributes:
+        channels: of the pooled features.
+    """
+
+    channels: int
+
+    def pool(self, features: dict[str, Tensor]) -> Tensor:
+        """(B, channels)."""
+        raise NotImplementedError
+
+
+class ResNetTrunk(Trunk):
     """One ResNet; a 2D one sees every frame on its own and its average over time is taken."""
 
     def __init__(self, resnet: ResNet18):
@@ -27,7 +43,8 @@ class ResNetTrunk(nn.Module):
 
     def forward(self, clip: Tensor) -> dict[str, Tensor]:
         """(B, 3, T, H, W) -> features of the ResNet."""
-        return self.resnet(clip)
+        features: dict[str, Tensor] = self.resnet(clip)
+        return features
 
     def pool(self, features: dict[str, Tensor]) -> Tensor:
         """Conv5's average over time and space: (B, C)."""
@@ -63,7 +80,7 @@ class TRNTrunk(ResNetTrunk):
         return frames.transpose(1, 2).flatten(1)  # (B, C, T) -> (B, T * C)
 
 
-class SlowFast(nn.Module):
+class SlowFast(Trunk):
     """A slow pathway on every `stride`-th frame that reads along with a fast one on all frames.
 
     After the pool and after each stage, the fast pathway's output goes through a convolution of
@@ -78,7 +95,7 @@ class SlowFast(nn.Module):
         settings: of both ResNets.
     """
 
-    def __init__(self, *, width: int, fast_width: int, stride: int, **settings):
+    def __init__(self, *, width: int, fast_width: int, stride: int, **settings: Any) -> None:
         super().__init__()
         self.stride = stride
         self.fast = ResNet18(width=fast_width, temporal_kernels=(5, 3, 3, 3, 3), **settings)

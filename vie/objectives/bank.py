@@ -22,6 +22,8 @@ class MemoryBank(nn.Module):
         vectors: (N, D) float32 buffer.
     """
 
+    vectors: Tensor
+
     def __init__(
         self, instances: int, dimensions: int = 128, *, momentum: float = 0.5, seed: int = 0
     ):
@@ -79,16 +81,18 @@ def nearest(queries: Tensor, vectors: Tensor, k: int, chunk: int = 65536) -> Ten
             "more videos"
         )
     with torch.autocast(queries.device.type, enabled=False):
-        best, rows = None, None
+        best: Tensor | None = None
+        rows: Tensor | None = None
         for start in range(0, len(vectors), chunk):
             part = vectors[start : start + chunk]
             similarity = queries @ part.T  # (B, D) x (D, chunk) -> (B, chunk)
             top, where = similarity.topk(min(k, len(part)), dim=1)
             where = where + start
-            if best is not None:
+            if best is not None and rows is not None:
                 # (B, <= 2k) candidates -> (B, <= k)
                 top, where = torch.cat([best, top], 1), torch.cat([rows, where], 1)
                 top, kept = top.topk(min(k, top.shape[1]), dim=1)
                 where = where.gather(1, kept)
             best, rows = top, where
+        assert rows is not None  # there is a vector
         return rows

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vie.models.encoders import Encoder
 from vie.objectives.table import Facts
 
 
@@ -28,7 +29,7 @@ class Objective(nn.Module):
         settings: dict[str, Any],
         labels: Tensor,
         seed: int,
-        encoder: nn.Module,
+        encoder: Encoder,
     ) -> Self:
         """The objective of a recipe.
 

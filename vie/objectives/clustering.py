@@ -45,7 +45,7 @@ def kmeans(
     if not isinstance(vectors, np.ndarray):
         vectors = vectors.detach().cpu().numpy()
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    N, D = vectors.shape
+    N = len(vectors)
     if not 1 <= clusters <= N:
         raise VieError(f"{clusters} clusters of {N} vectors: set clusters to 1 to {N}")
     if not np.isfinite(vectors).all():
@@ -57,21 +57,30 @@ def kmeans(
         labels = np.empty((clusterings, N), dtype=np.int64)
         seeds = np.random.SeedSequence(seed).generate_state(clusterings) & 0x7FFFFFFF  # 31 bits
         for row, one in zip(labels, seeds, strict=True):
-            algorithm = faiss.Kmeans(
-                D,
-                clusters,
-                niter=iterations,
-                seed=int(one),
-                min_points_per_centroid=1,  # no warning about small clusters
-                max_points_per_centroid=N,  # no silent subsampling
-            )
-            if faiss.get_num_gpus():
-                algorithm.index = _on_this_gpu(algorithm.index)
-            algorithm.train(vectors)
-            row[:] = algorithm.assign(vectors)[1]
+            row[:] = _clustering(vectors, clusters, iterations, int(one))
         return labels
     finally:
         faiss.omp_set_num_threads(before)
+
+
+def _clustering(vectors: np.ndarray, clusters: int, iterations: int, seed: int) -> np.ndarray:
+    """(N, D) -> (N,) int64, the cluster of every vector."""
+    import faiss
+
+    N, D = vectors.shape
+    algorithm = faiss.Kmeans(
+        D,
+        clusters,
+        niter=iterations,
+        seed=seed,
+        min_points_per_centroid=1,  # no warning about small clusters
+        max_points_per_centroid=N,  # no silent subsampling
+    )
+    if faiss.get_num_gpus():
+        algorithm.index = _on_this_gpu(algorithm.index)
+    algorithm.train(vectors)
+    labels: np.ndarray = algorithm.assign(vectors)[1]
+    return labels
 
 
 def _on_this_gpu(index: "faiss.Index") -> "faiss.Index":

@@ -4,8 +4,9 @@ from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from vie.models.encoders import Encoder
 from vie.objectives.base import Objective
 from vie.objectives.table import BUILTIN
 from vie.runtime import distributed
@@ -47,6 +48,8 @@ class InstanceRecognition(Objective):
         VieError: for an unknown estimator or numbers below their minimum.
     """
 
+    z_sum: Tensor
+    z_batches: Tensor
     facts = BUILTIN["instance_recognition"].facts
 
     def __init__(
@@ -84,7 +87,7 @@ class InstanceRecognition(Objective):
         settings: dict[str, Any],
         labels: Tensor,
         seed: int,
-        encoder: nn.Module,
+        encoder: Encoder,
     ) -> Self:
         """As for `Objective`."""
         return cls(len(labels), temperature=recipe["objective"]["temperature"], **settings)
@@ -116,7 +119,13 @@ class InstanceRecognition(Objective):
                 return F.cross_entropy(logits, instances)
             return self._nce(embedding, instances, vectors, generator)
 
-    def _nce(self, embedding, instances, vectors, generator):
+    def _nce(
+        self,
+        embedding: Tensor,
+        instances: Tensor,
+        vectors: Tensor,
+        generator: torch.Generator | None,
+    ) -> Tensor:
         if generator is None:
             raise VieError(f"estimator {self.estimator!r} draws noise: give it a torch.Generator")
         B, N, K = len(embedding), len(vectors), self.negatives

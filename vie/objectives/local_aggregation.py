@@ -3,8 +3,9 @@
 from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from vie.models.encoders import Encoder
 from vie.objectives.bank import nearest
 from vie.objectives.base import Objective
 from vie.objectives.clustering import kmeans
@@ -40,6 +41,7 @@ class LocalAggregation(Objective):
         VieError: if there are fewer videos than clusters or neighbours.
     """
 
+    labels: Tensor
     facts = BUILTIN["local_aggregation"].facts
 
     def __init__(
@@ -76,7 +78,7 @@ class LocalAggregation(Objective):
         settings: dict[str, Any],
         labels: Tensor,
         seed: int,
-        encoder: nn.Module,
+        encoder: Encoder,
     ) -> Self:
         """As for `Objective`."""
         return cls(

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vie.clips.transform import ClipTransform
+from vie.models.encoders import Encoder
 from vie.objectives.base import Pretext
 from vie.objectives.table import BUILTIN
 from vie.runtime.errors import VieError
@@ -46,6 +47,8 @@ class OrderPrediction(Pretext):
         VieError: for a number of frames that has too few or too many orders.
     """
 
+    pairs: Tensor
+    classes: Tensor
     facts = BUILTIN["order_prediction"].facts
 
     def __init__(self, channels: int, *, frames: int = 4, hidden: int = 128) -> None:
@@ -70,7 +73,7 @@ class OrderPrediction(Pretext):
         settings: dict[str, Any],
         labels: Tensor,
         seed: int,
-        encoder: nn.Module,
+        encoder: Encoder,
     ) -> Self:
         """As for `Objective`."""
         frames = ClipTransform.of(recipe).sampling.frames

@@ -5,6 +5,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from vie.models.encoders import Encoder
 from vie.objectives.base import Pretext
 from vie.objectives.table import BUILTIN, ROTATIONS
 
@@ -35,7 +36,7 @@ class Rotation(Pretext):
         settings: dict[str, Any],
         labels: Tensor,
         seed: int,
-        encoder: nn.Module,
+        encoder: Encoder,
     ) -> Self:
         """As for `Objective`."""
         return cls(encoder.trunk.channels, **settings)

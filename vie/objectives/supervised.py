@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vie.models.encoders import Encoder
 from vie.objectives.base import Objective
 from vie.objectives.table import BUILTIN
 from vie.runtime.errors import VieError
@@ -28,6 +29,7 @@ class Supervised(Objective):
         weight: (classes, D) parameter.
     """
 
+    labels: Tensor
     facts = BUILTIN["supervised"].facts
 
     def __init__(self, labels: Tensor, dimensions: int, *, temperature: float, seed: int) -> None:
@@ -47,7 +49,7 @@ class Supervised(Objective):
         settings: dict[str, Any],
         labels: Tensor,
         seed: int,
-        encoder: nn.Module,
+        encoder: Encoder,
     ) -> Self:
         """As for `Objective`."""
         return cls(

@@ -14,9 +14,10 @@ from vie.runtime.importing import check_trusted, load_object
 from vie.runtime.randomness import torch_seed
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from vie.clips.transform import ClipTransform
+    from vie.models.encoders import Encoder
     from vie.objectives.base import Objective
 
 FLOAT = 4  # bytes
@@ -38,13 +39,15 @@ def _noise(batch: int, instances: int, dimensions: int, settings: dict[str, Any]
     """The entries drawn for each clip, (B, K, D), and their probabilities; or all of the bank's."""
     if settings.get("estimator") == "softmax":
         return 3 * FLOAT * batch * instances
-    return FLOAT * batch * settings.get("negatives", 4096) * (dimensions + 8)
+    negatives: int = settings.get("negatives", 4096)
+    return FLOAT * batch * negatives * (dimensions + 8)
 
 
 def _neighbours(batch: int, instances: int, dimensions: int, settings: dict[str, Any]) -> int:
     """The larger of k-means over a copy of the bank and the similarities to a part of it."""
     similarities = 2 * batch * min(instances, CHUNK)
-    gathered = batch * settings.get("neighbours", 512) * dimensions
+    neighbours: int = settings.get("neighbours", 512)
+    gathered = batch * neighbours * dimensions
     return FLOAT * max(instances * dimensions, similarities + gathered)
 
 
@@ -165,7 +168,7 @@ def transform_of(recipe: dict[str, Any], stage: str) -> "ClipTransform":
 
 
 def build_objective(
-    recipe: dict[str, Any], stage: str, labels: "Tensor", seed: int, encoder: "nn.Module"
+    recipe: dict[str, Any], stage: str, labels: "Tensor", seed: int, encoder: "Encoder"
 ) -> "Objective":
     """The objective of a stage, its weights drawn for `seed`.
 
@@ -196,7 +199,7 @@ def build_objective(
 
 
 def objective_of(
-    content: dict[str, Any], encoder: "nn.Module", *, source: str = "the checkpoint"
+    content: dict[str, Any], encoder: "Encoder", *, source: str = "the checkpoint"
 ) -> "Objective":
     """The objective in the content of a checkpoint of pretraining, in evaluation mode.
 

@@ -85,7 +85,10 @@ def gather_with_gradient(values: Tensor) -> Tensor:
     The gradient of the mean of all processes' losses is right where each process differentiates its
     own loss and gradients are then averaged, as in training.
     """
-    return values if world_size() == 1 else _Gather.apply(values)
+    if world_size() == 1:
+        return values
+    gathered: Tensor = _Gather.apply(values)  # type: ignore[no-untyped-call]  # torch has no types
+    return gathered
 
 
 def mean(values: Tensor) -> Tensor:

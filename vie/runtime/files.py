@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from vie.runtime.errors import VieError
 
@@ -60,7 +61,7 @@ def _remove_torn(path: Path) -> None:
             torn.unlink()
 
 
-def write_json(content: dict, path: str | Path) -> None:
+def write_json(content: dict[str, Any], path: str | Path) -> None:
     """Write a JSON file, whole."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")

@@ -50,7 +50,8 @@ def content_digest(content: Any) -> str:
     def add(value: Any) -> None:
         if isinstance(value, torch.Tensor):
             sha.update(f"{value.dtype} {tuple(value.shape)}".encode())
-            sha.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+            flat = value.detach().cpu().contiguous().flatten()  # any shape -> (numbers,)
+            sha.update(flat.view(torch.uint8).numpy().data)
         elif isinstance(value, dict):
             sha.update(b"{")
             for key in sorted(value, key=repr):

@@ -113,7 +113,8 @@ class Experiment:
 
     def recipe(self, recipe: str) -> dict[str, Any]:
         """The entry of a recipe."""
-        return self.config["recipes"][recipe]
+        entry: dict[str, Any] = self.config["recipes"][recipe]
+        return entry
 
     def checkpoint(self, recipe: str, seed: str | int, stage: str) -> str:
         """The network at the end of a stage, or `untrained`."""
@@ -209,11 +210,13 @@ class Experiment:
 
     def evaluation(self, evaluation: str) -> dict[str, Any]:
         """The entry of an evaluation."""
-        return self.config["evaluations"][evaluation]
+        entry: dict[str, Any] = self.config["evaluations"][evaluation]
+        return entry
 
     def rows(self, table: str) -> list[str]:
         """The evaluations of a table, in order."""
-        return self.config["tables"][table]["evaluations"]
+        names: list[str] = self.config["tables"][table]["evaluations"]
+        return names
 
     def labels(self, table: str) -> dict[str, str]:
         """{evaluation: label} of a table's rows, in order."""

@@ -12,8 +12,9 @@ from vie.runtime.errors import VieError
 def annotation(config: dict[str, Any], dataset: str, split: str) -> Path:
     """What the layout of a dataset reads to know the videos of a split."""
     layout = LAYOUTS[config["datasets"][dataset]["layout"]]
-    folders = [Path(dataset_folder(config, dataset, kind)) for kind in ("videos", "annotations")]
-    return layout.annotations(*folders, split)
+    videos = Path(dataset_folder(config, dataset, "videos"))
+    annotations = Path(dataset_folder(config, dataset, "annotations"))
+    return layout.annotations(videos, annotations, split)
 
 
 def annotation_files(config: dict[str, Any], dataset: str, split: str, made: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from vie.models.checkpoint_format import CLASSIFIER, Classifier, classifier_of, encoder_of, read
+from vie.models.checkpoint_format import CLASSIFIER, classifier_of, encoder_of, read
+from vie.models.classifiers import Classifier
 from vie.models.encoders import Encoder
 
 
