@@ -69,9 +69,14 @@ def plot_comparison(rows: pd.DataFrame, paths: Sequence[Path]) -> None:
                 color=color,
                 label=layer.capitalize(),
             )
-        names = [f"{row.model} ({row.table})" for row in part.itertuples()]
+        tables = part["table"].str.removeprefix("table_").str.upper()
+        names = [
+            f"{model} (Table {table})" for model, table in zip(part["model"], tables, strict=True)
+        ]
         axis.set_yticks(places, names, fontsize=8)
-        axis.set_title(f"{experiment}, {part['n_val'].iloc[0]} videos", fontsize=10, loc="left")
+        seeds = part["seeds"].iloc[0]
+        title = f"{experiment}: {part['n_val'].iloc[0]} validation videos, seeds {seeds}"
+        axis.set_title(title, fontsize=10, loc="left")
         axis.grid(axis="x", color="#e4e4e4")
         axis.set_axisbelow(True)
         axis.spines[["top", "right"]].set_visible(False)
