@@ -36,7 +36,7 @@ def test_rows_of_all_experiments(tmp_path):
     assert rows["seeds"].tolist() == ["0 1"] * 4  # text, also where there is one seed
     plots = [tmp_path / "c.svg", tmp_path / "c.png"]
     plot_comparison(rows, plots)
-    assert "longer, 24 videos" in plots[0].read_text()
+    assert "longer: 24 validation videos" in plots[0].read_text()
     assert plots[1].stat().st_size > 1000
 
 
