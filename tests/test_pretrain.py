@@ -273,7 +273,7 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(
     steps = [row["step"] for row in rows]
     assert steps == sorted(set(steps))
     left = sorted(path.name for path in saved.parent.iterdir())
-    assert left == ["checkpoint.pt", "keep", "metrics.jsonl"]
+    assert left == ["checkpoint.pt", "metrics.jsonl"]
 
 
 @pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGUSR1])

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from vie import pretrain as pretraining
+from vie.clips.color_jitter import apply_color_jitter, normalise
 from vie.engine import loop
 from vie.engine.run import Data, Run
 from vie.models.batchnorm import SharedBatchNorm
@@ -33,7 +34,8 @@ IR, LA, ROTATION = "instance_recognition", "local_aggregation", "rotation"
 def put_back(monkeypatch):
     """What `every_step` changes."""
     monkeypatch.setattr(loop, "REPORTS", loop.REPORTS)
-    monkeypatch.setattr(pretraining, "new_encoder", pretraining.new_encoder)
+    for name in ("new_encoder", "apply_color_jitter"):
+        monkeypatch.setattr(pretraining, name, getattr(pretraining, name))
 
 
 @pytest.fixture
@@ -48,8 +50,12 @@ def every_step(double, **settings):
     """One process of pretraining, with a row of metrics for every step.
 
     If `double` the network is float64: over 20 steps, this one's batch norm over a handful of
-    numbers and its large steps magnify the last bits of float32 to a few percent.
+    numbers and its large steps magnify the last bits of float32 to a few percent. The colours then
+    are a product: color jitter in float32 rounds by where in the batch a clip stands.
     """
+
+    def product(clips, draws):
+        return normalise(clips).double() * draws.factors[:, 0].double().view(-1, 1, 1, 1, 1)
 
     def in_double(recipe, seed):
         encoder = new_encoder(recipe, seed).double()
@@ -58,6 +64,7 @@ def every_step(double, **settings):
 
     loop.REPORTS = 1
     pretraining.new_encoder = in_double if double else new_encoder
+    pretraining.apply_color_jitter = product if double else apply_color_jitter
     pretraining.train_stage(**settings)
 
 
