@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from vie.config.clip_frames import CLIPS, ClipFrames
+from vie.config.clip_frames import CLIPS, ClipFrames, clip_frames
 from vie.runtime.errors import VieError
 
 
@@ -166,8 +166,17 @@ class ClipNumbers(Model):
         return self
 
 
+def _named(clip: str | ClipNumbers) -> str | ClipNumbers:
+    """Numbers that have a name become the name: the same clip is always written the same."""
+    if isinstance(clip, str):
+        return clip
+    found = ClipFrames(clip.frames, clip.stride, clip.bin, tuple(clip.windows or ()))
+    return next((name for name in CLIPS if clip_frames(name) == found), clip)
+
+
 Clip = Annotated[
     Annotated[str, OneOf(CLIPS)] | ClipNumbers,
+    AfterValidator(_named),
     Field(description="which frames make a clip: a name of protocol sections 2 and 9, or numbers"),
 ]
 

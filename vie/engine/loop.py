@@ -123,7 +123,8 @@ def run(
             if means.steps == REPORTS or done or due:
                 row = means.row(step, resumable.advice())
                 recorder.write(step, **row)
-                bar.set_postfix(**(shown := shown | row))
+                shown |= {**row, "clips/s": round(row["clips_per_second"])}
+                bar.set_postfix(**{k: v for k, v in shown.items() if k != "clips_per_second"})
                 if due:
                     resumable.save(step + 1, task.state())  # only as the loss was seen to be finite
                 if stop:

@@ -115,7 +115,10 @@ class Resumable:
         if not distributed.is_main_process() and self.path.exists():
             content = torch_files.load(self.path)
         if content is not None:
-            log.info("resuming at step %d from %s", content["step"], self.path)
+            if content["step"] == self.schedule.last:
+                log.info("trained to its end already, step %d: %s", content["step"], self.path)
+            else:
+                log.info("resuming at step %d from %s", content["step"], self.path)
             self.on_disk = {key: content.get(key) for key in ("step", "code", *self.metadata)}
         return content
 
@@ -196,7 +199,8 @@ class Resumable:
         folder = self._new_folder()
         log.warning(
             "the state at step %s in %s is of a run with other settings (%s): it is kept in %s "
-            "(%.1f MB) and goes on when they come back. You may delete that folder",
+            "(%.1f MB), and training goes on from it if these settings come back. You may delete "
+            "that folder",
             content.get("step"),
             self.path,
             ", ".join(self._changes(content)),
