@@ -1,8 +1,7 @@
-"""Memory of jobs, `mem_mb` of the rules.
+"""Memory of jobs, `mem_mb` of the rules, in MB (10^6 bytes, as Snakemake counts), and generous: a
+job that asks for too much waits longer for a node, one that asks for too little is killed.
 
-Numbers are in MB (10^6 bytes, as Snakemake counts) and generous: a job that asks for too much waits
-longer for a node, one that asks for too little is killed. Imports neither torch nor pandas:
-Snakemake uses it each time it builds the job graph.
+Imports neither torch nor pandas: Snakemake uses it each time it builds the job graph.
 """
 
 import math
@@ -15,14 +14,13 @@ from vie.objectives.table import facts_of, scratch_bytes
 from vie.runtime.threads import TEST_CLIPS, VIDEOS_AHEAD, batches_ahead, loader_workers
 
 Config = dict[str, Any]
-# A process that has imported what training imports has 780 to 1,090 MB, depending on the machine.
-# CUDA's libraries and context come on top of it (an assumption). A process that loads clips, a job.
+# A process with all imports of training (780 to 1,090 MB measured), CUDA on top of it (assumed), a
+# process that loads clips, a job.
 PROCESS, CUDA, WORKER, LEAST = 2000, 4000, 600, 4000
 # Bytes that a step on a CPU keeps per input pixel and channel of the stem (9 to 15 measured).
 ACTIVATIONS = 20
-FFMPEG = 250  # one process, reading video of 1080 lines
 JPEG_BYTES = 0.35  # of a frame, per pixel: the upper end for quality 2 to 5
-ASPECT = 16 / 9  # of a frame
+FFMPEG, ASPECT = 250, 16 / 9  # a process that reads video of 1080 lines; a frame
 
 
 def views(recipe: Config) -> int:
@@ -55,16 +53,15 @@ def pretrain(config: Config, dataset: str, recipe: Config, threads: int) -> int:
     gpus, size, shares = config["gpus"], recipe["geometry"]["size"], max(config["gpus"], 1)
     frames, batch = sampling(recipe["clip"]).frames, recipe["optimiser"]["batch"]
     encoder, videos = recipe["encoder"], expected(config["datasets"][dataset], "train").videos
-    embedding = encoder.get("embedding", 128)
-    dimensions = embedding if embedding != "pooled" else 16 * width(encoder)
+    dimensions = encoder["embedding"] if encoder["embedding"] != "pooled" else 16 * width(encoder)
     total = step(gpus, [encoder], batch * views(recipe), frames, size)
-    scratch = max(scratch_bytes(recipe, one, videos, dimensions) for one in stages(recipe))
-    total += 0 if gpus else scratch / 1e6  # a GPU has it in its own memory
+    if not gpus:  # a GPU has it in its own memory
+        total += max(scratch_bytes(recipe, s, videos, dimensions) for s in stages(recipe)) / 1e6
     batch *= max(facts_of(recipe, one).n_views for one in stages(recipe))
     total += 4 * videos * dimensions * 4 / 1e6  # bank, copy for k-means, checkpoint being written
     total += loading(threads, gpus, batch, frames, size, shares)
-    if recipe["monitor"]["every"]:  # each process tests in whole batches of its own
-        total += shares * loading(max(1, threads // shares), gpus, TEST_CLIPS, frames, size)
+    # Each process tests in whole batches of its own.
+    total += shares * loading(max(1, threads // shares), gpus, TEST_CLIPS, frames, size)
     return _rounded(total)
 
 
@@ -100,8 +97,7 @@ def pretext(config: Config, recipe: Config, threads: int) -> int:
 
 
 def frames(dataset: Config, threads: int) -> int:
-    """Extraction: for each process an ffmpeg and `VIDEOS_AHEAD` videos, one of them as long as is
-    accepted at most, the others as long as usual."""
+    """Extraction: a process has an ffmpeg and `VIDEOS_AHEAD` videos, one of them of full length."""
     settings = dataset["frames"]
     second = settings["shorter_side"] ** 2 * ASPECT * JPEG_BYTES * settings["fps"] / 1e6
     seconds = settings["max_seconds"] + (VIDEOS_AHEAD - 1) * 10
