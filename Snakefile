@@ -21,6 +21,7 @@ include: "rules/pretrain.smk"
 include: "rules/probe.smk"
 include: "rules/finetune.smk"
 include: "rules/tables.smk"
+include: "rules/publish.smk"
 
 
 rule all:

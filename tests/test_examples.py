@@ -5,6 +5,7 @@ import torch
 import yaml
 
 import vie
+from tests.test_pretrain import assert_same
 from vie.engine.run import Data, Run
 from vie.models.encoders import build_encoder
 from vie.models.untrained import new_encoder
@@ -35,23 +36,6 @@ def train(recipe, stage, dataset, folder):
         PretrainOutputs(folder / f"{stage}.pt", folder / f"{stage}.jsonl"),
     )
     return folder / f"{stage}.pt"
-
-
-def assert_same(one, other, path="checkpoint"):
-    """Equal to the last bit, whatever is nested."""
-    assert type(one) is type(other), path
-    if isinstance(one, dict):
-        assert one.keys() == other.keys(), path
-        for key in one:
-            assert_same(one[key], other[key], f"{path}.{key}")
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other), path
-        for i, (a, b) in enumerate(zip(one, other, strict=True)):
-            assert_same(a, b, f"{path}[{i}]")
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), path
-    else:
-        assert one == other, path
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

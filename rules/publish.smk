@@ -1,0 +1,113 @@
+# Tables of one experiment under the names of all, compared with those of others, and their state.
+# results/table_s1.csv and its sisters are those of the experiment that the command names.
+rule publish:
+    input:
+        f"{RESULTS}/{{name}}.csv",
+        f"{RESULTS}/{{name}}_seeds.csv",
+        f"{RESULTS}/{{name}}.svg",
+        f"{RESULTS}/{{name}}.png",
+    output:
+        "results/{name}.csv",
+        "results/{name}_seeds.csv",
+        "results/{name}.svg",
+        "results/{name}.png",
+    log:
+        f"{LOGS}/publish_{{name}}.log",
+    benchmark:
+        f"{RUNS}/publish_{{name}}.tsv"
+    wildcard_constraints:
+        name="table_s1|table_1|random_control|pretext|" + "|".join(PIPELINES),
+    localrule: True
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=minutes(10),
+    params:
+        experiment=experiment.name,
+        version=version("tables"),
+    script:
+        "../workflow_scripts/publish.py"
+
+
+use rule publish as publish_plots with:
+    input:
+        f"{RESULTS}/{{name}}.csv",
+        f"{RESULTS}/{{name}}.svg",
+        f"{RESULTS}/{{name}}.png",
+    output:
+        "results/{name}.csv",
+        "results/{name}.svg",
+        "results/{name}.png",
+    wildcard_constraints:
+        name="learning_curves|summary_(" + "|".join(config["datasets"]) + ")",
+
+
+use rule publish as publish_classes with:
+    input:
+        f"{RESULTS}/{{name}}_classes.csv",
+        f"{RESULTS}/{{name}}_confusion.csv",
+        f"{RESULTS}/{{name}}_confusion.svg",
+        f"{RESULTS}/{{name}}_confusion.png",
+    output:
+        "results/{name}_classes.csv",
+        "results/{name}_confusion.csv",
+        "results/{name}_confusion.svg",
+        "results/{name}_confusion.png",
+    wildcard_constraints:
+        name="({})_({})".format("|".join(PIPELINES), "|".join(experiment.targets)),
+
+
+# Every experiment under results/ that has one of these tables, row by row.
+rule comparison:
+    input:
+        tables_of_experiments(),
+    output:
+        table=report(
+            "results/comparison.csv",
+            caption="../report/comparison.rst",
+            category="Tables",
+            labels={"table": "All experiments", "shown as": "table"},
+        ),
+        svg=report(
+            "results/comparison.svg",
+            caption="../report/comparison.rst",
+            category="Tables",
+            labels={"table": "All experiments", "shown as": "plot"},
+        ),
+        png="results/comparison.png",
+    log:
+        "logs/comparison.log",
+    benchmark:
+        "benchmarks/runs/comparison.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(10),
+    params:
+        version=version("tables"),
+    script:
+        "../workflow_scripts/comparison.py"
+
+
+# Which results were made by other code, versions or settings. It has no output: it always runs.
+rule status:
+    log:
+        f"{LOGS}/status.log",
+    localrule: True
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(10),
+    params:
+        snakefile=str(workflow.main_snakefile),
+        targets=ALL,
+        triggers=lambda wildcards: sorted(map(str, workflow.dag_settings.rerun_triggers)),
+        table=f"{RESULTS}/status.csv",
+    script:
+        "../workflow_scripts/status.py"
