@@ -139,3 +139,14 @@ def test_a_change_counts():
     raw = copy.deepcopy(RAW)
     raw["recipes"]["vie_single"]["objective"]["temperature"] = 0.071
     assert canonical(raw) != canonical(RAW)
+
+
+def test_what_means_the_same_is_written_the_same():
+    """Numbers of a named clip, and drops in another order."""
+    raw = copy.deepcopy(RAW)
+    recipe = raw["recipes"]["vie_single"]
+    assert recipe["clip"] == "single"
+    recipe["clip"] = {"frames": 1, "stride": 1.0}
+    recipe["schedule"]["lr_drops"] = recipe["schedule"]["lr_drops"][::-1]
+    raw["evaluations"]["trn_input_single"]["clip"] = {"stride": 12, "bin": 12, "frames": 4}
+    assert canonical(raw) == canonical(RAW)

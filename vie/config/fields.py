@@ -133,6 +133,9 @@ Duration = Annotated[
 ]
 Drops = Annotated[
     list[Duration],
+    AfterValidator(
+        lambda drops: sorted(drops, key=lambda one: (one.split()[1], float(one.split()[0])))
+    ),
     Field(description="times since training began at which the learning rate is divided by 10"),
 ]
 Weights = Literal["trained", "untrained"]
