@@ -18,7 +18,7 @@ ONE_NODE = Path(__file__).with_name("one_node.sh")
 STAGE = "pretrain/vie_single/seed0/instance_recognition"
 # Longer than the demo's, for all interruptions of a fast machine.
 LONGER = (
-    "recipes={vie_single: {schedule: {instance_recognition: 100 epochs, lr_drops: [94 epochs]}}}"
+    "recipes={vie_single: {schedule: {instance_recognition: 300 epochs, lr_drops: [294 epochs]}}}"
 )
 
 
@@ -67,7 +67,7 @@ class Run:
     def training(self, after):
         """Number of the job of SLURM that trains, some time after the row of step `after`."""
         self.wait(f"no row after step {after}", lambda: self.last_row() > after)
-        time.sleep(random.uniform(0, 5))  # at a moment that nobody chose
+        time.sleep(random.uniform(0, 3))  # at a moment that nobody chose
         states = squeue("%i %T %k")
         jobs = [row.split()[0] for row in states if "RUNNING" in row and "rule_pretrain" in row]
         assert len(jobs) == 1, states
@@ -125,14 +125,13 @@ def interrupt(run):
     subprocess.run(["scancel", run.training(after=step)], check=True)
     step = run.resumed(step)
 
-    began = time.time()
-    run.wait("no checkpoint", lambda: run.checkpoint.stat().st_mtime > began)
     run.training(after=step)
+    run.messages.unlink()  # it may go on at the same step, if no checkpoint was written since
     script = f"{run.folder}/.snakemake/scripts/.*pretrain.py"
     found = subprocess.run(["pgrep", "-f", script], capture_output=True, text=True, check=True)
     for process in found.stdout.split():
         os.kill(int(process), signal.SIGKILL)
-    run.resumed(step)
+    run.resumed(step - 1)
 
 
 def test_the_demo_outlives_time_limit_cancellation_and_kill(cluster, copy):
@@ -147,5 +146,5 @@ def test_the_demo_outlives_time_limit_cancellation_and_kill(cluster, copy):
     steps = [row["step"] for row in map(json.loads, metrics) if "loss" in row]
     assert steps == sorted(set(steps))
     assert steps[0] < 100
-    assert steps[-1] > 1400
+    assert steps[-1] > 4400
     assert "slurm_logs/group_frames_frames/" in run.log.read_text()  # several shards in one job

@@ -33,11 +33,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_torn(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    temporary = Path(name)
+    handle, temporary = _locked_temporary(path)
     try:
-        with contextlib.suppress(OSError):  # where there are no locks nothing is removed either
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield temporary
         # mkstemp makes files private; results are meant to be shared like any other file.
         umask = os.umask(0)
@@ -51,6 +48,19 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         os.close(handle)
+
+
+def _locked_temporary(path: Path) -> tuple[int, Path]:
+    """Make and lock a temporary file of `path`; its handle, which holds the lock, and its name."""
+    while True:
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent
+        )
+        with contextlib.suppress(OSError):  # where there are no locks nothing is removed either
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, Path(name)
+        os.close(handle)  # another process took it for torn before it was locked
 
 
 def _remove_torn(path: Path) -> None:
