@@ -5,8 +5,8 @@ whose temporal kernel is 1 is then a plain 2D convolution, batch norm sees the s
 in 3D, and nothing is reshaped in a network without temporal kernels. A temporal convolution
 unfolds to (B, C, T, H, W) and folds back; in channels-last memory both are views.
 
-Padding is symmetric, as in torchvision (TensorFlow's "fixed padding" of the release pads the same
-amounts, and strided windows lie alike).
+Convolutions pad symmetrically, as torchvision's and the release's do. The release's max pool pads
+as TensorFlow's SAME does: an even size at its end only.
 """
 
 import math
@@ -238,6 +238,7 @@ class ResNet18(nn.Module):
             raise VieError(f"temporal strides {temporal_strides}: give one for each of 4 stages")
         preactivation = form == "preactivation"
         self.temporal_pool = temporal_pool
+        self.same_pool = preactivation
         self.stem = FrameConvolution(3, width, 7, 2, temporal_kernels[0], stem=True)
         self.stem_bn = None if preactivation else nn.BatchNorm2d(width, BN_EPS, bn_momentum)
         block = PreactivationBlock if preactivation else PostactivationBlock
@@ -311,10 +312,17 @@ class ResNet18(nn.Module):
         return features, outputs
 
     def _pool(self, x: Tensor, T: int) -> tuple[Tensor, int]:
-        """3x3 max pool of stride 2, over 3 frames where it strides in time."""
+        """3x3 max pool of stride 2, over 3 frames where it strides in time.
+
+        The pre-activation form's is TensorFlow's SAME (protocol section 4): ceil(size / 2) windows,
+        which start at -1 where the size is odd and at 0 where it is even.
+        """
+        sizes = (T, *x.shape[2:])
+        padding = [size % 2 if self.same_pool else 1 for size in sizes]
         if self.temporal_pool == 1:
-            return F.max_pool2d(x, 3, 2, 1), T
-        y = F.max_pool3d(unfold(x, T), 3, (self.temporal_pool, 2, 2), 1)
+            return F.max_pool2d(x, 3, 2, padding[1:], ceil_mode=self.same_pool), T
+        stride = (self.temporal_pool, 2, 2)
+        y = F.max_pool3d(unfold(x, T), 3, stride, padding, ceil_mode=self.same_pool)
         return fold(y), y.shape[2]
 
 

@@ -1,0 +1,165 @@
+"""The authors' released network, VIE-3DResNet, as a checkpoint of vie.
+
+The release's training graph names its variables by number, in the order in which it makes them
+(protocol section 12): `resnet_model/conv3d_7/kernel`. Arrays are laid out as TensorFlow does.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from vie.clips.transform import ClipTransform
+from vie.models.checkpoint_format import ENCODER, describe
+from vie.models.encoders import Encoder, build_encoder
+from vie.models.resnet import PreactivationBlock, ResNet18
+from vie.models.tensor_bundle import TensorBundle
+from vie.runtime.errors import VieError
+
+log = logging.getLogger(__name__)
+NETWORK = "3dresnet"  # the only one whose weights were released
+FPS = 25  # of the frames that it was trained on; protocol section 1
+BANK = "instance/memory_bank"
+BATCH_NORM = {
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+WIDEST = 1024  # filters of the stem, 64 in the release
+
+
+class Weight(NamedTuple):
+    """One array under both names."""
+
+    theirs: str
+    ours: str
+
+
+def weights(network: Encoder) -> Iterator[Weight]:
+    """The names of a 3D ResNet's arrays, in the order of the release's graph."""
+    counts = {"conv3d": 0, "batch_normalization": 0}
+
+    def numbered(kind: str) -> str:
+        number, counts[kind] = counts[kind], counts[kind] + 1
+        return f"resnet_model/{kind}_{number}" if number else f"resnet_model/{kind}"
+
+    def convolution(ours: str) -> Iterator[Weight]:
+        yield Weight(f"{numbered('conv3d')}/kernel", f"{ours}.weight")
+
+    def batch_norm(ours: str) -> Iterator[Weight]:
+        theirs = numbered("batch_normalization")
+        for their_name, our_name in BATCH_NORM.items():
+            yield Weight(f"{theirs}/{their_name}", f"{ours}.{our_name}")
+
+    resnet = network.get_submodule("trunk.resnet")
+    assert isinstance(resnet, ResNet18)
+    yield from convolution("trunk.resnet.stem")
+    for name, block in resnet.named_modules(prefix="trunk.resnet"):
+        if isinstance(block, PreactivationBlock):
+            yield from batch_norm(f"{name}.bn1")
+            if block.projection is not None:
+                yield from convolution(f"{name}.projection")
+            yield from convolution(f"{name}.conv1")
+            yield from batch_norm(f"{name}.bn2")
+            yield from convolution(f"{name}.conv2")
+    yield from batch_norm("trunk.resnet.final_bn")
+    yield Weight("resnet_model/dense/kernel", "head.weight")
+    yield Weight("resnet_model/dense/bias", "head.bias")
+
+
+def read_release(path: str | Path, recipe: dict[str, Any]) -> dict[str, Any]:
+    """Content of a checkpoint of vie, from a checkpoint of the authors' code.
+
+    Args:
+        path: the released tar, or the `.index` file of an unpacked one.
+        recipe: of VIE-3DResNet, for all that the file does not say: clips, crops, colour noise.
+
+    Returns:
+        What `vie.models.checkpoint_format` describes, with "step", and the memory bank (N, D) as
+        "bank". What the file holds besides is named in the log.
+
+    Raises:
+        VieError: the file is damaged, or holds another network.
+    """
+    bundle = TensorBundle(path)
+    bundle.check()
+    recipe = {**recipe, "encoder": {**recipe["encoder"], **_sizes(bundle)}}
+    network = build_encoder(recipe["encoder"])
+    state, used = network.state_dict(), {"global_step", BANK}
+    for weight in weights(network):
+        state[weight.ours] = _as_ours(bundle, weight.theirs, state[weight.ours])
+        used.add(weight.theirs)
+    step, bank = bundle.array("global_step"), torch.from_numpy(bundle.array(BANK).copy())
+    if step.size != 1 or step.item() < 0:
+        raise VieError(f"{path}: global_step is no number of steps")
+    if bank.ndim != 2 or bank.shape[1] != network.dimensions:
+        raise VieError(
+            f"{path}: its memory bank has the shape {tuple(bank.shape)}, not videos x "
+            f"{network.dimensions}"
+        )
+    if unused := sorted(set(bundle.entries) - used):
+        log.info("%s: not used: %s", path, ", ".join(unused))
+    return {
+        **describe(recipe, ClipTransform.of(recipe), FPS),
+        ENCODER: state,
+        "bank": {"vectors": bank},
+        "step": int(step.item()),
+        "n_train": len(bank),
+    }
+
+
+def _sizes(bundle: TensorBundle) -> dict[str, Any]:
+    """Width and dimensions of the network in the file.
+
+    The sizes of large layers have to agree before a network of this width takes any memory.
+    """
+    shapes = {name: entry.shape for name, entry in bundle.entries.items()}
+    stem = shapes.get("resnet_model/conv3d/kernel", ())
+    last = shapes.get("resnet_model/conv3d_20/kernel", ())
+    dense = shapes.get("resnet_model/dense/kernel", ())
+    width = stem[-1] if stem else 0
+    if (
+        not 1 <= width <= WIDEST
+        or last != (3, 3, 3, 8 * width, 8 * width)
+        or len(dense) != 2
+        or dense[0] != 8 * width
+        or not dense[1]
+    ):
+        raise VieError(
+            f"{bundle.path} does not hold the authors' VIE-3DResNet: its first and last "
+            f"convolution and linear layer have the shapes {stem}, {last}, {dense}"
+        )
+    return {"network": NETWORK, "width": width, "embedding": dense[1]}
+
+
+def _as_ours(bundle: TensorBundle, name: str, ours: Tensor) -> Tensor:
+    """The array `name` in our layout: DHWIO -> OIDHW, (inputs, outputs) -> (outputs, inputs)."""
+    entry = bundle.entries.get(name)
+    shape = entry.shape if entry else ()
+    turned = tuple(shape[i] for i in _axes(len(shape)))
+    if entry is None or turned not in (tuple(ours.shape), _with_time(ours)):
+        found = f"has the shape {shape}" if entry else "is not there"
+        raise VieError(
+            f"{bundle.path} does not hold the authors' VIE-3DResNet: {name} {found}, and "
+            f"{tuple(ours.shape)} is needed"
+        )
+    if entry.dtype != "<f4":
+        raise VieError(f"{bundle.path}: {name} holds numbers of type {entry.dtype}, not float32")
+    array = torch.from_numpy(bundle.array(name).copy()).permute(_axes(len(shape)))
+    if not bool(array.isfinite().all()):
+        raise VieError(f"{bundle.path}: {name} holds numbers that are not finite")
+    return array.reshape(ours.shape).contiguous()  # (O, I, 1, H, W) -> (O, I, H, W) in 1x1 layers
+
+
+def _axes(dimensions: int) -> tuple[int, ...]:
+    return {5: (4, 3, 0, 1, 2), 2: (1, 0)}.get(dimensions, tuple(range(dimensions)))
+
+
+def _with_time(ours: Tensor) -> tuple[int, ...]:
+    """The shape of a spatial kernel as a temporal one of length 1."""
+    shape = tuple(ours.shape)
+    return (*shape[:2], 1, *shape[2:]) if len(shape) == 4 else shape
