@@ -10,6 +10,7 @@ import numpy as np
 from vie.frames.extract import read_rejected
 from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
+from vie.reporting.plots import save
 from vie.runtime.csv_files import write_rows
 from vie.runtime.files import atomic_write
 
@@ -93,29 +94,22 @@ def _plot(
     expected: Mapping[str, int],
 ) -> None:
     import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     named = len(labels) <= LABELLED_CLASSES
-    # A fixed salt and no date, so that the same data give the same file. The constrained layout
-    # would differ in the last digits from run to run.
-    style: dict[Any, Any] = {"svg.hashsalt": "vie", "font.size": 9}
-    style |= {"axes.spines.right": False, "axes.spines.top": False}
-    with plt.rc_context(style):
+    style: dict[Any, Any] = {"font.size": 9, "axes.spines.right": False, "axes.spines.top": False}
+    with matplotlib.rc_context(style):
         height = max(3.2, 0.2 * len(labels) + 1) if named else 3.6
-        figure, axes = plt.subplots(1, 3, figsize=(12, height), width_ratios=(1.3, 1, 1))
+        figure = Figure(figsize=(12, height))
+        axes = figure.subplots(1, 3, width_ratios=(1.3, 1, 1))
         _plot_classes(axes[0], indexes, labels, named, expected)
         _plot_seconds(axes[1], indexes)
         _plot_reasons(axes[2], reasons)
         handles = axes[0].get_legend_handles_labels()
         figure.legend(*handles, loc="upper center", ncols=len(indexes), frameon=False)
+        # The constrained layout would differ in the last digits from run to run.
         figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / height))  # 0.3 inches for the legend
-        for path in plots:
-            with atomic_write(path) as temporary:
-                dateless = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-                figure.savefig(temporary, dpi=150, metadata=dateless)
-        plt.close(figure)
+        save(figure, plots)
 
 
 def _plot_classes(
