@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from vie.config.settings import LAYERS
-from vie.reporting.plots import COLOURS, save
+from vie.reporting.plots import draw_points, save
 from vie.runtime.errors import VieError
 
 COLUMNS = ("model", *LAYERS, *(f"{layer}_ci95" for layer in LAYERS), "n_val", "seeds")
@@ -42,46 +41,22 @@ def compare(tables: Sequence[Path]) -> pd.DataFrame:
 
 
 def plot_comparison(rows: pd.DataFrame, paths: Sequence[Path]) -> None:
-    """One line per row, its layers as points with 95 % intervals; one panel per experiment.
-
-    Args:
-        rows: `compare`.
-        paths: files to write, the suffix names the format.
-    """
+    """Points of the layers of every row of `compare`; one panel per experiment."""
     from matplotlib.figure import Figure
 
     panels = list(rows.groupby("experiment", sort=False))
     heights = [len(part) for _, part in panels]
     figure = Figure(figsize=(7.2, 1.4 + sum(0.5 + 0.26 * n for n in heights)), layout="constrained")
-    grid = figure.subplots(
-        len(panels), sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
-    )
+    grid = figure.subplots(len(panels), sharex=True, squeeze=False, height_ratios=heights)
     for (experiment, part), axis in zip(panels, grid[:, 0], strict=True):
-        places = np.arange(len(part))[::-1]
-        for i, (layer, color) in enumerate(zip(LAYERS, COLOURS, strict=True)):
-            axis.errorbar(
-                part[layer],
-                places + 0.2 - 0.2 * i,
-                xerr=part[f"{layer}_ci95"],
-                fmt="o",
-                ms=4,
-                lw=1,
-                color=color,
-                label=layer.capitalize(),
-            )
         tables = part["table"].str.removeprefix("table_").str.upper()
-        names = [
-            f"{model} (Table {table})" for model, table in zip(part["model"], tables, strict=True)
-        ]
-        axis.set_yticks(places, names, fontsize=8)
-        seeds = part["seeds"].iloc[0]
-        title = f"{experiment}: {part['n_val'].iloc[0]} validation videos, seeds {seeds}"
+        draw_points(axis, part.assign(model=part["model"] + " (Table " + tables + ")"), LAYERS, 0.2)
+        first = part.iloc[0]
+        title = f"{experiment}: {first['n_val']} validation videos, seeds {first['seeds']}"
         axis.set_title(title, fontsize=10, loc="left")
-        axis.grid(axis="x", color="#e4e4e4")
-        axis.set_axisbelow(True)
         axis.spines[["top", "right"]].set_visible(False)
     grid[-1, 0].set_xlim(left=0)
     grid[-1, 0].set_xlabel("validation top-1 accuracy (%), bars: 95 % intervals", fontsize=8)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, fontsize=8, loc="outside lower center", ncols=3)
+    handles = grid[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, frameon=False, fontsize=8, loc="outside lower center", ncols=3)
     save(figure, paths)

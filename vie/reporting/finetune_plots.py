@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vie.reporting.plots import mark_intervals, mark_published, new_figure, save
+from vie.reporting.plots import draw_bars, new_figure, save
 
 COLOURS = ("#3f77b5", "#e0923b", "#5b9a54", "#8a6bb0")
 NAMED = 60  # at most so many classes have readable names in one plot
@@ -16,29 +16,17 @@ WRITTEN = 20  # at most so many classes have readable numbers in one plot
 def plot_finetuned(
     table: pd.DataFrame, targets: Sequence[str], title: str, paths: Sequence[Path]
 ) -> None:
-    """Bars of every model on every target with 95 % intervals, and published values if comparable.
-
-    Args:
-        table: `vie.reporting.finetune_tables.finetuning_table`.
-        targets: columns of the table.
-        title: of the plot.
-        paths: files to write; the suffix is the format.
-    """
+    """Bars of the `targets` of every model of `vie.reporting.finetune_tables.finetuning_table`."""
     figure, axis = new_figure(max(6.4, 1.4 + 1.15 * len(table)), 4.4)
     places, width = np.arange(len(table)), 0.8 / len(targets)
-    tops = [0.0]
+    tops = []
     for i, target in enumerate(targets):
-        x = places + (i - (len(targets) - 1) / 2) * width
-        colour = COLOURS[i % len(COLOURS)]
-        axis.bar(x, table[target], width * 0.92, color=colour, label=target)
         # An interval over two seeds that differ can be wide; an accuracy is at most 100.
         half = np.minimum(table[f"{target}_ci95"], 100 - table[target])
-        mark_intervals(axis, x, table[target], half)
-        tops.append(float((table[target] + half).max()))
-        published = table[f"{target}_published"].where(table["comparable"])
-        if published.notna().any():
-            tops.append(float(published.max()))
-            mark_published(axis, x, published, "published" if i == 0 else None)
+        clipped = table.assign(**{f"{target}_ci95": half})
+        x = places + (i - (len(targets) - 1) / 2) * width
+        style = {"color": COLOURS[i % len(COLOURS)], "label": target}
+        tops.append(draw_bars(axis, clipped, target, x, 0.92 * width, **style))
     axis.set_ylim(0, max(tops) * 1.2 + 1)
     axis.set_xticks(places, table["model"], rotation=20, ha="right", fontsize=9)
     axis.set_ylabel("test top-1 accuracy (%)")
@@ -66,8 +54,7 @@ def plot_classes(
     Args:
         classes: `vie.reporting.finetune_tables.class_table`.
         confusion: `vie.reporting.finetune_tables.confusion_table`.
-        title: of the plot.
-        paths: files to write; the suffix is the format.
+        title, paths: as for every plot.
     """
     from matplotlib.figure import Figure
 

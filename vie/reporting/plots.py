@@ -1,11 +1,15 @@
-"""Plots of tables. matplotlib is imported when a plot is drawn."""
+"""Plots of tables. matplotlib is imported when a plot is drawn.
+
+Functions `plot_*` write one plot to all `paths`, whose suffixes are the formats.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from vie.config.settings import LAYERS
 from vie.runtime.files import atomic_write
@@ -15,7 +19,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PUBLISHED_COLOUR = "#c23b22"
-COLOURS = ("#88b0d8", "#3f77b5", "#173f6f")  # light to dark with depth
+COLOURS = ("#88b0d8", "#3f77b5", "#173f6f")  # of layers, light to dark with depth
+# How the columns of a plot of points are drawn.
+POINTS: dict[str, dict[str, Any]] = {
+    layer: {"color": colour, "fmt": "o", "label": layer.capitalize()}
+    for layer, colour in zip(LAYERS, COLOURS, strict=True)
+}
+POINTS["knn10"] = {"color": "#9a9a9a", "fmt": "s", "label": "10 nearest neighbours"}
 
 
 def new_figure(width: float, height: float) -> tuple["Figure", "Axes"]:
@@ -29,26 +39,15 @@ def new_figure(width: float, height: float) -> tuple["Figure", "Axes"]:
 
 
 def plot_bars(table: pd.DataFrame, title: str, paths: Sequence[Path]) -> None:
-    """Bars of every model's layers with 95 % intervals, and published values if comparable.
-
-    Args:
-        table: `vie.reporting.tables.probe_table`.
-        title: of the plot.
-        paths: files to write; the suffix is the format.
-    """
+    """Bars of the layers of every model of `vie.reporting.tables.probe_table`."""
     figure, axis = new_figure(max(6.4, 1.6 + 1.8 * len(table)), 4.2)
     places, width = np.arange(len(table)), 0.26
-    shown = table["comparable"].to_numpy(bool)
+    tops = []
     for i, (layer, colour) in enumerate(zip(LAYERS, COLOURS, strict=True)):
         x = places + (i - 1) * width
-        axis.bar(x, table[layer], width * 0.92, color=colour, label=layer.capitalize())
-        mark_intervals(axis, x, table[layer], table[f"{layer}_ci95"])
-        label = "published" if i == 0 else None
-        mark_published(axis, x[shown], table[f"{layer}_published"][shown], label)
-    tops = [table[layer] + table[f"{layer}_ci95"] for layer in LAYERS]
-    tops += [table[f"{layer}_published"][shown] for layer in LAYERS]
-    top = float(pd.concat(tops).max())
-    axis.set_ylim(0, min(100, top * 1.15 + 1))
+        style = {"color": colour, "label": layer.capitalize()}
+        tops.append(draw_bars(axis, table, layer, x, 0.92 * width, **style))
+    axis.set_ylim(0, min(100, max(tops) * 1.15 + 1))
     axis.set_xticks(places, table["model"])
     axis.set_ylabel("validation top-1 accuracy (%)")
     axis.set_title(title, fontsize=11)
@@ -57,68 +56,67 @@ def plot_bars(table: pd.DataFrame, title: str, paths: Sequence[Path]) -> None:
     save(figure, paths)
 
 
-def mark_intervals(axis: "Axes", x: np.ndarray, values: pd.Series, halves: pd.Series) -> None:
-    """Draw the interval of each bar, and write its value above it."""
-    axis.errorbar(x, values, halves, fmt="none", ecolor="#333333", capsize=2, lw=1)
-    for place, value, half in zip(x, values, halves, strict=True):
-        axis.annotate(
-            f"{value:.1f}",
-            (place, value + half),
-            (0, 3),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-        )
+def draw_bars(
+    axis: "Axes", table: pd.DataFrame, name: str, x: np.ndarray, width: float, **style: Any
+) -> float:
+    """Bars of a column with values, 95 % intervals and, if comparable, published values.
+
+    `style` has color and label. Returns the height of the highest mark.
+    """
+    values, halves = table[name], table[f"{name}_ci95"]
+    line = {"ecolor": "#333333", "capsize": 2, "lw": 1}
+    bars = axis.bar(x, values, width, yerr=halves, error_kw=line, **style)
+    axis.bar_label(bars, fmt="%.1f", padding=1, fontsize=8)
+    published = table[f"{name}_published"].where(table["comparable"])
+    _draw_published(axis, x, published)
+    return float(pd.concat([values + halves, published]).max())
 
 
-def mark_published(
-    axis: "Axes", x: np.ndarray | pd.Series, y: np.ndarray | pd.Series, label: str | None
-) -> None:
-    """Draw published values as diamonds, if there are any."""
-    if len(x):
+def draw_points(axis: "Axes", table: pd.DataFrame, names: Sequence[str], apart: float) -> None:
+    """A row per model from the top: columns as points with 95 % intervals, and published values.
+
+    Args:
+        axis: to draw on.
+        table: with the columns model, `names` and `<name>_ci95`, perhaps `<name>_published`.
+        names: layers and knn10.
+        apart: distance between the points of a model; models are 1 apart.
+    """
+    places = np.arange(len(table))[::-1]
+    for i, name in enumerate(names):
+        y = places + apart * ((len(names) - 1) / 2 - i)
+        axis.errorbar(table[name], y, xerr=table[f"{name}_ci95"], ms=4, lw=1, **POINTS[name])
+        if f"{name}_published" in table:
+            _draw_published(axis, table[f"{name}_published"].where(table["comparable"]), y)
+    axis.set_yticks(places, table["model"], fontsize=8)
+    axis.grid(axis="x", color="#e4e4e4")
+    axis.set_axisbelow(True)
+
+
+def _draw_published(axis: "Axes", x: ArrayLike, y: ArrayLike) -> None:
+    """Published values as diamonds; NaN where there is none."""
+    points = np.column_stack([x, y])  # (models, 2)
+    points = points[~np.isnan(points).any(axis=1)]
+    if len(points):
+        named = "published" in axis.get_legend_handles_labels()[1]
         axis.scatter(
-            *(x, y, 28),
+            points[:, 0],
+            points[:, 1],
+            28,
             marker="D",
             facecolor="white",
             edgecolor=PUBLISHED_COLOUR,
             zorder=3,
-            label=label,
+            label=None if named else "published",
         )
 
 
 def plot_points(table: pd.DataFrame, title: str, paths: Sequence[Path]) -> None:
-    """One line per model: its layers and its nearest neighbours as points with 95 % intervals.
-
-    Args:
-        table: `vie.reporting.tables.with_neighbours`.
-        title: of the plot.
-        paths: files to write; the suffix is the format.
-    """
+    """Points of the layers and neighbours of `vie.reporting.tables.with_neighbours`."""
     figure, axis = new_figure(7.2, 1.4 + 0.32 * len(table))
-    places = np.arange(len(table))[::-1]
-    shown = table["comparable"].to_numpy(bool)
-    marks = [(layer, colour, "o") for layer, colour in zip(LAYERS, COLOURS, strict=True)]
-    for i, (name, colour, mark) in enumerate([*marks, ("knn10", "#9a9a9a", "s")]):
-        y = places + 0.24 - 0.16 * i
-        axis.errorbar(
-            table[name],
-            y,
-            xerr=table[f"{name}_ci95"],
-            fmt=mark,
-            ms=4,
-            lw=1,
-            color=colour,
-            label={"knn10": "10 nearest neighbours"}.get(name, name.capitalize()),
-        )
-        here = table[f"{name}_published"].notna().to_numpy() & shown
-        label = "published" if i == 0 else None
-        mark_published(axis, table[f"{name}_published"][here], y[here], label)
-    axis.set_yticks(places, table["model"], fontsize=8)
+    draw_points(axis, table, (*LAYERS, "knn10"), 0.16)
     axis.set_xlim(left=0)
     axis.set_xlabel(f"validation top-1 accuracy (%), {interval_of(table)}", fontsize=8)
     axis.set_title(title, fontsize=11)
-    axis.grid(axis="x", color="#e4e4e4")
-    axis.set_axisbelow(True)
     figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=5)
     save(figure, paths)
 
