@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
-from typing import Any, TextIO
+from typing import Any
 
 from tqdm import tqdm
 
@@ -17,13 +17,10 @@ class Progress:
     Args:
         iterable: to iterate over, counting its items.
         total: number of units; None: the length of `iterable`, if it has one.
-        label: printed before the bar.
-        unit: printed after the counts.
-        every_seconds: between two lines.
         initial: units that were done before.
-        quiet: print nothing.
-        file: to print to; None: standard error.
     """
+
+    every_seconds = 5.0
 
     def __init__(
         self,
@@ -32,18 +29,17 @@ class Progress:
         total: int | None = None,
         label: str = "",
         unit: str = "it",
-        every_seconds: float = 5.0,
         initial: int = 0,
         quiet: bool = False,
-        file: TextIO | None = None,
     ) -> None:
         if total is None and isinstance(iterable, Sized):
             total = len(iterable)
         self.iterable, self.total, self.label, self.unit = iterable, total, label, unit
-        self.every_seconds, self.file, self.quiet = every_seconds, file, quiet
         self.n = self.initial = initial
+        self.quiet = quiet
         self.start = time.monotonic()
-        self.printed_at = self.start - max(every_seconds - 1, 0)  # the first line after a second
+        # The first line comes after a second.
+        self.printed_at = self.start - max(self.every_seconds - 1, 0)
         self.postfix: dict[str, Any] = {}
 
     def set_postfix(self, **values: Any) -> None:
@@ -75,7 +71,7 @@ class Progress:
             bar_format="{l_bar}{bar:20}{r_bar}",
             ascii=" -=",
         )
-        print(line, file=self.file or sys.stderr, flush=True)
+        print(line, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Print the last line."""
