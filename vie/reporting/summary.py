@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vie.frames.extract import read_rejected
 from vie.frames.index import Index, load_index
@@ -16,6 +17,7 @@ from vie.runtime.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.container import BarContainer
 
 LABELLED_CLASSES = 40  # at most so many classes have readable names in one plot
 COLOURS = {"train": "#0072b2", "val": "#e69f00", "all": "#009e73"}
@@ -34,7 +36,7 @@ def write_summary(
     classes: Path,
     table: Path,
     plots: Sequence[Path],
-    expected: Mapping[str, int] | None = None,
+    expected: Mapping[str, int],
 ) -> None:
     """Summarise the splits of a dataset.
 
@@ -51,9 +53,8 @@ def write_summary(
         classes: `classes.csv`.
         table: the CSV to write.
         plots: files of the same plot; the suffix is the format.
-        expected: {split: usable videos that the dataset should have}, if known.
+        expected: {split: usable videos that the dataset should have}, where known.
     """
-    expected = expected or {}
     labels = read_classes(classes)
     loaded = {split: load_index(path) for split, path in indexes.items()}
     reasons = {
@@ -96,52 +97,38 @@ def _plot(
     import matplotlib
     from matplotlib.figure import Figure
 
-    named = len(labels) <= LABELLED_CLASSES
+    counts, texts = {}, []
+    for split, index in indexes.items():
+        n = counts[split] = np.bincount(index.labels, minlength=len(labels))  # (C,)
+        of = f" (the paper: {expected[split]:,})" if split in expected else ""
+        texts.append(f"{split}: {len(index):,} videos{of}, {n.min():,} to {n.max():,} a class")
     style: dict[Any, Any] = {"font.size": 9, "axes.spines.right": False, "axes.spines.top": False}
     with matplotlib.rc_context(style):
-        height = max(3.2, 0.2 * len(labels) + 1) if named else 3.6
+        height = max(3.2, 0.2 * len(labels) + 1) if len(labels) <= LABELLED_CLASSES else 3.6
         figure = Figure(figsize=(12, height))
         axes = figure.subplots(1, 3, width_ratios=(1.3, 1, 1))
-        _plot_classes(axes[0], indexes, labels, named, expected)
+        _plot_classes(axes[0], counts, labels)
         _plot_seconds(axes[1], indexes)
         _plot_reasons(axes[2], reasons)
-        handles = axes[0].get_legend_handles_labels()
-        figure.legend(*handles, loc="upper center", ncols=len(indexes), frameon=False)
+        handles, _ = axes[0].get_legend_handles_labels()
+        figure.legend(handles, texts, loc="upper center", ncols=len(indexes), frameon=False)
         # The constrained layout would differ in the last digits from run to run.
         figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / height))  # 0.3 inches for the legend
         save(figure, plots)
 
 
-def _plot_classes(
-    axis: "Axes",
-    indexes: Mapping[str, Index],
-    labels: list[str],
-    named: bool,
-    expected: Mapping[str, int],
-) -> None:
+def _plot_classes(axis: "Axes", counts: Mapping[str, np.ndarray], labels: list[str]) -> None:
     axis.set_title("usable videos per class")
-    height = 0.8 / len(indexes)
-    for i, (split, index) in enumerate(indexes.items()):
-        counts = np.bincount(index.labels, minlength=len(labels))  # (C,)
-        of = f" (the paper: {expected[split]:,})" if split in expected else ""
-        text = f"{split}: {len(index):,} videos{of}, {counts.min():,} to {counts.max():,} a class"
-        if named:
-            at = np.arange(len(labels)) + (i - (len(indexes) - 1) / 2) * height
-            axis.barh(at, counts, height, color=COLOURS.get(split), label=text)
-        else:
-            # Many classes: their counts from the largest class to the smallest.
-            colour, line = COLOURS.get(split), LINES.get(split)
-            largest_first = -np.sort(-counts)
-            axis.step(range(len(labels)), largest_first, label=text, color=colour, linestyle=line)
+    if len(labels) <= LABELLED_CLASSES:
+        _draw_bars(axis, labels, counts)
+        return
+    for split, n in counts.items():
+        colour, line = COLOURS.get(split), LINES.get(split)
+        axis.step(range(len(labels)), -np.sort(-n), label=split, color=colour, linestyle=line)
     axis.locator_params(integer=True)
-    if named:
-        axis.set_yticks(range(len(labels)), labels)
-        axis.set_ylim(len(labels) - 0.5, -0.5)
-        axis.set_xlabel("videos")
-    else:
-        axis.set_xlabel(f"the {len(labels)} classes, largest first")
-        axis.set_ylabel("videos")
-        axis.set_ylim(bottom=0)
+    axis.set_xlabel(f"the {len(labels)} classes, largest first")
+    axis.set_ylabel("videos")
+    axis.set_ylim(bottom=0)
 
 
 def _plot_seconds(axis: "Axes", indexes: Mapping[str, Index]) -> None:
@@ -164,13 +151,22 @@ def _plot_reasons(axis: "Axes", reasons: Mapping[str, Counter[str]]) -> None:
         axis.text(0.5, 0.5, "none", ha="center", va="center", transform=axis.transAxes)
         axis.set_axis_off()
         return
-    height = 0.8 / len(reasons)
-    for i, (split, counts) in enumerate(reasons.items()):
-        at = np.arange(len(names)) + (i - (len(reasons) - 1) / 2) * height
-        bars = axis.barh(at, [counts[n] for n in names], height, color=COLOURS.get(split))
+    numbers = {split: [n[name] for name in names] for split, n in reasons.items()}
+    for bars in _draw_bars(axis, names, numbers):
         axis.bar_label(bars, padding=2)
+    axis.margins(x=0.12)
+
+
+def _draw_bars(
+    axis: "Axes", names: list[str], counts: Mapping[str, ArrayLike]
+) -> list["BarContainer"]:
+    """Bars to the right, for every name one of each split."""
+    height, drawn = 0.8 / len(counts), []
+    for i, (split, n) in enumerate(counts.items()):
+        at = np.arange(len(names)) + (i - (len(counts) - 1) / 2) * height
+        drawn.append(axis.barh(at, n, height, color=COLOURS.get(split), label=split))
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.5, -0.5)
-    axis.margins(x=0.12)
     axis.locator_params("x", integer=True)
     axis.set_xlabel("videos")
+    return drawn
