@@ -33,11 +33,8 @@ def compare(tables: Sequence[Path]) -> pd.DataFrame:
             raise VieError(
                 f"{path}: no column {', '.join(missing)}; delete it to have it made again"
             )
-        part = table[list(COLUMNS)].copy()
-        part.insert(0, "experiment", path.parent.name)
-        part.insert(1, "table", path.stem)
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True)
+        parts.append(table.assign(experiment=path.parent.name, table=path.stem))
+    return pd.concat(parts, ignore_index=True)[["experiment", "table", *COLUMNS]]
 
 
 def plot_comparison(rows: pd.DataFrame, paths: Sequence[Path]) -> None:

@@ -50,12 +50,8 @@ def finetuning_table(found: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
 
 def comparable_row(runs: pd.DataFrame, published: pd.Series) -> bool:
     """Whether all runs of a model on targets with a published value are comparable with it."""
-    targets = [target for target in runs["target"].unique() if not pd.isna(published[target])]
-    return bool(targets) and all(
-        comparable_finetuned(metadata)
-        for metadata, target in zip(runs["metadata"], runs["target"], strict=True)
-        if target in targets
-    )
+    shown = runs[runs["target"].isin(published.dropna().index)]
+    return not shown.empty and all(map(comparable_finetuned, shown["metadata"]))
 
 
 def _each(values: Iterable[object]) -> str:

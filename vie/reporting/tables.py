@@ -28,10 +28,10 @@ def read_evaluations(
         VieError: an evaluation was tested on different videos, or some seeds are missing.
     """
     seeds, rest = divmod(len(predictions), len(labels))
-    if rest or len(metadata) != len(predictions):
+    if rest:
         raise VieError(
-            f"{len(predictions)} predictions and {len(metadata)} metadata files of {len(labels)} "
-            "evaluations: every evaluation needs the same number of seeds"
+            f"{len(predictions)} predictions of {len(labels)} evaluations: every evaluation needs "
+            "the same number of seeds"
         )
     models = np.repeat(list(labels.values()), seeds)
     files = [
