@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from vie.frames.manifest import read_classes
-from vie.reporting.finetune_plots import plot_classes
 from vie.reporting.finetune_tables import best_recipe, class_table, confusion_table
+from vie.reporting.plots import plot_classes
 from vie.reporting.runs import read_runs
 from vie.reporting.tables import write_csv
 from vie.runtime.logs import job

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from vie.reporting.finetune_plots import plot_finetuned
 from vie.reporting.finetune_tables import finetuning_seeds, finetuning_table
+from vie.reporting.plots import plot_finetuned
 from vie.reporting.published import read_published_finetuned
 from vie.reporting.runs import read_runs
 from vie.reporting.tables import write_csv

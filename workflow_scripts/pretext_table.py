@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from vie.reporting.pretext_table import plot_pretext, pretext_seeds, pretext_table
+from vie.reporting.plots import plot_pretext
+from vie.reporting.pretext_table import pretext_seeds, pretext_table
 from vie.reporting.published import read_published_pretext
 from vie.reporting.runs import read_runs
 from vie.reporting.tables import write_csv

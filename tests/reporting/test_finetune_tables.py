@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vie.reporting.finetune_plots import plot_classes, plot_finetuned
 from vie.reporting.finetune_tables import (
     best_recipe,
     class_table,
@@ -16,6 +15,7 @@ from vie.reporting.finetune_tables import (
     finetuning_seeds,
     finetuning_table,
 )
+from vie.reporting.plots import plot_classes, plot_finetuned
 from vie.reporting.published import comparable_finetuned, read_published_finetuned
 from vie.reporting.runs import read_runs
 from vie.reporting.statistics import interval

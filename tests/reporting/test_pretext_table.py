@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vie.reporting.pretext_table import plot_pretext, pretext_seeds, pretext_table
+from vie.reporting.plots import plot_pretext
+from vie.reporting.pretext_table import pretext_seeds, pretext_table
 from vie.reporting.published import comparable_pretext, read_published_pretext
 from vie.reporting.runs import read_runs
 from vie.runtime.errors import VieError
