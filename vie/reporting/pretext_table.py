@@ -21,6 +21,7 @@ def pretext_table(answers: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
     rows = []
     for model, seeds in answers.groupby("model", sort=False):
         metadata, theirs = seeds["metadata"].tolist(), published.loc[model]
+        same_scale = all(comparable_pretext(one, model, theirs["dataset"]) for one in metadata)
         rows.append(
             {"model": model, "task": metadata[0]["task"]}
             | accuracies({"accuracy": np.stack(seeds["right"].tolist())})
@@ -30,9 +31,7 @@ def pretext_table(answers: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
                 "clips": metadata[0]["clips"],
                 "seeds": seeds_of(seeds),
                 "accuracy_published": theirs["value"],
-                "comparable": all(
-                    comparable_pretext(one, model, theirs["dataset"]) for one in metadata
-                ),
+                "comparable": same_scale,
             }
         )
     return pd.DataFrame(rows)

@@ -88,10 +88,9 @@ def read_published(folder: Path, labels: list[str], *, all_known: bool = False) 
     """
     wide = _read(folder / "table_s1.csv", ("model", "dataset", *LAYERS))
     published = wide.set_index("model").reindex(columns=[*QUANTITIES.values(), "dataset"])
-    for row in _read_other(folder).itertuples():
-        if row.quantity in QUANTITIES:
-            columns = [QUANTITIES[row.quantity], "dataset"]
-            published.loc[row.model, columns] = row.value, row.dataset
+    for quantity, column in QUANTITIES.items():
+        for model, row in _values(folder, quantity).iterrows():
+            published.loc[model, [column, "dataset"]] = row["value"], row["dataset"]
     unknown = [label for label in labels if label not in published.index]
     if unknown and all_known:
         raise VieError(
@@ -104,25 +103,24 @@ def read_published(folder: Path, labels: list[str], *, all_known: bool = False) 
 
 def read_published_pretext(folder: Path, labels: list[str]) -> pd.DataFrame:
     """As `read_published`, accuracies of pretext tasks: columns value (percent) and dataset."""
-    long = _read_other(folder)
-    published = long[long["quantity"] == PRETEXT_QUANTITY].set_index("model")
-    return published[["value", "dataset"]].reindex(labels)
+    return _values(folder, PRETEXT_QUANTITY).reindex(labels)
 
 
 def read_published_finetuned(
     folder: Path, labels: list[str], targets: list[str], pipeline: str
 ) -> pd.DataFrame:
     """As `read_published`, accuracies in percent after finetuning: one column per target."""
-    long = _read_other(folder)
     columns = {}
     for target in targets:
         quantity = FINETUNED_QUANTITY.format(target=target, pipeline=pipeline)
-        columns[target] = long[long["quantity"] == quantity].set_index("model")["value"]
+        columns[target] = _values(folder, quantity)["value"]
     return pd.DataFrame(columns, dtype=float).reindex(labels)
 
 
-def _read_other(folder: Path) -> pd.DataFrame:
-    return _read(folder / "other.csv", ("model", "quantity", "value", "dataset"))
+def _values(folder: Path, quantity: str) -> pd.DataFrame:
+    """Columns value and dataset of a quantity of other.csv, by model."""
+    table = _read(folder / "other.csv", ("model", "quantity", "value", "dataset"))
+    return table[table["quantity"] == quantity].set_index("model")[["value", "dataset"]]
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:

@@ -53,16 +53,13 @@ def probe_table(evaluations: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
     rows = []
     for model, runs in evaluations.groupby("model", sort=False):
         theirs = published.loc[model]
+        same_scale = all(comparable(one, model, theirs["dataset"]) for one in runs["metadata"])
         rows.append(
             {"model": model}
             | accuracies({layer: right(runs, f"{layer}_top1") for layer in LAYERS})
             | {"n_val": len(runs["label"].iloc[0]), "seeds": seeds_of(runs)}
             | {f"{layer}_published": theirs[layer] for layer in LAYERS}
-            | {
-                "comparable": all(
-                    comparable(metadata, model, theirs["dataset"]) for metadata in runs["metadata"]
-                )
-            }
+            | {"comparable": same_scale}
         )
     return pd.DataFrame(rows)
 
