@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from vie.reporting.comparison import compare
 from vie.reporting.plots import plot_comparison
-from vie.reporting.tables import write_csv
+from vie.reporting.tables import compare, write_csv
 from vie.runtime.logs import job
 
 with job(snakemake.log[0]):

@@ -151,7 +151,7 @@ def plot_points(table: pd.DataFrame, title: str, paths: Sequence[Path]) -> None:
 
 
 def plot_comparison(rows: pd.DataFrame, paths: Sequence[Path]) -> None:
-    """Points of the layers of `vie.reporting.comparison.compare`, a panel per experiment."""
+    """Points of the layers of `vie.reporting.tables.compare`, a panel per experiment."""
     from matplotlib.figure import Figure
 
     panels = list(rows.groupby("experiment", sort=False))

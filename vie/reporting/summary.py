@@ -1,5 +1,6 @@
 """Content of a dataset: counts per class, durations and rejections, as a tidy CSV and a plot."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,11 +24,6 @@ LABELLED_CLASSES = 40  # at most so many classes have readable names in one plot
 COLOURS = {"train": "#0072b2", "val": "#e69f00", "all": "#009e73"}
 LINES = {"train": "-", "val": "--", "all": ":"}  # both are seen if splits agree
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)
-
-
-def reason_category(reason: str) -> str:
-    """The category of a reason: "timed out" of "timed out after 30 s"."""
-    return reason.split(":")[0].split(" after ")[0]
 
 
 def write_summary(
@@ -57,8 +53,8 @@ def write_summary(
     """
     labels = read_classes(classes)
     loaded = {split: load_index(path) for split, path in indexes.items()}
-    reasons = {
-        split: Counter(reason_category(row["reason"]) for row in read_rejected(path))
+    reasons = {  # without particulars: "timed out" of "timed out after 30 s"
+        split: Counter(re.split(":| after ", row["reason"])[0] for row in read_rejected(path))
         for split, path in rejected.items()
     }
     rows: list[tuple[str, str, str, str]] = []

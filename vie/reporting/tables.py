@@ -13,6 +13,8 @@ from vie.reporting.statistics import accuracies, percent
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 
+COMPARED = ("model", *LAYERS, *(f"{layer}_ci95" for layer in LAYERS), "n_val", "seeds")
+
 
 def read_evaluations(
     labels: dict[str, str], predictions: Sequence[str], metadata: Sequence[str]
@@ -95,6 +97,31 @@ def seed_table(evaluations: pd.DataFrame) -> pd.DataFrame:
             for _, run in evaluations.iterrows()
         ]
     )
+
+
+def compare(tables: Sequence[Path]) -> pd.DataFrame:
+    """Rows of several tables: experiment, table, and `COMPARED`, sorted by experiment and table.
+
+    Args:
+        tables: files `<experiment>/<table>.csv`.
+
+    Raises:
+        VieError: there are none, or one lacks a column.
+    """
+    if not tables:
+        raise VieError(
+            "no experiment has a table yet: make results/table_1.csv or results/table_s1.csv first"
+        )
+    parts = []
+    for path in sorted(tables, key=lambda path: (path.parent.name, path.stem)):
+        table = pd.read_csv(path, dtype={"seeds": str})
+        missing = [column for column in COMPARED if column not in table]
+        if missing:
+            raise VieError(
+                f"{path}: no column {', '.join(missing)}; delete it to have it made again"
+            )
+        parts.append(table.assign(experiment=path.parent.name, table=path.stem))
+    return pd.concat(parts, ignore_index=True)[["experiment", "table", *COMPARED]]
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
