@@ -6,7 +6,7 @@ import pytest
 
 from vie.runtime.errors import VieError
 from vie.runtime.logs import job
-from vie.runtime.progress import Progress
+from vie.runtime.progress import Progress, progress
 
 
 def test_messages_and_progress_go_to_the_terminal_and_to_the_log(tmp_path, capsys):
@@ -79,4 +79,4 @@ def test_a_bar_that_goes_on_counts_from_where_it_was(capsys):
 
 
 def test_a_bar_over_a_sequence_passes_its_items_through():
-    assert list(Progress([3, 1, 2])) == [3, 1, 2]
+    assert list(progress([3, 1, 2], total=3)) == [3, 1, 2]

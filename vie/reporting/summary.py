@@ -47,8 +47,7 @@ def write_summary(
     Args:
         indexes, rejected: `index.parquet` and `rejected.csv` of each split.
         classes: `classes.csv`.
-        table: the CSV to write.
-        plots: files of the same plot; the suffix is the format.
+        table, plots: to write.
         expected: {split: usable videos that the dataset should have}, where known.
     """
     labels = read_classes(classes)

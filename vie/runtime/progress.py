@@ -2,41 +2,34 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
 
 from tqdm import tqdm
 
+Item = TypeVar("Item")
 
+
+@dataclass(kw_only=True)
 class Progress:
     """A progress bar that is printed as a new line every few seconds.
 
     Snakemake runs jobs side by side. Bars that rewrite their line would overwrite each other, and
     would make one endless line of a log file. tqdm formats the bar, the rate and the time left.
 
-    Args:
-        iterable: to iterate over, counting its items.
-        total: number of units; None: the length of `iterable`, if it has one.
-        initial: units that were done before.
+    `initial` units were done before.
     """
 
-    every_seconds = 5.0
+    total: int
+    label: str = ""
+    unit: str = "it"
+    initial: int = 0
+    quiet: bool = False
+    every_seconds: ClassVar[float] = 5.0
 
-    def __init__(
-        self,
-        iterable: Iterable[Any] | None = None,
-        *,
-        total: int | None = None,
-        label: str = "",
-        unit: str = "it",
-        initial: int = 0,
-        quiet: bool = False,
-    ) -> None:
-        if total is None and isinstance(iterable, Sized):
-            total = len(iterable)
-        self.iterable, self.total, self.label, self.unit = iterable, total, label, unit
-        self.n = self.initial = initial
-        self.quiet = quiet
+    def __post_init__(self) -> None:
+        self.n = self.initial
         self.start = time.monotonic()
         # The first line comes after a second.
         self.printed_at = self.start - max(self.every_seconds - 1, 0)
@@ -83,13 +76,12 @@ class Progress:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[Any]:
-        if self.iterable is None:
-            raise TypeError(f"progress {self.label!r} has nothing to iterate over")
-        with self:
-            for item in self.iterable:
-                yield item
-                self.update()
 
-
-progress = Progress
+def progress(
+    items: Iterable[Item], *, total: int, label: str = "", unit: str = "it"
+) -> Iterator[Item]:
+    """Pass items through and count them."""
+    with Progress(total=total, label=label, unit=unit) as bar:
+        for item in items:
+            yield item
+            bar.update()
