@@ -47,10 +47,8 @@ def save(figure: "Figure", paths: Sequence[Path]) -> None:
     import matplotlib
 
     for path in paths:
-        kind = path.suffix[1:]
-        metadata = {"svg": {"Date": None}}.get(kind)
         with matplotlib.rc_context({"svg.hashsalt": path.stem}), atomic_write(path) as temporary:
-            figure.savefig(temporary, format=kind, dpi=150, metadata=metadata)
+            figure.savefig(temporary, dpi=150, metadata={"Date": None})
 
 
 def _interval_of(table: pd.DataFrame) -> str:
@@ -112,18 +110,13 @@ def _draw_published(axis: "Axes", x: ArrayLike, y: ArrayLike) -> None:
     """Published values as diamonds; NaN where there is none."""
     points = np.column_stack([x, y])  # (models, 2)
     points = points[~np.isnan(points).any(axis=1)]
-    if len(points):
-        named = "published" in axis.get_legend_handles_labels()[1]
-        axis.scatter(
-            points[:, 0],
-            points[:, 1],
-            28,
-            marker="D",
-            facecolor="white",
-            edgecolor=PUBLISHED_COLOUR,
-            zorder=3,
-            label=None if named else "published",
-        )
+    if not len(points):
+        return
+    x, y = points.T
+    label = None if "published" in axis.get_legend_handles_labels()[1] else "published"
+    axis.scatter(
+        x, y, 28, marker="D", facecolor="white", edgecolor=PUBLISHED_COLOUR, zorder=3, label=label
+    )
 
 
 def plot_bars(table: pd.DataFrame, title: str, paths: Sequence[Path]) -> None:

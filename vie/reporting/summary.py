@@ -56,12 +56,12 @@ def write_summary(
         split: Counter(re.split(":| after ", row["reason"])[0] for row in read_rejected(path))
         for split, path in rejected.items()
     }
-    rows: list[tuple[str, str, str, str]] = []
+    rows: list[tuple[str, str, str, object]] = []
     for split, index in loaded.items():
         rows += _rows(split, index, labels, reasons[split])
         if split in expected:
-            rows.append((split, "expected", "videos", str(expected[split])))
-            rows.append((split, "difference", "videos", str(len(index) - expected[split])))
+            rows.append((split, "expected", "videos", expected[split]))
+            rows.append((split, "difference", "videos", len(index) - expected[split]))
     with atomic_write(table) as temporary:
         write_rows(temporary, ("split", "quantity", "name", "value"), rows)
     _plot(loaded, reasons, labels, plots, expected)
@@ -69,16 +69,16 @@ def write_summary(
 
 def _rows(
     split: str, index: Index, labels: list[str], reasons: Counter[str]
-) -> list[tuple[str, str, str, str]]:
+) -> list[tuple[str, str, str, object]]:
     counts = np.bincount(index.labels, minlength=len(labels))  # (C,)
     seconds = index.n_frames / index.fps  # (N,)
     return [
-        (split, "videos", "all", str(len(index))),
-        *((split, "videos", label, str(n)) for label, n in zip(labels, counts, strict=True)),
+        (split, "videos", "all", len(index)),
+        *((split, "videos", label, n) for label, n in zip(labels, counts, strict=True)),
         (split, "seconds", "total", f"{seconds.sum():.2f}"),
         *((split, "seconds", f"p{q}", f"{np.percentile(seconds, q):.2f}") for q in QUANTILES),
-        (split, "rejected", "all", str(reasons.total())),
-        *((split, "rejected", name, str(n)) for name, n in sorted(reasons.items())),
+        (split, "rejected", "all", reasons.total()),
+        *((split, "rejected", name, n) for name, n in sorted(reasons.items())),
     ]
 
 
