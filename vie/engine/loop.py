@@ -13,7 +13,7 @@ from vie.engine.resumable import Resumable
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
 from vie.runtime.progress import Progress
-from vie.runtime.signals import StoppedError, StopRequest
+from vie.runtime.signals import StoppedError, noting_signals
 
 REPORTS = 50  # steps between rows of metrics; reading the loss waits for the device
 
@@ -106,7 +106,7 @@ def run(
     total, initial = steps.stop - first, steps.start - first
     bar = Progress(total=total, initial=initial, quiet=not main, label=label, unit="steps")
     means, shown, end = Means(), {}, steps.stop
-    with bar, StopRequest() as requests:
+    with bar, noting_signals() as received:
         for step, batch in zip(steps, batches, strict=True):
             before = task.before_step(step)
             if before:
@@ -118,7 +118,7 @@ def run(
             means.add(task.step(step, batch), len(batch.clips) * distributed.world_size())
             done = step + 1 == steps.stop
             # Where several processes train, the main one saves what all of them hold.
-            stop = requests.received if main and not done else None
+            stop = received[0].name if received and main and not done else None
             due = stop or (resumable.due() and not done)
             if means.steps == REPORTS or done or due:
                 row = means.row(step, resumable.advice())
