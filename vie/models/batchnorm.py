@@ -10,22 +10,20 @@ from vie.runtime import distributed
 Network = TypeVar("Network", bound=nn.Module)
 
 
-class MeanOverProcesses(torch.autograd.Function):
+class _Mean(torch.autograd.Function):
     """Mean of a tensor over all processes; so is its gradient, of the sum of their losses."""
 
     @staticmethod
     def forward(context: Any, values: Tensor) -> Tensor:
-        """Any shape -> the same."""
         return distributed.mean(values)
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> Tensor:
-        """Any shape -> the same."""
         return distributed.mean(gradient)
 
 
 def _mean(values: Tensor) -> Tensor:
-    mean: Tensor = MeanOverProcesses.apply(values)  # type: ignore[no-untyped-call]  # torch's
+    mean: Tensor = _Mean.apply(values)  # type: ignore[no-untyped-call]  # torch's
     return mean
 
 
