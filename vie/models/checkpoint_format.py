@@ -14,7 +14,7 @@ import torch
 from vie import __version__
 from vie.clips.transform import ClipTransform
 from vie.models.classifiers import Classifier
-from vie.models.encoders import Encoder, build_encoder
+from vie.models.encoders import Encoder, build_encoder, load_weights
 from vie.models.input import InputSpec
 from vie.models.resnet import channels_last
 from vie.runtime import torch_files
@@ -131,13 +131,8 @@ def _network(content: dict[str, Any], trust: bool, source: str | Path) -> Encode
 
 def _filled(network: Network, content: dict[str, Any], weights: str, source: str | Path) -> Network:
     """With the weights and what else a checkpoint says of the network, in evaluation mode."""
-    try:
-        network.load_state_dict(content[weights])
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise VieError(
-            f"{source}: its weights do not fit the network it names: {reason}"
-        ) from error
+    complaint = f"{source}: its weights do not fit the network it names"
+    load_weights(network, content[weights], complaint)
     network.input = InputSpec.of(ClipTransform.from_dict(content["transform"]), content["fps"])
     network.metadata = {key: content.get(key) for key in METADATA} | {"recipe": content["recipe"]}
     return channels_last(network).eval()

@@ -73,14 +73,8 @@ class Encoder(nn.Module):
         Raises:
             VieError: that network is of another kind.
         """
-        try:
-            self.load_state_dict(state)
-        except RuntimeError as error:
-            raise VieError(
-                "the network of this recipe cannot take over the weights it starts from: "
-                f"{str(error).splitlines()[-1].strip()}; start_from needs a recipe with the same "
-                "network and width"
-            ) from error
+        advice = "start_from needs a recipe with the same network and width"
+        load_weights(self, state, f"this network cannot take over what it starts from; {advice}")
 
 
 class TRNEncoder(Encoder):
@@ -195,6 +189,14 @@ def _own(path: str, settings: dict[str, Any]) -> Encoder:
             "channels, pool(features) and forward(clip) -> features conv1 to conv5"
         )
     return Encoder(built, embedding)
+
+
+def load_weights(network: nn.Module, state: dict[str, Tensor], complaint: str) -> None:
+    """Load a `state_dict`; where it is another network's, raise VieError with the complaint."""
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise VieError(f"{complaint}: {str(error).splitlines()[-1].strip()}") from error
 
 
 def feature_shapes(network: nn.Module, clip_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:

@@ -46,15 +46,8 @@ def narrow_convolution(
     that an output does not see are 0. Worth it for a stem: where `x` needs a gradient, gathering it
     costs what this saves.
 
-    Args:
-        x: (B*T, I, H, W).
-        weight: (O, I, k_t, k, k), k_t odd.
-        T: frames of a clip.
-        stride: in space; 1 in time.
-        padding: in time and space.
-
-    Returns:
-        (B*T, O, H', W').
+    `x` (B*T, I, H, W), `weight` (O, I, k_t, k, k) with odd k_t -> (B*T, O, H', W'). The stride is
+    in space, the padding in time and space.
     """
     outputs, inputs, kernel = weight.shape[:3]
     n = math.gcd(T, max(1, 16 // outputs))
@@ -67,9 +60,8 @@ def narrow_convolution(
     # Overlapping windows of frames: (B, T / n, H, W, (n + k_t - 1) * I)
     windows = clips.unfold(1, (n + kernel - 1) * inputs, n * inputs)
     # (B, T / n, H, W, C) -> (B * T / n, C, H, W), channels-last in memory
-    windows = (
-        windows.flatten(0, 1).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
-    )
+    windows = windows.flatten(0, 1).permute(0, 3, 1, 2)
+    windows = windows.contiguous(memory_format=torch.channels_last)
     y = F.conv2d(windows, weights, None, stride, padding[1])  # (B * T / n, n * O, H', W')
     # (B * T / n, n * O, H', W') -> (B*T, O, H', W')
     frames: Tensor = y.unflatten(1, (n, outputs)).flatten(0, 1)
@@ -228,17 +220,15 @@ class ResNet18(nn.Module):
                 f"temporal kernels {temporal_kernels}: give five odd numbers, for the stem and "
                 "the four stages"
             )
-        if len(temporal_strides) != 4:
-            raise VieError(f"temporal strides {temporal_strides}: give one for each of 4 stages")
         preactivation = form == "preactivation"
         self.temporal_pool = temporal_pool
         self.stem = FrameConvolution(3, width, 7, 2, temporal_kernels[0], stem=True)
         self.stem_bn = None if preactivation else nn.BatchNorm2d(width, BN_EPS, bn_momentum)
         block = PreactivationBlock if preactivation else PostactivationBlock
         inputs, stages = width + laterals[0], []
-        for number in range(4):
+        of_stages = zip(temporal_kernels[1:], temporal_strides, strict=True)
+        for number, (kernel, step) in enumerate(of_stages):
             outputs, stride = width * 2**number, 1 if number == 0 else 2
-            step, kernel = temporal_strides[number], temporal_kernels[number + 1]
             kernels = (kernel, kernel if all_temporal else 1)
             project = preactivation or stride * step > 1 or inputs != outputs
             first = _convolutions(inputs, outputs, stride, step, kernels, project)

@@ -32,13 +32,9 @@ def global_pool(features: Tensor) -> Tensor:
 
 
 class Trunk(nn.Module):
-    """What an encoder asks of its trunk; one of the user's own need not be a subclass.
+    """What an encoder asks of its trunk; one of the user's own need not be a subclass."""
 
-    Attributes:
-        channels: of the pooled features.
-    """
-
-    channels: int
+    channels: int  # of the pooled features
 
     def pool(self, features: dict[str, Tensor]) -> Tensor:
         """(B, channels)."""
@@ -102,12 +98,8 @@ class SlowFast(Trunk):
             FrameConvolution(C, 2 * C, 1, temporal_kernel=LATERAL_KERNEL, temporal_stride=stride)
             for C in channels
         )
-        self.slow = ResNet18(
-            width=width,
-            temporal_kernels=SLOW_KERNELS,
-            laterals=tuple(2 * C for C in channels),
-            **settings,
-        )
+        slow: dict[str, Any] = settings | {"laterals": tuple(2 * C for C in channels)}
+        self.slow = ResNet18(width=width, temporal_kernels=SLOW_KERNELS, **slow)
         self.channels = self.slow.channels + self.fast.channels
 
     def forward(self, clip: Tensor) -> dict[str, Tensor]:

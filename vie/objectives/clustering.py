@@ -1,18 +1,14 @@
 """k-means over the memory bank, by faiss."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import torch
+from torch import Tensor
 
 from vie.runtime.errors import VieError
 
-if TYPE_CHECKING:
-    import faiss
-    from torch import Tensor
-
 
 def kmeans(
-    vectors: "np.ndarray | Tensor",
+    vectors: np.ndarray | Tensor,
     clusters: int,
     *,
     iterations: int = 20,
@@ -77,16 +73,10 @@ def _clustering(vectors: np.ndarray, clusters: int, iterations: int, seed: int) 
         max_points_per_centroid=N,  # no silent subsampling
     )
     if faiss.get_num_gpus():
-        algorithm.index = _on_this_gpu(algorithm.index)
+        torch.cuda.empty_cache()  # what torch has reserved and does not use, faiss cannot have
+        # On the one GPU of this process; faiss itself would take all that it sees.
+        resources, gpu = faiss.StandardGpuResources(), torch.cuda.current_device()
+        algorithm.index = faiss.index_cpu_to_gpu(resources, gpu, algorithm.index)
     algorithm.train(vectors)
     labels: np.ndarray = algorithm.assign(vectors)[1]
     return labels
-
-
-def _on_this_gpu(index: "faiss.Index") -> "faiss.Index":
-    """On the one GPU of this process; faiss itself would take all that it sees."""
-    import faiss
-    import torch
-
-    torch.cuda.empty_cache()  # what torch has reserved and does not use, faiss cannot have
-    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), torch.cuda.current_device(), index)

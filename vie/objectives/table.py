@@ -111,13 +111,14 @@ def path_of(recipe: dict[str, Any], stage: str) -> str:
     Raises:
         VieError: nothing of that name is known.
     """
-    own = recipe.get("classes", {})
-    if stage not in own and stage not in BUILTIN:
-        raise VieError(
-            f"objective {stage!r} is unknown; use one of: {', '.join(BUILTIN)}, or add its name "
-            'and "module:Class" to objectives in the config'
-        )
-    return str(own[stage]) if stage in own else BUILTIN[stage].path
+    if (own := recipe.get("classes", {}).get(stage)) is not None:
+        return str(own)
+    if stage in BUILTIN:
+        return BUILTIN[stage].path
+    raise VieError(
+        f"objective {stage!r} is unknown; use one of: {', '.join(BUILTIN)}, or add its name "
+        'and "module:Class" to objectives in the config'
+    )
 
 
 def objective_class(recipe: dict[str, Any], stage: str) -> "type[Objective]":
@@ -147,14 +148,7 @@ def settings_of(recipe: dict[str, Any], stage: str) -> dict[str, Any]:
 
 
 def scratch_bytes(recipe: dict[str, Any], stage: str, instances: int, dimensions: int) -> int:
-    """Bytes that a step of a stage needs besides network, activations and bank.
-
-    Args:
-        recipe: whose batch and settings count.
-        stage: of its schedule.
-        instances: videos N of the bank.
-        dimensions: D of the embedding.
-    """
+    """Bytes that a step of a stage needs besides network, activations and bank (N, D)."""
     batch, settings = recipe["optimiser"]["batch"], settings_of(recipe, stage)
     return facts_of(recipe, stage).scratch_bytes(batch, instances, dimensions, settings)
 
@@ -170,14 +164,7 @@ def transform_of(recipe: dict[str, Any], stage: str) -> "ClipTransform":
 def build_objective(
     recipe: dict[str, Any], stage: str, labels: "Tensor", seed: int, encoder: "Encoder"
 ) -> "Objective":
-    """The objective of a stage, its weights drawn for `seed`.
-
-    Args:
-        recipe: with the path of the class in `classes` if the objective is a user's own.
-        stage: of its schedule.
-        labels: (N,) int64 classes of the training videos; only those that ask for them read them.
-        seed: of the run.
-        encoder: the recipe's network.
+    """The objective of a stage of a recipe, its weights drawn for `seed`: see `Objective.build`.
 
     Raises:
         VieError: the class is not there, or its settings do not fit.
@@ -185,9 +172,8 @@ def build_objective(
     import torch
 
     found = objective_class(recipe, stage)
-    settings = settings_of(recipe, stage)
-    for key in found.facts.frame_settings:
-        settings.pop(key, None)
+    of_frames = found.facts.frame_settings
+    settings = {k: v for k, v in settings_of(recipe, stage).items() if k not in of_frames}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "objective"))
         try:
@@ -201,12 +187,10 @@ def build_objective(
 def objective_of(
     content: dict[str, Any], encoder: "Encoder", *, source: str = "the checkpoint"
 ) -> "Objective":
-    """The objective in the content of a checkpoint of pretraining, in evaluation mode.
+    """The objective in a checkpoint of pretraining, in evaluation mode.
 
-    Args:
-        content: that `vie.models.checkpoint_format.read` returned.
-        encoder: the network in it.
-        source: of the content, for messages.
+    `content` is what `vie.models.checkpoint_format.read` returned, `encoder` the network in it, and
+    `source` its name for messages.
 
     Raises:
         VieError: the objective is a user's own, and this process's config does not name it.
