@@ -17,17 +17,12 @@ GREY = (0.2989, 0.587, 0.114)  # ITU-R 601-2 luma, as torchvision
 
 
 class ColorJitterDraws(NamedTuple):
-    """The random draws of one clip, or of a batch with a leading dimension B.
+    """The random draws of one clip, or of a batch with a leading dimension B."""
 
-    Attributes:
-        factors: (4,) float32: brightness, contrast, saturation factors and hue shift in turns.
-        order: (4,) int64: a permutation of 0..3, the operation done first, second, ...
-        grey: () bool: whether the clip ends without colour.
-    """
-
+    # (4,) float32: brightness, contrast, saturation factors and hue shift in turns.
     factors: np.ndarray | Tensor
-    order: np.ndarray | Tensor
-    grey: np.ndarray | Tensor
+    order: np.ndarray | Tensor  # (4,) int64 of 0..3: the operation done first, second, ...
+    grey: np.ndarray | Tensor  # () bool: whether the clip ends without colour
 
 
 def draw_color_jitter(

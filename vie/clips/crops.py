@@ -18,20 +18,14 @@ POSITIONS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5))
 
 @dataclass(frozen=True)
 class Crop:
-    """A square crop as shares of the frame. It fits frames that are decoded at any size.
+    """A square crop as shares of the frame. It fits frames that are decoded at any size."""
 
-    Attributes:
-        scale: side of the square as a share of the frame's shorter side, in (0, 1].
-        top, left: position as a share of the room beside the square, in [0, 1].
-        flip: whether the crop is mirrored.
-        frame_shift: how far single frames may be shifted, as a share of the square's side. The
-            square keeps this distance from the borders of the frame, if there is room.
-    """
-
-    scale: float
-    top: float
+    scale: float  # side of the square as a share of the frame's shorter side, in (0, 1]
+    top: float  # position as a share of the room beside the square, in [0, 1]
     left: float
-    flip: bool
+    flip: bool  # whether the crop is mirrored
+    # How far single frames may be shifted, as a share of the square's side. The square keeps this
+    # distance from the borders of the frame, if there is room.
     frame_shift: float = 0.0
 
     def box(self, height: int, width: int) -> tuple[int, int, int]:
@@ -51,18 +45,12 @@ def _within(place: float, length: int, side: int, margin: int) -> int:
 
 @dataclass(frozen=True)
 class RandomResizedCrop:
-    """A square of size x size at random, after resizing the shorter side to a random length.
+    """A square at random, after resizing the shorter side to a random length."""
 
-    Attributes:
-        train_shorter_side: range of the shorter side in training, in pixels, both ends included.
-        test_shorter_side: shorter side in testing, in pixels.
-        flip: probability of a horizontal flip in training.
-    """
-
-    size: int
-    train_shorter_side: tuple[int, int]
-    test_shorter_side: int
-    flip: float = 0.5
+    size: int  # pixels of the network's square input
+    train_shorter_side: tuple[int, int]  # range in training, in pixels, both ends included
+    test_shorter_side: int  # in testing, in pixels
+    flip: float = 0.5  # probability of a horizontal flip in training
 
     def train_crop(self, rng: np.random.Generator, frame_shift: int = 0) -> Crop:
         """Random crop of a clip: shorter side uniform in its range, position uniform, flip.
@@ -81,15 +69,11 @@ class RandomResizedCrop:
 
 @dataclass(frozen=True)
 class ScaleCrop:
-    """The scale-crop pipeline of finetuning (protocol section 8).
+    """The scale-crop pipeline of finetuning (protocol section 8)."""
 
-    `size` and `flip` are as above; `scales` are the sides of the square in training, as shares of
-    the frame's shorter side.
-    """
-
-    size: int
-    scales: tuple[float, ...]
-    flip: float = 0.5
+    size: int  # pixels of the network's square input
+    scales: tuple[float, ...]  # sides of the square in training, as shares of the shorter side
+    flip: float = 0.5  # probability of a horizontal flip in training
 
     def train_crop(self, rng: np.random.Generator, frame_shift: int = 0) -> Crop:
         """One of the scales, at one of the four corners or in the centre, perhaps mirrored."""
@@ -108,17 +92,10 @@ CropPolicy = RandomResizedCrop | ScaleCrop
 def crop_frames(
     frames: list[np.ndarray], crop: Crop, size: int, shifts: np.ndarray | None = None
 ) -> torch.Tensor:
-    """Cut and resize the frames of one clip.
+    """Cut the T frames (H, W, 3) uint8 of one clip and resize them -> (3, T, size, size) uint8.
 
-    Args:
-        frames: T arrays (H, W, 3) uint8, all of one size.
-        crop: what to cut, the same for every frame.
-        size: side of the result, in pixels.
-        shifts: (T, 2) down and right, in pixels of the result: by how much each frame's crop is
-            moved (at most `crop.frame_shift`).
-
-    Returns:
-        (3, T, size, size) uint8, resized bilinearly with antialiasing.
+    Resized bilinearly with antialiasing. `shifts` (T, 2), down and right in pixels of the result,
+    say by how much each frame's crop is moved (at most `crop.frame_shift`).
     """
     height, width = frames[0].shape[:2]
     top, left, side = crop.box(height, width)

@@ -32,25 +32,17 @@ log = logging.getLogger(__name__)
 
 
 class Batch(NamedTuple):
-    """What a worker hands over.
+    """What a worker hands over."""
 
-    Attributes:
-        clips: (V * B, 3, T, H, W) uint8: V views of B videos, view by view.
-        instances: (B,) int64, rows of the index.
-        labels: (B,) int64, classes.
-        color_jitter: draws of each clip, or None for clips without colour noise.
-    """
-
-    clips: Tensor
-    instances: Tensor
-    labels: Tensor
-    color_jitter: ColorJitterDraws | None
+    clips: Tensor  # (V * B, 3, T, H, W) uint8: V views of B videos, view by view
+    instances: Tensor  # (B,) int64, rows of the index
+    labels: Tensor  # (B,) int64, classes
+    color_jitter: ColorJitterDraws | None  # of each clip; None for clips without colour noise
 
 
 def decode(jpeg: bytes, least: float) -> np.ndarray:
-    """(H, W, 3) uint8 of a JPEG, decoded at a power-of-two fraction of its size where that keeps
-    the shorter side at `least` pixels or more: for small inputs, most of the decoding is saved.
-    """
+    """(H, W, 3) uint8 of a JPEG, at the fraction of its size that `fraction_of` allows: for small
+    inputs, most of the decoding is saved."""
     image: np.ndarray = simplejpeg.decode_jpeg(jpeg, **fraction_of(jpeg, least))
     return image
 
@@ -68,12 +60,10 @@ def load_clip(
     `frames` (T,) are numbers of frames, `shifts` (T, 2) as in `crop_frames`.
     """
     unique, back = np.unique(frames, return_inverse=True)
-    least = size / crop.scale
+    jpegs = index.read_frames(instance, unique)
     try:
-        decoded = [decode(jpeg, least) for jpeg in index.read_frames(instance, unique)]
+        decoded = [decode(jpeg, size / crop.scale) for jpeg in jpegs]
     except ValueError as error:
-        if isinstance(error, VieError):
-            raise
         video = index.videos[instance].as_py()
         raise VieError(
             f"{index.path}: video {video!r} has a frame that cannot be decoded ({error}); delete "
@@ -109,7 +99,6 @@ class TrainClips(ClipDataset):
     """Random clips; a key is (epoch, [instances of the batch]).
 
     Args:
-        index, transform: as for `ClipDataset`.
         seed, stage: of the address of every draw.
         motion: motion.npy beside the index, for a sampling that asks where videos move.
         n_views: clips of each video in a batch. Draws of view v are those of clip v of the address,
@@ -132,7 +121,8 @@ class TrainClips(ClipDataset):
 
     def __getitem__(self, key: tuple[int, np.ndarray]) -> Batch:
         epoch, instances = key
-        transform, shift, clips, draws = self.transform, self.transform.frame_shift, [], []
+        transform, shift = self.transform, self.transform.frame_shift
+        clips, draws = [], []
         for view, instance in itertools.product(range(self.n_views), map(int, instances)):
             rng = generator(self.seed, self.stage, epoch, instance, view)
             n_frames = int(self.index.n_frames[instance])
@@ -224,13 +214,8 @@ class EpochBatchSampler:
 
     The incomplete batch at an epoch's end is left out; the permutation decides which videos
     that concerns, so over epochs every video has its turn. Where several processes train, each
-    has its share of every batch.
-
-    Args:
-        videos: instances (V,) that take part, or V where these are 0 to V - 1.
-        batch: videos in a batch.
-        seed, stage: of the address of the order.
-        first, last: steps.
+    has its share of every batch. `videos` are the instances (V,) that take part, or V where these
+    are 0 to V - 1; `seed` and `stage` are of the address of the order.
     """
 
     def __init__(

@@ -13,22 +13,14 @@ CROPS = {"random_resized": RandomResizedCrop, "scale": ScaleCrop}  # name in dat
 
 @dataclass(frozen=True)
 class ClipTransform:
-    """How a video is looked at: which frames, which crop, which colour noise.
-
-    Attributes:
-        sampling: frames of a clip.
-        geometry: crop and size.
-        color_jitter: keyword arguments of `draw_color_jitter`, or None: no colour noise.
-        frame_shift: in training, every frame's crop is shifted by up to this many pixels of the
-            input, down and right, on its own.
-        channel_dropping: in training, one colour channel of every frame, drawn for each frame,
-            replaces all three.
-    """
+    """How a video is looked at: which frames, which crop, which colour noise."""
 
     sampling: Sampling
     geometry: CropPolicy
-    color_jitter: dict[str, float] | None
+    color_jitter: dict[str, float] | None  # arguments of `draw_color_jitter`; None: no noise
+    # In training, each frame's crop is moved by up to this many pixels of the input in either axis.
     frame_shift: int = 0
+    # In training, one colour channel of every frame, drawn for each frame, replaces all three.
     channel_dropping: bool = False
 
     @classmethod

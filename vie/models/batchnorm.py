@@ -1,16 +1,15 @@
 """Batch norm over the whole batch where several processes share it."""
 
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from vie.models.resnet import Network
 from vie.runtime import distributed
 
-Network = TypeVar("Network", bound=nn.Module)
 
-
-class _Mean(torch.autograd.Function):
+class _MeanOverProcesses(torch.autograd.Function):
     """Mean of a tensor over all processes; so is its gradient, of the sum of their losses."""
 
     @staticmethod
@@ -23,7 +22,7 @@ class _Mean(torch.autograd.Function):
 
 
 def _mean(values: Tensor) -> Tensor:
-    mean: Tensor = _Mean.apply(values)  # type: ignore[no-untyped-call]  # torch's
+    mean: Tensor = _MeanOverProcesses.apply(values)  # type: ignore[no-untyped-call]  # torch's
     return mean
 
 

@@ -46,7 +46,7 @@ def describe(recipe: dict[str, Any], transform: ClipTransform, fps: float | None
 
 
 def read(path: str | Path, weights: str = ENCODER) -> dict[str, Any]:
-    """Content of a checkpoint on the CPU, which has the field `weights` (or `CLASSIFIER`).
+    """Content of a checkpoint on the CPU. Its kind is that of `weights`: ENCODER or CLASSIFIER.
 
     Raises:
         VieError: the file is damaged, is no checkpoint of vie or of another kind or format.

@@ -40,7 +40,7 @@ class FrozenEncoders(nn.Module):
         return self._concatenated([encoder.trunk(clips) for encoder in self._each()])
 
     def with_embedding(self, clips: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """The same, and all encoders' embeddings together: (B, sum of D) of unit length."""
+        """The same, and all embeddings one behind the other: (B, sum of D), of unit length."""
         found = [(encoder, encoder.trunk(clips)) for encoder in self._each()]
         embeddings = [encoder.embed(features) for encoder, features in found]
         features = self._concatenated([features for _, features in found])
@@ -97,13 +97,11 @@ class Classifiers(nn.Module):
 class Classifier(nn.Module):
     """An encoder's trunk, whose pooled features go through one linear layer; all of it trains.
 
-    Attributes:
-        input, metadata: as an encoder's, once trained.
-        classes: names in the order of the logits, once trained.
+    Once trained, it has `input` and `metadata` as an encoder has.
     """
 
     input: InputSpec | None = None
-    classes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()  # names in the order of the logits, once trained
 
     def __init__(self, encoder: Encoder, classes: int) -> None:
         super().__init__()

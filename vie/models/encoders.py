@@ -26,19 +26,15 @@ class Encoder(nn.Module):
         trunk: clip -> dict of features; its `pool(features)` is (B, `channels`).
         embedding: dimensions D of the embedding; "pooled" leaves the linear layer out, for
             networks whose objective has a head of its own (protocol section 9).
-
-    Attributes:
-        dimensions: D.
-        input: what the network expects to be shown, where it comes from a checkpoint.
-        metadata: what its checkpoint says of it.
     """
 
-    input: InputSpec | None = None
+    dimensions: int  # D
+    input: InputSpec | None = None  # what it expects to be shown, where a checkpoint says so
 
     def __init__(self, trunk: Trunk, embedding: int | str = 128) -> None:
         super().__init__()
         self.trunk = trunk
-        self.metadata: dict[str, Any] = {}
+        self.metadata: dict[str, Any] = {}  # what its checkpoint says of it
         if embedding == POOLED:
             self.dimensions = trunk.channels
             self.head: nn.Module = nn.Identity()

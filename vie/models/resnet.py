@@ -252,20 +252,13 @@ class ResNet18(nn.Module):
     def run(
         self, clip: Tensor, laterals: list[Tensor] | None = None
     ) -> tuple[dict[str, Tensor], list[tuple[Tensor, int]]]:
-        """`forward`, and what lateral connections start from.
+        """Features, and what lateral connections start from: the folded outputs of the pooled stem
+        and stages 1-4, each with its T', before any BN of the next stage and without laterals.
 
-        Args:
-            clip: (B, 3, T, H, W) floats, normalised.
-            laterals: folded frames (B*T', C, H', W') that are concatenated to the pooled stem and
-                to the outputs of stages 1-4; None for a network without.
-
-        Returns:
-            The features, and for the pooled stem and stages 1-4 the folded outputs before any BN
-            of the next stage, without laterals, with their T'.
+        `laterals`, folded frames (B*T', C, H', W'), are concatenated to these outputs.
         """
         check_clip(clip)
-        T = clip.shape[2]
-        x, T = self.stem(fold(clip), T)
+        x, T = self.stem(fold(clip), clip.shape[2])
         if self.stem_bn is not None:
             x = F.relu(self.stem_bn(x), inplace=True)
         x, T = self._pool(x, T)

@@ -17,12 +17,9 @@ class MemoryBank(nn.Module):
         dimensions: D of the embedding.
         momentum: share of the old vector in an update; protocol section 5 has 0.5.
         seed: of the initial vectors, uniform in +-1/sqrt(D/3) and normalised.
-
-    Attributes:
-        vectors: (N, D) float32 buffer.
     """
 
-    vectors: Tensor
+    vectors: Tensor  # (N, D) float32 buffer
 
     def __init__(
         self, instances: int, dimensions: int = 128, *, momentum: float = 0.5, seed: int = 0

@@ -16,12 +16,9 @@ class Objective(nn.Module):
 
     Parameters are trained with the encoder's, unless they ask for no gradient. Parameters and
     buffers are saved in checkpoints. A subclass has `build`, and `forward`, `losses` or `measures`.
-
-    Attributes:
-        facts: what the objective asks for: views, settings, memory.
     """
 
-    facts: ClassVar[Facts] = Facts()
+    facts: ClassVar[Facts] = Facts()  # what the objective asks for: views, settings, memory
 
     @classmethod
     def build(
@@ -102,13 +99,9 @@ class Objective(nn.Module):
 
 class Pretext(Objective):
     """A task that is made from the clips themselves: Q questions about each, K answers to choose
-    from, the same right answers for every clip.
+    from, the same right answers for every clip."""
 
-    Attributes:
-        chance: share of right answers of a network that guesses.
-    """
-
-    chance: float
+    chance: float  # share of right answers of a network that guesses
 
     def answers(self, features: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Scores (B, Q, K), float32, and the right answers (Q,) int64, from the encoder's features

@@ -16,18 +16,16 @@ def kmeans(
     clusterings: int = 1,
     threads: int | None = None,
 ) -> np.ndarray:
-    """Cluster of every vector, in one or several independent clusterings.
+    """Cluster of every vector (N, D) float32, in independent clusterings.
 
     Plain Lloyd iterations in Euclidean distance over all vectors, started from distinct random
     ones, on the current GPU if faiss sees any. The same seed gives the same labels on the same
     device.
 
     Args:
-        vectors: (N, D) float32, a numpy array or a tensor on any device.
         clusters: m, at most N.
         iterations: 20 in protocol section 5.
-        seed: of the first centroids; clusterings use different seeds derived from it.
-        clusterings: how many.
+        seed: of the first centroids; each clustering has a seed derived from it.
         threads: on the CPU; None leaves faiss's own choice.
 
     Returns:
@@ -38,8 +36,7 @@ def kmeans(
     """
     import faiss
 
-    if not isinstance(vectors, np.ndarray):
-        vectors = vectors.detach().cpu().numpy()
+    vectors = torch.as_tensor(vectors).detach().cpu().numpy()
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     N = len(vectors)
     if not 1 <= clusters <= N:
@@ -50,11 +47,8 @@ def kmeans(
     if threads is not None:
         faiss.omp_set_num_threads(threads)
     try:
-        labels = np.empty((clusterings, N), dtype=np.int64)
         seeds = np.random.SeedSequence(seed).generate_state(clusterings) & 0x7FFFFFFF  # 31 bits
-        for row, one in zip(labels, seeds, strict=True):
-            row[:] = _clustering(vectors, clusters, iterations, int(one))
-        return labels
+        return np.stack([_clustering(vectors, clusters, iterations, int(one)) for one in seeds])
     finally:
         faiss.omp_set_num_threads(before)
 

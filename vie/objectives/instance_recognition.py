@@ -37,16 +37,12 @@ class InstanceRecognition(Objective):
         instances: number N of videos in the bank.
         negatives: K, drawn for each clip of the batch on its own, with replacement.
 
-    Attributes:
-        z_sum: () float64 buffer, sum of the batches' estimates (nce_paper: its constant).
-        z_batches: () int64 buffer, how many; Z is the quotient.
-
     Raises:
         VieError: for an unknown estimator or numbers below their minimum.
     """
 
-    z_sum: Tensor
-    z_batches: Tensor
+    z_sum: Tensor  # () float64 buffer, sum of the batches' estimates (nce_paper: its constant)
+    z_batches: Tensor  # () int64 buffer, how many; Z is the quotient
     facts = BUILTIN["instance_recognition"].facts
 
     def __init__(

@@ -31,14 +31,11 @@ class LocalAggregation(Objective):
         clusterings: how many k-means with different seeds.
         iterations, threads: of each k-means, as for `kmeans`.
 
-    Attributes:
-        labels: (clusterings, N) int64 buffer, the cluster of every video; -1 before the first
-            epoch.
-
     Raises:
         VieError: if there are fewer videos than clusters or neighbours.
     """
 
+    # (clusterings, N) int64 buffer, the cluster of every video; -1 before the first epoch.
     labels: Tensor
     facts = BUILTIN["local_aggregation"].facts
 

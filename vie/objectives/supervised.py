@@ -23,9 +23,6 @@ class Supervised(Objective):
         labels: (N,) int64, the class of every training video.
         dimensions: D of the embedding.
         seed: of the initial class weights, drawn as the bank's first vectors are.
-
-    Attributes:
-        weight: (classes, D) parameter.
     """
 
     labels: Tensor
@@ -39,7 +36,7 @@ class Supervised(Objective):
         self.register_buffer("labels", labels.clone())
         generator = Generator().manual_seed(seed)
         weight = torch.randn(int(labels.max()) + 1, dimensions, generator=generator)
-        self.weight = nn.Parameter(F.normalize(weight, dim=1))
+        self.weight = nn.Parameter(F.normalize(weight, dim=1))  # (classes, D)
 
     @classmethod
     def build(

@@ -53,27 +53,16 @@ def _neighbours(batch: int, instances: int, dimensions: int, settings: dict[str,
 
 @dataclass(frozen=True)
 class Facts:
-    """What an objective asks of everything around it.
+    """What an objective asks of everything around it."""
 
-    Attributes:
-        n_views: clips of each video in a step, each with draws of its own.
-        shown: times that the network sees each of them, as copies that the objective makes.
-        needs_labels: whether the classes of the training videos are read.
-        alone: whether its stage neither follows nor precedes another one in a schedule.
-        is_pretext: whether it sets a task with right answers: a subclass of `Pretext`.
-        needs_settings: whether the recipe must have settings of its own.
-        frame_settings: those of its settings that are arguments of `ClipTransform`.
-        scratch_bytes: memory of a step.
-    """
-
-    n_views: int = 1
-    shown: int = 1
-    needs_labels: bool = False
-    alone: bool = True
-    is_pretext: bool = False
-    needs_settings: bool = False
-    frame_settings: tuple[str, ...] = ()
-    scratch_bytes: Scratch = no_scratch
+    n_views: int = 1  # clips of each video in a step, each with draws of its own
+    shown: int = 1  # times that the network sees each of them, as copies that the objective makes
+    needs_labels: bool = False  # whether the classes of the training videos are read
+    alone: bool = True  # whether its stage neither follows nor precedes another one in a schedule
+    is_pretext: bool = False  # whether it sets a task with right answers: a subclass of `Pretext`
+    needs_settings: bool = False  # whether the recipe must have settings of its own
+    frame_settings: tuple[str, ...] = ()  # its settings that are arguments of `ClipTransform`
+    scratch_bytes: Scratch = no_scratch  # memory of a step
 
 
 class Builtin(NamedTuple):
