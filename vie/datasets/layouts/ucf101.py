@@ -24,16 +24,7 @@ FILE = re.compile(r"v_(?P<label>.+)_g(?P<group>\d+)_c\d+\.avi")
 
 
 def read_ucf101(videos: Path, annotations: Path, split: str = "all") -> list[Video]:
-    """All videos of all lists that are found.
-
-    Args:
-        videos: not used; `compare_with_disk` looks into the folder.
-        annotations: folder ucfTrainTestlist with classInd.txt and the lists of at least one split.
-        split: "all".
-
-    Raises:
-        VieError: names the file, the line and what is wrong there.
-    """
+    """All videos of all lists that are found; those of one split are enough."""
     found = [
         n
         for n in NUMBERS
@@ -46,23 +37,14 @@ def read_ucf101(videos: Path, annotations: Path, split: str = "all") -> list[Vid
         )
     rows = {row.video: row for n in found for row in assign_ucf101((), annotations, n)}
     used = {row.label for row in rows.values()}
-    if empty := [label for label in _classes(annotations / "classInd.txt") if label not in used]:
+    if empty := [label for label in _classes(annotations) if label not in used]:
         raise VieError(f"{annotations}: no list has a video of the classes {', '.join(empty)}")
     return [Video(row.video, f"{row.video}.avi", row.label) for row in rows.values()]
 
 
 def assign_ucf101(videos: Iterable[Video], annotations: Path, number: int) -> list[SplitRow]:
-    """Videos of split `number` with their subset and group, in the order of its lists.
-
-    Args:
-        videos: not used.
-        annotations: folder ucfTrainTestlist.
-        number: 1, 2 or 3.
-
-    Raises:
-        VieError: names the file, the line and what is wrong there.
-    """
-    numbers = _classes(annotations / "classInd.txt")
+    """Videos of split `number` with their subset and group, in the order of its lists."""
+    numbers = _classes(annotations)
     rows: dict[str, SplitRow] = {}
     for subset, name in LISTS.items():
         path = annotations / name.format(number)
@@ -79,9 +61,9 @@ def assign_ucf101(videos: Iterable[Video], annotations: Path, number: int) -> li
     return list(rows.values())
 
 
-def _classes(path: Path) -> dict[str, int]:
+def _classes(annotations: Path) -> dict[str, int]:
     """{class: number} of classInd.txt."""
-    numbers: dict[str, int] = {}
+    path, numbers = annotations / "classInd.txt", dict[str, int]()
     for line, text in lines_of(path):
         where = f"{path}, line {line}"
         number, _, label = text.partition(" ")
