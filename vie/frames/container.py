@@ -19,17 +19,14 @@ def check_file(video: Path) -> None:
     """
     try:
         status = video.stat()
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        reason = MISSING if missing else f"cannot be read: {error.strerror}"
-        raise UnusableVideoError(reason) from error
-    if not stat.S_ISREG(status.st_mode):
-        raise UnusableVideoError("not a regular file")
-    if status.st_size == 0:
-        raise UnusableVideoError("empty file")
-    try:
+        if not stat.S_ISREG(status.st_mode):
+            raise UnusableVideoError("not a regular file")
+        if status.st_size == 0:
+            raise UnusableVideoError("empty file")
         with video.open("rb") as file:
             declared = _declared_bytes(file, status.st_size)
+    except FileNotFoundError as error:
+        raise UnusableVideoError(MISSING) from error
     except OSError as error:
         raise UnusableVideoError(f"cannot be read: {error.strerror}") from error
     if declared > status.st_size + 1:  # an odd last chunk may lack its byte of padding

@@ -86,11 +86,7 @@ class Index:
         return load_index, (self.path,)
 
     def read_frames(self, instance: int, frames: Sequence[int] | np.ndarray) -> list[bytes]:
-        """JPEGs of some frames of a video.
-
-        Args:
-            instance: number of the video.
-            frames: numbers of the frames, 0 = first; may repeat.
+        """JPEGs of some frames of a video; `frames` are numbers, 0 = first, and may repeat.
 
         Raises:
             VieError: the video does not have a frame, or the shard does not.
@@ -147,7 +143,12 @@ def build_index(
             refused.append({**row, "reason": few})
     rows = [row for row in rows if row["n_frames"] >= min_frames]
     if not rows:
-        raise VieError(_none_usable(manifest, rejected, refused))
+        advice = f"; all files are missing: delete {manifest} to have the copy read anew"
+        raise VieError(
+            f"{manifest}: none of its {len(refused)} videos is usable; see the reasons in "
+            f"{', '.join(map(str, rejected))}"
+            f"{advice if all(row['reason'] == MISSING for row in refused) else ''}"
+        )
     rows.sort(key=lambda row: place[row["video"]])
     columns = {name: [row[name] for row in rows] for name in SCHEMA.names[1:]}
     schema = SCHEMA.with_metadata({**settings, "sizes": sizes.name})
@@ -162,17 +163,6 @@ def build_index(
         np.save(sizes_to, np.concatenate([row["sizes"] for row in rows]))
         pq.write_table(table, index_to)
         write_rejected(refused, refused_to)
-
-
-def _none_usable(manifest: Path, rejected: Sequence[Path], refused: list[Row]) -> str:
-    """The error if no video of a manifest can be used."""
-    message = (
-        f"{manifest}: none of its {len(refused)} videos is usable; see the reasons in "
-        f"{', '.join(map(str, rejected))}"
-    )
-    if all(row["reason"] == MISSING for row in refused):
-        message += f"; all files are missing: delete {manifest} to have the copy read anew"
-    return message
 
 
 def _join(

@@ -33,8 +33,10 @@ def join_motion(
     values = np.zeros(len(loaded.sizes), dtype=np.float32)
     filled = np.zeros(len(loaded), dtype=bool)
     for tar, table, path in zip(tars, tables, motions, strict=True):
-        rows, found, shard = read_shard_table(table), _load(path), number.get(Path(tar).resolve())
-        counts = numbers(rows["n_frames"])
+        rows, shard = read_shard_table(table), number.get(tar.resolve())
+        counts, found = numbers(rows["n_frames"]), read_array(path, advice=AGAIN)
+        if not np.isfinite(found).all():
+            raise VieError(f"{path}: has numbers that are not finite; {AGAIN}")
         if found.shape != (counts.sum(),):
             raise VieError(
                 f"{path}: {found.shape}, but its shard has {counts.sum()} frames; {AGAIN}"
@@ -56,11 +58,3 @@ def join_motion(
         raise VieError(f"{out}: some videos of {index} are in none of its shards; build it again")
     with atomic_write(out) as temporary:
         np.save(temporary, values)
-
-
-def _load(path: Path) -> np.ndarray:
-    """Motion of a shard (F,) float32."""
-    found = read_array(path, advice=AGAIN)
-    if not np.isfinite(found).all():
-        raise VieError(f"{path}: has numbers that are not finite; {AGAIN}")
-    return found
