@@ -27,6 +27,7 @@ from vie.runtime.threads import VIDEOS_AHEAD
 REJECTED_COLUMNS = ("video", "path", "label", "reason")
 
 Row = dict[str, Any]  # of the manifest, and what is added to it
+Decoded = tuple[Row, Frames | UnusableVideoError]  # a video's frames, or the reason against it
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,8 @@ def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, proces
     Neighbours in the manifest are of one class. Dealing out rows in turn gives every shard a
     similar mixture of long and short videos, and a lost shard does not take a class with it. A
     video that cannot be used becomes a row of `rejected`. Of a file that is longer than its
-    annotated clip, the clip is read (`vie.frames.excerpts`).
-
-    Args:
-        shard: its files appear together at the end.
-        videos: folder that the manifest's paths are relative to.
-        settings: of the frames.
-        processes: ffmpeg processes at once.
+    annotated clip, the clip is read (`vie.frames.excerpts`). The shard's files appear together at
+    the end.
 
     Raises:
         VieError: the settings or the manifest are wrong, ffmpeg is missing, or all files of the
@@ -96,7 +92,7 @@ def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, proces
 
 
 def _write_tar(
-    tar: Path, decoded: Iterable[tuple[Row, Frames | UnusableVideoError]], total: int, label: str
+    tar: Path, decoded: Iterable[Decoded], total: int, label: str
 ) -> tuple[list[Row], list[Row]]:
     """Write decoded videos to a tar -> (rows of the shard's table, rejected rows)."""
     kept: list[Row] = []
@@ -138,30 +134,25 @@ def refuse_if_gone(rows: Iterable[Row], videos: Path, manifest: Path) -> None:
 
 def _decoded(
     rows: Iterable[Row], videos: Path, settings: FrameSettings, processes: int
-) -> Iterator[tuple[Row, Frames | UnusableVideoError]]:
-    """Each row with its frames or the reason against it, in order, `processes` at a time.
+) -> Iterator[Decoded]:
+    """Decode rows, `processes` at a time, in their order. Threads do: ffmpeg does the work."""
 
-    Threads are enough: the work is done by the ffmpeg processes.
-    """
-
-    def one(row: Row) -> Frames | UnusableVideoError:
-        file, only = videos / row["path"], row["only_clip_in_file"]
+    def one(row: Row) -> Decoded:
+        clip, only = (videos / row["path"], row["start"], row["end"]), row["only_clip_in_file"]
         try:
-            return extract_clip(file, row["start"], row["end"], settings, only_clip_in_file=only)
+            return row, extract_clip(*clip, settings, only_clip_in_file=only)
         except UnusableVideoError as error:
-            return error
+            return row, error
 
-    waiting: deque[tuple[Row, Future[Frames | UnusableVideoError]]] = deque()
+    waiting: deque[Future[Decoded]] = deque()
     pool = ThreadPoolExecutor(max(processes, 1))
     try:
         for row in rows:
-            waiting.append((row, pool.submit(one, row)))
+            waiting.append(pool.submit(one, row))
             if len(waiting) >= VIDEOS_AHEAD * max(processes, 1):
-                row, future = waiting.popleft()
-                yield row, future.result()
+                yield waiting.popleft().result()
         while waiting:
-            row, future = waiting.popleft()
-            yield row, future.result()
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -37,21 +37,13 @@ ENDS_EARLY = "File ended prematurely"  # printed for a Matroska file that stops 
 
 @dataclass(frozen=True)
 class FrameSettings:
-    """How videos become frames: `frames` of the config.
+    """How videos become frames: `frames` of the config."""
 
-    Attributes:
-        fps: frames per second (25 in protocol section 1).
-        shorter_side: of the frames, in pixels (320 in protocol section 1).
-        quality: ffmpeg's JPEG scale, 2 (best) to 31.
-        timeout_seconds: wall-clock time that one video may take.
-        max_seconds: longest clip; a longer one is refused, not cut.
-    """
-
-    fps: float
-    shorter_side: int
-    quality: int
-    timeout_seconds: float
-    max_seconds: float
+    fps: float  # frames per second (25 in protocol section 1)
+    shorter_side: int  # of the frames, in pixels (320 in protocol section 1)
+    quality: int  # ffmpeg's JPEG scale, 2 (best) to 31
+    timeout_seconds: float  # wall-clock time that one video may take
+    max_seconds: float  # longest clip; a longer one is refused, not cut
 
     @property
     def max_frames(self) -> int:
@@ -60,15 +52,10 @@ class FrameSettings:
 
 
 class Frames(NamedTuple):
-    """The frames of one video.
+    """The frames of one video."""
 
-    Attributes:
-        jpegs: one JPEG per frame at the asked rate, in order.
-        width, height: of every frame, in pixels.
-    """
-
-    jpegs: list[bytes]
-    width: int
+    jpegs: list[bytes]  # one per frame at the asked rate, in order
+    width: int  # of every frame, in pixels
     height: int
 
 

@@ -45,11 +45,6 @@ def magnitudes(frames: Sequence[np.ndarray]) -> np.ndarray:
 def write_shard_motion(tar: Path, table: Path, motion: Path, *, processes: int) -> None:
     """Write the motion of all frames of a shard, in the order of its table: (F,) float32 as .npy.
 
-    Args:
-        tar, table: the shard.
-        motion: to write.
-        processes: videos at once.
-
     Raises:
         VieError: the shard does not match its table, or a frame cannot be decoded.
     """

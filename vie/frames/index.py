@@ -47,36 +47,21 @@ SETTINGS = ("fps", "shorter_side", "quality")
 
 @dataclass(frozen=True)
 class Index:
-    """A loaded index of N videos and F frames in total.
-
-    Attributes:
-        path: the file.
-        fps: frames per second.
-        shorter_side: of the frames, in pixels.
-        videos: (N,) ids, a pyarrow string array.
-        labels: (N,) int64, classes.
-        n_frames: (N,) int32.
-        widths, heights: (N,) int32, pixels.
-        shards: (N,) int32, numbers into `reader.shards`.
-        first_offsets: (N,) int64, bytes.
-        first_frames: (N,) int64, rows of `sizes`.
-        sizes: (F,) uint32, bytes of each JPEG, mapped into memory.
-        reader: reads JPEGs; each process opens its own files.
-    """
+    """A loaded index of N videos and F frames in total."""
 
     path: Path
     fps: float
-    shorter_side: int
-    videos: pa.Array
-    labels: np.ndarray
-    n_frames: np.ndarray
-    widths: np.ndarray
-    heights: np.ndarray
-    shards: np.ndarray
-    first_offsets: np.ndarray
-    first_frames: np.ndarray
-    sizes: np.ndarray
-    reader: ShardReader
+    shorter_side: int  # of the frames, in pixels
+    videos: pa.Array  # (N,) ids, strings
+    labels: np.ndarray  # (N,) int64, classes
+    n_frames: np.ndarray  # (N,) int32
+    widths: np.ndarray  # (N,) int32, pixels
+    heights: np.ndarray  # (N,) int32, pixels
+    shards: np.ndarray  # (N,) int32, numbers into `reader.shards`
+    first_offsets: np.ndarray  # (N,) int64, bytes
+    first_frames: np.ndarray  # (N,) int64, rows of `sizes`
+    sizes: np.ndarray  # (F,) uint32, bytes of each JPEG, mapped into memory
+    reader: ShardReader  # each process opens its own files
 
     def __len__(self) -> int:
         return len(self.labels)

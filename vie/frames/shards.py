@@ -76,12 +76,11 @@ class ShardWriter:
         """
         offsets, sizes = [], []
         for frame, jpeg in enumerate(jpegs):
-            header = _header(video, frame, len(jpeg))
-            padding = bytes(blocks(len(jpeg)) - len(jpeg))
-            self.file.write(header + jpeg + padding)
+            padded = jpeg.ljust(blocks(len(jpeg)), b"\0")
+            self.file.write(_header(video, frame, len(jpeg)) + padded)
             offsets.append(self.position + BLOCK)
             sizes.append(len(jpeg))
-            self.position += BLOCK + len(jpeg) + len(padding)
+            self.position += BLOCK + len(padded)
         return offsets, sizes
 
     def finish(self) -> None:

@@ -87,8 +87,7 @@ def _lists(annotations: Path) -> dict[int, dict[str, Path]]:
 def _flags(path: Path) -> list[tuple[str, str | None]]:
     """(file name, subset or None) of each line of a list."""
     found: dict[str, str | None] = {}
-    for line, text in lines_of(path):
-        where = f"{path}, line {line}"
+    for where, text in lines_of(path, "video"):
         *name, flag = text.rsplit(maxsplit=1)
         if not name or flag not in FLAGS:
             raise VieError(f"{where}: {text!r} should be a file name and 0, 1 or 2")
@@ -98,6 +97,4 @@ def _flags(path: Path) -> list[tuple[str, str | None]]:
         if file in found:
             raise VieError(f"{where}: {file!r} is listed a second time; remove one of the lines")
         found[file] = FLAGS[flag]
-    if not found:
-        raise VieError(f"{path}: names no video")
     return list(found.items())

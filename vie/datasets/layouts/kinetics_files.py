@@ -37,19 +37,12 @@ FLAT = ""  # stands for the split's own folder among the folders of classes
 
 
 class Place(NamedTuple):
-    """The file of a listed video.
+    """The file of a listed video."""
 
-    Attributes:
-        path: relative to the folder of videos.
-        trimmed: whether its name has the clip's start and end.
-        replaced: whether it is a replacement.
-        strayed: whether it lies in a folder that is not its class's.
-    """
-
-    path: str
-    trimmed: bool
-    replaced: bool = False
-    strayed: bool = False
+    path: str  # relative to the folder of videos
+    trimmed: bool  # its name has the clip's start and end
+    replaced: bool = False  # it is a replacement
+    strayed: bool = False  # it lies in a folder that is not its class's
 
 
 def only_one(folder: Path, names: Iterable[str]) -> Path | None:

@@ -47,15 +47,11 @@ def assign_ucf101(videos: Iterable[Video], annotations: Path, number: int) -> li
     numbers = _classes(annotations)
     rows: dict[str, SplitRow] = {}
     for subset, name in LISTS.items():
-        path = annotations / name.format(number)
-        lines = lines_of(path)
-        if not lines:
-            raise VieError(f"{path}: names no video")
-        for line, text in lines:
-            row = _row(text, subset, numbers, f"{path}, line {line}")
+        for where, text in lines_of(annotations / name.format(number), "video"):
+            row = _row(text, subset, numbers, where)
             if (before := rows.setdefault(row.video, row)) is not row:
                 raise VieError(
-                    f"{path}, line {line}: {row.video!r} is in split {number} a second time "
+                    f"{where}: {row.video!r} is in split {number} a second time "
                     f"(it is a {before.subset} video already); remove one of the lines"
                 )
     return list(rows.values())
@@ -63,9 +59,8 @@ def assign_ucf101(videos: Iterable[Video], annotations: Path, number: int) -> li
 
 def _classes(annotations: Path) -> dict[str, int]:
     """{class: number} of classInd.txt."""
-    path, numbers = annotations / "classInd.txt", dict[str, int]()
-    for line, text in lines_of(path):
-        where = f"{path}, line {line}"
+    numbers: dict[str, int] = {}
+    for where, text in lines_of(annotations / "classInd.txt", "class"):
         number, _, label = text.partition(" ")
         label = plain_name(label.strip(), f"{where}: class")
         decimal = number.isdecimal() and len(number) < 7
@@ -74,8 +69,6 @@ def _classes(annotations: Path) -> dict[str, int]:
                 f"{where}: {text!r} should be the number of a class and its name, each of them once"
             )
         numbers[label] = int(number)
-    if not numbers:
-        raise VieError(f"{path}: names no class")
     return numbers
 
 

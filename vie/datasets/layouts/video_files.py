@@ -34,8 +34,8 @@ def plain_name(value: str, where: str) -> str:
 
 
 def is_plain(value: str) -> bool:
-    """Whether a name is not empty, "." or "..", without slashes, blanks around it, and control
-    characters."""
+    """Whether a name has no slashes, blanks around it or unprintable signs, and is none of "", "."
+    and ".."."""
     plain = value == value.strip() and value not in ("", ".", "..")
     return plain and "/" not in value and "\\" not in value and value.isprintable()
 
@@ -109,10 +109,16 @@ def text_of(path: Path) -> str:
         raise VieError(f"{path}: cannot be read as UTF-8 text: {error}") from error
 
 
-def lines_of(path: Path) -> list[tuple[int, str]]:
-    """(line number, stripped line) of a text file; empty lines are left out."""
+def lines_of(path: Path, what: str) -> list[tuple[str, str]]:
+    """(Where it is, for messages, stripped line) of a text file; empty lines are left out.
+
+    Raises:
+        VieError: it cannot be read, or has no line that names a video, class, ..., which is `what`.
+    """
     lines = enumerate(text_of(path).split("\n"), start=1)
-    return [(number, line.strip()) for number, line in lines if line.strip()]
+    if not (found := [(f"{path}, line {n}", line.strip()) for n, line in lines if line.strip()]):
+        raise VieError(f"{path}: names no {what}")
+    return found
 
 
 def listed(names: list[str], at_most: int = 5) -> str:

@@ -19,21 +19,13 @@ FILMS = (
 
 
 class Clip(NamedTuple):
-    """A file of a stand-in.
+    """A file of a stand-in."""
 
-    Attributes:
-        action: its class.
-        path: relative to the folder of videos.
-        group: number of its group within its class.
-        numbers: of its group and of itself in the dataset. They decide what it shows.
-        broken: whether the file ends too early.
-    """
-
-    action: Action
-    path: str
-    group: int
-    numbers: tuple[int, int]
-    broken: bool = False
+    action: Action  # its class
+    path: str  # relative to the folder of videos
+    group: int  # number within its class
+    numbers: tuple[int, int]  # of its group and itself in the dataset: they decide what it shows
+    broken: bool = False  # it ends too early
 
 
 def write_ucf101(settings: dict[str, Any], videos: Path, annotations: Path, processes: int) -> None:

@@ -29,23 +29,14 @@ ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 class EmbeddedVideo(NamedTuple):
-    """A line of the annotation, and what is written for it.
+    """A line of the annotation, and what is written for it."""
 
-    Attributes:
-        split: "train" or "val".
-        label: a name of CLASSES.
-        number: of the video in the dataset. It decides, with the dataset's seed, what is shown.
-        youtube_id: 11 letters, unique.
-        start: of the excerpt, in whole seconds.
-        bad: a name of BAD, or "" for a good video.
-    """
-
-    split: str
-    label: str
-    number: int
-    youtube_id: str
-    start: int
-    bad: str = ""
+    split: str  # "train" or "val"
+    label: str  # of CLASSES
+    number: int  # in the dataset: it decides, with the dataset's seed, what is shown
+    youtube_id: str  # 11 letters, unique
+    start: int  # of the excerpt, in whole seconds
+    bad: str = ""  # a name of BAD, or "" for a good video
 
     @property
     def end(self) -> int:
