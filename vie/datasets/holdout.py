@@ -75,12 +75,9 @@ def hold_out(rows: Iterable[SplitRow], share: float, number: int) -> list[SplitR
     of HMDB51 do; it is held out in all of them.
 
     Args:
-        rows: of a split.
+        rows: of a split. All are returned, in their order.
         share: of each class's training videos that is held out; at least one group, never all.
         number: of the split. Which groups are drawn depends on it and on no seed of a training.
-
-    Returns:
-        All rows, in their order.
     """
     rows = list(rows)
     groups: Groups = {}

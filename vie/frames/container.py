@@ -44,11 +44,8 @@ def _is_avi(head: bytes) -> bool:
 
 
 def _declared_bytes(file: BinaryIO, size: int) -> int:
-    """Bytes that the container says it has, 0 if it does not say.
-
-    ffmpeg decodes an mp4 or avi file that was cut between two packets without an error, so its
-    exit status is not enough.
-    """
+    """Bytes that the container says it has, 0 if it does not say."""
+    # ffmpeg decodes an mp4 or avi file that was cut between two packets without an error.
     head = file.read(12)
     if _is_avi(head):
         declared = int(struct.unpack("<I", head[4:8])[0])

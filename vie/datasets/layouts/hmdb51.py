@@ -59,10 +59,7 @@ def assign_hmdb51(videos: Iterable[Video], annotations: Path, number: int) -> li
 
 
 def _film(stem: str, label: str) -> str:
-    """The film that a clip is from. If the clip's name has no film, the clip itself.
-
-    Numbered pieces, such as Two_Towers_3 and Two_Towers_4, are one film.
-    """
+    """The film that a clip is from, Two_Towers for Two_Towers_3; the clip if it names no film."""
     film, found, _ = stem.rpartition(f"_{label}_")
     return (PIECE.sub("", film) or film) if found else stem
 

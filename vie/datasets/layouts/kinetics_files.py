@@ -158,11 +158,7 @@ class SplitFiles:
         return f"{self.split}/{folder}/{name}" if folder else f"{self.split}/{name}"
 
     def _plain(self, folder: Path, names: list[str]) -> list[str]:
-        """Those of `names`, folders in `folder`, that can be used; the log names the others.
-
-        Raises:
-            VieError: one that cannot be used has the letters and digits of a class.
-        """
+        """Those names of folders that can be used; the log has the others, if they are no class."""
         odd = [name for name in names if not is_plain(name)]
         classes = set(map(spelling_key, self.labels))
         if wrong := [name for name in odd if spelling_key(name) in classes]:
@@ -177,12 +173,9 @@ class SplitFiles:
         return [name for name in names if is_plain(name)]
 
     def _replacements(self, videos: Path, inside: list[Path]) -> dict[str, str]:
-        """{stem: path relative to the folder of videos} of all replacements.
-
-        Links to folders are followed, but no folder is read twice.
-        """
+        """{stem: path relative to the folder of videos} of all replacements, links included."""
         waiting = [*inside, *(videos / name for name in REPLACEMENTS if (videos / name).is_dir())]
-        seen = {videos.resolve(), self.root.resolve()}  # a link may lead up
+        seen = {videos.resolve(), self.root.resolve()}  # a link may lead up, or to one seen
         paths: list[str] = []
         while waiting:
             folder = waiting.pop()

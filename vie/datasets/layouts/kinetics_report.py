@@ -14,11 +14,7 @@ ID_LENGTH = 11  # of YouTube
 
 
 def report(files: SplitFiles, places: dict[str, Place | None]) -> None:
-    """Log what differs between the list of a split and its files.
-
-    Args:
-        files: of the split.
-        places: {listed video: its file, if it has one}.
+    """Log what differs between the list of a split and its files; `places` has those of each video.
 
     Raises:
         NoFilesError: no listed video has a file.

@@ -131,11 +131,8 @@ def listed(names: list[str], at_most: int = 5) -> str:
 def compare_with_disk(root: Path, videos: Iterable[Video]) -> None:
     """Whether the class folders are the listed classes, and have all listed files.
 
-    The log names files that are in no list; they are not used.
-
-    Args:
-        root: folder that the videos' paths are relative to.
-        videos: the listed videos; their paths end with <class folder>/<file>.
+    Paths of the listed videos end with <class folder>/<file>. The log names files that are in no
+    list; they are not used.
 
     Raises:
         VieError: names the classes or files that are missing, or folders that are no class.

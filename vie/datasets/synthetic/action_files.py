@@ -112,10 +112,7 @@ def _clips(
 
 
 def _flags(settings: dict[str, Any], spare: int, split: int) -> list[int]:
-    """For each group 2 if `split` tests on it, 1 if it trains on it, else 0.
-
-    Each split tests on other groups.
-    """
+    """For each group 2 if `split` tests on it (each on others), 1 if it trains on it, else 0."""
     test, train = settings["test_groups"], settings["train_groups"]
     groups = test + train + spare
     places = [(group - (split - 1) * test) % groups for group in range(groups)]

@@ -77,10 +77,8 @@ def compose(
 def _place(
     figure: np.ndarray, x: np.ndarray, y: np.ndarray, radius: np.ndarray, width: int
 ) -> np.ndarray:
-    """Resample a sprite to its place in every frame -> (T, HEIGHT, width) float32.
-
-    A shift and a scale are separable: one small matrix per axis and frame.
-    """
+    """Resample a sprite to its place in every frame -> (T, HEIGHT, width) float32."""
+    # A shift and a scale are separable: one small matrix per axis and frame.
     rows, columns = _resampling(y, radius, HEIGHT), _resampling(x, radius, width)
     # (T, H, S) @ (S, S) @ (T, 1, S, W) -> (T, H, W), in pieces of half a frame: for larger ones,
     # BLAS would start threads, which cost several times what they save.
@@ -101,10 +99,8 @@ def _resampling(centre: np.ndarray, radius: np.ndarray, pixels: int) -> np.ndarr
 
 
 def _background(T: int, W: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Clouds of low chroma that change within half a second -> ((3, T, H, W), their mean level).
-
-    If the background stood still, it would tell instances apart, and nothing else would be learned.
-    """
+    """Clouds of low chroma that change within half a second -> ((3, T, H, W), their mean level)."""
+    # If they stood still, they would tell instances apart, and nothing else would be learned.
     level = rng.uniform(0.25, 0.4)
     grey = rng.normal(0, 0.05, size=(1, T // 12 + 2, 7, 8))
     knots = grey + rng.normal(0, 0.012, size=(3, T // 12 + 2, 7, 8))
@@ -119,13 +115,11 @@ def _background(T: int, W: int, rng: np.random.Generator) -> tuple[np.ndarray, f
 def _linear(n: int, knots: int) -> np.ndarray:
     """(n, knots) float32: linear interpolation of evenly spaced knots at n points."""
     at = np.linspace(0, knots - 1, n)[:, None]
-    weights: np.ndarray = np.maximum(1 - np.abs(at - np.arange(knots)), 0).astype(np.float32)
-    return weights
+    return np.asarray(np.maximum(1 - np.abs(at - np.arange(knots)), 0), dtype=np.float32)
 
 
 def wander(T: int, amount: float, frames: int, rng: np.random.Generator) -> np.ndarray:
     """(T,) smooth random walk around 0: standard deviation `amount`, changes over `frames`."""
     knots = rng.normal(0, amount, size=T // frames + 3)
-    return np.asarray(
-        np.interp(np.arange(T) / frames + rng.uniform(), np.arange(len(knots)), knots)
-    )
+    at = np.arange(T) / frames + rng.uniform()
+    return np.asarray(np.interp(at, np.arange(len(knots)), knots))

@@ -96,11 +96,7 @@ def write_videos(
 ) -> None:
     """Write videos to a folder, which is replaced and appears when it is complete.
 
-    Args:
-        write: (video, root=folder) writes one video to root / video.path.
-        listed: the videos.
-        folder: to write.
-        processes: videos rendered and encoded at once.
+    `write(video, root=...)` writes one video to root / video.path, in one of the processes.
     """
     with complete_folder(folder) as temporary:
         for parent in {(temporary / video.path).parent for video in listed}:
@@ -115,19 +111,17 @@ def write_videos(
 def plan(settings: dict[str, Any]) -> list[EmbeddedVideo]:
     """Every video of the dataset, good and bad, in the order of the annotations."""
     listed: list[EmbeddedVideo] = []
-    number = 0
     for split in SPLITS:
         per_class = settings[f"{split}_videos_per_class"]
         if per_class < 1:
             raise VieError(f"{split}_videos_per_class is {per_class}; it must be at least 1")
         kinds = [("", label) for _ in range(per_class) for label in CLASSES]
         kinds += [(bad, CLASSES[(5 * i) % len(CLASSES)]) for i, bad in enumerate(BAD)]
-        for bad, label in kinds:
+        for number, (bad, label) in enumerate(kinds, start=len(listed)):
             rng = generator(settings["dataset_seed"], "embedded id", instance=number)
             name = "".join(ID_LETTERS[i] for i in rng.integers(len(ID_LETTERS), size=11))
             start = int(rng.integers(0, 300))
             listed.append(EmbeddedVideo(split, label, number, name, start, bad))
-            number += 1
     return sorted(listed, key=lambda video: (video.split, video.label, video.youtube_id))
 
 
