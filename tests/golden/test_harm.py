@@ -278,7 +278,7 @@ HARM = {
         "round(0.5 *",
     ),
     "held out": ("split_assignment", holdout.hold_out, "+ sizes[group] / 2", "+ sizes[group]"),
-    "pixels of the synthetic videos": ("videos", render.render, "wander(T, 1.2,", "wander(T, 1.4,"),
+    "pixels of the synthetic videos": ("videos", render.track, "wander(T, 1.2,", "wander(T, 1.4,"),
 }
 
 
