@@ -10,15 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import Batch, long_enough, steps_per_epoch
 from vie.config.settings import resolve_steps
-from vie.engine.device import accelerator, described
+from vie.engine.device import accelerator, described, network_input
 from vie.engine.monitor import KnnMonitor
-from vie.engine.optimizer import sgd
 from vie.engine.resumable import CHECKPOINT, METRICS
 from vie.engine.run import Data, Run, TrainingClips, fit
 from vie.engine.schedules import Schedule, pretraining_schedule
+from vie.engine.task import Task
 from vie.frames.index import load_index
 from vie.models.batchnorm import share_statistics
 from vie.models.checkpoint_format import describe, read
@@ -55,10 +54,8 @@ class EncoderWithLoss(torch.nn.Module):
         return self.objective.measures(self.encoder, clips, instances, vectors, noise)
 
 
-class Pretraining:
-    """A network, its memory bank, its objective and its optimiser: a `loop.Task`."""
-
-    finished = False  # before its schedule's end: never
+class Pretraining(Task[Encoder]):
+    """A network, its objective and its memory bank."""
 
     def __init__(
         self,
@@ -72,30 +69,22 @@ class Pretraining:
         precision: str = "float32",
     ) -> None:
         self.recipe, self.schedule, self.seed = recipe, schedule, seed
-        self.accelerator = accelerator(precision)
-        device = self.accelerator.device
-        instances = len(labels)
-        log.info("training on %s", described(device, precision))
-        encoder = share_statistics(channels_last(new_encoder(recipe, seed)).to(device))
-        self.objective = build_objective(recipe, stage, labels, seed, encoder).to(device)
-        optimiser = {k: v for k, v in recipe["optimiser"].items() if k != "batch"}
+        self.steps_per_epoch = steps_per_epoch
+        there = accelerator(precision)
+        log.info("training on %s", described(there.device, precision))
+        encoder = share_statistics(channels_last(new_encoder(recipe, seed)).to(there.device))
+        self.objective = build_objective(recipe, stage, labels, seed, encoder).to(there.device)
         model = EncoderWithLoss(encoder, self.objective)
-        self.model, self.optimiser = self.accelerator.prepare(model, sgd(model, **optimiser))
+        super().__init__(encoder, recipe["optimiser"], there, model)
         self.bank = MemoryBank(
-            instances,
+            len(labels),
             encoder.dimensions,
             momentum=recipe["objective"]["bank_momentum"],
             seed=torch_seed(seed, "bank"),
-        ).to(device)
-        self.steps_per_epoch = steps_per_epoch
+        ).to(there.device)
         self.first_epoch = 0.0
         self.done = schedule.first  # steps
         self.monitor: Monitor | None = None
-
-    def network(self) -> Encoder:
-        """The encoder without what Accelerate wraps around it."""
-        network: Encoder = self.accelerator.unwrap_model(self.model).encoder
-        return network
 
     def before_step(self, step: int) -> dict[str, float]:
         """New clusters at every epoch's start; the monitor when it is due."""
@@ -105,20 +94,18 @@ class Pretraining:
             seed = torch_seed(self.seed, "clustering", epoch) % 2**31
             self.objective.before_epoch(self.bank.vectors, seed)
         every = resolve_steps(self.recipe["monitor"]["every"], self.steps_per_epoch)
-        if first or (every and step % every == 0):
-            return self.measure(step)
-        return {}
+        return self.at_end(step) if first or (every and step % every == 0) else {}
 
     def epoch(self, step: int) -> float:
         """Epochs before `step`, those of the recipes it started from with their own batch."""
         return self.first_epoch + (step - self.schedule.first) / self.steps_per_epoch
 
-    def measure(self, step: int) -> dict[str, float]:
+    def at_end(self, step: int) -> dict[str, float]:
         """What the monitor says of the network as it is before `step`."""
         if self.monitor is None:
             return {}
-        epoch = self.epoch(step)
-        return {"epoch": round(epoch, 3), **self.monitor(self.network(), self.bank.vectors)}
+        epoch = round(self.epoch(step), 3)
+        return {"epoch": epoch, **self.monitor(self.network(), self.bank.vectors)}
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """Forward, backward, update of the weights, of the bank and of the objective's state.
@@ -126,42 +113,29 @@ class Pretraining:
         Where several processes train, `batch` is this one's share.
         """
         device = self.accelerator.device
-        lr = self.schedule.lr(self.recipe["optimiser"]["lr"], step)
-        for group in self.optimiser.param_groups:
-            group["lr"] = lr
-        assert batch.color_jitter is not None  # a recipe's clips have colour noise
-        clips = apply_color_jitter(batch.clips.to(device, non_blocking=True), batch.color_jitter)
+        clips = network_input(batch, device)
         instances = batch.instances.to(device, non_blocking=True)
         noise = torch.Generator(device).manual_seed(torch_seed(self.seed, "noise", step))
         with self.accelerator.autocast():
             measures, embedding = self.model(clips, instances, self.bank.vectors, noise)
-        self.optimiser.zero_grad(set_to_none=True)
-        self.accelerator.backward(measures["loss"])
-        self.optimiser.step()
+        self.update(measures["loss"], self.schedule.lr(self.lr, step))
         self.bank.update(distributed.gather(instances), distributed.gather(embedding.detach()))
         self.objective.after_step(self.network())
         self.done = step + 1
         return {name: distributed.mean(value.detach()) for name, value in measures.items()}
 
-    def at_end(self, step: int) -> dict[str, float]:
-        """What the monitor says of the network in the end."""
-        return self.measure(step)
-
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds."""
-        return {
+        return super().state() | {
             "encoder": self.network().state_dict(),
-            "optimiser": self.optimiser.state_dict(),
             "bank": self.bank.state_dict(),
             "objective": self.objective.state_dict(),
             "epoch": self.epoch(self.done),
         }
 
     def restore(self, content: dict[str, Any]) -> None:
-        """Take over a checkpoint of this very run."""
+        super().restore(content)
         self.done = content["step"]
         self.network().load_state_dict(content["encoder"])
-        self.optimiser.load_state_dict(content["optimiser"])
         self.bank.load_state_dict(content["bank"])
         self.objective.load_state_dict(content["objective"])
 
@@ -170,7 +144,11 @@ class Pretraining:
 
         Network and bank go on; so does the optimiser's momentum between stages with the same
         parameters and settings.
+
+        Raises:
+            VieError: the bank is of another dataset or network.
         """
+        self.first_epoch = content["epoch"]
         self.network().init_from(content["encoder"])
         settings = ("encoder", "optimiser")
         same = all(content["recipe"][key] == self.recipe[key] for key in settings)
@@ -180,11 +158,11 @@ class Pretraining:
         before, after = ([len(group["params"]) for group in each] for each in groups)
         if same and not heads and before == after:
             self.optimiser.load_state_dict(content["optimiser"])
-        if content["bank"]["vectors"].shape != self.bank.vectors.shape:
+        shape = content["bank"]["vectors"].shape
+        if shape != self.bank.vectors.shape:
             raise VieError(
-                f"the checkpoint's memory bank has {tuple(content['bank']['vectors'].shape)} "
-                f"entries, the index and recipe ask for {tuple(self.bank.vectors.shape)}: pretrain "
-                "what it starts from again"
+                f"the checkpoint's memory bank has {tuple(shape)} entries, the index and recipe "
+                f"ask for {tuple(self.bank.vectors.shape)}: pretrain what it starts from again"
             )
         self.bank.load_state_dict(content["bank"])
 
@@ -277,7 +255,6 @@ def train_stage(
     task.monitor = monitor or KnnMonitor.of(recipe, data, workers)
     if previous is not None:
         task.start_from(previous)
-        task.first_epoch = previous["epoch"]
     transform, n_views = transform_of(recipe, stage), task.objective.facts.n_views
     fit(
         task,

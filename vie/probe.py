@@ -11,16 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import Batch, steps_per_epoch
 from vie.clips.transform import ClipTransform
 from vie.config.settings import LAYERS
-from vie.engine.device import accelerator
-from vie.engine.optimizer import sgd
+from vie.engine.device import accelerator, network_input
 from vie.engine.predict import class_probabilities, predict_clips
 from vie.engine.resumable import METRICS
 from vie.engine.run import Data, Run, TrainingClips, fit
 from vie.engine.schedules import Schedule, probe_schedule
+from vie.engine.task import Task
 from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
 from vie.metrics.knn import knn_predict
@@ -55,10 +54,8 @@ def build_classifiers(
         return Classifiers(network, widths, classes)
 
 
-class Probing:
-    """Training of the classifiers, all in one pass over the clips: a `loop.Task`."""
-
-    finished = False  # before its schedule's end: never
+class Probing(Task[Classifiers]):
+    """Training of the classifiers, all in one pass over the clips."""
 
     def __init__(
         self,
@@ -67,57 +64,31 @@ class Probing:
         schedule: Schedule,
         precision: str = "float32",
     ) -> None:
-        self.accelerator = accelerator(precision)
-        self.lr, self.schedule = optimiser["lr"], schedule
-        settings = {k: v for k, v in optimiser.items() if k != "batch"}
-        self.classifiers, self.optimiser = self.accelerator.prepare(
-            classifiers, sgd(classifiers, **settings)
-        )
-
-    def before_step(self, step: int) -> dict[str, float]:
-        """Nothing is due between steps."""
-        return {}
+        super().__init__(classifiers, optimiser, accelerator(precision))
+        self.schedule = schedule
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """One step of all classifiers; the losses do not touch each other's parameters."""
         device = self.accelerator.device
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.schedule.lr(self.lr, step)
-        assert batch.color_jitter is not None  # a recipe's clips have colour noise
-        clips = apply_color_jitter(batch.clips.to(device, non_blocking=True), batch.color_jitter)
+        clips = network_input(batch, device)
         labels = batch.labels.to(device, non_blocking=True)
         with self.accelerator.autocast():
-            logits = self.classifiers(clips)
+            logits = self.model(clips)
         losses = [F.cross_entropy(scores.float(), labels) for scores in logits.values()]
         loss = cast(Tensor, sum(losses))  # there is at least one
-        self.optimiser.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
-        self.optimiser.step()
+        self.update(loss, self.schedule.lr(self.lr, step))
         metrics = {"loss": loss.detach() / len(logits)}
         for name, scores in logits.items():
             metrics[f"{name}_top1"] = (scores.argmax(1) == labels).float().mean()
         return metrics
 
-    def at_end(self, step: int) -> dict[str, float]:
-        """Nothing: testing is the caller's."""
-        return {}
-
-    def network(self) -> Classifiers:
-        """The classifiers without what Accelerate wraps around them."""
-        network: Classifiers = self.accelerator.unwrap_model(self.classifiers)
-        return network
-
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds; the network is in the checkpoints that are read out."""
-        return {
-            "heads": self.network().heads.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
+        """Without the network: it is in the checkpoints that are read out."""
+        return super().state() | {"heads": self.network().heads.state_dict()}
 
     def restore(self, content: dict[str, Any]) -> None:
-        """Take over a checkpoint."""
+        super().restore(content)
         self.network().heads.load_state_dict(content["heads"])
-        self.optimiser.load_state_dict(content["optimiser"])
 
 
 def train_probe(

@@ -6,7 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
+from vie.clips.color_jitter import apply_color_jitter, normalise
+from vie.clips.loader import Batch
 from vie.runtime import distributed
 
 if TYPE_CHECKING:
@@ -27,8 +30,7 @@ def deterministic_kernels() -> None:
 
 
 def accelerator(precision: str = "float32") -> "Accelerator":
-    """The device that this process trains on, one of several where
-    `vie.runtime.distributed` started it, with deterministic kernels.
+    """The device that this process trains on, with deterministic kernels.
 
     Args:
         precision: of the network's convolutions and products on a GPU that has it: "bf16" under
@@ -55,6 +57,14 @@ def accelerator(precision: str = "float32") -> "Accelerator":
             InitProcessGroupKwargs(timeout=timedelta(hours=2)),
         ],
     )
+
+
+def network_input(batch: Batch, device: torch.device) -> Tensor:
+    """(M, 3, T, H, W) float32 on the device, normalised, with the colour noise of the batch."""
+    clips = batch.clips.to(device, non_blocking=True)
+    if batch.color_jitter is None:
+        return normalise(clips)
+    return apply_color_jitter(clips, batch.color_jitter)
 
 
 def has_bf16() -> bool:

@@ -10,10 +10,10 @@ import numpy as np
 from vie.clips.loader import EpochBatchSampler, TrainClips, loader
 from vie.clips.transform import ClipTransform
 from vie.engine import loop
-from vie.engine.device import deterministic_kernels
 from vie.engine.recorder import Recorder
 from vie.engine.resumable import METRICS, Resumable
 from vie.engine.schedules import Schedule
+from vie.engine.task import Task
 from vie.runtime.files import digest
 from vie.runtime.threads import use_threads
 
@@ -102,7 +102,7 @@ class TrainingClips:
 
 
 def fit(
-    task: loop.Task,
+    task: Task[Any],
     run: Run,
     clips: TrainingClips,
     schedule: Schedule,
@@ -127,7 +127,6 @@ def fit(
         VieError: the loss or a weight is not finite.
         StoppedError: a signal asked to stop; the state is saved.
     """
-    deterministic_kernels()
     workers = run.use_threads()
     motion = digest(clips.motion) if clips.motion else None
     files = {"index": digest(clips.index), "motion": motion}
