@@ -1,7 +1,6 @@
 """Pretraining, stage by stage (protocol sections 5, 6 and 9)."""
 
 import logging
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from vie.clips.loader import Batch, long_enough, steps_per_epoch
 from vie.config.settings import resolve_steps
 from vie.engine.device import accelerator, described, network_input
 from vie.engine.monitor import KnnMonitor
-from vie.engine.resumable import CHECKPOINT, METRICS
+from vie.engine.resumable import CHECKPOINT
 from vie.engine.run import Data, Run, TrainingClips, fit
 from vie.engine.schedules import Schedule, pretraining_schedule
 from vie.engine.task import Task
@@ -29,7 +28,7 @@ from vie.objectives.base import Objective
 from vie.objectives.table import build_objective, transform_of
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
-from vie.runtime.files import atomic_write, link
+from vie.runtime.files import link
 from vie.runtime.randomness import torch_seed
 from vie.runtime.torch_files import content_digest
 
@@ -169,12 +168,7 @@ class Pretraining(Task[Encoder]):
 
 @dataclass(frozen=True)
 class PretrainOutputs:
-    """Files that a stage of pretraining writes at its end.
-
-    Attributes:
-        checkpoint: the whole state and the recipe.
-        metrics: JSON lines.
-    """
+    """Files of a stage's end: its whole state with the recipe, and its metrics as JSON lines."""
 
     checkpoint: Path
     metrics: Path
@@ -235,24 +229,28 @@ def train_stage(
     removes a result before it makes it again, and a longer schedule goes on from this one's end.
     """
     workers = run.use_threads()
-    index = load_index(data.train)
-    labels = torch.from_numpy(index.labels)
-    videos, batch = (
-        long_enough(data.train, recipe.get("min_frames", 1)),
-        recipe["optimiser"]["batch"],
-    )
-    previous = read(start_from) if start_from else None
-    steps = steps_per_epoch(len(videos), batch)
-    first = previous["step"] if previous else 0
-    schedule = pretraining_schedule(recipe["schedule"], stage, steps, first=first)
-    if batch % distributed.world_size():
+    index, videos = load_index(data.train), long_enough(data.train, recipe.get("min_frames", 1))
+    batch, processes = recipe["optimiser"]["batch"], distributed.world_size()
+    if batch % processes:
         raise VieError(
-            f"optimiser.batch {batch} cannot be shared by {distributed.world_size()} GPUs: choose "
-            "a multiple, or other gpus"
+            f"optimiser.batch {batch} cannot be shared by {processes} GPUs: choose a multiple, or "
+            "other gpus"
         )
-    how: dict[str, Any] = {"seed": run.seed, "steps_per_epoch": steps, "precision": run.precision}
-    task = Pretraining(recipe, stage, schedule, labels, **how)
-    task.monitor = monitor or KnnMonitor.of(recipe, data, workers)
+    previous = read(start_from) if start_from else None
+    first = previous["step"] if previous else 0
+    steps = steps_per_epoch(len(videos), batch)
+    task = Pretraining(
+        recipe,
+        stage,
+        pretraining_schedule(recipe["schedule"], stage, steps, first=first),
+        torch.from_numpy(index.labels),
+        seed=run.seed,
+        steps_per_epoch=steps,
+        precision=run.precision,
+    )
+    if monitor is None and data.val and data.classes:
+        monitor = KnnMonitor(recipe, data, workers)
+    task.monitor = monitor
     if previous is not None:
         task.start_from(previous)
     transform, n_views = transform_of(recipe, stage), task.objective.facts.n_views
@@ -260,7 +258,7 @@ def train_stage(
         task,
         run,
         TrainingClips(data.train, transform, videos, batch, "pretraining", data.motion, n_views),
-        schedule,
+        task.schedule,
         key=_key(recipe, stage, previous),
         tensorboard=run.work.parent / "tensorboard" / stage,
         metadata={
@@ -275,8 +273,7 @@ def train_stage(
     )
     if distributed.is_main_process():
         link(run.work / CHECKPOINT, outputs.checkpoint)
-        with atomic_write(outputs.metrics) as temporary:
-            shutil.copyfile(run.work / METRICS, temporary)
+        run.copy_metrics(outputs.metrics)
 
 
 def _key(recipe: dict[str, Any], stage: str, previous: dict[str, Any] | None) -> dict[str, Any]:
@@ -286,9 +283,10 @@ def _key(recipe: dict[str, Any], stage: str, previous: dict[str, Any] | None) ->
     objective = recipe["objective"].items()
     trains["objective"] = {k: v for k, v in objective if k == stage or not isinstance(v, dict)}
     # The test crop is the monitor's.
-    geometry = {k: v for k, v in recipe["geometry"].items() if k != "test_shorter_side"}
+    geometry = recipe["geometry"].items()
+    trains["geometry"] = {k: v for k, v in geometry if k != "test_shorter_side"}
     return {
-        "recipe": {**trains, "geometry": geometry},
+        "recipe": trains,
         "stage": stage,
         "start_from": _passed_on(previous) if previous else None,
     }

@@ -1,5 +1,6 @@
 """One way to train: `Run` says where and how, `fit` trains a task to its end."""
 
+import shutil
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from vie.engine.recorder import Recorder
 from vie.engine.resumable import METRICS, Resumable
 from vie.engine.schedules import Schedule
 from vie.engine.task import Task
-from vie.runtime.files import digest
+from vie.runtime.files import atomic_write, digest
 from vie.runtime.threads import use_threads
 
 
@@ -50,6 +51,11 @@ class Run:
     def record(self) -> dict[str, str]:
         """What every result says about the code that made it."""
         return {"version": self.version, "code": self.code}
+
+    def copy_metrics(self, path: Path) -> None:
+        """Make a result of the metrics in the work folder."""
+        with atomic_write(path) as temporary:
+            shutil.copyfile(self.work / METRICS, temporary)
 
     def use_threads(self) -> int:
         """Set this process's threads and devices up; returns how many processes load clips.

@@ -31,8 +31,8 @@ def pretraining_schedule(
     starts from another one, from that one's start.
 
     Args:
-        settings: `schedule` of a recipe.
-        stage: one of its stages.
+        settings: durations of stages, and `lr_drops`.
+        stage: one of them.
         steps_per_epoch: batches in an epoch.
         first: the step at which what came before has ended.
     """
@@ -42,6 +42,5 @@ def pretraining_schedule(
 
 
 def probe_schedule(settings: dict[str, Any], steps_per_epoch: int) -> Schedule:
-    """Schedule of an evaluation: `duration` and `lr_drops`."""
-    drops = tuple(resolve_steps(drop, steps_per_epoch) for drop in settings["lr_drops"])
-    return Schedule(0, resolve_steps(settings["duration"], steps_per_epoch), drops)
+    """Schedule of an evaluation, which has one stage: `duration`."""
+    return pretraining_schedule(settings, "duration", steps_per_epoch)
