@@ -1,6 +1,5 @@
 """Linear probe: softmax classifiers on frozen features (protocol section 7), trained and tested."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,8 +14,7 @@ from vie.clips.loader import Batch, steps_per_epoch
 from vie.clips.transform import ClipTransform
 from vie.config.settings import LAYERS
 from vie.engine.device import accelerator, network_input
-from vie.engine.predict import class_probabilities, predict_clips
-from vie.engine.resumable import METRICS
+from vie.engine.predict import class_probabilities, predict_clips, write_predictions
 from vie.engine.run import Data, Run, TrainingClips, fit
 from vie.engine.schedules import Schedule, probe_schedule
 from vie.engine.task import Task
@@ -27,23 +25,17 @@ from vie.metrics.top_k import top_k
 from vie.models.checkpoint_format import encoder_of, read
 from vie.models.classifiers import Classifiers, FrozenEncoders, probe_features
 from vie.models.encoders import feature_shapes
-from vie.runtime.files import atomic_write, write_json
+from vie.runtime.files import write_json
 from vie.runtime.randomness import torch_seed
 from vie.runtime.torch_files import content_digest
-
-NEIGHBOURS, TEMPERATURE = 10, 0.07  # protocol section 5
 
 
 def build_classifiers(
     networks: Sequence[dict[str, Any]], transform: ClipTransform, classes: int, *, seed: int
 ) -> Classifiers:
-    """Classifiers, untrained, on the networks of checkpoints; widths follow from the transform.
+    """Classifiers, untrained, on the networks of checkpoints' contents.
 
-    Args:
-        networks: contents of the checkpoints.
-        transform: of the clips.
-        classes: number of classes.
-        seed: of the classifiers' weights.
+    Their widths follow from the clips of the transform.
     """
     network = FrozenEncoders([encoder_of(content) for content in networks])
     size = transform.geometry.size
@@ -166,10 +158,9 @@ def probe(
 
     Args:
         networks: checkpoints of what is read; several are read side by side.
-        transform: the evaluation's clips.
-        settings: `probe` of the config.
+        transform, settings, run: as for `train_probe`.
         data: the videos of both splits, and their classes.
-        run, outputs: where and how; what is written.
+        outputs: what is written.
         official_name: name under which published values know the dataset, if they do.
 
     Raises:
@@ -180,28 +171,30 @@ def probe(
     workers = run.use_threads()
     contents = [read(path) for path in networks]
     classifiers = train_probe(contents, transform, settings, data, run)
+    train, val = load_index(data.train), load_index(data.val)
     classes = len(read_classes(data.classes))
     how: dict[str, Any] = {"device": next(classifiers.parameters()).device, "workers": workers}
     label, clips = f"{run.name} test", settings["clips"]
     found = predict_clips(
         classifiers.with_embedding, data.val, transform, clips=clips, label=label, **how
     )
-    scores = class_probabilities({layer: found[layer] for layer in LAYERS})
-    embeddings = predict_clips(
+    # Every training video is embedded by its middle clip. Unlike the memory bank of the monitor,
+    # this is the same for networks that were pretrained, supervised or never trained.
+    bank = predict_clips(
         lambda clips: {"embedding": classifiers.network.with_embedding(clips)[1]},
         data.train,
         transform,
         clips=1,
         label=f"{run.name} neighbours",
         **how,
-    )["embedding"]
-    scores["knn"] = neighbour_probabilities(embeddings, data.train, found["embedding"], classes)
-    val = load_index(data.val)
-    _write_predictions(val, scores, outputs.predictions)
+    )["embedding"][:, 0]  # (N, 1, D) -> (N, D)
+    labels = torch.from_numpy(train.labels)
+    neighbours = knn_predict(bank, labels, found.pop("embedding"), classes=classes)
+    _write_predictions(val, class_probabilities(found), neighbours.numpy(), outputs.predictions)
     metadata = {
         "seed": run.seed,
         "dataset_official_name": official_name,
-        "n_train": len(load_index(data.train)),
+        "n_train": len(train),
         "n_val": len(val),
         "classes": classes,
         "frames": {"fps": val.fps, "shorter_side": val.shorter_side},
@@ -211,12 +204,10 @@ def probe(
         "probe": settings,
     }
     write_json(metadata | run.record, outputs.metadata)
-    with atomic_write(outputs.metrics) as temporary:
-        shutil.copyfile(run.work / METRICS, temporary)
+    run.copy_metrics(outputs.metrics)
 
 
 def _network_metadata(content: dict[str, Any]) -> dict[str, Any]:
-    """What a probe says of a checkpoint that it reads."""
     return {
         "steps": content["step"],
         "encoder": content["recipe"]["encoder"],
@@ -225,41 +216,11 @@ def _network_metadata(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def neighbour_probabilities(
-    embeddings: Tensor, train_index: Path, queries: Tensor, classes: int
-) -> np.ndarray:
-    """Class probabilities of validation videos by their neighbours among the training ones.
-
-    Every training video is embedded by its middle clip. Unlike the memory bank of the monitor,
-    this is the same for networks that were pretrained, supervised or never trained.
-
-    Args:
-        embeddings: (N, 1, D) of the training videos.
-        train_index: their index.parquet.
-        queries: (V, clips, D), the embeddings of the validation videos' test clips.
-        classes: number of classes.
-
-    Returns:
-        (V, classes).
-    """
-    return knn_predict(
-        embeddings[:, 0],  # (N, 1, D) -> (N, D)
-        torch.from_numpy(load_index(train_index).labels),
-        queries,
-        classes=classes,
-        k=NEIGHBOURS,
-        temperature=TEMPERATURE,
-    ).numpy()
-
-
-def _write_predictions(val: Index, probabilities: dict[str, np.ndarray], path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _write_predictions(
+    val: Index, probabilities: dict[str, np.ndarray], neighbours: np.ndarray, path: Path
+) -> None:
     columns = {"video": val.videos, "label": val.labels}
     for layer in LAYERS:
         columns[f"{layer}_top1"] = probabilities[layer].argmax(1)
         columns[f"{layer}_top5"] = top_k(probabilities[layer], val.labels, 5)
-    columns["knn_top1"] = probabilities["knn"].argmax(1)
-    with atomic_write(path) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+    write_predictions(columns | {"knn_top1": neighbours.argmax(1)}, path)
