@@ -18,12 +18,7 @@ from vie.clips.windows import window_length
 from vie.config.settings import resolve_steps
 from vie.datasets.split_assignment import HELD_OUT, TEST, TRAIN, SplitRow, read_split_assignment
 from vie.engine.plateau import Finetuning, Plateau, Validation
-from vie.engine.predict import (
-    class_probabilities,
-    predict_clips,
-    predict_windows,
-    write_predictions,
-)
+from vie.engine.predict import class_probabilities, predict_clips, predict_windows, write_table
 from vie.engine.run import Run, TrainingClips, fit
 from vie.engine.schedules import Schedule
 from vie.frames.index import Index, load_index
@@ -95,36 +90,24 @@ def instances_of(index: Index, rows: Sequence[SplitRow]) -> dict[str, np.ndarray
 
 @dataclass(frozen=True)
 class SplitData:
-    """Files of an action dataset and one split of it.
+    """Files of an action dataset and one split of it."""
 
-    Attributes:
-        index: index.parquet of all videos of the dataset.
-        split: CSV of the split, `vie.datasets.split_assignment`.
-        classes: classes.csv.
-    """
-
-    index: Path
-    split: Path
-    classes: Path
+    index: Path  # index.parquet of all videos of the dataset
+    split: Path  # CSV of the split, `vie.datasets.split_assignment`
+    classes: Path  # classes.csv
 
 
 @dataclass(frozen=True)
 class FinetuneOutputs:
-    """Files that finetuning writes.
+    """Files that finetuning writes."""
 
-    Attributes:
-        best: checkpoint: the network that validated best, and what it needs to be used.
-        predictions: Parquet: video, group, label, top1 (class), top5 (whether the label is among
-            the five most probable classes).
-        metadata: JSON: everything that decides whether published values are comparable, and
-            which version and code made the result.
-        metrics: JSON lines.
-    """
-
-    best: Path
+    best: Path  # checkpoint: the network that validated best, and what it needs to be used
+    # Parquet: video, group, label, top1 (class), top5 (whether the label is among the five most
+    # probable classes).
     predictions: Path
+    # JSON: all that decides whether published values are comparable; version and code.
     metadata: Path
-    metrics: Path
+    metrics: Path  # JSON lines
 
 
 def train_finetuned(
@@ -142,7 +125,7 @@ def train_finetuned(
 
     Args:
         content: of the checkpoint to start from.
-        optimiser: `finetuning.trained` or `finetuning.untrained` of the config.
+        optimiser: as for `finetune`.
         settings: `finetuning.schedule` of the config. `most` may be raised later.
         clips: of the training videos.
         run: where and how.
@@ -199,8 +182,7 @@ def finetune(
         optimiser: `finetuning.trained` or `finetuning.untrained` of the config.
         settings: `finetuning` of the config: schedule, validation, clips (of validation).
         data: the dataset and its split.
-        run: where and how.
-        outputs: what is written.
+        run, outputs: where and how; what is written.
         metadata: what else is written to the metadata.
 
     Raises:
@@ -309,4 +291,4 @@ def _write_predictions(
         "top1": probabilities.argmax(1),
         "top5": top_k(probabilities, labels, 5),
     }
-    write_predictions(columns, path)
+    write_table(columns, path)

@@ -10,8 +10,8 @@ import torch
 
 from vie.clips.loader import TrainClips, loader, long_enough, video_batches
 from vie.clips.transform import ClipTransform
-from vie.engine.device import accelerator, network_input
-from vie.engine.predict import write_predictions
+from vie.engine.device import accelerator, to_device
+from vie.engine.predict import with_progress, write_table
 from vie.engine.run import Run
 from vie.frames.index import load_index
 from vie.models.checkpoint_format import encoder_of, read
@@ -19,7 +19,6 @@ from vie.models.encoders import Encoder
 from vie.objectives.base import Pretext
 from vie.objectives.table import objective_of, transform_of
 from vie.runtime.files import write_json
-from vie.runtime.progress import Progress
 
 TOGETHER = 64  # clips of a batch
 
@@ -48,10 +47,9 @@ def right_answers(
 
     Args:
         content: of the checkpoint.
-        index: index.parquet of the videos.
+        index, motion: as `Data.val` and `Data.motion`.
         videos: instances (V,) to ask about.
         clips: of each video.
-        motion: motion.npy beside the index, for clips that ask where videos move.
         workers: processes that load clips.
         label: shown with the progress.
 
@@ -64,14 +62,13 @@ def right_answers(
     transform = transform_of(content["recipe"], content["stage"])
     dataset = TrainClips(index, transform, seed=content["seed"], stage="pretext", motion=motion)
     keys = [(clip, some) for clip in range(clips) for some in video_batches(videos, 1, TOGETHER)]
+    batches = loader(dataset, keys, workers, clips=TOGETHER)
     found: list[np.ndarray] = []
-    with Progress(total=len(videos) * clips, label=label, unit="clips") as bar:
-        for batch in loader(dataset, keys, workers, clips=TOGETHER):
-            shown = objective.inputs(network_input(batch, device))
-            scores, right = objective.answers(encoder(shown)[1])
-            # (B, Q) -> (B,): right answers of each clip
-            found.append((scores.argmax(2) == right).double().mean(1).cpu().numpy())
-            bar.update(len(batch.clips))
+    for batch in with_progress(batches, len(videos) * clips, label, "clips"):
+        shown = objective.inputs(to_device(batch, device).clips)
+        scores, right = objective.answers(encoder(shown)[1])
+        # (B, Q) -> (B,): right answers of each clip
+        found.append((scores.argmax(2) == right).double().mean(1).cpu().numpy())
     # clips x V, clip by clip -> (clips, V) -> (V,)
     shares: np.ndarray = np.concatenate(found).reshape(clips, len(videos)).mean(0)
     return shares
@@ -108,7 +105,7 @@ def pretext(
         content, val_index, videos, clips=clips, motion=motion, workers=workers, label=label
     )
     names = load_index(val_index).videos.take(videos)
-    write_predictions({"video": names, "right": right}, answers)
+    write_table({"video": names, "right": right}, answers)
     about = {
         "seed": content["seed"],
         "task": stage,

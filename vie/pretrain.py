@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vie.clips.loader import Batch, long_enough, steps_per_epoch
 from vie.config.settings import resolve_steps
-from vie.engine.device import accelerator, described, network_input
+from vie.engine.device import accelerator, described, to_device
 from vie.engine.monitor import KnnMonitor
 from vie.engine.resumable import CHECKPOINT
 from vie.engine.run import Data, Run, TrainingClips, fit
@@ -48,8 +48,7 @@ class EncoderWithLoss(torch.nn.Module):
     def forward(
         self, clips: Tensor, instances: Tensor, vectors: Tensor, noise: torch.Generator
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """(V * B, 3, T, H, W) -> the objective's measures, and the embeddings (B, D) of the first
-        view."""
+        """(V * B, 3, T, H, W) -> measures, and the embeddings (B, D) of the first view."""
         return self.objective.measures(self.encoder, clips, instances, vectors, noise)
 
 
@@ -112,8 +111,7 @@ class Pretraining(Task[Encoder]):
         Where several processes train, `batch` is this one's share.
         """
         device = self.accelerator.device
-        clips = network_input(batch, device)
-        instances = batch.instances.to(device, non_blocking=True)
+        clips, instances, _, _ = to_device(batch, device)
         noise = torch.Generator(device).manual_seed(torch_seed(self.seed, "noise", step))
         with self.accelerator.autocast():
             measures, embedding = self.model(clips, instances, self.bank.vectors, noise)
@@ -190,8 +188,7 @@ def pretrain(
         recipe: one entry of `recipes` in the config.
         stage: a key of `OBJECTIVES`.
         data: the videos; the recipe's `monitor` takes those for validation, if there are any.
-        run: where and how.
-        outputs: what is written.
+        run, outputs: where and how; what is written.
         start_from: checkpoint of the previous stage, or of the recipe that this one starts from;
             its step is the first of this stage.
 
@@ -285,17 +282,12 @@ def _key(recipe: dict[str, Any], stage: str, previous: dict[str, Any] | None) ->
     # The test crop is the monitor's.
     geometry = recipe["geometry"].items()
     trains["geometry"] = {k: v for k, v in geometry if k != "test_shorter_side"}
-    return {
-        "recipe": trains,
-        "stage": stage,
-        "start_from": _passed_on(previous) if previous else None,
-    }
+    passed_on = _passed_on(previous) if previous else None
+    return {"recipe": trains, "stage": stage, "start_from": passed_on}
 
 
 def _passed_on(content: dict[str, Any]) -> str:
     """Digest of what `Pretraining.start_from` and the schedule take from a checkpoint."""
-    names = ("step", "epoch", "encoder", "optimiser", "bank")
-    passed = {name: content[name] for name in names}
-    recipe = content["recipe"]
-    passed["settings"] = [recipe["encoder"], recipe["optimiser"], sorted(recipe["schedule"])]
-    return content_digest(passed)
+    recipe, names = content["recipe"], ("step", "epoch", "encoder", "optimiser", "bank")
+    settings = [recipe["encoder"], recipe["optimiser"], sorted(recipe["schedule"])]
+    return content_digest({name: content[name] for name in names} | {"settings": settings})

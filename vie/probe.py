@@ -13,8 +13,8 @@ from torch import Tensor
 from vie.clips.loader import Batch, steps_per_epoch
 from vie.clips.transform import ClipTransform
 from vie.config.settings import LAYERS
-from vie.engine.device import accelerator, network_input
-from vie.engine.predict import class_probabilities, predict_clips, write_predictions
+from vie.engine.device import accelerator, to_device
+from vie.engine.predict import class_probabilities, predict_clips, write_table
 from vie.engine.run import Data, Run, TrainingClips, fit
 from vie.engine.schedules import Schedule, probe_schedule
 from vie.engine.task import Task
@@ -61,9 +61,7 @@ class Probing(Task[Classifiers]):
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """One step of all classifiers; the losses do not touch each other's parameters."""
-        device = self.accelerator.device
-        clips = network_input(batch, device)
-        labels = batch.labels.to(device, non_blocking=True)
+        clips, _, labels, _ = to_device(batch, self.accelerator.device)
         with self.accelerator.autocast():
             logits = self.model(clips)
         losses = [F.cross_entropy(scores.float(), labels) for scores in logits.values()]
@@ -94,13 +92,13 @@ def train_probe(
 
     Args:
         networks: contents of checkpoints, trained or not; several are read side by side.
-        transform: clips and augmentation, as in pretraining but for the evaluation's sampling.
+        transform: as in pretraining but for the evaluation's sampling.
         settings: `probe` of the config.
         data: training videos and classes.
         run: where and how.
 
     Returns:
-        The classifiers, trained, in evaluation mode.
+        The classifiers, in evaluation mode.
     """
     assert data.classes is not None  # an evaluation has labels
     videos, batch = np.arange(len(load_index(data.train))), settings["optimiser"]["batch"]
@@ -129,20 +127,15 @@ def train_probe(
 
 @dataclass(frozen=True)
 class ProbeOutputs:
-    """Files that a probe writes.
+    """Files that a probe writes."""
 
-    Attributes:
-        predictions: Parquet: video, label, for each layer `<layer>_top1` (class) and
-            `<layer>_top5` (whether the label is among the five most probable classes), and
-            `knn_top1` (class by the nearest neighbours of the embedding).
-        metadata: JSON: everything that decides whether published values are comparable, and
-            which version and code made the result.
-        metrics: JSON lines.
-    """
-
+    # Parquet: video, label, for each layer `<layer>_top1` (class) and `<layer>_top5` (whether the
+    # label is among the five most probable classes), and `knn_top1` (class by the nearest
+    # neighbours of the embedding).
     predictions: Path
+    # JSON: all that decides whether published values are comparable; version and code.
     metadata: Path
-    metrics: Path
+    metrics: Path  # JSON lines
 
 
 def probe(
@@ -158,21 +151,18 @@ def probe(
 
     Args:
         networks: checkpoints of what is read; several are read side by side.
-        transform, settings, run: as for `train_probe`.
         data: the videos of both splits, and their classes.
-        outputs: what is written.
+        transform, settings, run, outputs: as for `train_probe`; what is written.
         official_name: name under which published values know the dataset, if they do.
 
     Raises:
         VieError: a checkpoint cannot be read, or a setting does not fit the data.
     """
-    assert data.val is not None  # an evaluation has validation videos, and labels
-    assert data.classes is not None
+    assert data.val is not None  # an evaluation has validation videos
     workers = run.use_threads()
     contents = [read(path) for path in networks]
     classifiers = train_probe(contents, transform, settings, data, run)
     train, val = load_index(data.train), load_index(data.val)
-    classes = len(read_classes(data.classes))
     how: dict[str, Any] = {"device": next(classifiers.parameters()).device, "workers": workers}
     label, clips = f"{run.name} test", settings["clips"]
     found = predict_clips(
@@ -188,9 +178,11 @@ def probe(
         label=f"{run.name} neighbours",
         **how,
     )["embedding"][:, 0]  # (N, 1, D) -> (N, D)
-    labels = torch.from_numpy(train.labels)
-    neighbours = knn_predict(bank, labels, found.pop("embedding"), classes=classes)
-    _write_predictions(val, class_probabilities(found), neighbours.numpy(), outputs.predictions)
+    queries, labels = found.pop("embedding"), torch.from_numpy(train.labels)
+    probabilities = class_probabilities(found)
+    classes = probabilities[LAYERS[0]].shape[1]
+    probabilities["knn"] = knn_predict(bank, labels, queries, classes=classes).numpy()
+    _write_predictions(val, probabilities, outputs.predictions)
     metadata = {
         "seed": run.seed,
         "dataset_official_name": official_name,
@@ -216,11 +208,10 @@ def _network_metadata(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write_predictions(
-    val: Index, probabilities: dict[str, np.ndarray], neighbours: np.ndarray, path: Path
-) -> None:
+def _write_predictions(val: Index, probabilities: dict[str, np.ndarray], path: Path) -> None:
     columns = {"video": val.videos, "label": val.labels}
     for layer in LAYERS:
         columns[f"{layer}_top1"] = probabilities[layer].argmax(1)
         columns[f"{layer}_top5"] = top_k(probabilities[layer], val.labels, 5)
-    write_predictions(columns | {"knn_top1": neighbours.argmax(1)}, path)
+    columns["knn_top1"] = probabilities["knn"].argmax(1)
+    write_table(columns, path)

@@ -50,7 +50,6 @@ def run(
     task: Task[Any],
     batches: Iterable[Batch],
     steps: range,
-    *,
     first: int,
     resumable: Resumable,
     recorder: Recorder,
@@ -61,8 +60,7 @@ def run(
     Args:
         task: at the state before the first of `steps`.
         batches: one for each step.
-        steps: numbers of the steps.
-        first: step at which the run began, for its progress.
+        steps, first: numbers of the steps, and of the one at which the run began.
         resumable, recorder: where its state and its metrics go.
         label: shown with the progress.
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vie.clips.loader import Batch
-from vie.engine.device import accelerator, network_input
+from vie.engine.device import accelerator, to_device
 from vie.engine.task import Task
 from vie.models.classifiers import Classifier
 
@@ -21,23 +21,15 @@ Validation = Callable[[nn.Module], tuple[float, float]]
 class Plateau:
     """A learning rate that falls when validation saturates (protocol sections 6 and 8).
 
-    Attributes:
-        patience: validations in a row without a better one that are borne.
-        drops: times that the learning rate is divided by 10; when validation saturates once more,
-            training ends.
-        best: score of the best validation so far: accuracy, then the loss with a minus sign, for
-            accuracies on few videos are often equal.
-        best_step: steps before it.
-        waited: validations since then, or since the last drop.
-        dropped: drops so far.
+    Accuracies on few videos are often equal: of two equal ones the lower loss is better.
     """
 
-    patience: int
-    drops: int
-    best: tuple[float, float] = (-math.inf, -math.inf)
-    best_step: int = 0
-    waited: int = 0
-    dropped: int = 0
+    patience: int  # validations in a row without a better one that are borne
+    drops: int  # divisions of the rate by 10; when validation saturates once more, training ends
+    best: tuple[float, float] = (-math.inf, -math.inf)  # accuracy, and the loss with a minus sign
+    best_step: int = 0  # steps before it
+    waited: int = 0  # validations since then, or since the last drop
+    dropped: int = 0  # drops so far
 
     def see(self, step: int, score: tuple[float, float]) -> bool:
         """Take note of the validation before `step` -> whether it is the best so far."""
@@ -55,19 +47,13 @@ class Plateau:
         return self.dropped > self.drops
 
     def lr(self, base: float) -> float:
-        """The learning rate now."""
         return base * 0.1**self.dropped
 
 
 class Finetuning(Task[Classifier]):
     """Training of a whole network with labels until validation saturates.
 
-    Args:
-        classifier, optimiser: as for `Task`.
-        plateau: of the learning rate.
-        validate: measures the network.
-        every: steps between two validations.
-        precision: as for `vie.engine.device.accelerator`.
+    It is validated every `every` steps.
 
     Attributes:
         best: weights of the network that validated best.
@@ -114,9 +100,7 @@ class Finetuning(Task[Classifier]):
         }
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
-        device = self.accelerator.device
-        clips = network_input(batch, device)
-        labels = batch.labels.to(device, non_blocking=True)
+        clips, _, labels, _ = to_device(batch, self.accelerator.device)
         with self.accelerator.autocast():
             logits = self.model(clips)
         loss = F.cross_entropy(logits.float(), labels)

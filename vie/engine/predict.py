@@ -13,7 +13,7 @@ from torch import Tensor
 from vie.clips.loader import Batch, TestClips, loader, video_batches
 from vie.clips.transform import ClipTransform
 from vie.clips.windows import CLIPS_TOGETHER, WindowClips, window_batches, window_counts
-from vie.engine.device import network_input
+from vie.engine.device import to_device
 from vie.frames.index import load_index
 from vie.runtime.files import atomic_write
 from vie.runtime.progress import Progress
@@ -52,15 +52,18 @@ def predict_clips(
     dataset = TestClips(index, transform, clips=clips)
     batches = loader(dataset, keys, workers, clips=max(clips, TEST_CLIPS))
     parts: dict[str, list[Tensor]] = {}
-    for batch in _with_progress(batches, len(videos), label):
-        for name, output in function(network_input(batch, device)).items():
+    for batch in with_progress(batches, len(videos), label):
+        for name, output in function(to_device(batch, device).clips).items():
             # (B, D) -> (B // clips, clips, D)
             parts.setdefault(name, []).append(output.float().cpu().unflatten(0, (-1, clips)))
     return {name: torch.cat(part) for name, part in parts.items()}
 
 
-def _with_progress(batches: Iterable[Batch], videos: int, label: str) -> Iterator[Batch]:
-    with Progress(total=videos, label=label, unit="videos", quiet=not label) as bar:
+def with_progress(
+    batches: Iterable[Batch], total: int, label: str, unit: str = "videos"
+) -> Iterator[Batch]:
+    """The batches, counting their videos; nothing is shown without a label."""
+    with Progress(total=total, label=label, unit=unit, quiet=not label) as bar:
         for batch in batches:
             yield batch
             bar.update(len(batch.instances.unique()))
@@ -94,10 +97,10 @@ def predict_windows(
     keys, dataset = window_batches(counts, videos), WindowClips(index, transform)
     batches = loader(dataset, keys, workers, clips=CLIPS_TOGETHER)
     parts = []
-    for batch in _with_progress(batches, len(videos), label):
+    for batch in with_progress(batches, len(videos), label):
         # A long video alone may be more than fits the device's memory.
         for clips in batch.clips.split(CLIPS_TOGETHER):
-            logits = function(network_input(batch._replace(clips=clips), device))
+            logits = function(to_device(batch._replace(clips=clips), device).clips)
             parts.append(logits.float().cpu().softmax(1).double())
     rows = torch.from_numpy(np.repeat(np.arange(len(videos)), counts))  # (windows,)
     probabilities = torch.cat(parts)  # (windows, classes)
@@ -106,7 +109,7 @@ def predict_windows(
     return (sums / torch.from_numpy(counts)[:, None]).numpy()
 
 
-def write_predictions(columns: dict[str, Any], path: Path) -> None:
+def write_table(columns: dict[str, Any], path: Path) -> None:
     """Write columns, a row for each video, as Parquet."""
     with atomic_write(path) as temporary:
         pq.write_table(pa.table(columns), temporary)

@@ -73,13 +73,9 @@ class Resumable:
 
     Args:
         work: folder, of a `vie.runtime.files.exclusive_workdir`.
-        run_key: what the steps of the run depend on besides their schedule.
-        schedule: of the run.
+        run_key, schedule: all that the steps of the run depend on.
         metadata: what every checkpoint says besides; it does not decide what fits.
         at_least_seconds: shortest time between two checkpoints.
-
-    Attributes:
-        path: the checkpoint.
     """
 
     def __init__(

@@ -21,31 +21,18 @@ from vie.runtime.threads import use_threads
 
 @dataclass(frozen=True)
 class Run:
-    """Where and how something is trained.
+    """Where and how something is trained."""
 
-    Attributes:
-        work: folder of the run's state; a checkpoint of the end and `metrics.jsonl` are left there.
-        seed: of all that is drawn.
-        name: shown with the progress.
-        threads: that may be used.
-        gpus: GPUs; 0 keeps to the CPU.
-        precision: as for `vie.engine.device.accelerator`.
-        version: of the result. A state of another version is not gone on from.
-        code: digest of the code, for the record; it decides nothing.
-        checkpoint_seconds: shortest time between two checkpoints.
-        workers: processes that load clips; None: as many as keep pace with training.
-    """
-
-    work: Path
-    seed: int
-    name: str
-    threads: int = 1
-    gpus: int = 1
-    precision: str = "float32"
-    version: str = ""
-    code: str = ""
-    checkpoint_seconds: float = 20
-    workers: int | None = None
+    work: Path  # folder of the run's state; a checkpoint of the end and metrics are left there
+    seed: int  # of all that is drawn
+    name: str  # shown with the progress
+    threads: int = 1  # that may be used
+    gpus: int = 1  # 0 keeps to the CPU
+    precision: str = "float32"  # as for `vie.engine.device.accelerator`
+    version: str = ""  # of the result. A state of another version is not gone on from
+    code: str = ""  # digest of the code, for the record; it decides nothing
+    checkpoint_seconds: float = 20  # shortest time between two checkpoints
+    workers: int | None = None  # processes that load clips; None: as many as keep pace
 
     @property
     def record(self) -> dict[str, str]:
@@ -69,42 +56,25 @@ class Run:
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset's files for training and validation.
+    """A dataset's files for training and validation."""
 
-    Attributes:
-        train: index.parquet of the training videos.
-        val: index.parquet of the validation videos, where there are any.
-        classes: classes.csv, where labels are read.
-        motion: motion.npy beside `train`, for clips that ask where videos move.
-    """
-
-    train: Path
-    val: Path | None = None
-    classes: Path | None = None
-    motion: Path | None = None
+    train: Path  # index.parquet of the training videos
+    val: Path | None = None  # that of the validation videos, where there are any
+    classes: Path | None = None  # classes.csv, where labels are read
+    motion: Path | None = None  # motion.npy beside `train`, for clips that ask where videos move
 
 
 @dataclass(frozen=True)
 class TrainingClips:
-    """What `fit` feeds to a task.
+    """What `fit` feeds to a task."""
 
-    Attributes:
-        index: index.parquet.
-        transform: of the clips.
-        videos: instances (V,) that take part.
-        batch: videos in a batch.
-        stage: of the address of every draw.
-        motion: motion.npy beside the index, for clips that ask where videos move.
-        n_views: clips of each video in a batch.
-    """
-
-    index: Path
+    index: Path  # index.parquet
     transform: ClipTransform
-    videos: np.ndarray
-    batch: int
-    stage: str
-    motion: Path | None = None
-    n_views: int = 1
+    videos: np.ndarray  # instances (V,) that take part
+    batch: int  # videos in a batch
+    stage: str  # of the address of every draw
+    motion: Path | None = None  # as in `Data`
+    n_views: int = 1  # clips of each video in a batch
 
 
 def fit(
@@ -134,18 +104,13 @@ def fit(
         StoppedError: a signal asked to stop; the state is saved.
     """
     workers = run.use_threads()
+    settings = {"version": run.version, "seed": run.seed, "precision": run.precision}
     motion = digest(clips.motion) if clips.motion else None
     files = {"index": digest(clips.index), "motion": motion}
-    settings = {"version": run.version, "seed": run.seed, "precision": run.precision}
-    resumable = Resumable(
-        run.work,
-        settings | files | key,
-        schedule,
-        (metadata or {}) | run.record,
-        run.checkpoint_seconds,
-    )
+    about = (metadata or {}) | run.record
+    states = Resumable(run.work, settings | files | key, schedule, about, run.checkpoint_seconds)
     step = schedule.first
-    if (content := resumable.load()) is not None:
+    if (content := states.load()) is not None:
         task.restore(content)
         step = content["step"]
     del content  # it may be as large as the network
@@ -155,14 +120,7 @@ def fit(
     dataset = TrainClips(
         clips.index, clips.transform, motion=clips.motion, n_views=clips.n_views, **address
     )
+    batches = loader(dataset, order, workers, clips=clips.batch * clips.n_views)
     tensorboard = tensorboard or run.work.parent / "tensorboard"
     with closing(Recorder(run.work / METRICS, tensorboard, step)) as recorder:
-        loop.run(
-            task,
-            loader(dataset, order, workers, clips=clips.batch * clips.n_views),
-            steps,
-            first=schedule.first,
-            resumable=resumable,
-            recorder=recorder,
-            label=run.name,
-        )
+        loop.run(task, batches, steps, schedule.first, states, recorder, run.name)
