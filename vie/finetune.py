@@ -127,9 +127,6 @@ def train_finetuned(
         content: of the checkpoint to start from.
         optimiser: as for `finetune`.
         settings: `finetuning.schedule` of the config. `most` may be raised later.
-        clips: of the training videos.
-        run: where and how.
-        classes: number of classes.
         validate: measures a network on the validation videos.
         key: what its answers depend on.
 
@@ -178,11 +175,8 @@ def finetune(
 
     Args:
         checkpoint: of the network to start from.
-        transform: clips and preprocessing.
         optimiser: `finetuning.trained` or `finetuning.untrained` of the config.
         settings: `finetuning` of the config: schedule, validation, clips (of validation).
-        data: the dataset and its split.
-        run, outputs: where and how; what is written.
         metadata: what else is written to the metadata.
 
     Raises:

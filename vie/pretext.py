@@ -1,5 +1,4 @@
-"""How well a network does its pretext task on videos that it was not trained on (protocol
-section 9)."""
+"""How well a network does its pretext task on other videos (protocol section 9)."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -51,7 +50,6 @@ def right_answers(
         videos: instances (V,) to ask about.
         clips: of each video.
         workers: processes that load clips.
-        label: shown with the progress.
 
     Returns:
         (V,) float64 in [0, 1].

@@ -80,6 +80,7 @@ class Pretraining(Task[Encoder]):
             momentum=recipe["objective"]["bank_momentum"],
             seed=torch_seed(seed, "bank"),
         ).to(there.device)
+        self.parts |= {"encoder": encoder, "bank": self.bank, "objective": self.objective}
         self.first_epoch = 0.0
         self.done = schedule.first  # steps
         self.monitor: Monitor | None = None
@@ -122,19 +123,11 @@ class Pretraining(Task[Encoder]):
         return {name: distributed.mean(value.detach()) for name, value in measures.items()}
 
     def state(self) -> dict[str, Any]:
-        return super().state() | {
-            "encoder": self.network().state_dict(),
-            "bank": self.bank.state_dict(),
-            "objective": self.objective.state_dict(),
-            "epoch": self.epoch(self.done),
-        }
+        return super().state() | {"epoch": self.epoch(self.done)}
 
     def restore(self, content: dict[str, Any]) -> None:
         super().restore(content)
         self.done = content["step"]
-        self.network().load_state_dict(content["encoder"])
-        self.bank.load_state_dict(content["bank"])
-        self.objective.load_state_dict(content["objective"])
 
     def start_from(self, content: dict[str, Any]) -> None:
         """Take over the end of the previous stage, or of the recipe that this one starts from.
@@ -188,7 +181,6 @@ def pretrain(
         recipe: one entry of `recipes` in the config.
         stage: a key of `OBJECTIVES`.
         data: the videos; the recipe's `monitor` takes those for validation, if there are any.
-        run, outputs: where and how; what is written.
         start_from: checkpoint of the previous stage, or of the recipe that this one starts from;
             its step is the first of this stage.
 

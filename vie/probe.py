@@ -58,6 +58,7 @@ class Probing(Task[Classifiers]):
     ) -> None:
         super().__init__(classifiers, optimiser, accelerator(precision))
         self.schedule = schedule
+        self.parts["heads"] = classifiers.heads  # the network is in the checkpoints that are read
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """One step of all classifiers; the losses do not touch each other's parameters."""
@@ -71,14 +72,6 @@ class Probing(Task[Classifiers]):
         for name, scores in logits.items():
             metrics[f"{name}_top1"] = (scores.argmax(1) == labels).float().mean()
         return metrics
-
-    def state(self) -> dict[str, Any]:
-        """Without the network: it is in the checkpoints that are read out."""
-        return super().state() | {"heads": self.network().heads.state_dict()}
-
-    def restore(self, content: dict[str, Any]) -> None:
-        super().restore(content)
-        self.network().heads.load_state_dict(content["heads"])
 
 
 def train_probe(
@@ -95,7 +88,6 @@ def train_probe(
         transform: as in pretraining but for the evaluation's sampling.
         settings: `probe` of the config.
         data: training videos and classes.
-        run: where and how.
 
     Returns:
         The classifiers, in evaluation mode.
@@ -151,8 +143,8 @@ def probe(
 
     Args:
         networks: checkpoints of what is read; several are read side by side.
+        transform, settings: as for `train_probe`.
         data: the videos of both splits, and their classes.
-        transform, settings, run, outputs: as for `train_probe`; what is written.
         official_name: name under which published values know the dataset, if they do.
 
     Raises:

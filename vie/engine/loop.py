@@ -57,12 +57,8 @@ def run(
 ) -> None:
     """Train `steps`, or until the task is finished, save the state and measure what is left.
 
-    Args:
-        task: at the state before the first of `steps`.
-        batches: one for each step.
-        steps, first: numbers of the steps, and of the one at which the run began.
-        resumable, recorder: where its state and its metrics go.
-        label: shown with the progress.
+    The task is at the state before the first of `steps`, each of which takes one of `batches`.
+    `first` is the step at which the run began, for its progress, which is shown with `label`.
 
     Raises:
         VieError: the loss is not finite; the last checkpoint from before is kept.
@@ -83,9 +79,9 @@ def run(
                 break
             means.add(task.step(step, batch), len(batch.clips) * distributed.world_size())
             done = step + 1 == steps.stop
+            stop = requests.received
             # Where several processes train, the main one saves what all of them hold.
-            stop = requests.received if main and not done else None
-            due = stop or (resumable.due() and not done)
+            due = main and not done and (stop or resumable.due())
             if means.steps == REPORTS or done or due:
                 row, means = means.row(step, resumable.advice()), Means()
                 recorder.write(step, **row)
@@ -94,7 +90,7 @@ def run(
                 bar.set_postfix(**shown)
                 if due:
                     resumable.save(step + 1, task.state())  # only as the loss was seen to be finite
-                if stop:
+                if due and stop:
                     raise StoppedError(
                         f"stopped by {stop} after {step + 1} steps; the state is in "
                         f"{resumable.path}: the same command goes on from there"

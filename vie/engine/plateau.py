@@ -71,6 +71,7 @@ class Finetuning(Task[Classifier]):
     ) -> None:
         super().__init__(classifier, optimiser, accelerator(precision))
         self.plateau, self.validate, self.every = plateau, validate, every
+        self.parts["network"] = classifier
         self.best: dict[str, Tensor] = {}
         self.ended = 0
 
@@ -109,7 +110,6 @@ class Finetuning(Task[Classifier]):
 
     def state(self) -> dict[str, Any]:
         return super().state() | {
-            "network": self.network().state_dict(),
             "plateau": asdict(self.plateau),
             "best": self.best,
             "ended": self.ended,
@@ -117,6 +117,5 @@ class Finetuning(Task[Classifier]):
 
     def restore(self, content: dict[str, Any]) -> None:
         super().restore(content)
-        self.network().load_state_dict(content["network"])
         self.plateau = Plateau(**content["plateau"])
         self.best, self.ended = content["best"], content["ended"]

@@ -32,14 +32,11 @@ def predict_clips(
     label: str = "",
     videos: np.ndarray | None = None,
 ) -> dict[str, Tensor]:
-    """Outputs of `function` on every test clip of every video.
+    """Outputs of `function` on so many evenly spaced clips of every video of an index.
 
     Args:
         function: (B, 3, T, H, W) normalised floats -> {name: (B, D)}.
-        index: index.parquet of the videos.
         transform: sampling and geometry; test crops, no colour noise.
-        clips: clips per video, evenly spaced.
-        device: of the clips.
         workers: processes that load clips.
         label: shown with the progress; none without.
         videos: instances (V,), where these are not all videos of the index in its order.
@@ -102,11 +99,8 @@ def predict_windows(
         for clips in batch.clips.split(CLIPS_TOGETHER):
             logits = function(to_device(batch._replace(clips=clips), device).clips)
             parts.append(logits.float().cpu().softmax(1).double())
-    rows = torch.from_numpy(np.repeat(np.arange(len(videos)), counts))  # (windows,)
-    probabilities = torch.cat(parts)  # (windows, classes)
-    sums = probabilities.new_zeros(len(videos), probabilities.shape[1])
-    sums.index_add_(0, rows, probabilities)
-    return (sums / torch.from_numpy(counts)[:, None]).numpy()
+    each = torch.cat(parts).split(counts.tolist())  # (windows, classes) -> V x (own, classes)
+    return torch.stack([windows.mean(0) for windows in each]).numpy()
 
 
 def write_table(columns: dict[str, Any], path: Path) -> None:

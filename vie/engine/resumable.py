@@ -206,17 +206,12 @@ class Resumable:
         """What of a state does not fit."""
         if "schedule" not in content:
             return ["written by an earlier version"]
-        schedules = {"schedule": content["schedule"]}, {"schedule": asdict(self.schedule)}
-        return (
-            differences(content["run_key"], self.run_key)
-            or differences(*schedules)
-            or ["another state is further"]
-        )
+        key = differences(content["run_key"], self.run_key)
+        schedule = differences(content["schedule"], asdict(self.schedule), "schedule")
+        return key or schedule or ["another state is further"]
 
     def due(self) -> bool:
         """Whether enough time has passed since the last checkpoint."""
-        if not distributed.is_main_process():
-            return False
         wait = max(self.at_least_seconds, 100 * self.cost)
         return time.monotonic() - self.saved_at >= wait
 

@@ -90,9 +90,6 @@ def fit(
     """Train a task to its end, going on from the furthest state of the same run, if there is one.
 
     Args:
-        task: what is trained, at its start.
-        run: where and how.
-        clips: of the training videos.
         schedule: its steps; states go on under a longer one (`same_so_far`).
         key: what the steps depend on besides the schedule, the version, seed and precision of the
             run, and the files of `clips`.

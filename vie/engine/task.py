@@ -21,6 +21,9 @@ class Task(Generic[Network]):
         optimiser: of the config.
         accelerator: of the device.
         model: all that has parameters, if that is more than the network.
+
+    Attributes:
+        parts: by name, what a checkpoint holds the `state_dict` of.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Task(Generic[Network]):
         settings = {k: v for k, v in optimiser.items() if k != "batch"}
         self.accelerator, self.lr = accelerator, optimiser["lr"]
         self.model, self.optimiser = accelerator.prepare(model, sgd(model, **settings))
+        self.parts: dict[str, Any] = {"optimiser": self.optimiser}
         self._network = network
 
     def network(self) -> Network:
@@ -70,8 +74,9 @@ class Task(Generic[Network]):
 
     def state(self) -> dict[str, Any]:
         """Everything a checkpoint needs besides the step."""
-        return {"optimiser": self.optimiser.state_dict()}
+        return {name: part.state_dict() for name, part in self.parts.items()}
 
     def restore(self, content: dict[str, Any]) -> None:
         """Take over a checkpoint of the same run."""
-        self.optimiser.load_state_dict(content["optimiser"])
+        for name, part in self.parts.items():
+            part.load_state_dict(content[name])
