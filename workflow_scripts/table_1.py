@@ -19,8 +19,7 @@ with job(snakemake.log[0]):
     evaluations = read_evaluations(
         params.labels, snakemake.input.predictions, snakemake.input.metadata
     )
-    labels = [evaluation.label for evaluation in evaluations]
-    theirs = read_published(PUBLISHED, labels)
+    theirs = read_published(PUBLISHED, list(params.labels.values()))
     table = with_neighbours(probe_table(evaluations, theirs), evaluations, theirs)
     write_csv(table, Path(output.table))
     write_csv(seed_table(evaluations), Path(output.seeds))

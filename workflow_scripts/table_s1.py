@@ -13,8 +13,7 @@ with job(snakemake.log[0]):
     evaluations = read_evaluations(
         params.labels, snakemake.input.predictions, snakemake.input.metadata
     )
-    labels = [evaluation.label for evaluation in evaluations]
-    theirs = read_published(PUBLISHED, labels, all_known=True)
+    theirs = read_published(PUBLISHED, list(params.labels.values()), all_known=True)
     table = probe_table(evaluations, theirs)
     write_csv(table, Path(output.table))
     write_csv(seed_table(evaluations), Path(output.seeds))

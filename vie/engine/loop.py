@@ -14,7 +14,7 @@ from vie.engine.task import Task
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
 from vie.runtime.progress import Progress
-from vie.runtime.signals import StoppedError, StopRequest
+from vie.runtime.signals import StoppedError, noting_signals
 
 REPORTS = 50  # steps between rows of metrics; reading the loss waits for the device
 
@@ -68,7 +68,7 @@ def run(
     total, initial = steps.stop - first, steps.start - first
     bar = Progress(total=total, initial=initial, quiet=not main, label=label, unit="steps")
     means, shown, end = Means(), {}, steps.stop
-    with bar, StopRequest() as requests:
+    with bar, noting_signals() as received:
         for step, batch in zip(steps, batches, strict=True):
             before = task.before_step(step)
             if before:
@@ -79,7 +79,7 @@ def run(
                 break
             means.add(task.step(step, batch), len(batch.clips) * distributed.world_size())
             done = step + 1 == steps.stop
-            stop = requests.received
+            stop = received[0].name if received else None
             # Where several processes train, the main one saves what all of them hold.
             due = main and not done and (stop or resumable.due())
             if means.steps == REPORTS or done or due:

@@ -21,7 +21,7 @@ from vie.frames.unusable import UnusableVideoError
 from vie.runtime.csv_files import read_rows, write_rows
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
-from vie.runtime.progress import progress
+from vie.runtime.progress import Progress
 from vie.runtime.threads import VIDEOS_AHEAD
 
 REJECTED_COLUMNS = ("video", "path", "label", "reason")
@@ -116,7 +116,7 @@ def _write_tar(
     """Write decoded videos to a tar -> (rows of the shard's table, rejected rows)."""
     kept: list[Row] = []
     refused: list[Row] = []
-    bar = progress(None, total=total, label=label, unit="videos")
+    bar = Progress(total=total, label=label, unit="videos")
     with tar.open("wb") as file, bar:
         writer = ShardWriter(file)
         for row, result in decoded:
