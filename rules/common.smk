@@ -18,14 +18,14 @@ if (BASE / "vie").is_dir():
     sys.path.insert(0, str(BASE))
 
 from vie.config.load import validate
-from vie.config.settings import dataset_folder, recipes_of
+from vie.config.settings import canonical, dataset_folder, recipes_of
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
 from vie.runtime.threads import PROMISED
 from vie.workflow import resources, videos
 from vie.workflow.fingerprint import code_digest
-from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, canonical, in_order_of
+from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, in_order_of
 from vie.workflow.versions import version
 
 if (BASE / "config.yaml").is_file():

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from vie.config.load import load_config
-from vie.workflow.paths import Experiment, canonical, in_order_of
+from vie.config.settings import canonical
+from vie.workflow.paths import Experiment, in_order_of
 
 ROOT = Path(__file__).parents[2]
 

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from vie.config.clip_frames import CLIPS, ClipFrames, clip_frames
+from vie.config.settings import canonical
 from vie.runtime.errors import VieError
 
 
@@ -52,11 +53,6 @@ def _read(kind: type[int] | type[float], value: Any) -> Any:
     return value
 
 
-def _plain(value: float) -> int | float:
-    """25.0 as 25, so that both are the same setting."""
-    return int(value) if value == int(value) and abs(value) < 2**53 else value
-
-
 def whole(**bounds: Any) -> tuple[Any, ...]:
     """Metadata of a whole number."""
     return Field(strict=True, **bounds), BeforeValidator(partial(_read, int))
@@ -64,14 +60,14 @@ def whole(**bounds: Any) -> tuple[Any, ...]:
 
 def real(**bounds: Any) -> tuple[Any, ...]:
     """Metadata of a number."""
-    reading = BeforeValidator(partial(_read, float)), PlainSerializer(_plain)
+    reading = BeforeValidator(partial(_read, float)), PlainSerializer(canonical)
     return Field(strict=True, allow_inf_nan=False, **bounds), *reading
 
 
 def _duration(text: str) -> str:
     """One way to write a duration: "1 epochs" for "1.0 epoch" too."""
     amount, unit = text.split()
-    return f"{_plain(float(amount))} {unit.rstrip('s')}s"
+    return f"{canonical(float(amount))} {unit.rstrip('s')}s"
 
 
 def _no_repeats(values: list[Any]) -> list[Any]:

@@ -26,7 +26,7 @@ from vie.config.fields import (
     real,
     whole,
 )
-from vie.config.settings import NETWORKS
+from vie.config.settings import NETWORKS, canonical
 
 ClassPath = Annotated[
     str,
@@ -49,18 +49,10 @@ class Open(Model):
 
     @model_serializer(mode="wrap")
     def _sorted(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Extra keys in alphabetical order, in nested mappings too."""
+        """Extra keys last, and canonical."""
         found, extra = handler(self), self.__pydantic_extra__ or {}
         own: dict[str, Any] = {key: value for key, value in found.items() if key not in extra}
-        return own | {key: _by_key(found[key]) for key in sorted(extra)}
-
-
-def _by_key(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_by_key(one) for one in value]
-    if isinstance(value, dict):
-        return {key: _by_key(value[key]) for key in sorted(value, key=str)}
-    return value
+        return own | {key: canonical(found[key]) for key in sorted(extra)}
 
 
 class Encoder(Open):
@@ -189,6 +181,12 @@ class Schedule(Open):
     rotation: Duration | None = None
     """RotNet and 3DRotNet"""
     lr_drops: Drops
+
+
+# Stages of pretraining in their order; a recipe has those that its schedule names.
+STAGES = tuple(key for key in Schedule.model_fields if key != "lr_drops")
+VIE = ("instance_recognition", "local_aggregation")  # all others are trained alone
+PRETEXTS = ("order_prediction", "rotation")  # set a task with right answers
 
 
 class Monitor(Model):

@@ -7,27 +7,15 @@ time that Snakemake builds the job graph.
 from pathlib import Path
 from typing import Any
 
-from vie.config.settings import PRETEXTS, STAGES, asks_for_motion, recipes_of, stages
+from vie.config.clip_frames import clip_frames
+from vie.config.recipes import PRETEXTS, STAGES
+from vie.config.settings import recipes_of, stages
 from vie.workflow.versions import version
 
 PIPELINES = {"table_2": "scale_crop", "table_3": "color_jitter"}
 PUBLISHED = Path(__file__).parents[1] / "reporting" / "published"  # the paper's values
 # Keys of a recipe that no weight depends on. What it starts from is an input.
 UNTRAINED_KEYS = ("label", "start_from", "start_first", "monitor")
-
-
-def canonical(value: Any) -> Any:
-    """`value` such that what means the same is written the same: Snakemake compares text.
-
-    Keys are sorted, whole floats become integers, tuples become lists.
-    """
-    if isinstance(value, dict):
-        return {key: canonical(value[key]) for key in sorted(value, key=str)}
-    if isinstance(value, list | tuple):
-        return [canonical(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
 
 
 def in_order_of(value: Any, model: Any) -> Any:
@@ -137,8 +125,8 @@ class Experiment:
         """A function of a recipe: where the videos of a split move, if its clips ask for it."""
 
         def file(recipe: str) -> str | list[str]:
-            asks = asks_for_motion(self.recipe(recipe)["clip"])
-            return f"resources/{self.dataset}/{split}/motion.npy" if asks else []
+            windows = clip_frames(self.recipe(recipe)["clip"]).windows
+            return f"resources/{self.dataset}/{split}/motion.npy" if windows else []
 
         return file
 
