@@ -1,10 +1,8 @@
 """Evaluations of networks: linear probes, finetuning, and the tables that show them."""
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field
 
 from vie.config.fields import (
     Clip,
@@ -28,22 +26,15 @@ TARGET = (
 )
 
 
-def _column(name: str) -> str:
-    if not re.match(TARGET, name):
-        raise PydanticCustomError("column", "not a column")
-    return name
-
-
 TargetName = Annotated[
     str,
-    Field(strict=True),
-    AfterValidator(_column),
     Field(
+        strict=True,
+        pattern=TARGET,
         description=(
             "a name has only letters, digits and underscores, does not begin with a digit, and is "
             "not one of the table's own columns"
         ),
-        json_schema_extra={"pattern": TARGET},
     ),
 ]
 
@@ -112,6 +103,8 @@ class FinetuneSchedule(Model):
 
 class Finetuning(Model):
     """Finetuning and training from scratch on action datasets (protocol section 8)."""
+
+    model_config = ConfigDict(regex_engine="python-re")  # pydantic's own cannot look ahead
 
     targets: dict[TargetName, Target] = Field(min_length=1)
     """what networks are finetuned on, by name; a name is a column of tables 2 and 3. null in an
