@@ -134,24 +134,24 @@ def tables_of_experiments():
 
 
 def pretrain_memory(wildcards, threads):
-    return resources.pretrain(config, DATASET, experiment.recipe(wildcards.recipe), threads)
+    return resources.pretrain(config, DATASET, experiment.recipes[wildcards.recipe], threads)
 
 
 def pretext_memory(wildcards, threads):
-    return resources.pretext(config, experiment.recipe(wildcards.recipe), threads)
+    return resources.pretext(config, experiment.recipes[wildcards.recipe], threads)
 
 
 def probe_memory(wildcards, threads):
-    evaluation = experiment.evaluation(wildcards.evaluation)
-    recipes = [experiment.recipe(name) for name in recipes_of(evaluation)]
+    evaluation = experiment.evaluations[wildcards.evaluation]
+    recipes = [experiment.recipes[name] for name in recipes_of(evaluation)]
     settings = evaluation["clip"], experiment.transform(wildcards.evaluation)
     return resources.probe(config, DATASET, recipes, *settings, threads)
 
 
 def finetune_memory(wildcards, threads):
-    evaluation = experiment.evaluation(wildcards.evaluation)
+    evaluation = experiment.evaluations[wildcards.evaluation]
     size = experiment.transform(wildcards.evaluation)["geometry"]["size"]
-    recipe = experiment.recipe(recipes_of(evaluation)[0])
+    recipe = experiment.recipes[recipes_of(evaluation)[0]]
     return resources.finetune(config, recipe, evaluation["clip"], size, wildcards.weights, threads)
 
 
