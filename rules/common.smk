@@ -124,6 +124,17 @@ def listing(dataset, split):
     return videos.listing(config, dataset, split)
 
 
+def in_report(file, caption, plot=None, category="Tables", **labels):
+    """Outputs of a table and its plot, which the report shows; both files without their ends."""
+    plot = plot or file
+    shown = {"caption": f"../report/{caption}.rst", "category": category}
+    return {
+        "table": report(f"{file}.csv", labels=labels | {"shown as": "table"}, **shown),
+        "svg": report(f"{plot}.svg", labels=labels | {"shown as": "plot"}, **shown),
+        "png": f"{plot}.png",
+    }
+
+
 def tables_of_experiments():
     """Tables 1 and S1 of all experiments that have them."""
     return sorted(

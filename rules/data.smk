@@ -247,19 +247,9 @@ rule summary:
         rejected=of(experiment.every_split("rejected.csv")),
         classes="resources/{dataset}/classes.csv",
     output:
-        table=report(
-            f"{RESULTS}/summary_{{dataset}}.csv",
-            caption="../report/summary.rst",
-            category="Data",
-            labels={"dataset": "{dataset}", "shown as": "table"},
+        **in_report(
+            f"{RESULTS}/summary_{{dataset}}", "summary", category="Data", dataset="{dataset}"
         ),
-        svg=report(
-            f"{RESULTS}/summary_{{dataset}}.svg",
-            caption="../report/summary.rst",
-            category="Data",
-            labels={"dataset": "{dataset}", "shown as": "plot"},
-        ),
-        png=f"{RESULTS}/summary_{{dataset}}.png",
     log:
         f"{LOGS}/summary_{{dataset}}.log",
     benchmark:

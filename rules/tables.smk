@@ -4,20 +4,8 @@ rule table_s1:
         predictions=experiment.probes("table_s1", "predictions.parquet", "trained"),
         metadata=experiment.probes("table_s1", "metadata.json", "trained"),
     output:
-        table=report(
-            f"{RESULTS}/table_s1.csv",
-            caption="../report/table_s1.rst",
-            category="Tables",
-            labels={"table": "S1", "shown as": "table"},
-        ),
+        **in_report(f"{RESULTS}/table_s1", "table_s1", table="S1"),
         seeds=f"{RESULTS}/table_s1_seeds.csv",
-        svg=report(
-            f"{RESULTS}/table_s1.svg",
-            caption="../report/table_s1.rst",
-            category="Tables",
-            labels={"table": "S1", "shown as": "plot"},
-        ),
-        png=f"{RESULTS}/table_s1.png",
     log:
         f"{LOGS}/table_s1.log",
     benchmark:
@@ -42,20 +30,8 @@ rule random_control:
         predictions=experiment.probes("table_s1", "predictions.parquet", "untrained"),
         metadata=experiment.probes("table_s1", "metadata.json", "untrained"),
     output:
-        table=report(
-            f"{RESULTS}/random_control.csv",
-            caption="../report/random_control.rst",
-            category="Tables",
-            labels={"table": "S1, untrained networks", "shown as": "table"},
-        ),
+        **in_report(f"{RESULTS}/random_control", "random_control", table="S1, untrained networks"),
         seeds=f"{RESULTS}/random_control_seeds.csv",
-        svg=report(
-            f"{RESULTS}/random_control.svg",
-            caption="../report/random_control.rst",
-            category="Tables",
-            labels={"table": "S1, untrained networks", "shown as": "plot"},
-        ),
-        png=f"{RESULTS}/random_control.png",
     log:
         f"{LOGS}/random_control.log",
     benchmark:
@@ -80,20 +56,8 @@ rule table_1:
         predictions=experiment.probes("table_1", "predictions.parquet"),
         metadata=experiment.probes("table_1", "metadata.json"),
     output:
-        table=report(
-            f"{RESULTS}/table_1.csv",
-            caption="../report/table_1.rst",
-            category="Tables",
-            labels={"table": "1", "shown as": "table"},
-        ),
+        **in_report(f"{RESULTS}/table_1", "table_1", table="1"),
         seeds=f"{RESULTS}/table_1_seeds.csv",
-        svg=report(
-            f"{RESULTS}/table_1.svg",
-            caption="../report/table_1.rst",
-            category="Tables",
-            labels={"table": "1", "shown as": "plot"},
-        ),
-        png=f"{RESULTS}/table_1.png",
     log:
         f"{LOGS}/table_1.log",
     benchmark:
@@ -117,19 +81,7 @@ rule learning_curves:
     input:
         [curve["path"] for curve in experiment.curves("table_1")],
     output:
-        table=report(
-            f"{RESULTS}/learning_curves.csv",
-            caption="../report/learning_curves.rst",
-            category="Training",
-            labels={"shown as": "table"},
-        ),
-        svg=report(
-            f"{RESULTS}/learning_curves.svg",
-            caption="../report/learning_curves.rst",
-            category="Training",
-            labels={"shown as": "plot"},
-        ),
-        png=f"{RESULTS}/learning_curves.png",
+        **in_report(f"{RESULTS}/learning_curves", "learning_curves", category="Training"),
     log:
         f"{LOGS}/learning_curves.log",
     benchmark:
@@ -152,20 +104,8 @@ rule pretext_table:
         answers=[row["answers"] for row in experiment.pretext_rows()],
         metadata=[row["metadata"] for row in experiment.pretext_rows()],
     output:
-        table=report(
-            f"{RESULTS}/pretext.csv",
-            caption="../report/pretext.rst",
-            category="Tables",
-            labels={"table": "Pretext tasks", "shown as": "table"},
-        ),
+        **in_report(f"{RESULTS}/pretext", "pretext", table="Pretext tasks"),
         seeds=f"{RESULTS}/pretext_seeds.csv",
-        svg=report(
-            f"{RESULTS}/pretext.svg",
-            caption="../report/pretext.rst",
-            category="Tables",
-            labels={"table": "Pretext tasks", "shown as": "plot"},
-        ),
-        png=f"{RESULTS}/pretext.png",
     log:
         f"{LOGS}/pretext.log",
     benchmark:
@@ -193,20 +133,8 @@ rule finetuning_table:
             run["metadata"] for run in experiment.finetuned(wildcards.table)
         ],
     output:
-        table=report(
-            f"{RESULTS}/{{table}}.csv",
-            caption="../report/finetuning.rst",
-            category="Tables",
-            labels={"table": "{table}", "shown as": "table"},
-        ),
+        **in_report(f"{RESULTS}/{{table}}", "finetuning", table="{table}"),
         seeds=f"{RESULTS}/{{table}}_seeds.csv",
-        svg=report(
-            f"{RESULTS}/{{table}}.svg",
-            caption="../report/finetuning.rst",
-            category="Tables",
-            labels={"table": "{table}", "shown as": "plot"},
-        ),
-        png=f"{RESULTS}/{{table}}.png",
     log:
         f"{LOGS}/{{table}}.log",
     benchmark:
@@ -236,20 +164,13 @@ rule finetuning_classes:
         ],
         classes=of(experiment.target_file("classes.csv")),
     output:
-        table=report(
-            f"{RESULTS}/{{table}}_{{target}}_classes.csv",
-            caption="../report/finetuning_classes.rst",
-            category="Tables",
-            labels={"table": "{table}, best network on {target}", "shown as": "table"},
+        **in_report(
+            f"{RESULTS}/{{table}}_{{target}}_classes",
+            "finetuning_classes",
+            plot=f"{RESULTS}/{{table}}_{{target}}_confusion",
+            table="{table}, best network on {target}",
         ),
         confusion=f"{RESULTS}/{{table}}_{{target}}_confusion.csv",
-        svg=report(
-            f"{RESULTS}/{{table}}_{{target}}_confusion.svg",
-            caption="../report/finetuning_classes.rst",
-            category="Tables",
-            labels={"table": "{table}, best network on {target}", "shown as": "plot"},
-        ),
-        png=f"{RESULTS}/{{table}}_{{target}}_confusion.png",
     log:
         f"{LOGS}/{{table}}_{{target}}_classes.log",
     benchmark:
