@@ -22,10 +22,10 @@ rule table_s1:
         published=PUBLISHED_DIGESTS,
         version=version("tables"),
     script:
-        "../workflow_scripts/table_s1.py"
+        "../workflow_scripts/probe_table.py"
 
 
-rule random_control:
+use rule table_s1 as random_control with:
     input:
         predictions=experiment.probes("table_s1", "predictions.parquet", "untrained"),
         metadata=experiment.probes("table_s1", "metadata.json", "untrained"),
@@ -36,22 +36,14 @@ rule random_control:
         f"{LOGS}/random_control.log",
     benchmark:
         f"{RUNS}/random_control.tsv"
-    conda:
-        "../envs/vie.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=minutes(10),
     params:
         labels=experiment.labels("table_s1"),
         title="Table S1's evaluations of untrained networks",
         published=PUBLISHED_DIGESTS,
         version=version("tables"),
-    script:
-        "../workflow_scripts/table_s1.py"
 
 
-rule table_1:
+use rule table_s1 as table_1 with:
     input:
         predictions=experiment.probes("table_1", "predictions.parquet"),
         metadata=experiment.probes("table_1", "metadata.json"),
@@ -62,19 +54,11 @@ rule table_1:
         f"{LOGS}/table_1.log",
     benchmark:
         f"{RUNS}/table_1.tsv"
-    conda:
-        "../envs/vie.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=minutes(10),
     params:
         labels=experiment.labels("table_1"),
         title="Table 1: linear probes and nearest neighbours of every network",
         published=PUBLISHED_DIGESTS,
         version=version("tables"),
-    script:
-        "../workflow_scripts/table_1.py"
 
 
 rule learning_curves:
@@ -126,12 +110,8 @@ rule pretext_table:
 
 rule finetuning_table:
     input:
-        predictions=lambda wildcards: [
-            run["predictions"] for run in experiment.finetuned(wildcards.table)
-        ],
-        metadata=lambda wildcards: [
-            run["metadata"] for run in experiment.finetuned(wildcards.table)
-        ],
+        predictions=of(lambda table: [run["predictions"] for run in experiment.finetuned(table)]),
+        metadata=of(lambda table: [run["metadata"] for run in experiment.finetuned(table)]),
     output:
         **in_report(f"{RESULTS}/{{table}}", "finetuning", table="{table}"),
         seeds=f"{RESULTS}/{{table}}_seeds.csv",
