@@ -3,6 +3,7 @@ import inspect
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -108,20 +109,11 @@ def generated_videos(wildcards):
     return f"resources/{wildcards.dataset}/videos" if generated else []
 
 
-def videos_folder(wildcards):
-    return dataset_folder(config, wildcards.dataset, "videos")
-
-
-def annotation_files(dataset, split, made):
-    return videos.annotation_files(config, dataset, split, made)
-
-
-def annotation(dataset, split):
-    return str(videos.annotation(config, dataset, split))
-
-
-def listing(dataset, split):
-    return videos.listing(config, dataset, split)
+videos_folder = of(lambda dataset: dataset_folder(config, dataset, "videos"))
+annotation_files = partial(videos.annotation_files, config)
+annotation = partial(videos.annotation, config)
+listing = partial(videos.listing, config)
+index_memory = of(partial(resources.index, config))
 
 
 def in_report(file, caption, plot=None, category="Tables", **labels):
@@ -137,11 +129,8 @@ def in_report(file, caption, plot=None, category="Tables", **labels):
 
 def tables_of_experiments():
     """Tables 1 and S1 of all experiments that have them."""
-    return sorted(
-        str(path)
-        for name in ("table_1", "table_s1")
-        for path in Path("results").glob(f"*/{name}.csv")
-    )
+    results = Path("results")
+    return sorted(map(str, [*results.glob("*/table_1.csv"), *results.glob("*/table_s1.csv")]))
 
 
 def pretrain_memory(wildcards, threads):
@@ -168,10 +157,6 @@ def finetune_memory(wildcards, threads):
 
 def frames_memory(wildcards, threads):
     return resources.frames(config["datasets"][wildcards.dataset], threads)
-
-
-def index_memory(wildcards):
-    return resources.index(config, wildcards.dataset, wildcards.split)
 
 
 def minutes(at_least):

@@ -37,10 +37,7 @@ use rule table_s1 as random_control with:
     benchmark:
         f"{RUNS}/random_control.tsv"
     params:
-        labels=experiment.labels("table_s1"),
         title="Table S1's evaluations of untrained networks",
-        published=PUBLISHED_DIGESTS,
-        version=version("tables"),
 
 
 use rule table_s1 as table_1 with:
@@ -57,8 +54,6 @@ use rule table_s1 as table_1 with:
     params:
         labels=experiment.labels("table_1"),
         title="Table 1: linear probes and nearest neighbours of every network",
-        published=PUBLISHED_DIGESTS,
-        version=version("tables"),
 
 
 rule learning_curves:

@@ -10,12 +10,12 @@ from typing import Any
 
 from vie.config.clip_frames import clip_frames
 from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES
-from vie.config.recipes import PRETEXTS, STAGES, VIE, Objective
+from vie.config.recipes import PRETEXTS, STAGES, VIE, Objective, Schedule
 from vie.config.settings import NETWORKS, recipes_of, stages
 
 TABLE_S1 = Path(__file__).parents[1] / "reporting" / "published" / "table_s1.csv"
 # Names that an objective of the user's cannot have: keys and files of that name exist.
-TAKEN = (*STAGES, "temperature", "bank_momentum", "lr_drops", "untrained")
+TAKEN = {*Schedule.model_fields, *Objective.model_fields, "untrained"}
 
 
 def across(config: dict[str, Any]) -> Iterator[str]:

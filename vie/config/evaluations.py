@@ -15,7 +15,6 @@ from vie.config.fields import (
     NoRepeats,
     Optimiser,
     Text,
-    Weights,
     real,
 )
 
@@ -49,7 +48,7 @@ class Evaluation(Model):
     clip: Clip
     color_jitter: ColorJitter | None = None
     """random colour while the classifiers train; left out, that of the recipe"""
-    weights: Weights
+    weights: Literal["trained", "untrained"]
     """trained: the network after its recipe; untrained: before its first step"""
 
 

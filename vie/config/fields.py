@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -112,7 +112,6 @@ Drops = Annotated[
     ),
     Field(description="times since training began at which the learning rate is divided by 10"),
 ]
-Weights = Literal["trained", "untrained"]
 
 
 class ClipNumbers(Model):

@@ -73,7 +73,7 @@ def reference_text() -> str:
         "# The config\n",
         f"Every key of `config.yaml` and of overlays. Generated: `{RENEW}` renews this file.\n",
     ]
-    names = ["Config", *_references(schema, schema["$defs"], [])]
+    names = ["Config", *_references(schema["properties"], schema["$defs"], [])]
     for name in names:
         node = schema if name == "Config" else schema["$defs"][name]
         required = node.get("required", [])
@@ -90,13 +90,10 @@ def reference_text() -> str:
 
 def _references(node: Any, defs: dict[str, Any], found: list[str]) -> list[str]:
     """Names of the models below a node, each once, in the order in which they are met."""
-    for key, value in node.items():
-        if key == "$ref" and (name := value.removeprefix("#/$defs/")) not in found:
+    for name in re.findall(r"#/\$defs/(\w+)", json.dumps(node)):
+        if name not in found:
             found.append(name)
             _references(defs[name], defs, found)
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, dict) and key != "$defs":
-                _references(one, defs, found)
     return found
 
 

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 from vie.runtime.errors import VieError
@@ -23,7 +24,7 @@ LAYERS = ("conv3", "conv4", "conv5")  # that classifiers read, protocol section 
 def canonical(value: Any) -> Any:
     """`value` such that what means the same is written the same: Snakemake compares text.
 
-    Keys are sorted, whole floats become integers, tuples become lists.
+    Keys are sorted, whole floats become integers, tuples become lists, paths text.
     """
     if isinstance(value, dict):
         return {key: canonical(value[key]) for key in sorted(value, key=str)}
@@ -31,7 +32,7 @@ def canonical(value: Any) -> Any:
         return [canonical(item) for item in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return value
+    return str(value) if isinstance(value, Path) else value
 
 
 def dataset_folder(config: dict[str, Any], name: str, kind: str) -> str:

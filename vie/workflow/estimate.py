@@ -195,9 +195,8 @@ class Estimator:
         train, val = (self.sizes(wild["dataset"], split)[0] for split in ("train", "val"))
         steps = resolve_steps(probe["schedule"]["duration"], max(1, int(train // batch)))
         passes = steps * batch + val * probe["clips"] + train  # the networks are frozen
-        return self.shown(
-            wild["dataset"], self.config["evaluations"][wild["evaluation"]], 0, passes
-        )[0]
+        evaluation = self.config["evaluations"][wild["evaluation"]]
+        return self.shown(wild["dataset"], evaluation, 0, passes)[0]
 
     def _finetune(self, wild: dict[str, str]) -> Work:
         own = self.config["finetuning"]
@@ -206,9 +205,8 @@ class Estimator:
         videos, _ = self.sizes(name, "all")
         train = min(videos, known.get(TRAIN, 0.7 * videos))
         steps = resolve_steps(own["schedule"]["most"], max(1, int(train // batch)))
-        work, numbers, _ = self.shown(
-            name, self.config["evaluations"][wild["evaluation"]], steps * batch, 0
-        )
+        evaluation = self.config["evaluations"][wild["evaluation"]]
+        work, numbers, _ = self.shown(name, evaluation, steps * batch, 0)
         return work._replace(disk=FLOAT * numbers + RECORDS)
 
     def seconds(self, job: Job, work: Work) -> float:

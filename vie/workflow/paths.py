@@ -4,6 +4,7 @@ All of it follows from the config alone. Imports neither torch, pandas nor Snake
 each time it builds the job graph.
 """
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -233,22 +234,14 @@ class Experiment:
 
     def finetuned(self, table: str, target: str | None = None) -> list[dict[str, Any]]:
         """Results of every row, target and seed of a table (or of one target), and what of."""
-        found = []
-        for name in self.rows[table]:
-            own = self.evaluations[name]
-            for one in [target] if target else self.targets:
-                for seed in self.config["seeds"]:
-                    where = f"{one}/{PIPELINES[table]}/{name}/{own['weights']}/seed{seed}"
-                    folder = f"{self.folder}/finetune/{where}"
-                    found.append(
-                        {
-                            "model": own["label"],
-                            "trained": own["weights"] == "trained",
-                            "target": one,
-                            "predictions": f"{folder}/predictions.parquet",
-                            "metadata": f"{folder}/metadata.json",
-                        }
-                    )
+        found, targets = [], [target] if target else self.targets
+        for name, one, seed in product(self.rows[table], targets, self.config["seeds"]):
+            label, weights = (self.evaluations[name][key] for key in ("label", "weights"))
+            folder = f"{self.folder}/finetune/{one}/{PIPELINES[table]}/{name}/{weights}/seed{seed}"
+            run = {"model": label, "trained": weights == "trained", "target": one}
+            run["predictions"] = f"{folder}/predictions.parquet"
+            run["metadata"] = f"{folder}/metadata.json"
+            found.append(run)
         return found
 
     def target_facts(self, target: str, pipeline: str, weights: str) -> dict[str, Any]:
