@@ -1,14 +1,8 @@
 """Recipes: a network, the clips it sees, its objective and its schedule."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, model_validator
 
 from vie.config.fields import (
     Clip,
@@ -47,12 +41,10 @@ class Open(Model):
 
     model_config = ConfigDict(extra="allow")
 
-    @model_serializer(mode="wrap")
-    def _sorted(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Extra keys last, and canonical."""
-        found, extra = handler(self), self.__pydantic_extra__ or {}
-        own: dict[str, Any] = {key: value for key, value in found.items() if key not in extra}
-        return own | {key: canonical(found[key]) for key in sorted(extra)}
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        self.__pydantic_extra__ = canonical(self.__pydantic_extra__)
+        return self
 
 
 class Encoder(Open):

@@ -34,6 +34,7 @@ from vie.frames.index import load_index
 from vie.models.cost import network_cost
 from vie.runtime.errors import VieError
 from vie.runtime.threads import loader_workers
+from vie.workflow.paths import Experiment
 from vie.workflow.resources import ASPECT, Config, views
 from vie.workflow.videos import annotation
 
@@ -101,8 +102,7 @@ def stand_ins(config: Config, folder: Path) -> Config:
     """An overlay with empty annotations for the user's datasets that are not here: an estimate is
     wanted before the data are. What was made of annotations needs none."""
     overlay: Config = {}
-    targets = config["finetuning"]["targets"].values()
-    for name in {config["dataset"], *(target["dataset"] for target in targets)}:
+    for name in Experiment(config).datasets_used():
         dataset, here = config["datasets"][name], folder / name
         paths = [annotation(config, name, split) for split in dataset["shards"]]
         made = "generator" in dataset or Path("resources", name, "classes.csv").exists()

@@ -220,10 +220,7 @@ class Experiment:
     def probes(self, table: str, file: str, weights: str | None = None) -> list[str]:
         """`file` of every evaluation and seed of a table, evaluation by evaluation.
 
-        Args:
-            table: a key of `tables`.
-            file: a name.
-            weights: trained or untrained for all; left out, each evaluation's own.
+        Without `weights` (trained or untrained), each evaluation has its own.
         """
         return [
             f"{self.folder}/probe/{name}/{weights or self.evaluations[name]['weights']}"
