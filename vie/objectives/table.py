@@ -58,14 +58,12 @@ class Facts:
     Attributes:
         n_views: clips of each video in a step, each with draws of its own.
         shown: times that the network sees each of them, as copies that the objective makes.
-        needs_labels: whether the classes of the training videos are read.
         frame_settings: those of its settings that are arguments of `ClipTransform`.
         scratch_bytes: memory of a step.
     """
 
     n_views: int = 1
     shown: int = 1
-    needs_labels: bool = False
     frame_settings: tuple[str, ...] = ()
     scratch_bytes: Scratch = no_scratch
 
@@ -85,7 +83,7 @@ BUILTIN = {
     "local_aggregation": Builtin(
         "vie.objectives.local_aggregation:LocalAggregation", Facts(scratch_bytes=_neighbours)
     ),
-    "supervised": Builtin("vie.objectives.supervised:Supervised", Facts(needs_labels=True)),
+    "supervised": Builtin("vie.objectives.supervised:Supervised", Facts()),
     "order_prediction": Builtin(
         "vie.objectives.order_prediction:OrderPrediction", Facts(frame_settings=PER_FRAME)
     ),
