@@ -57,10 +57,6 @@ class Facts:
 
     n_views: int = 1  # clips of each video in a step, each with draws of its own
     shown: int = 1  # times that the network sees each of them, as copies that the objective makes
-    needs_labels: bool = False  # whether the classes of the training videos are read
-    alone: bool = True  # whether its stage neither follows nor precedes another one in a schedule
-    is_pretext: bool = False  # whether it sets a task with right answers: a subclass of `Pretext`
-    needs_settings: bool = False  # whether the recipe must have settings of its own
     frame_settings: tuple[str, ...] = ()  # its settings that are arguments of `ClipTransform`
     scratch_bytes: Scratch = no_scratch  # memory of a step
 
@@ -72,25 +68,19 @@ class Builtin(NamedTuple):
     facts: Facts
 
 
-# Stage -> objective, in the order in which a recipe with several of them trains.
+# Stage -> objective; `vie.config.recipes` has the order of stages, and their settings.
 BUILTIN = {
     "instance_recognition": Builtin(
-        "vie.objectives.instance_recognition:InstanceRecognition",
-        Facts(alone=False, needs_settings=True, scratch_bytes=_noise),
+        "vie.objectives.instance_recognition:InstanceRecognition", Facts(scratch_bytes=_noise)
     ),
     "local_aggregation": Builtin(
-        "vie.objectives.local_aggregation:LocalAggregation",
-        Facts(alone=False, needs_settings=True, scratch_bytes=_neighbours),
+        "vie.objectives.local_aggregation:LocalAggregation", Facts(scratch_bytes=_neighbours)
     ),
-    "supervised": Builtin("vie.objectives.supervised:Supervised", Facts(needs_labels=True)),
+    "supervised": Builtin("vie.objectives.supervised:Supervised", Facts()),
     "order_prediction": Builtin(
-        "vie.objectives.order_prediction:OrderPrediction",
-        Facts(is_pretext=True, needs_settings=True, frame_settings=PER_FRAME),
+        "vie.objectives.order_prediction:OrderPrediction", Facts(frame_settings=PER_FRAME)
     ),
-    "rotation": Builtin(
-        "vie.objectives.rotation:Rotation",
-        Facts(is_pretext=True, needs_settings=True, shown=ROTATIONS),
-    ),
+    "rotation": Builtin("vie.objectives.rotation:Rotation", Facts(shown=ROTATIONS)),
 }
 
 
