@@ -249,7 +249,6 @@ def train_stage(
         TrainingClips(data.train, transform, videos, batch, "pretraining", data.motion, n_views),
         task.schedule,
         key=_key(recipe, stage, previous),
-        tensorboard=run.work.parent / "tensorboard" / stage,
         metadata={
             **describe(recipe, transform, index.fps),
             "stage": stage,

@@ -11,29 +11,21 @@ from typing import Any
 
 import torch
 
+from vie.config.settings import canonical
 from vie.engine.schedules import Schedule
 from vie.runtime import distributed, torch_files
 from vie.runtime.errors import VieError
 from vie.runtime.files import SUPERSEDED, link
 
 log = logging.getLogger(__name__)
-CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"  # the files of a state
+# The files of a state, and its folder of TensorBoard's event files.
+CHECKPOINT, METRICS, EVENTS = "checkpoint.pt", "metrics.jsonl", "tensorboard"
 SHOWN = 60  # characters of a setting that the log quotes
 
 
-def canonical(value: Any) -> Any:
-    """A setting in the form that decides whether two are the same: 1 is 1.0, (1,) is [1]."""
-    if isinstance(value, dict):
-        return {str(key): canonical(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [canonical(one) for one in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def same_settings(one: Any, other: Any) -> bool:
-    """Whether two settings are the same; the order of keys does not count."""
-    texts = [json.dumps(canonical(value), sort_keys=True) for value in (one, other)]
-    return texts[0] == texts[1]
+    """Whether two settings are the same: 1 is 1.0, (1,) is [1], the order of keys is any."""
+    return json.dumps(canonical(one)) == json.dumps(canonical(other))
 
 
 def same_so_far(before: Schedule, now: Schedule, step: int) -> bool:
@@ -126,7 +118,9 @@ class Resumable:
         self._mend()
         current = torch_files.load(self.path) if self.path.exists() else None
         if current is None:
-            (self.work / METRICS).unlink(missing_ok=True)  # of less than a checkpoint's time
+            # Of less than a checkpoint's time.
+            (self.work / METRICS).unlink(missing_ok=True)
+            shutil.rmtree(self.work / EVENTS, ignore_errors=True)
         best = current if current is not None and self.fits(current) else None
         taken = None
         for folder in self._superseded().values():
@@ -164,7 +158,7 @@ class Resumable:
                 self._take_back(folder)
 
     def _take_back(self, folder: Path) -> None:
-        for name in (CHECKPOINT, METRICS):
+        for name in (CHECKPOINT, EVENTS, METRICS):
             if (folder / name).exists():
                 (folder / name).replace(self.work / name)
         with contextlib.suppress(OSError):  # it has other files
@@ -198,7 +192,7 @@ class Resumable:
             folder,
             self.path.stat().st_size / 1e6,
         )
-        for name in (METRICS, CHECKPOINT):
+        for name in (METRICS, EVENTS, CHECKPOINT):
             if (self.work / name).exists():
                 (self.work / name).replace(folder / name)
 

@@ -12,7 +12,7 @@ from vie.clips.loader import EpochBatchSampler, TrainClips, loader
 from vie.clips.transform import ClipTransform
 from vie.engine import loop
 from vie.engine.recorder import Recorder
-from vie.engine.resumable import METRICS, Resumable
+from vie.engine.resumable import EVENTS, METRICS, Resumable
 from vie.engine.schedules import Schedule
 from vie.engine.task import Task
 from vie.runtime.files import atomic_write, digest
@@ -85,7 +85,6 @@ def fit(
     *,
     key: dict[str, Any],
     metadata: dict[str, Any] | None = None,
-    tensorboard: Path | None = None,
 ) -> None:
     """Train a task to its end, going on from the furthest state of the same run, if there is one.
 
@@ -94,7 +93,6 @@ def fit(
         key: what the steps depend on besides the schedule, the version, seed and precision of the
             run, and the files of `clips`.
         metadata: what checkpoints say besides the state.
-        tensorboard: folder of event files; `tensorboard` beside the work folder if left out.
 
     Raises:
         VieError: the loss or a weight is not finite.
@@ -118,6 +116,5 @@ def fit(
         clips.index, clips.transform, motion=clips.motion, n_views=clips.n_views, **address
     )
     batches = loader(dataset, order, workers, clips=clips.batch * clips.n_views)
-    tensorboard = tensorboard or run.work.parent / "tensorboard"
-    with closing(Recorder(run.work / METRICS, tensorboard, step)) as recorder:
+    with closing(Recorder(run.work / METRICS, run.work / EVENTS, step)) as recorder:
         loop.run(task, batches, steps, schedule.first, states, recorder, run.name)
