@@ -29,9 +29,9 @@ class Frames(Model):
     """How videos become JPEG frames."""
 
     fps: Positive
-    """frames per second (protocol: 25)"""
+    """frames per second (paper's release: 25)"""
     shorter_side: Annotated[int, *whole(ge=16)]
-    """pixels of a frame's shorter side (protocol: 320)"""
+    """pixels of a frame's shorter side (paper's release: 320)"""
     quality: Annotated[int, *whole(ge=2, le=31)]
     """ffmpeg's JPEG quality, from 2 (best) to 31"""
     timeout_seconds: Positive
@@ -76,7 +76,7 @@ class Dataset(Model):
     frames: Frames
     shards: Shards
     min_frames: Natural
-    """a video with fewer frames is rejected (protocol section 1: 3)"""
+    """a video with fewer frames is rejected (paper's release: 3)"""
 
     @model_validator(mode="after")
     def _fill_in(self) -> "Dataset":

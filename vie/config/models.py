@@ -54,7 +54,7 @@ class Config(Model):
     """of networks on a GPU. bf16: autocast, where the GPU has it; tf32: convolutions in TF32;
     float32: neither. On CPUs, and for losses and the memory bank, always float32"""
     datasets: dict[Name, Dataset] = Field(min_length=1)
-    """datasets by name; a name becomes a folder of resources/ and results/"""
+    """datasets by name; a name becomes a folder of resources/"""
     roots: dict[Name, Annotated[Text, Field(description="folder of one dataset")]] = Field({})
     """folders of datasets, by their names: the paths of their videos and annotations are relative
     to them"""

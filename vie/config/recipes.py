@@ -28,7 +28,7 @@ ClassPath = Annotated[
         strict=True,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$",
         description="module and name in it; the module may be a file in the current folder",
-        examples=["my_objectives:MoCo", "package.module:Class"],
+        examples=["my_objectives:MoCo", "package.networks:build"],
     ),
 ]
 
@@ -59,13 +59,13 @@ class Encoder(Open):
     """dimensions of the embedding (paper: 128). pooled: the averaged features themselves, for
     objectives with a head of their own"""
     bn_momentum: Annotated[float, *real(gt=0, le=1)] | None = None
-    """weight of a new batch in batch norm's running averages (paper: 0.003)"""
+    """weight of a new batch in batch norm's running averages (default: the paper's 0.003)"""
     frames: Natural | None = None
-    """trn: frames of a clip that are embedded together (paper: 4)"""
+    """trn: frames of a clip that are embedded together (default: the paper's 4)"""
     fast_width: Natural | None = None
-    """slowfast: filters of the fast pathway's stem (paper: 8)"""
+    """slowfast: filters of the fast pathway's stem (default: the paper's 8)"""
     stride: Natural | None = None
-    """slowfast: fast frames per slow frame (paper: 4)"""
+    """slowfast: fast frames per slow frame (default: the paper's 4)"""
 
     @model_validator(mode="after")
     def _fill_in(self) -> "Encoder":
@@ -79,7 +79,7 @@ class Geometry(Model):
     """Crops (protocol section 3)."""
 
     size: Annotated[int, *whole(ge=16)]
-    """pixels of the square input (paper: 224)"""
+    """side of the square input, in pixels (paper: 224)"""
     train_shorter_side: list[Annotated[int, *whole(ge=16), Field(description="pixels")]] = Field(
         min_length=2, max_length=2
     )
@@ -214,4 +214,4 @@ class Recipe(Model):
     then train beside it"""
     monitor: Monitor
     classes: dict[Name, ClassPath] | None = None
-    """filled in from objectives and networks: the user's own code that this recipe uses"""
+    """filled in by vie, not to be written: what of objectives and networks the recipe uses"""

@@ -82,7 +82,8 @@ def reference_text() -> str:
         for key, value in node["properties"].items():
             default = value.get("default", "required" if key in required else "")
             default = default if default in ("", "required", {}) else f"`{json.dumps(default)}`"
-            about = value.get("description", "")
+            below = schema["$defs"].get(value.get("$ref", "").removeprefix("#/$defs/"), {})
+            about = value.get("description") or below.get("description", "").split("\n")[0]
             parts.append(f"| `{key}` | {_value(value)} | {default or ''} | {about} |")
         parts.append("")
     return "\n".join(parts)
