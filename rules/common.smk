@@ -3,6 +3,7 @@ import inspect
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -18,14 +19,14 @@ if (BASE / "vie").is_dir():
     sys.path.insert(0, str(BASE))
 
 from vie.config.load import validate
-from vie.config.settings import dataset_folder, recipes_of
+from vie.config.settings import canonical, dataset_folder, recipes_of
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
 from vie.runtime.threads import PROMISED
 from vie.workflow import resources, videos
 from vie.workflow.fingerprint import code_digest
-from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, canonical, in_order_of
+from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, in_order_of
 from vie.workflow.versions import version
 
 if (BASE / "config.yaml").is_file():
@@ -108,59 +109,54 @@ def generated_videos(wildcards):
     return f"resources/{wildcards.dataset}/videos" if generated else []
 
 
-def videos_folder(wildcards):
-    return dataset_folder(config, wildcards.dataset, "videos")
+videos_folder = of(lambda dataset: dataset_folder(config, dataset, "videos"))
+annotation_files = partial(videos.annotation_files, config)
+annotation = partial(videos.annotation, config)
+listing = partial(videos.listing, config)
+index_memory = of(partial(resources.index, config))
 
 
-def annotation_files(dataset, split, made):
-    return videos.annotation_files(config, dataset, split, made)
-
-
-def annotation(dataset, split):
-    return str(videos.annotation(config, dataset, split))
-
-
-def listing(dataset, split):
-    return videos.listing(config, dataset, split)
+def in_report(file, caption, plot=None, category="Tables", **labels):
+    """Outputs of a table and its plot, which the report shows; both files without their ends."""
+    plot = plot or file
+    shown = {"caption": f"../report/{caption}.rst", "category": category}
+    return {
+        "table": report(f"{file}.csv", labels=labels | {"shown as": "table"}, **shown),
+        "svg": report(f"{plot}.svg", labels=labels | {"shown as": "plot"}, **shown),
+        "png": f"{plot}.png",
+    }
 
 
 def tables_of_experiments():
     """Tables 1 and S1 of all experiments that have them."""
-    return sorted(
-        str(path)
-        for name in ("table_1", "table_s1")
-        for path in Path("results").glob(f"*/{name}.csv")
-    )
+    results = Path("results")
+    return sorted(map(str, [*results.glob("*/table_1.csv"), *results.glob("*/table_s1.csv")]))
 
 
 def pretrain_memory(wildcards, threads):
-    return resources.pretrain(config, DATASET, experiment.recipe(wildcards.recipe), threads)
+    return resources.pretrain(config, DATASET, experiment.recipes[wildcards.recipe], threads)
 
 
 def pretext_memory(wildcards, threads):
-    return resources.pretext(config, experiment.recipe(wildcards.recipe), threads)
+    return resources.pretext(config, experiment.recipes[wildcards.recipe], threads)
 
 
 def probe_memory(wildcards, threads):
-    evaluation = experiment.evaluation(wildcards.evaluation)
-    recipes = [experiment.recipe(name) for name in recipes_of(evaluation)]
+    evaluation = experiment.evaluations[wildcards.evaluation]
+    recipes = [experiment.recipes[name] for name in recipes_of(evaluation)]
     settings = evaluation["clip"], experiment.transform(wildcards.evaluation)
     return resources.probe(config, DATASET, recipes, *settings, threads)
 
 
 def finetune_memory(wildcards, threads):
-    evaluation = experiment.evaluation(wildcards.evaluation)
+    evaluation = experiment.evaluations[wildcards.evaluation]
     size = experiment.transform(wildcards.evaluation)["geometry"]["size"]
-    recipe = experiment.recipe(recipes_of(evaluation)[0])
+    recipe = experiment.recipes[recipes_of(evaluation)[0]]
     return resources.finetune(config, recipe, evaluation["clip"], size, wildcards.weights, threads)
 
 
 def frames_memory(wildcards, threads):
     return resources.frames(config["datasets"][wildcards.dataset], threads)
-
-
-def index_memory(wildcards):
-    return resources.index(config, wildcards.dataset, wildcards.split)
 
 
 def minutes(at_least):

@@ -20,10 +20,10 @@ rule embedded_videos:
         generator=of(experiment.setting("generator")),
         version=of(experiment.layout_version("videos")),
     script:
-        "../workflow_scripts/embedded_videos.py"
+        "../workflow_scripts/embedded.py"
 
 
-rule embedded_actions:
+use rule embedded_videos as embedded_actions with:
     output:
         videos=directory("resources/{dataset}/videos"),
         annotations=directory("resources/{dataset}/annotations"),
@@ -33,18 +33,8 @@ rule embedded_actions:
         "benchmarks/runs/resources/{dataset}/embedded_actions.tsv"
     wildcard_constraints:
         dataset=generated_as("ucf101", "hmdb51"),
-    conda:
-        "../envs/vie.yaml"
-    threads: config["threads"]["videos"]
-    resources:
-        mem_mb=2000,
-        runtime=minutes(20),
     params:
         layout=of(experiment.setting("layout")),
-        generator=of(experiment.setting("generator")),
-        version=of(experiment.layout_version("videos")),
-    script:
-        "../workflow_scripts/embedded_actions.py"
 
 
 # Lists and files are compared first, where Snakemake runs: a mistake in them is seen at once.
@@ -247,19 +237,9 @@ rule summary:
         rejected=of(experiment.every_split("rejected.csv")),
         classes="resources/{dataset}/classes.csv",
     output:
-        table=report(
-            f"{RESULTS}/summary_{{dataset}}.csv",
-            caption="../report/summary.rst",
-            category="Data",
-            labels={"dataset": "{dataset}", "shown as": "table"},
+        **in_report(
+            f"{RESULTS}/summary_{{dataset}}", "summary", category="Data", dataset="{dataset}"
         ),
-        svg=report(
-            f"{RESULTS}/summary_{{dataset}}.svg",
-            caption="../report/summary.rst",
-            category="Data",
-            labels={"dataset": "{dataset}", "shown as": "plot"},
-        ),
-        png=f"{RESULTS}/summary_{{dataset}}.png",
     log:
         f"{LOGS}/summary_{{dataset}}.log",
     benchmark:

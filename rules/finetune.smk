@@ -22,7 +22,7 @@ rule finetune:
         runtime=minutes(1440),
         gpu=ONE_GPU,
     params:
-        clip=of(lambda evaluation: experiment.evaluation(evaluation)["clip"]),
+        clip=of(lambda evaluation: experiment.evaluations[evaluation]["clip"]),
         transform=of(experiment.transform),
         scale_crop=of(experiment.scale_crop),
         settings=canonical(

@@ -21,7 +21,7 @@ rule probe:
         runtime=minutes(1440),
         gpu=ONE_GPU,
     params:
-        clip=of(lambda evaluation: experiment.evaluation(evaluation)["clip"]),
+        clip=of(lambda evaluation: experiment.evaluations[evaluation]["clip"]),
         transform=of(experiment.transform),
         probe=canonical(config["probe"]),
         precision=config["precision"],

@@ -2,15 +2,9 @@
 # results/table_s1.csv and its sisters are those of the experiment that the command names.
 rule publish:
     input:
-        f"{RESULTS}/{{name}}.csv",
-        f"{RESULTS}/{{name}}_seeds.csv",
-        f"{RESULTS}/{{name}}.svg",
-        f"{RESULTS}/{{name}}.png",
+        multiext(f"{RESULTS}/{{name}}", ".csv", "_seeds.csv", ".svg", ".png"),
     output:
-        "results/{name}.csv",
-        "results/{name}_seeds.csv",
-        "results/{name}.svg",
-        "results/{name}.png",
+        multiext("results/{name}", ".csv", "_seeds.csv", ".svg", ".png"),
     log:
         f"{LOGS}/publish_{{name}}.log",
     benchmark:
@@ -33,28 +27,26 @@ rule publish:
 
 use rule publish as publish_plots with:
     input:
-        f"{RESULTS}/{{name}}.csv",
-        f"{RESULTS}/{{name}}.svg",
-        f"{RESULTS}/{{name}}.png",
+        multiext(f"{RESULTS}/{{name}}", ".csv", ".svg", ".png"),
     output:
-        "results/{name}.csv",
-        "results/{name}.svg",
-        "results/{name}.png",
+        multiext("results/{name}", ".csv", ".svg", ".png"),
     wildcard_constraints:
         name="learning_curves|summary_(" + "|".join(config["datasets"]) + ")",
 
 
 use rule publish as publish_classes with:
     input:
-        f"{RESULTS}/{{name}}_classes.csv",
-        f"{RESULTS}/{{name}}_confusion.csv",
-        f"{RESULTS}/{{name}}_confusion.svg",
-        f"{RESULTS}/{{name}}_confusion.png",
+        multiext(
+            f"{RESULTS}/{{name}}_",
+            "classes.csv",
+            "confusion.csv",
+            "confusion.svg",
+            "confusion.png",
+        ),
     output:
-        "results/{name}_classes.csv",
-        "results/{name}_confusion.csv",
-        "results/{name}_confusion.svg",
-        "results/{name}_confusion.png",
+        multiext(
+            "results/{name}_", "classes.csv", "confusion.csv", "confusion.svg", "confusion.png"
+        ),
     wildcard_constraints:
         name="({})_({})".format("|".join(PIPELINES), "|".join(experiment.targets)),
 
@@ -64,19 +56,7 @@ rule comparison:
     input:
         tables_of_experiments(),
     output:
-        table=report(
-            "results/comparison.csv",
-            caption="../report/comparison.rst",
-            category="Tables",
-            labels={"table": "All experiments", "shown as": "table"},
-        ),
-        svg=report(
-            "results/comparison.svg",
-            caption="../report/comparison.rst",
-            category="Tables",
-            labels={"table": "All experiments", "shown as": "plot"},
-        ),
-        png="results/comparison.png",
+        **in_report("results/comparison", "comparison", table="All experiments"),
     log:
         "logs/comparison.log",
     benchmark:

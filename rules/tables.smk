@@ -4,20 +4,8 @@ rule table_s1:
         predictions=experiment.probes("table_s1", "predictions.parquet", "trained"),
         metadata=experiment.probes("table_s1", "metadata.json", "trained"),
     output:
-        table=report(
-            f"{RESULTS}/table_s1.csv",
-            caption="../report/table_s1.rst",
-            category="Tables",
-            labels={"table": "S1", "shown as": "table"},
-        ),
+        **in_report(f"{RESULTS}/table_s1", "table_s1", table="S1"),
         seeds=f"{RESULTS}/table_s1_seeds.csv",
-        svg=report(
-            f"{RESULTS}/table_s1.svg",
-            caption="../report/table_s1.rst",
-            category="Tables",
-            labels={"table": "S1", "shown as": "plot"},
-        ),
-        png=f"{RESULTS}/table_s1.png",
     log:
         f"{LOGS}/table_s1.log",
     benchmark:
@@ -34,102 +22,45 @@ rule table_s1:
         published=PUBLISHED_DIGESTS,
         version=version("tables"),
     script:
-        "../workflow_scripts/table_s1.py"
+        "../workflow_scripts/probe_table.py"
 
 
-rule random_control:
+use rule table_s1 as random_control with:
     input:
         predictions=experiment.probes("table_s1", "predictions.parquet", "untrained"),
         metadata=experiment.probes("table_s1", "metadata.json", "untrained"),
     output:
-        table=report(
-            f"{RESULTS}/random_control.csv",
-            caption="../report/random_control.rst",
-            category="Tables",
-            labels={"table": "S1, untrained networks", "shown as": "table"},
-        ),
+        **in_report(f"{RESULTS}/random_control", "random_control", table="S1, untrained networks"),
         seeds=f"{RESULTS}/random_control_seeds.csv",
-        svg=report(
-            f"{RESULTS}/random_control.svg",
-            caption="../report/random_control.rst",
-            category="Tables",
-            labels={"table": "S1, untrained networks", "shown as": "plot"},
-        ),
-        png=f"{RESULTS}/random_control.png",
     log:
         f"{LOGS}/random_control.log",
     benchmark:
         f"{RUNS}/random_control.tsv"
-    conda:
-        "../envs/vie.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=minutes(10),
     params:
-        labels=experiment.labels("table_s1"),
         title="Table S1's evaluations of untrained networks",
-        published=PUBLISHED_DIGESTS,
-        version=version("tables"),
-    script:
-        "../workflow_scripts/table_s1.py"
 
 
-rule table_1:
+use rule table_s1 as table_1 with:
     input:
         predictions=experiment.probes("table_1", "predictions.parquet"),
         metadata=experiment.probes("table_1", "metadata.json"),
     output:
-        table=report(
-            f"{RESULTS}/table_1.csv",
-            caption="../report/table_1.rst",
-            category="Tables",
-            labels={"table": "1", "shown as": "table"},
-        ),
+        **in_report(f"{RESULTS}/table_1", "table_1", table="1"),
         seeds=f"{RESULTS}/table_1_seeds.csv",
-        svg=report(
-            f"{RESULTS}/table_1.svg",
-            caption="../report/table_1.rst",
-            category="Tables",
-            labels={"table": "1", "shown as": "plot"},
-        ),
-        png=f"{RESULTS}/table_1.png",
     log:
         f"{LOGS}/table_1.log",
     benchmark:
         f"{RUNS}/table_1.tsv"
-    conda:
-        "../envs/vie.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=minutes(10),
     params:
         labels=experiment.labels("table_1"),
         title="Table 1: linear probes and nearest neighbours of every network",
-        published=PUBLISHED_DIGESTS,
-        version=version("tables"),
-    script:
-        "../workflow_scripts/table_1.py"
 
 
 rule learning_curves:
     input:
         [curve["path"] for curve in experiment.curves("table_1")],
     output:
-        table=report(
-            f"{RESULTS}/learning_curves.csv",
-            caption="../report/learning_curves.rst",
-            category="Training",
-            labels={"shown as": "table"},
-        ),
-        svg=report(
-            f"{RESULTS}/learning_curves.svg",
-            caption="../report/learning_curves.rst",
-            category="Training",
-            labels={"shown as": "plot"},
-        ),
-        png=f"{RESULTS}/learning_curves.png",
+        **in_report(f"{RESULTS}/learning_curves", "learning_curves", category="Training"),
     log:
         f"{LOGS}/learning_curves.log",
     benchmark:
@@ -152,20 +83,8 @@ rule pretext_table:
         answers=[row["answers"] for row in experiment.pretext_rows()],
         metadata=[row["metadata"] for row in experiment.pretext_rows()],
     output:
-        table=report(
-            f"{RESULTS}/pretext.csv",
-            caption="../report/pretext.rst",
-            category="Tables",
-            labels={"table": "Pretext tasks", "shown as": "table"},
-        ),
+        **in_report(f"{RESULTS}/pretext", "pretext", table="Pretext tasks"),
         seeds=f"{RESULTS}/pretext_seeds.csv",
-        svg=report(
-            f"{RESULTS}/pretext.svg",
-            caption="../report/pretext.rst",
-            category="Tables",
-            labels={"table": "Pretext tasks", "shown as": "plot"},
-        ),
-        png=f"{RESULTS}/pretext.png",
     log:
         f"{LOGS}/pretext.log",
     benchmark:
@@ -186,27 +105,11 @@ rule pretext_table:
 
 rule finetuning_table:
     input:
-        predictions=lambda wildcards: [
-            run["predictions"] for run in experiment.finetuned(wildcards.table)
-        ],
-        metadata=lambda wildcards: [
-            run["metadata"] for run in experiment.finetuned(wildcards.table)
-        ],
+        predictions=of(lambda table: [run["predictions"] for run in experiment.finetuned(table)]),
+        metadata=of(lambda table: [run["metadata"] for run in experiment.finetuned(table)]),
     output:
-        table=report(
-            f"{RESULTS}/{{table}}.csv",
-            caption="../report/finetuning.rst",
-            category="Tables",
-            labels={"table": "{table}", "shown as": "table"},
-        ),
+        **in_report(f"{RESULTS}/{{table}}", "finetuning", table="{table}"),
         seeds=f"{RESULTS}/{{table}}_seeds.csv",
-        svg=report(
-            f"{RESULTS}/{{table}}.svg",
-            caption="../report/finetuning.rst",
-            category="Tables",
-            labels={"table": "{table}", "shown as": "plot"},
-        ),
-        png=f"{RESULTS}/{{table}}.png",
     log:
         f"{LOGS}/{{table}}.log",
     benchmark:
@@ -236,20 +139,13 @@ rule finetuning_classes:
         ],
         classes=of(experiment.target_file("classes.csv")),
     output:
-        table=report(
-            f"{RESULTS}/{{table}}_{{target}}_classes.csv",
-            caption="../report/finetuning_classes.rst",
-            category="Tables",
-            labels={"table": "{table}, best network on {target}", "shown as": "table"},
+        **in_report(
+            f"{RESULTS}/{{table}}_{{target}}_classes",
+            "finetuning_classes",
+            plot=f"{RESULTS}/{{table}}_{{target}}_confusion",
+            table="{table}, best network on {target}",
         ),
         confusion=f"{RESULTS}/{{table}}_{{target}}_confusion.csv",
-        svg=report(
-            f"{RESULTS}/{{table}}_{{target}}_confusion.svg",
-            caption="../report/finetuning_classes.rst",
-            category="Tables",
-            labels={"table": "{table}, best network on {target}", "shown as": "plot"},
-        ),
-        png=f"{RESULTS}/{{table}}_{{target}}_confusion.png",
     log:
         f"{LOGS}/{{table}}_{{target}}_classes.log",
     benchmark:

@@ -122,7 +122,7 @@ def test_both_stages_leave_a_whole_checkpoint(recipe, small_dataset, tmp_path):
     rows = [json.loads(line) for line in (tmp_path / f"{LA}.jsonl").read_text().splitlines()]
     assert [r["step"] for r in rows if "knn_top1" in r] == [10, 12, 16, 20, 23]
     assert all(np.isfinite(r["loss"]) for r in rows if "loss" in r)
-    assert list((tmp_path / "tensorboard").iterdir())
+    assert list((tmp_path / f"{IR}.state" / "tensorboard").iterdir())
 
 
 def test_steps_equal_a_loop_written_out_in_plain_torch(recipe, small_dataset, tmp_path):
@@ -273,7 +273,7 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(
     steps = [row["step"] for row in rows]
     assert steps == sorted(set(steps))
     left = sorted(path.name for path in saved.parent.iterdir())
-    assert left == ["checkpoint.pt", "metrics.jsonl"]
+    assert left == ["checkpoint.pt", "metrics.jsonl", "tensorboard"]
 
 
 @pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGUSR1])

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vie.config.load import load_config
     from vie.frames.index import load_index
-    from vie.models.door import load_classifier, load_encoder
+    from vie.models.checkpoint_format import load_classifier, load_encoder
 
 __version__ = "0.2.0"
 __all__ = ["__version__", "load_classifier", "load_config", "load_encoder", "load_index"]
 
 # Imported when first asked for: torch takes seconds, and Snakemake needs none of it.
 _HOMES = {
-    "load_classifier": "vie.models.door",
+    "load_classifier": "vie.models.checkpoint_format",
     "load_config": "vie.config.load",
-    "load_encoder": "vie.models.door",
+    "load_encoder": "vie.models.checkpoint_format",
     "load_index": "vie.frames.index",
 }
 

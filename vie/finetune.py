@@ -1,7 +1,6 @@
 """Finetuning, and training from scratch, with labels (protocol section 8), and its test."""
 
 import logging
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,8 +18,7 @@ from vie.clips.windows import window_length
 from vie.config.settings import resolve_steps
 from vie.datasets.split_assignment import HELD_OUT, TEST, TRAIN, SplitRow, read_split_assignment
 from vie.engine.plateau import Finetuning, Plateau, Validation
-from vie.engine.predict import class_probabilities, predict_clips, predict_windows
-from vie.engine.resumable import METRICS
+from vie.engine.predict import class_probabilities, predict_clips, predict_windows, write_table
 from vie.engine.run import Run, TrainingClips, fit
 from vie.engine.schedules import Schedule
 from vie.frames.index import Index, load_index
@@ -30,7 +28,7 @@ from vie.models.checkpoint_format import describe, encoder_of, read
 from vie.models.classifiers import Classifier
 from vie.models.resnet import channels_last
 from vie.runtime.errors import VieError
-from vie.runtime.files import atomic_write, write_json
+from vie.runtime.files import write_json
 from vie.runtime.randomness import torch_seed
 from vie.runtime.torch_files import content_digest, save
 
@@ -41,10 +39,9 @@ def scale_crop(
     recipe: dict[str, Any], clip: str | dict[str, Any], settings: dict[str, Any]
 ) -> ClipTransform:
     """CropPolicy at five places and scales, no colour noise: the paper's Table 2."""
-    geometry, scales = recipe["geometry"], tuple(settings["scales"])
-    return ClipTransform(
-        sampling(clip), ScaleCrop(geometry["size"], scales, geometry["flip"]), None
-    )
+    geometry = recipe["geometry"]
+    crop = ScaleCrop(geometry["size"], tuple(settings["scales"]), geometry["flip"])
+    return ClipTransform(sampling(clip), crop, None)
 
 
 def color_jitter(
@@ -74,56 +71,43 @@ def instances_of(index: Index, rows: Sequence[SplitRow]) -> dict[str, np.ndarray
         VieError: a part for training or testing has no usable video.
     """
     place = {video: i for i, video in enumerate(index.videos.to_pylist())}
-    parts: dict[str, list[int]] = {TRAIN: [], HELD_OUT: [], TEST: []}
-    absent = []
-    for row in rows:
-        if row.video in place:
-            parts[row.subset].append(place[row.video])
-        else:
-            absent.append(f"{row.video} ({row.subset})")
+    absent = [f"{row.video} ({row.subset})" for row in rows if row.video not in place]
     if absent:
         log.warning(
-            "%d videos of the split were rejected and take no part: %s",
-            *(len(absent), ", ".join(absent[:10]) + (" ..." if len(absent) > 10 else "")),
+            "%d videos of the split were rejected and take no part: %s%s",
+            len(absent),
+            ", ".join(absent[:10]),
+            " ..." if len(absent) > 10 else "",
         )
-    for part in (TRAIN, TEST):
-        if not parts[part]:
+    parts = {}
+    for part in (TRAIN, HELD_OUT, TEST):
+        found = [place[row.video] for row in rows if row.subset == part and row.video in place]
+        if not found and part != HELD_OUT:
             raise VieError(f"no {part} video of the split is in {index.path}")
-    return {part: np.array(sorted(found), dtype=np.int64) for part, found in parts.items()}
+        parts[part] = np.array(sorted(found), dtype=np.int64)
+    return parts
 
 
 @dataclass(frozen=True)
 class SplitData:
-    """Files of an action dataset and one split of it.
+    """Files of an action dataset and one split of it."""
 
-    Attributes:
-        index: index.parquet of all videos of the dataset.
-        split: CSV of the split, `vie.datasets.split_assignment`.
-        classes: classes.csv.
-    """
-
-    index: Path
-    split: Path
-    classes: Path
+    index: Path  # index.parquet of all videos of the dataset
+    split: Path  # CSV of the split, `vie.datasets.split_assignment`
+    classes: Path  # classes.csv
 
 
 @dataclass(frozen=True)
 class FinetuneOutputs:
-    """Files that finetuning writes.
+    """Files that finetuning writes."""
 
-    Attributes:
-        best: checkpoint: the network that validated best, and what it needs to be used.
-        predictions: Parquet: video, group, label, top1 (class), top5 (whether the label is among
-            the five most probable classes).
-        metadata: JSON: everything that decides whether published values are comparable, and
-            which version and code made the result.
-        metrics: JSON lines.
-    """
-
-    best: Path
+    best: Path  # checkpoint: the network that validated best, and what it needs to be used
+    # Parquet: video, group, label, top1 (class), top5 (whether the label is among the five most
+    # probable classes).
     predictions: Path
+    # JSON: all that decides whether published values are comparable; version and code.
     metadata: Path
-    metrics: Path
+    metrics: Path  # JSON lines
 
 
 def train_finetuned(
@@ -141,11 +125,8 @@ def train_finetuned(
 
     Args:
         content: of the checkpoint to start from.
-        optimiser: `finetuning.trained` or `finetuning.untrained` of the config.
+        optimiser: as for `finetune`.
         settings: `finetuning.schedule` of the config. `most` may be raised later.
-        clips: of the training videos, which are given as instances (V,).
-        run: where and how.
-        classes: number of classes.
         validate: measures a network on the validation videos.
         key: what its answers depend on.
 
@@ -166,9 +147,8 @@ def train_finetuned(
     classifier = build_classifier(content, classes, seed=run.seed)
     plateau = Plateau(settings["patience"], settings["drops"])
     task = Finetuning(classifier, optimiser, plateau, validate, every, run.precision)
-    network = [content["recipe"]["encoder"], content["encoder"]]
     own = {
-        "network": content_digest(network),
+        "network": content_digest([content["recipe"]["encoder"], content["encoder"]]),
         "optimiser": optimiser,
         "plateau": {"every": every, "patience": settings["patience"], "drops": settings["drops"]},
         "transform": clips.transform.to_dict(),
@@ -195,12 +175,8 @@ def finetune(
 
     Args:
         checkpoint: of the network to start from.
-        transform: clips and preprocessing.
         optimiser: `finetuning.trained` or `finetuning.untrained` of the config.
         settings: `finetuning` of the config: schedule, validation, clips (of validation).
-        data: the dataset and its split.
-        run: where and how.
-        outputs: what is written.
         metadata: what else is written to the metadata.
 
     Raises:
@@ -224,7 +200,7 @@ def finetune(
         TrainingClips(data.index, transform, parts[TRAIN], optimiser["batch"], "finetuning"),
         run,
         classes=len(classes),
-        validate=_validation(data.index, transform, watched, settings["clips"], workers),
+        validate=_validation(index, transform, watched, settings["clips"], workers),
         key={"validation": [content_digest(watched.tolist()), settings["clips"]]},
     )
     network, device = task.network(), task.accelerator.device
@@ -235,8 +211,7 @@ def finetune(
     counts = {f"n_{part}": len(found) for part, found in parts.items()}
     course = _metadata(content, index, transform, settings, task)
     write_json(metadata | counts | course | own, outputs.metadata)
-    with atomic_write(outputs.metrics) as temporary:
-        shutil.copyfile(run.work / METRICS, temporary)
+    run.copy_metrics(outputs.metrics)
     best = {"network": task.best, "classes": classes, "step": task.plateau.best_step}
     described = describe(content["recipe"], transform, index.fps)
     origin = {"seed": run.seed, "n_train": len(parts[TRAIN]), **run.record}
@@ -244,20 +219,19 @@ def finetune(
 
 
 def _validation(
-    index: Path, transform: ClipTransform, videos: np.ndarray, clips: int, workers: int
+    index: Index, transform: ClipTransform, videos: np.ndarray, clips: int, workers: int
 ) -> Validation:
     """What measures a network on `clips` evenly spaced clips of each of some videos."""
-    labels = load_index(index).labels[videos]
+    labels = index.labels[videos]
 
     def validate(network: nn.Module) -> tuple[float, float]:
         """(top-1 as a fraction, mean negative logarithm of the class's probability)."""
-        device = next(network.parameters()).device
         outputs = predict_clips(
             lambda shown: {"logits": network(shown)},
-            index,
+            index.path,
             transform,
             clips=clips,
-            device=device,
+            device=next(network.parameters()).device,
             workers=workers,
             videos=videos,
         )
@@ -302,12 +276,8 @@ def _write_predictions(
     probabilities: np.ndarray,
     path: Path,
 ) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     groups = {row.video: row.group for row in rows}
-    names = index.videos.take(videos).to_pylist()
-    labels = index.labels[videos]
+    names, labels = index.videos.take(videos).to_pylist(), index.labels[videos]
     columns = {
         "video": names,
         "group": [groups[name] for name in names],
@@ -315,5 +285,4 @@ def _write_predictions(
         "top1": probabilities.argmax(1),
         "top5": top_k(probabilities, labels, 5),
     }
-    with atomic_write(path) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+    write_table(columns, path)

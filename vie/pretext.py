@@ -1,5 +1,4 @@
-"""How well a network does its pretext task on videos that it was not trained on (protocol
-section 9)."""
+"""How well a network does its pretext task on other videos (protocol section 9)."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,18 +7,17 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import TrainClips, loader, long_enough, video_batches
 from vie.clips.transform import ClipTransform
-from vie.engine.device import accelerator
+from vie.engine.device import accelerator, to_device
+from vie.engine.predict import with_progress, write_table
 from vie.engine.run import Run
 from vie.frames.index import load_index
 from vie.models.checkpoint_format import encoder_of, read
 from vie.models.encoders import Encoder
 from vie.objectives.base import Pretext
 from vie.objectives.table import objective_of, transform_of
-from vie.runtime.files import atomic_write, write_json
-from vie.runtime.progress import Progress
+from vie.runtime.files import write_json
 
 TOGETHER = 64  # clips of a batch
 
@@ -48,12 +46,10 @@ def right_answers(
 
     Args:
         content: of the checkpoint.
-        index: index.parquet of the videos.
+        index, motion: as `Data.val` and `Data.motion`.
         videos: instances (V,) to ask about.
         clips: of each video.
-        motion: motion.npy beside the index, for clips that ask where videos move.
         workers: processes that load clips.
-        label: shown with the progress.
 
     Returns:
         (V,) float64 in [0, 1].
@@ -63,22 +59,14 @@ def right_answers(
     encoder, objective = encoder.to(device), objective.to(device)
     transform = transform_of(content["recipe"], content["stage"])
     dataset = TrainClips(index, transform, seed=content["seed"], stage="pretext", motion=motion)
-    keys = [
-        (clip, videos[rows])
-        for clip in range(clips)
-        for rows in video_batches(np.arange(len(videos)), 1, TOGETHER)
-    ]
+    keys = [(clip, some) for clip in range(clips) for some in video_batches(videos, 1, TOGETHER)]
+    batches = loader(dataset, keys, workers, clips=TOGETHER)
     found: list[np.ndarray] = []
-    with Progress(total=len(videos) * clips, label=label, unit="clips") as bar:
-        for batch in loader(dataset, keys, workers, clips=TOGETHER):
-            assert batch.color_jitter is not None  # a recipe's clips have colour noise
-            shown = apply_color_jitter(
-                batch.clips.to(device, non_blocking=True), batch.color_jitter
-            )
-            scores, right = objective.answers(encoder(objective.inputs(shown))[1])
-            # (B, Q) -> (B,): right answers of each clip
-            found.append((scores.argmax(2) == right).double().mean(1).cpu().numpy())
-            bar.update(len(batch.clips))
+    for batch in with_progress(batches, len(videos) * clips, label, "clips"):
+        shown = objective.inputs(to_device(batch, device).clips)
+        scores, right = objective.answers(encoder(shown)[1])
+        # (B, Q) -> (B,): right answers of each clip
+        found.append((scores.argmax(2) == right).double().mean(1).cpu().numpy())
     # clips x V, clip by clip -> (clips, V) -> (V,)
     shares: np.ndarray = np.concatenate(found).reshape(clips, len(videos)).mean(0)
     return shares
@@ -94,7 +82,7 @@ def pretext(
     motion: Path | None = None,
     official_name: str | None = None,
 ) -> None:
-    """What the workflow's rule `pretext` does: ask, and write what the table is made of.
+    """Ask, and write what the table is made of.
 
     Args:
         checkpoint: of a finished pretext recipe, whose monitor says how many clips of a video.
@@ -105,38 +93,21 @@ def pretext(
         motion: motion.npy beside it, if the recipe's clips ask where videos move.
         official_name: name under which published values know the dataset, if they do.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     workers = run.use_threads()
     content = read(checkpoint)
-    recipe = content["recipe"]
-    index = load_index(val_index)
-    videos = long_enough(val_index, recipe.get("min_frames", 1))
-    right = right_answers(
-        content,
-        val_index,
-        videos,
-        clips=recipe["monitor"]["clips"],
-        motion=motion,
-        workers=workers,
-        label=f"{run.name} on validation videos",
-    )
-    every = index.videos.to_pylist()
-    with atomic_write(answers) as temporary:
-        pq.write_table(pa.table({"video": [every[i] for i in videos], "right": right}), temporary)
-    counts = {"chance": trained_pretext(content)[1].chance, "n_val": len(videos)}
-    dataset = {"dataset_official_name": official_name}
-    write_json(_metadata(content) | counts | dataset | run.record, metadata)
-
-
-def _metadata(content: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint says about itself that decides what its answers may be compared with."""
     recipe, stage = content["recipe"], content["stage"]
-    return {
+    videos = long_enough(val_index, recipe.get("min_frames", 1))
+    clips = recipe["monitor"]["clips"]
+    label = f"{run.name} on validation videos"
+    right = right_answers(
+        content, val_index, videos, clips=clips, motion=motion, workers=workers, label=label
+    )
+    names = load_index(val_index).videos.take(videos)
+    write_table({"video": names, "right": right}, answers)
+    about = {
         "seed": content["seed"],
         "task": stage,
-        "clips": recipe["monitor"]["clips"],
+        "clips": clips,
         "n_train": content["n_train"],
         "steps": content["step"],
         "batch": recipe["optimiser"]["batch"],
@@ -144,4 +115,8 @@ def _metadata(content: dict[str, Any]) -> dict[str, Any]:
         "size": recipe["geometry"]["size"],
         "sampling": asdict(ClipTransform.of(recipe).sampling),
         "objective": recipe["objective"][stage],
+        "chance": trained_pretext(content)[1].chance,
+        "n_val": len(videos),
+        "dataset_official_name": official_name,
     }
+    write_json(about | run.record, metadata)

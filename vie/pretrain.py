@@ -1,7 +1,6 @@
 """Pretraining, stage by stage (protocol sections 5, 6 and 9)."""
 
 import logging
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,15 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import Batch, long_enough, steps_per_epoch
 from vie.config.settings import resolve_steps
-from vie.engine.device import accelerator, described
+from vie.engine.device import accelerator, described, to_device
 from vie.engine.monitor import KnnMonitor
-from vie.engine.optimizer import sgd
-from vie.engine.resumable import CHECKPOINT, METRICS
+from vie.engine.resumable import CHECKPOINT
 from vie.engine.run import Data, Run, TrainingClips, fit
 from vie.engine.schedules import Schedule, pretraining_schedule
+from vie.engine.task import Task
 from vie.frames.index import load_index
 from vie.models.batchnorm import share_statistics
 from vie.models.checkpoint_format import describe, read
@@ -30,7 +28,7 @@ from vie.objectives.base import Objective
 from vie.objectives.table import build_objective, transform_of
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
-from vie.runtime.files import atomic_write, link
+from vie.runtime.files import link
 from vie.runtime.randomness import torch_seed
 from vie.runtime.torch_files import content_digest
 
@@ -50,15 +48,12 @@ class EncoderWithLoss(torch.nn.Module):
     def forward(
         self, clips: Tensor, instances: Tensor, vectors: Tensor, noise: torch.Generator
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """(V * B, 3, T, H, W) -> the objective's measures, and the embeddings (B, D) of the first
-        view."""
+        """(V * B, 3, T, H, W) -> measures, and the embeddings (B, D) of the first view."""
         return self.objective.measures(self.encoder, clips, instances, vectors, noise)
 
 
-class Pretraining:
-    """A network, its memory bank, its objective and its optimiser: a `loop.Task`."""
-
-    finished = False  # before its schedule's end: never
+class Pretraining(Task[Encoder]):
+    """A network, its objective and its memory bank."""
 
     def __init__(
         self,
@@ -72,30 +67,23 @@ class Pretraining:
         precision: str = "float32",
     ) -> None:
         self.recipe, self.schedule, self.seed = recipe, schedule, seed
-        self.accelerator = accelerator(precision)
-        device = self.accelerator.device
-        instances = len(labels)
-        log.info("training on %s", described(device, precision))
-        encoder = share_statistics(channels_last(new_encoder(recipe, seed)).to(device))
-        self.objective = build_objective(recipe, stage, labels, seed, encoder).to(device)
-        optimiser = {k: v for k, v in recipe["optimiser"].items() if k != "batch"}
+        self.steps_per_epoch = steps_per_epoch
+        there = accelerator(precision)
+        log.info("training on %s", described(there.device, precision))
+        encoder = share_statistics(channels_last(new_encoder(recipe, seed)).to(there.device))
+        self.objective = build_objective(recipe, stage, labels, seed, encoder).to(there.device)
         model = EncoderWithLoss(encoder, self.objective)
-        self.model, self.optimiser = self.accelerator.prepare(model, sgd(model, **optimiser))
+        super().__init__(encoder, recipe["optimiser"], there, model)
         self.bank = MemoryBank(
-            instances,
+            len(labels),
             encoder.dimensions,
             momentum=recipe["objective"]["bank_momentum"],
             seed=torch_seed(seed, "bank"),
-        ).to(device)
-        self.steps_per_epoch = steps_per_epoch
+        ).to(there.device)
+        self.parts |= {"encoder": encoder, "bank": self.bank, "objective": self.objective}
         self.first_epoch = 0.0
         self.done = schedule.first  # steps
         self.monitor: Monitor | None = None
-
-    def network(self) -> Encoder:
-        """The encoder without what Accelerate wraps around it."""
-        network: Encoder = self.accelerator.unwrap_model(self.model).encoder
-        return network
 
     def before_step(self, step: int) -> dict[str, float]:
         """New clusters at every epoch's start; the monitor when it is due."""
@@ -105,20 +93,18 @@ class Pretraining:
             seed = torch_seed(self.seed, "clustering", epoch) % 2**31
             self.objective.before_epoch(self.bank.vectors, seed)
         every = resolve_steps(self.recipe["monitor"]["every"], self.steps_per_epoch)
-        if first or (every and step % every == 0):
-            return self.measure(step)
-        return {}
+        return self.at_end(step) if first or (every and step % every == 0) else {}
 
     def epoch(self, step: int) -> float:
         """Epochs before `step`, those of the recipes it started from with their own batch."""
         return self.first_epoch + (step - self.schedule.first) / self.steps_per_epoch
 
-    def measure(self, step: int) -> dict[str, float]:
+    def at_end(self, step: int) -> dict[str, float]:
         """What the monitor says of the network as it is before `step`."""
         if self.monitor is None:
             return {}
-        epoch = self.epoch(step)
-        return {"epoch": round(epoch, 3), **self.monitor(self.network(), self.bank.vectors)}
+        epoch = round(self.epoch(step), 3)
+        return {"epoch": epoch, **self.monitor(self.network(), self.bank.vectors)}
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """Forward, backward, update of the weights, of the bank and of the objective's state.
@@ -126,51 +112,33 @@ class Pretraining:
         Where several processes train, `batch` is this one's share.
         """
         device = self.accelerator.device
-        lr = self.schedule.lr(self.recipe["optimiser"]["lr"], step)
-        for group in self.optimiser.param_groups:
-            group["lr"] = lr
-        assert batch.color_jitter is not None  # a recipe's clips have colour noise
-        clips = apply_color_jitter(batch.clips.to(device, non_blocking=True), batch.color_jitter)
-        instances = batch.instances.to(device, non_blocking=True)
+        clips, instances, _, _ = to_device(batch, device)
         noise = torch.Generator(device).manual_seed(torch_seed(self.seed, "noise", step))
         with self.accelerator.autocast():
             measures, embedding = self.model(clips, instances, self.bank.vectors, noise)
-        self.optimiser.zero_grad(set_to_none=True)
-        self.accelerator.backward(measures["loss"])
-        self.optimiser.step()
+        self.update(measures["loss"], self.schedule.lr(self.lr, step))
         self.bank.update(distributed.gather(instances), distributed.gather(embedding.detach()))
         self.objective.after_step(self.network())
         self.done = step + 1
         return {name: distributed.mean(value.detach()) for name, value in measures.items()}
 
-    def at_end(self, step: int) -> dict[str, float]:
-        """What the monitor says of the network in the end."""
-        return self.measure(step)
-
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds."""
-        return {
-            "encoder": self.network().state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "bank": self.bank.state_dict(),
-            "objective": self.objective.state_dict(),
-            "epoch": self.epoch(self.done),
-        }
+        return super().state() | {"epoch": self.epoch(self.done)}
 
     def restore(self, content: dict[str, Any]) -> None:
-        """Take over a checkpoint of this very run."""
+        super().restore(content)
         self.done = content["step"]
-        self.network().load_state_dict(content["encoder"])
-        self.optimiser.load_state_dict(content["optimiser"])
-        self.bank.load_state_dict(content["bank"])
-        self.objective.load_state_dict(content["objective"])
 
     def start_from(self, content: dict[str, Any]) -> None:
         """Take over the end of the previous stage, or of the recipe that this one starts from.
 
         Network and bank go on; so does the optimiser's momentum between stages with the same
         parameters and settings.
+
+        Raises:
+            VieError: the bank is of another dataset or network.
         """
+        self.first_epoch = content["epoch"]
         self.network().init_from(content["encoder"])
         settings = ("encoder", "optimiser")
         same = all(content["recipe"][key] == self.recipe[key] for key in settings)
@@ -180,23 +148,18 @@ class Pretraining:
         before, after = ([len(group["params"]) for group in each] for each in groups)
         if same and not heads and before == after:
             self.optimiser.load_state_dict(content["optimiser"])
-        if content["bank"]["vectors"].shape != self.bank.vectors.shape:
+        shape = content["bank"]["vectors"].shape
+        if shape != self.bank.vectors.shape:
             raise VieError(
-                f"the checkpoint's memory bank has {tuple(content['bank']['vectors'].shape)} "
-                f"entries, the index and recipe ask for {tuple(self.bank.vectors.shape)}: pretrain "
-                "what it starts from again"
+                f"the checkpoint's memory bank has {tuple(shape)} entries, the index and recipe "
+                f"ask for {tuple(self.bank.vectors.shape)}: pretrain what it starts from again"
             )
         self.bank.load_state_dict(content["bank"])
 
 
 @dataclass(frozen=True)
 class PretrainOutputs:
-    """Files that a stage of pretraining writes at its end.
-
-    Attributes:
-        checkpoint: the whole state and the recipe.
-        metrics: JSON lines.
-    """
+    """Files of a stage's end: its whole state with the recipe, and its metrics as JSON lines."""
 
     checkpoint: Path
     metrics: Path
@@ -218,8 +181,6 @@ def pretrain(
         recipe: one entry of `recipes` in the config.
         stage: a key of `OBJECTIVES`.
         data: the videos; the recipe's `monitor` takes those for validation, if there are any.
-        run: where and how.
-        outputs: what is written.
         start_from: checkpoint of the previous stage, or of the recipe that this one starts from;
             its step is the first of this stage.
 
@@ -257,35 +218,37 @@ def train_stage(
     removes a result before it makes it again, and a longer schedule goes on from this one's end.
     """
     workers = run.use_threads()
-    index = load_index(data.train)
-    labels = torch.from_numpy(index.labels)
-    videos, batch = (
-        long_enough(data.train, recipe.get("min_frames", 1)),
-        recipe["optimiser"]["batch"],
-    )
-    previous = read(start_from) if start_from else None
-    steps = steps_per_epoch(len(videos), batch)
-    first = previous["step"] if previous else 0
-    schedule = pretraining_schedule(recipe["schedule"], stage, steps, first=first)
-    if batch % distributed.world_size():
+    index, videos = load_index(data.train), long_enough(data.train, recipe.get("min_frames", 1))
+    batch, processes = recipe["optimiser"]["batch"], distributed.world_size()
+    if batch % processes:
         raise VieError(
-            f"optimiser.batch {batch} cannot be shared by {distributed.world_size()} GPUs: choose "
-            "a multiple, or other gpus"
+            f"optimiser.batch {batch} cannot be shared by {processes} GPUs: choose a multiple, or "
+            "other gpus"
         )
-    how: dict[str, Any] = {"seed": run.seed, "steps_per_epoch": steps, "precision": run.precision}
-    task = Pretraining(recipe, stage, schedule, labels, **how)
-    task.monitor = monitor or KnnMonitor.of(recipe, data, workers)
+    previous = read(start_from) if start_from else None
+    first = previous["step"] if previous else 0
+    steps = steps_per_epoch(len(videos), batch)
+    task = Pretraining(
+        recipe,
+        stage,
+        pretraining_schedule(recipe["schedule"], stage, steps, first=first),
+        torch.from_numpy(index.labels),
+        seed=run.seed,
+        steps_per_epoch=steps,
+        precision=run.precision,
+    )
+    if monitor is None and data.val and data.classes:
+        monitor = KnnMonitor(recipe, data, workers)
+    task.monitor = monitor
     if previous is not None:
         task.start_from(previous)
-        task.first_epoch = previous["epoch"]
     transform, n_views = transform_of(recipe, stage), task.objective.facts.n_views
     fit(
         task,
         run,
         TrainingClips(data.train, transform, videos, batch, "pretraining", data.motion, n_views),
-        schedule,
+        task.schedule,
         key=_key(recipe, stage, previous),
-        tensorboard=run.work.parent / "tensorboard" / stage,
         metadata={
             **describe(recipe, transform, index.fps),
             "stage": stage,
@@ -298,8 +261,7 @@ def train_stage(
     )
     if distributed.is_main_process():
         link(run.work / CHECKPOINT, outputs.checkpoint)
-        with atomic_write(outputs.metrics) as temporary:
-            shutil.copyfile(run.work / METRICS, temporary)
+        run.copy_metrics(outputs.metrics)
 
 
 def _key(recipe: dict[str, Any], stage: str, previous: dict[str, Any] | None) -> dict[str, Any]:
@@ -309,18 +271,14 @@ def _key(recipe: dict[str, Any], stage: str, previous: dict[str, Any] | None) ->
     objective = recipe["objective"].items()
     trains["objective"] = {k: v for k, v in objective if k == stage or not isinstance(v, dict)}
     # The test crop is the monitor's.
-    geometry = {k: v for k, v in recipe["geometry"].items() if k != "test_shorter_side"}
-    return {
-        "recipe": {**trains, "geometry": geometry},
-        "stage": stage,
-        "start_from": _passed_on(previous) if previous else None,
-    }
+    geometry = recipe["geometry"].items()
+    trains["geometry"] = {k: v for k, v in geometry if k != "test_shorter_side"}
+    passed_on = _passed_on(previous) if previous else None
+    return {"recipe": trains, "stage": stage, "start_from": passed_on}
 
 
 def _passed_on(content: dict[str, Any]) -> str:
     """Digest of what `Pretraining.start_from` and the schedule take from a checkpoint."""
-    names = ("step", "epoch", "encoder", "optimiser", "bank")
-    passed = {name: content[name] for name in names}
-    recipe = content["recipe"]
-    passed["settings"] = [recipe["encoder"], recipe["optimiser"], sorted(recipe["schedule"])]
-    return content_digest(passed)
+    recipe, names = content["recipe"], ("step", "epoch", "encoder", "optimiser", "bank")
+    settings = [recipe["encoder"], recipe["optimiser"], sorted(recipe["schedule"])]
+    return content_digest({name: content[name] for name in names} | {"settings": settings})

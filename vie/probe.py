@@ -1,6 +1,5 @@
 """Linear probe: softmax classifiers on frozen features (protocol section 7), trained and tested."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,16 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vie.clips.color_jitter import apply_color_jitter
 from vie.clips.loader import Batch, steps_per_epoch
 from vie.clips.transform import ClipTransform
 from vie.config.settings import LAYERS
-from vie.engine.device import accelerator
-from vie.engine.optimizer import sgd
-from vie.engine.predict import class_probabilities, predict_clips
-from vie.engine.resumable import METRICS
+from vie.engine.device import accelerator, to_device
+from vie.engine.predict import class_probabilities, predict_clips, write_table
 from vie.engine.run import Data, Run, TrainingClips, fit
 from vie.engine.schedules import Schedule, probe_schedule
+from vie.engine.task import Task
 from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
 from vie.metrics.knn import knn_predict
@@ -28,23 +25,17 @@ from vie.metrics.top_k import top_k
 from vie.models.checkpoint_format import encoder_of, read
 from vie.models.classifiers import Classifiers, FrozenEncoders, probe_features
 from vie.models.encoders import feature_shapes
-from vie.runtime.files import atomic_write, write_json
+from vie.runtime.files import write_json
 from vie.runtime.randomness import torch_seed
 from vie.runtime.torch_files import content_digest
-
-NEIGHBOURS, TEMPERATURE = 10, 0.07  # protocol section 5
 
 
 def build_classifiers(
     networks: Sequence[dict[str, Any]], transform: ClipTransform, classes: int, *, seed: int
 ) -> Classifiers:
-    """Classifiers, untrained, on the networks of checkpoints; widths follow from the transform.
+    """Classifiers, untrained, on the networks of checkpoints' contents.
 
-    Args:
-        networks: contents of the checkpoints.
-        transform: of the clips.
-        classes: number of classes.
-        seed: of the classifiers' weights.
+    Their widths follow from the clips of the transform.
     """
     network = FrozenEncoders([encoder_of(content) for content in networks])
     size = transform.geometry.size
@@ -55,10 +46,8 @@ def build_classifiers(
         return Classifiers(network, widths, classes)
 
 
-class Probing:
-    """Training of the classifiers, all in one pass over the clips: a `loop.Task`."""
-
-    finished = False  # before its schedule's end: never
+class Probing(Task[Classifiers]):
+    """Training of the classifiers, all in one pass over the clips."""
 
     def __init__(
         self,
@@ -67,57 +56,22 @@ class Probing:
         schedule: Schedule,
         precision: str = "float32",
     ) -> None:
-        self.accelerator = accelerator(precision)
-        self.lr, self.schedule = optimiser["lr"], schedule
-        settings = {k: v for k, v in optimiser.items() if k != "batch"}
-        self.classifiers, self.optimiser = self.accelerator.prepare(
-            classifiers, sgd(classifiers, **settings)
-        )
-
-    def before_step(self, step: int) -> dict[str, float]:
-        """Nothing is due between steps."""
-        return {}
+        super().__init__(classifiers, optimiser, accelerator(precision))
+        self.schedule = schedule
+        self.parts["heads"] = classifiers.heads  # the network is in the checkpoints that are read
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """One step of all classifiers; the losses do not touch each other's parameters."""
-        device = self.accelerator.device
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.schedule.lr(self.lr, step)
-        assert batch.color_jitter is not None  # a recipe's clips have colour noise
-        clips = apply_color_jitter(batch.clips.to(device, non_blocking=True), batch.color_jitter)
-        labels = batch.labels.to(device, non_blocking=True)
+        clips, _, labels, _ = to_device(batch, self.accelerator.device)
         with self.accelerator.autocast():
-            logits = self.classifiers(clips)
+            logits = self.model(clips)
         losses = [F.cross_entropy(scores.float(), labels) for scores in logits.values()]
         loss = cast(Tensor, sum(losses))  # there is at least one
-        self.optimiser.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
-        self.optimiser.step()
+        self.update(loss, self.schedule.lr(self.lr, step))
         metrics = {"loss": loss.detach() / len(logits)}
         for name, scores in logits.items():
             metrics[f"{name}_top1"] = (scores.argmax(1) == labels).float().mean()
         return metrics
-
-    def at_end(self, step: int) -> dict[str, float]:
-        """Nothing: testing is the caller's."""
-        return {}
-
-    def network(self) -> Classifiers:
-        """The classifiers without what Accelerate wraps around them."""
-        network: Classifiers = self.accelerator.unwrap_model(self.classifiers)
-        return network
-
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint holds; the network is in the checkpoints that are read out."""
-        return {
-            "heads": self.network().heads.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
-
-    def restore(self, content: dict[str, Any]) -> None:
-        """Take over a checkpoint."""
-        self.network().heads.load_state_dict(content["heads"])
-        self.optimiser.load_state_dict(content["optimiser"])
 
 
 def train_probe(
@@ -131,13 +85,12 @@ def train_probe(
 
     Args:
         networks: contents of checkpoints, trained or not; several are read side by side.
-        transform: clips and augmentation, as in pretraining but for the evaluation's sampling.
+        transform: as in pretraining but for the evaluation's sampling.
         settings: `probe` of the config.
         data: training videos and classes.
-        run: where and how.
 
     Returns:
-        The classifiers, trained, in evaluation mode.
+        The classifiers, in evaluation mode.
     """
     assert data.classes is not None  # an evaluation has labels
     videos, batch = np.arange(len(load_index(data.train))), settings["optimiser"]["batch"]
@@ -166,20 +119,15 @@ def train_probe(
 
 @dataclass(frozen=True)
 class ProbeOutputs:
-    """Files that a probe writes.
+    """Files that a probe writes."""
 
-    Attributes:
-        predictions: Parquet: video, label, for each layer `<layer>_top1` (class) and
-            `<layer>_top5` (whether the label is among the five most probable classes), and
-            `knn_top1` (class by the nearest neighbours of the embedding).
-        metadata: JSON: everything that decides whether published values are comparable, and
-            which version and code made the result.
-        metrics: JSON lines.
-    """
-
+    # Parquet: video, label, for each layer `<layer>_top1` (class) and `<layer>_top5` (whether the
+    # label is among the five most probable classes), and `knn_top1` (class by the nearest
+    # neighbours of the embedding).
     predictions: Path
+    # JSON: all that decides whether published values are comparable; version and code.
     metadata: Path
-    metrics: Path
+    metrics: Path  # JSON lines
 
 
 def probe(
@@ -195,42 +143,42 @@ def probe(
 
     Args:
         networks: checkpoints of what is read; several are read side by side.
-        transform: the evaluation's clips.
-        settings: `probe` of the config.
+        transform, settings: as for `train_probe`.
         data: the videos of both splits, and their classes.
-        run, outputs: where and how; what is written.
         official_name: name under which published values know the dataset, if they do.
 
     Raises:
         VieError: a checkpoint cannot be read, or a setting does not fit the data.
     """
-    assert data.val is not None  # an evaluation has validation videos, and labels
-    assert data.classes is not None
+    assert data.val is not None  # an evaluation has validation videos
     workers = run.use_threads()
     contents = [read(path) for path in networks]
     classifiers = train_probe(contents, transform, settings, data, run)
-    classes = len(read_classes(data.classes))
+    train, val = load_index(data.train), load_index(data.val)
     how: dict[str, Any] = {"device": next(classifiers.parameters()).device, "workers": workers}
     label, clips = f"{run.name} test", settings["clips"]
     found = predict_clips(
         classifiers.with_embedding, data.val, transform, clips=clips, label=label, **how
     )
-    scores = class_probabilities({layer: found[layer] for layer in LAYERS})
-    embeddings = predict_clips(
+    # Every training video is embedded by its middle clip. Unlike the memory bank of the monitor,
+    # this is the same for networks that were pretrained, supervised or never trained.
+    bank = predict_clips(
         lambda clips: {"embedding": classifiers.network.with_embedding(clips)[1]},
         data.train,
         transform,
         clips=1,
         label=f"{run.name} neighbours",
         **how,
-    )["embedding"]
-    scores["knn"] = neighbour_probabilities(embeddings, data.train, found["embedding"], classes)
-    val = load_index(data.val)
-    _write_predictions(val, scores, outputs.predictions)
+    )["embedding"][:, 0]  # (N, 1, D) -> (N, D)
+    queries, labels = found.pop("embedding"), torch.from_numpy(train.labels)
+    probabilities = class_probabilities(found)
+    classes = probabilities[LAYERS[0]].shape[1]
+    probabilities["knn"] = knn_predict(bank, labels, queries, classes=classes).numpy()
+    _write_predictions(val, probabilities, outputs.predictions)
     metadata = {
         "seed": run.seed,
         "dataset_official_name": official_name,
-        "n_train": len(load_index(data.train)),
+        "n_train": len(train),
         "n_val": len(val),
         "classes": classes,
         "frames": {"fps": val.fps, "shorter_side": val.shorter_side},
@@ -240,12 +188,10 @@ def probe(
         "probe": settings,
     }
     write_json(metadata | run.record, outputs.metadata)
-    with atomic_write(outputs.metrics) as temporary:
-        shutil.copyfile(run.work / METRICS, temporary)
+    run.copy_metrics(outputs.metrics)
 
 
 def _network_metadata(content: dict[str, Any]) -> dict[str, Any]:
-    """What a probe says of a checkpoint that it reads."""
     return {
         "steps": content["step"],
         "encoder": content["recipe"]["encoder"],
@@ -254,41 +200,10 @@ def _network_metadata(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def neighbour_probabilities(
-    embeddings: Tensor, train_index: Path, queries: Tensor, classes: int
-) -> np.ndarray:
-    """Class probabilities of validation videos by their neighbours among the training ones.
-
-    Every training video is embedded by its middle clip. Unlike the memory bank of the monitor,
-    this is the same for networks that were pretrained, supervised or never trained.
-
-    Args:
-        embeddings: (N, 1, D) of the training videos.
-        train_index: their index.parquet.
-        queries: (V, clips, D), the embeddings of the validation videos' test clips.
-        classes: number of classes.
-
-    Returns:
-        (V, classes).
-    """
-    return knn_predict(
-        embeddings[:, 0],  # (N, 1, D) -> (N, D)
-        torch.from_numpy(load_index(train_index).labels),
-        queries,
-        classes=classes,
-        k=NEIGHBOURS,
-        temperature=TEMPERATURE,
-    ).numpy()
-
-
 def _write_predictions(val: Index, probabilities: dict[str, np.ndarray], path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     columns = {"video": val.videos, "label": val.labels}
     for layer in LAYERS:
         columns[f"{layer}_top1"] = probabilities[layer].argmax(1)
         columns[f"{layer}_top5"] = top_k(probabilities[layer], val.labels, 5)
     columns["knn_top1"] = probabilities["knn"].argmax(1)
-    with atomic_write(path) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+    write_table(columns, path)

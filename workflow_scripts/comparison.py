@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from vie.reporting.comparison import compare, plot_comparison
-from vie.reporting.tables import write_csv
+from vie.reporting.plots import plot_comparison
+from vie.reporting.tables import compare, write_csv
 from vie.runtime.logs import job
 
 with job(snakemake.log[0]):

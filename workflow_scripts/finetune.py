@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from vie.engine.run import Run
 from vie.finetune import PIPELINES, FinetuneOutputs, SplitData, finetune
 from vie.runtime.importing import trust
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
-from vie.workflow.fingerprint import code_digest
+from vie.workflow.run_of import run_of
 
 params, source, output = snakemake.params, snakemake.input, snakemake.output
 wildcards, predictions = snakemake.wildcards, Path(output.predictions)
@@ -21,16 +20,7 @@ with job(snakemake.log[0]), resumable(predictions.with_name("state")) as work:
         params.optimiser,
         params.settings,
         SplitData(Path(source.index), Path(source.members), Path(source.classes)),
-        Run(
-            work,
-            seed=int(wildcards.seed),
-            name=f"{what} seed {wildcards.seed}",
-            threads=snakemake.threads,
-            gpus=snakemake.resources.gpu,
-            precision=params.precision,
-            version=params.version,
-            code=code_digest(),
-        ),
+        run_of(snakemake, work, what),
         FinetuneOutputs(
             Path(output.best), predictions, Path(output.metadata), Path(output.metrics)
         ),

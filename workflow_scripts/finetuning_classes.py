@@ -3,15 +3,17 @@
 from pathlib import Path
 
 from vie.frames.manifest import read_classes
-from vie.reporting.finetune_plots import plot_classes
-from vie.reporting.finetune_tables import best_recipe, class_table, confusion_table, read_finetuned
+from vie.reporting.finetune_tables import best_recipe, class_table, confusion_table
+from vie.reporting.plots import plot_classes
+from vie.reporting.runs import read_runs
 from vie.reporting.tables import write_csv
 from vie.runtime.logs import job
 
 with job(snakemake.log[0]):
     output, target = snakemake.output, snakemake.wildcards.target
     labels = read_classes(Path(snakemake.input.classes))
-    best = best_recipe(read_finetuned(snakemake.params.runs), target)
+    runs = read_runs(snakemake.params.runs, "predictions", same_videos="target")
+    best = best_recipe(runs, target)
     classes, confusion = class_table(best, labels), confusion_table(best, labels)
     write_csv(classes, Path(output.table))
     write_csv(confusion, Path(output.confusion))

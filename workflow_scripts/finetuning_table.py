@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from vie.reporting.finetune_plots import plot_finetuned
-from vie.reporting.finetune_tables import finetuning_seeds, finetuning_table, read_finetuned
+from vie.reporting.finetune_tables import finetuning_seeds, finetuning_table
+from vie.reporting.plots import plot_finetuned
 from vie.reporting.published import read_published_finetuned
+from vie.reporting.runs import read_runs
 from vie.reporting.tables import write_csv
 from vie.runtime.logs import job
 from vie.workflow.paths import PUBLISHED
 
 with job(snakemake.log[0]):
     output, pipeline = snakemake.output, snakemake.params.pipeline
-    found = read_finetuned(snakemake.params.runs)
+    found = read_runs(snakemake.params.runs, "predictions", same_videos="target")
     models, targets = (list(dict.fromkeys(found[key])) for key in ("model", "target"))
     theirs = read_published_finetuned(PUBLISHED, models, targets, pipeline)
     table = finetuning_table(found, theirs)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vie.frames.join_motion import join_motion
+from vie.frames.motion import join_motion
 from vie.runtime.logs import job
 
 with job(snakemake.log[0]):

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from vie.engine.run import Run
 from vie.pretext import pretext
 from vie.runtime.importing import trust
 from vie.runtime.logs import job
-from vie.workflow.fingerprint import code_digest
+from vie.workflow.run_of import run_of
 
 wildcards, motion = snakemake.wildcards, snakemake.input.get("motion")
 answers = Path(snakemake.output.answers)
@@ -15,15 +14,7 @@ with job(snakemake.log[0]):
     pretext(
         Path(snakemake.input.checkpoint),
         Path(snakemake.input.val),
-        Run(
-            answers.parent,
-            seed=int(wildcards.seed),
-            name=f"{wildcards.recipe} pretext seed {wildcards.seed}",
-            threads=snakemake.threads,
-            gpus=snakemake.resources.gpu,
-            version=snakemake.params.version,
-            code=code_digest(),
-        ),
+        run_of(snakemake, answers.parent, f"{wildcards.recipe} pretext"),
         answers=answers,
         metadata=Path(snakemake.output.metadata),
         motion=Path(motion) if motion else None,

@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
-from vie.reporting.pretext_table import plot_pretext, pretext_seeds, pretext_table, read_answers
+from vie.reporting.plots import plot_pretext
+from vie.reporting.pretext_table import pretext_seeds, pretext_table
 from vie.reporting.published import read_published_pretext
+from vie.reporting.runs import read_runs
 from vie.reporting.tables import write_csv
 from vie.runtime.logs import job
 from vie.workflow.paths import PUBLISHED
 
 with job(snakemake.log[0]):
     output = snakemake.output
-    answers = read_answers(snakemake.params.rows)
+    answers = read_runs(snakemake.params.rows, "answers", same_videos="model")
     labels = list(dict.fromkeys(answers["model"]))
     theirs = read_published_pretext(PUBLISHED, labels)
     table = pretext_table(answers, theirs)

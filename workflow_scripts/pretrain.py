@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from vie.engine.run import Data, Run
+from vie.engine.run import Data
 from vie.pretrain import PretrainOutputs, pretrain
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
-from vie.workflow.fingerprint import code_digest
+from vie.workflow.run_of import run_of
 
 source, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
 checkpoint, motion = Path(snakemake.output.checkpoint), source.get("motion")
@@ -22,16 +22,7 @@ with job(snakemake.log[0]), resumable(checkpoint.with_suffix(".state")) as work:
             Path(source.classes),
             motion=Path(motion) if motion else None,
         ),
-        Run(
-            work,
-            seed=int(wildcards.seed),
-            name=f"{wildcards.recipe} {wildcards.stage.replace('_', ' ')} seed {wildcards.seed}",
-            threads=snakemake.threads,
-            gpus=snakemake.resources.gpu,
-            precision=params.precision,
-            version=params.version,
-            code=code_digest(),
-        ),
+        run_of(snakemake, work, f"{wildcards.recipe} {wildcards.stage.replace('_', ' ')}"),
         PretrainOutputs(checkpoint, Path(snakemake.output.metrics)),
         start_from=Path(source.start_from) if source.get("start_from") else None,
     )

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from vie.clips.transform import ClipTransform
-from vie.engine.run import Data, Run
+from vie.engine.run import Data
 from vie.probe import ProbeOutputs, probe
 from vie.runtime.importing import trust
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
-from vie.workflow.fingerprint import code_digest
+from vie.workflow.run_of import run_of
 
 source, params, output = snakemake.input, snakemake.params, snakemake.output
 wildcards, predictions = snakemake.wildcards, Path(output.predictions)
@@ -19,16 +19,7 @@ with job(snakemake.log[0]), resumable(predictions.with_name("state")) as work:
         ClipTransform.of(params.transform, params.clip),
         params.probe,
         Data(Path(source.train), Path(source.val), Path(source.classes)),
-        Run(
-            work,
-            seed=int(wildcards.seed),
-            name=f"probe {wildcards.evaluation} {wildcards.weights} seed {wildcards.seed}",
-            threads=snakemake.threads,
-            gpus=snakemake.resources.gpu,
-            precision=params.precision,
-            version=params.version,
-            code=code_digest(),
-        ),
+        run_of(snakemake, work, f"probe {wildcards.evaluation} {wildcards.weights}"),
         ProbeOutputs(predictions, Path(output.metadata), Path(output.metrics)),
         official_name=params.official_name,
     )

@@ -1,8 +1,8 @@
 import numpy as np
 import torch
 
-from vie.clips.transform import ClipTransform
 from vie.engine.monitor import KnnMonitor
+from vie.engine.run import Data
 from vie.frames.index import load_index
 from vie.models.untrained import new_encoder
 
@@ -12,8 +12,8 @@ def test_the_monitor_counts_videos_whose_neighbours_agree(recipe, small_dataset)
     encoder = new_encoder(recipe, 0)
     encoder.train()
     train, val = (small_dataset / s / "index.parquet" for s in ("train", "val"))
-    settings = {"classes": 4, "clips": 2, "neighbours": 1, "temperature": 0.07}
-    monitor = KnnMonitor(val, val, ClipTransform.of(recipe), **settings)
+    recipe["monitor"] |= {"clips": 2, "neighbours": 1}
+    monitor = KnnMonitor(recipe, Data(val, val, small_dataset / "classes.csv"))
     embeddings = []
 
     def record(clips):

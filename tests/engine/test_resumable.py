@@ -114,6 +114,23 @@ def test_a_state_of_other_settings_is_set_aside_and_taken_back(work, caplog):
     assert len(list(work.glob("superseded-*"))) == 1
 
 
+def test_event_files_go_with_their_state(work):
+    def events():
+        found = [path.read_text() for path in (work / "tensorboard").glob("*")]
+        return found[0] if found else None
+
+    trained(work, 7, seed=1)
+    (work / "tensorboard").mkdir()
+    (work / "tensorboard" / "events").write_text("seed 1")
+    run(work, seed=2).load()
+    assert events() is None
+    (work / "tensorboard").mkdir()
+    (work / "tensorboard" / "events").write_text("killed before its first checkpoint")
+    run(work, seed=1).load()
+    assert events() == "seed 1"
+    assert not list(work.glob("superseded-*"))
+
+
 def test_the_furthest_state_that_fits_is_taken_back(work):
     late, early = Schedule(0, 10, (8,)), Schedule(0, 10, (5,))
     trained(work, 7, schedule=late)

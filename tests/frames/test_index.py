@@ -237,8 +237,8 @@ def test_summary(tmp_path, classes):
     )
     made = []
     for run in ("a", "b"):
-        plots = [tmp_path / f"{run}.svg", tmp_path / f"{run}.png"]
-        write_summary(*arguments, plots)
+        plots = [tmp_path / run / f"summary.{kind}" for kind in ("svg", "png")]
+        write_summary(*arguments, plots, {})
         made.append([path.read_bytes() for path in plots])
     assert made[0] == made[1]  # no date, no random ids
     assert made[0][0].startswith(b"<?xml")

@@ -17,9 +17,8 @@ from vie.clips.transform import ClipTransform
 from vie.frames.extract import write_rejected
 from vie.frames.flow import magnitudes, write_shard_motion
 from vie.frames.index import Index, build_index, load_index
-from vie.frames.join_motion import join_motion
 from vie.frames.manifest import Video, class_names, write_manifest
-from vie.frames.motion import Motion
+from vie.frames.motion import Motion, join_motion
 from vie.frames.shards import TABLE_SCHEMA, ShardWriter
 from vie.runtime.errors import VieError
 

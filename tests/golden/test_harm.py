@@ -149,7 +149,7 @@ HARM = {
     ),
     "epsilon of batch norm": ("networks", resnet.ResNet18.__init__, "BN_EPS", "2 * BN_EPS"),
     "slow frames": ("networks", trunks.SlowFast.forward, ":: self.stride", "1 :: self.stride"),
-    "TRN's order": ("networks", trunks.TRNTrunk.pool, ".transpose(1, 2)", ""),
+    "TRN's order": ("networks", trunks.frame_pool, ".transpose(1, 2)", ""),
     "first weights of the head": (
         "untrained",
         encoders.Encoder.__init__,
@@ -278,7 +278,7 @@ HARM = {
         "round(0.5 *",
     ),
     "held out": ("split_assignment", holdout.hold_out, "+ sizes[group] / 2", "+ sizes[group]"),
-    "pixels of the synthetic videos": ("videos", render.render, "wander(T, 1.2,", "wander(T, 1.4,"),
+    "pixels of the synthetic videos": ("videos", render.track, "wander(T, 1.2,", "wander(T, 1.4,"),
 }
 
 

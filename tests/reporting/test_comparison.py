@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from vie.reporting.comparison import compare, plot_comparison
+from vie.reporting.plots import plot_comparison
+from vie.reporting.tables import compare
 from vie.runtime.errors import VieError
 
 

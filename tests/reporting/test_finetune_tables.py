@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vie.reporting.finetune_plots import plot_classes, plot_finetuned
 from vie.reporting.finetune_tables import (
     best_recipe,
     class_table,
@@ -15,9 +14,10 @@ from vie.reporting.finetune_tables import (
     confusion_table,
     finetuning_seeds,
     finetuning_table,
-    read_finetuned,
 )
+from vie.reporting.plots import plot_classes, plot_finetuned
 from vie.reporting.published import comparable_finetuned, read_published_finetuned
+from vie.reporting.runs import read_runs
 from vie.reporting.statistics import interval
 from vie.runtime.errors import VieError
 
@@ -84,6 +84,10 @@ def files(tmp_path):
     return listed
 
 
+def read_finetuned(files):
+    return read_runs(files, "predictions", same_videos="target")
+
+
 def table_of(found):
     theirs = read_published_finetuned(PUBLISHED, ["Scratch", "VIE"], list(LABELS), "scale_crop")
     return finetuning_table(found, theirs)
@@ -133,7 +137,7 @@ def test_the_best_finetuned_network_class_by_class(files):
 def test_networks_tested_on_different_videos(files):
     table = pd.read_parquet(files[0]["predictions"])
     table.iloc[::-1].to_parquet(files[0]["predictions"])
-    with pytest.raises(VieError, match="different videos of ucf101"):
+    with pytest.raises(VieError, match="runs of ucf101 were tested on different videos"):
         read_finetuned(files)
 
 

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vie.reporting.pretext_table import plot_pretext, pretext_seeds, pretext_table, read_answers
+from vie.reporting.plots import plot_pretext
+from vie.reporting.pretext_table import pretext_seeds, pretext_table
 from vie.reporting.published import comparable_pretext, read_published_pretext
+from vie.reporting.runs import read_runs
 from vie.runtime.errors import VieError
 
 PUBLISHED = Path(__file__).parents[2] / "vie" / "reporting" / "published"
@@ -51,7 +53,7 @@ def rows(tmp_path):
 
 
 def test_table_and_seeds_by_hand(rows, tmp_path):
-    answers = read_answers(rows)
+    answers = read_runs(rows, "answers", same_videos="model")
     theirs = read_published_pretext(PUBLISHED, ["OPN", "RotNet"])
     table = pretext_table(answers, theirs).set_index("model")
     assert table["accuracy"].tolist() == [43.75, 87.5]
@@ -93,5 +95,8 @@ def test_comparable_only_at_the_papers_scale(other):
 
 def test_seeds_of_different_videos_are_refused(rows):
     pd.DataFrame({"video": list("abce"), "right": [0.0] * 4}).to_parquet(rows[1]["answers"])
-    with pytest.raises(VieError, match="seeds of OPN were asked about different videos"):
-        pretext_table(read_answers(rows), read_published_pretext(PUBLISHED, ["OPN", "RotNet"]))
+    with pytest.raises(VieError, match="runs of OPN were tested on different videos"):
+        pretext_table(
+            read_runs(rows, "answers", same_videos="model"),
+            read_published_pretext(PUBLISHED, ["OPN", "RotNet"]),
+        )

@@ -222,7 +222,7 @@ def test_seeds_of_different_videos_are_not_averaged(probes):
     table = pd.read_parquet(probes[0][1])
     table["video"] = table["video"].str.upper()
     table.to_parquet(probes[0][1])
-    with pytest.raises(VieError, match="seeds of trn were tested on different videos"):
+    with pytest.raises(VieError, match="runs of TRN-Input-Single were tested on different videos"):
         read_evaluations(LABELS, *probes)
 
 

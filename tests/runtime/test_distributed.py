@@ -18,7 +18,7 @@ from torch import nn
 
 from vie import pretrain as pretraining
 from vie.clips.color_jitter import apply_color_jitter, normalise
-from vie.engine import loop
+from vie.engine import device, loop
 from vie.engine.run import Data, Run
 from vie.models.batchnorm import SharedBatchNorm
 from vie.models.untrained import new_encoder
@@ -34,8 +34,8 @@ IR, LA, ROTATION = "instance_recognition", "local_aggregation", "rotation"
 def put_back(monkeypatch):
     """What `every_step` changes."""
     monkeypatch.setattr(loop, "REPORTS", loop.REPORTS)
-    for name in ("new_encoder", "apply_color_jitter"):
-        monkeypatch.setattr(pretraining, name, getattr(pretraining, name))
+    monkeypatch.setattr(pretraining, "new_encoder", pretraining.new_encoder)
+    monkeypatch.setattr(device, "apply_color_jitter", device.apply_color_jitter)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def every_step(double, **settings):
 
     loop.REPORTS = 1
     pretraining.new_encoder = in_double if double else new_encoder
-    pretraining.apply_color_jitter = product if double else apply_color_jitter
+    device.apply_color_jitter = product if double else apply_color_jitter
     pretraining.train_stage(**settings)
 
 

@@ -31,7 +31,7 @@ def test_what_is_missing_is_named(tmp_path, monkeypatch, path, reason):
 
 def test_only_vie_and_what_is_trusted_may_be_named_by_a_checkpoint(monkeypatch):
     monkeypatch.setattr(importing, "_trusted", set())
-    check_trusted("vie.models.encoders:build_single", "x.pt")
+    check_trusted("vie.models.encoders:build_resnet", "x.pt")
     for path in ("os:system", "vie_of_another:f"):
         with pytest.raises(VieError, match=r"x\.pt.*trust=True"):
             check_trusted(path, "x.pt")

@@ -1,4 +1,3 @@
-import io
 import logging
 import subprocess
 import sys
@@ -7,7 +6,7 @@ import pytest
 
 from vie.runtime.errors import VieError
 from vie.runtime.logs import job
-from vie.runtime.progress import Progress
+from vie.runtime.progress import Progress, progress
 
 
 def test_messages_and_progress_go_to_the_terminal_and_to_the_log(tmp_path, capsys):
@@ -53,30 +52,31 @@ def test_a_fault_of_the_program_leaves_its_traceback_in_the_log(tmp_path):
     assert "ZeroDivisionError" in text
 
 
-def test_a_bar_prints_whole_lines_with_values_rate_and_time_left():
-    file = io.StringIO()
-    bar = Progress(total=4, label="train", unit="steps", every_seconds=0, file=file)
+def test_a_bar_prints_whole_lines_with_values_rate_and_time_left(capsys, monkeypatch):
+    monkeypatch.setattr(Progress, "every_seconds", 0)
+    bar = Progress(total=4, label="train", unit="steps")
     for step in range(4):
         bar.set_postfix(loss=2.0 / (step + 1), clips=step)
         bar.update()
     bar.close()
-    lines = file.getvalue().splitlines()
+    printed = capsys.readouterr().err
+    lines = printed.splitlines()
     assert len(lines) == 5
     assert lines[0].startswith("train:  25%|")
     assert "steps/s" in lines[0] or "s/ steps" in lines[0]
     assert "<" in lines[0]  # elapsed < left
     assert "loss 0.5, clips 3" in lines[3]
-    assert "\r" not in file.getvalue()
+    assert "\r" not in printed
 
 
-def test_a_bar_that_goes_on_counts_from_where_it_was():
-    file = io.StringIO()
-    bar = Progress(total=10, initial=8, file=file)
+def test_a_bar_that_goes_on_counts_from_where_it_was(capsys):
+    bar = Progress(total=10, initial=8)
     bar.update(2)
     bar.close()
-    assert "100%" in file.getvalue()
-    assert "10/10" in file.getvalue()
+    printed = capsys.readouterr().err
+    assert "100%" in printed
+    assert "10/10" in printed
 
 
 def test_a_bar_over_a_sequence_passes_its_items_through():
-    assert list(Progress([3, 1, 2], file=io.StringIO())) == [3, 1, 2]
+    assert list(progress([3, 1, 2], total=3)) == [3, 1, 2]

@@ -11,8 +11,8 @@ from vie.runtime.errors import VieError
 from vie.runtime.logs import job
 from vie.runtime.signals import (
     StoppedError,
-    StopRequest,
     heeding_signals,
+    noting_signals,
     requeue_at_the_end_of_its_time,
     time_left,
 )
@@ -22,11 +22,11 @@ def test_signals_are_noted_and_handlers_put_back():
     before = signal.getsignal(signal.SIGTERM)
 
     def heeds():
-        with StopRequest() as requests:
-            assert requests.received is None
+        with noting_signals() as received:
+            assert not received
             signal.raise_signal(signal.SIGUSR1)
             signal.raise_signal(signal.SIGTERM)
-            assert requests.received == "SIGUSR1"
+            assert received == [signal.SIGUSR1, signal.SIGTERM]
             raise VieError("heeded")
 
     with pytest.raises(VieError, match="heeded"):
@@ -38,7 +38,7 @@ def test_a_signal_that_nobody_heeded_is_not_lost():
     heard = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
     try:
-        with StopRequest():
+        with noting_signals():
             signal.raise_signal(signal.SIGTERM)
             assert not heard
         assert heard == [signal.SIGTERM]
@@ -68,7 +68,7 @@ def test_inside_a_training_a_signal_is_put_off_and_not_lost():
 
     def trains():
         with heeding_signals():
-            with StopRequest():
+            with noting_signals():
                 signal.raise_signal(signal.SIGUSR1)
                 done.append("step")
             done.append("never")

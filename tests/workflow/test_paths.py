@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from vie.config.load import load_config
-from vie.workflow.paths import Experiment, canonical, in_order_of
+from vie.config.settings import canonical
+from vie.workflow.paths import Experiment, in_order_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +48,7 @@ def test_a_stage_depends_on_nothing_that_trains_nothing(config, experiment):
     recipe, stage = "vie_single", "instance_recognition"
     before = copy.deepcopy(experiment.stage_recipe(recipe, stage))
     later = experiment.stage_recipe(recipe, "local_aggregation")
-    changed = experiment.recipe(recipe)
+    changed = experiment.recipes[recipe]
     changed["monitor"] = {"every": "1 epochs", "neighbours": 3, "clips": 4}
     changed["label"], changed["start_first"] = "another", True
     assert experiment.stage_recipe(recipe, "local_aggregation") == later
@@ -92,7 +93,7 @@ def test_an_evaluation_has_its_own_jitter_or_that_of_its_recipe(config, experime
 
 def test_results_of_a_table_row_by_row(experiment):
     probes = experiment.probes("table_s1", "metadata.json", "untrained")
-    assert [path.split("/")[3] for path in probes] == experiment.rows("table_s1")
+    assert [path.split("/")[3] for path in probes] == experiment.rows["table_s1"]
     assert probes[0] == "results/demo/probe/trn_input_single/untrained/seed0/metadata.json"
     found = experiment.finetuned("table_3", "ucf101")
     assert {run["target"] for run in found} == {"ucf101"}

@@ -66,7 +66,7 @@ def edit_every_module(folder):
 def add_to_tables(folder):
     """An objective, a layout, and a version of the objective's own."""
     for file, line in (
-        ("config/settings.py", 'STAGES = (*STAGES, "mine")'),
+        ("config/recipes.py", 'STAGES = (*STAGES, "mine")'),
         ("datasets/layouts/__init__.py", 'LAYOUTS["mine"] = LAYOUTS["folders"]'),
         ("workflow/versions.py", 'VERSIONS["pretrain.mine"] = Version(3, "a new loss")'),
     ):

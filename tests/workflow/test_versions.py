@@ -2,7 +2,7 @@
 
 import pytest
 
-from vie.config.settings import STAGES
+from vie.config.recipes import STAGES
 from vie.datasets.layouts import LAYOUTS
 from vie.workflow.versions import VERSIONS, version
 

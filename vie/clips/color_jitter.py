@@ -4,7 +4,6 @@ The operations are torchvision's: the same formulas on floats in [0, 1]. All fra
 the same draws, one row of `ColorJitterDraws`.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,34 +14,24 @@ MEAN = (0.485, 0.456, 0.406)  # ImageNet, protocol section 3
 STD = (0.229, 0.224, 0.225)
 CACHED_PIXELS = 65_536  # of one float32 plane: with its temporaries, about a core's L2 cache
 GREY = (0.2989, 0.587, 0.114)  # ITU-R 601-2 luma, as torchvision
-BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
 
 
 class ColorJitterDraws(NamedTuple):
-    """The random draws of one clip, or of a batch with a leading dimension B.
+    """The random draws of one clip, or of a batch with a leading dimension B."""
 
-    Attributes:
-        factors: (4,) float32: brightness, contrast, saturation factors and hue shift in turns.
-        order: (4,) int64: a permutation of 0..3, the operation done first, second, ...
-        grey: () bool: whether the clip ends without colour.
-    """
-
+    # (4,) float32: brightness, contrast, saturation factors and hue shift in turns.
     factors: np.ndarray | Tensor
-    order: np.ndarray | Tensor
-    grey: np.ndarray | Tensor
+    order: np.ndarray | Tensor  # (4,) int64 of 0..3: the operation done first, second, ...
+    grey: np.ndarray | Tensor  # () bool: whether the clip ends without colour
 
 
 def draw_color_jitter(
     rng: np.random.Generator, strength: float = 0.4, hue: float = 0.4, grey: float = 0.3
 ) -> ColorJitterDraws:
     """Draws of protocol section 3: factors in 1 +- 0.4, hue +-0.4 turns, grey with p = 0.3."""
-    factors = rng.uniform(1 - strength, 1 + strength, size=3)
-    shift = rng.uniform(-hue, hue)
-    return ColorJitterDraws(
-        np.array([*factors, shift], dtype=np.float32),
-        rng.permutation(4),
-        np.array(rng.random() < grey),
-    )
+    factors = [*rng.uniform(1 - strength, 1 + strength, size=3), rng.uniform(-hue, hue)]
+    order = rng.permutation(4)
+    return ColorJitterDraws(np.array(factors, np.float32), order, np.array(rng.random() < grey))
 
 
 def normalise(clips: Tensor) -> Tensor:
@@ -50,18 +39,13 @@ def normalise(clips: Tensor) -> Tensor:
     mean, std = (clips.new_tensor(v, dtype=torch.float32) for v in (MEAN, STD))
     shape = (1, 3, 1, 1, 1)
     # One multiply-add: x / (255 std) - mean / std.
-    return (clips.float()).mul_((1 / (255 * std)).view(shape)).sub_((mean / std).view(shape))
+    return clips.float().mul_((1 / (255 * std)).view(shape)).sub_((mean / std).view(shape))
 
 
 def apply_color_jitter(clips: Tensor, draws: ColorJitterDraws) -> Tensor:
     """Apply each clip's own draws to all its frames, then normalise.
 
-    Args:
-        clips: (B, 3, T, H, W) uint8.
-        draws: factors (B, 4), order (B, 4), grey (B,).
-
-    Returns:
-        (B, 3, T, H, W) float32, normalised as by `normalise`.
+    (B, 3, T, H, W) uint8, and draws of B clips -> (B, 3, T, H, W) float32 as from `normalise`.
     """
     B, C, T, H, W = clips.shape
     frames = clips.transpose(1, 2).reshape(B * T, C, H, W)  # (B, 3, T, H, W) -> (B*T, 3, H, W)
@@ -153,9 +137,4 @@ def adjust_hue(frames: Tensor, shift: Tensor) -> Tensor:
     return out
 
 
-OPERATIONS: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
-    adjust_brightness,
-    adjust_contrast,
-    adjust_saturation,
-    adjust_hue,
-)
+OPERATIONS = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)

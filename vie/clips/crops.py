@@ -6,127 +6,34 @@ the pixels that are used.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import torch
+import torch
+import torch.nn.functional as F
 
 PIXELS_TOGETHER = 65_536  # of a crop, resized in one call
 # Top and left of the four corners and of the centre, as shares of the room beside the square.
 POSITIONS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5))
 
 
-class CropPolicy(Protocol):
-    """Which square of its frames a clip is cut to.
-
-    Attributes:
-        size: pixels of the network's square input.
-    """
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]  # it is a dataclass, and saved as such
-
-    @property
-    def size(self) -> int: ...
-
-    def train_crop(self, rng: np.random.Generator, frame_shift: int = 0) -> "Crop":
-        """Crop of a training clip, with a margin of `frame_shift` pixels of the input around it."""
-
-    def centre_crop(self) -> "Crop":
-        """Crop of a test clip."""
-
-
-@dataclass(frozen=True)
-class RandomResizedCrop:
-    """A square at random, after resizing the shorter side to a random length.
-
-    Attributes:
-        size: pixels of the network's square input.
-        train_shorter_side: range of the shorter side in training, in pixels, both ends included.
-        test_shorter_side: shorter side in testing, in pixels.
-        flip: probability of a horizontal flip in training.
-    """
-
-    size: int
-    train_shorter_side: tuple[int, int]
-    test_shorter_side: int
-    flip: float = 0.5
-
-    def train_crop(self, rng: np.random.Generator, frame_shift: int = 0) -> "Crop":
-        """Random crop of a clip: shorter side uniform in its range, position uniform, flip.
-
-        Args:
-            rng: of the clip.
-            frame_shift: pixels of the network's input that single frames may be shifted.
-        """
-        low, high = self.train_shorter_side
-        shorter_side = rng.integers(low, high + 1)
-        top, left, flip = rng.random(3)
-        return Crop(self.size / shorter_side, top, left, flip < self.flip, frame_shift / self.size)
-
-    def centre_crop(self) -> "Crop":
-        """Centre crop, no flip."""
-        return Crop(self.size / self.test_shorter_side, 0.5, 0.5, False)
-
-
-@dataclass(frozen=True)
-class ScaleCrop:
-    """The scale-crop pipeline of finetuning (protocol section 8).
-
-    Attributes:
-        size: pixels of the network's square input.
-        scales: sides of the square in training, as shares of the frame's shorter side.
-        flip: probability of a horizontal flip in training.
-    """
-
-    size: int
-    scales: tuple[float, ...]
-    flip: float = 0.5
-
-    def train_crop(self, rng: np.random.Generator, frame_shift: int = 0) -> "Crop":
-        """One of the scales, at one of the four corners or in the centre, perhaps mirrored.
-
-        Args:
-            rng: of the clip.
-            frame_shift: pixels of the network's input that single frames may be shifted.
-        """
-        scale = self.scales[rng.integers(len(self.scales))]
-        top, left = POSITIONS[rng.integers(len(POSITIONS))]
-        return Crop(scale, top, left, rng.random() < self.flip, frame_shift / self.size)
-
-    def centre_crop(self) -> "Crop":
-        """The full shorter side in the centre, no flip."""
-        return Crop(1.0, 0.5, 0.5, False)
-
-
 @dataclass(frozen=True)
 class Crop:
-    """A square crop as shares of the frame. It fits frames that are decoded at any size.
+    """A square crop as shares of the frame. It fits frames that are decoded at any size."""
 
-    Attributes:
-        scale: side of the square as a share of the frame's shorter side, in (0, 1].
-        top, left: position as a share of the room beside the square, in [0, 1].
-        flip: whether the crop is mirrored.
-        frame_shift: how far single frames may be shifted, as a share of the square's side. The
-            square keeps this distance from the borders of the frame, if there is room.
-    """
-
-    scale: float
-    top: float
+    scale: float  # side of the square as a share of the frame's shorter side, in (0, 1]
+    top: float  # position as a share of the room beside the square, in [0, 1]
     left: float
-    flip: bool
+    flip: bool  # whether the crop is mirrored
+    # How far single frames may be shifted, as a share of the square's side. The square keeps this
+    # distance from the borders of the frame, if there is room.
     frame_shift: float = 0.0
 
     def box(self, height: int, width: int) -> tuple[int, int, int]:
         """(top, left, side) in whole pixels of a height x width frame."""
         side = max(1, min(round(self.scale * min(height, width)), height, width))
         margin = round(self.frame_shift * side)
-        return (
-            _within(self.top, height, side, margin),
-            _within(self.left, width, side, margin),
-            side,
-        )
+        top = _within(self.top, height, side, margin)
+        return top, _within(self.left, width, side, margin), side
 
 
 def _within(place: float, length: int, side: int, margin: int) -> int:
@@ -136,23 +43,60 @@ def _within(place: float, length: int, side: int, margin: int) -> int:
     return margin + min(int(place * (room + 1)), room)
 
 
+@dataclass(frozen=True)
+class RandomResizedCrop:
+    """A square at random, after resizing the shorter side to a random length."""
+
+    size: int  # pixels of the network's square input
+    train_shorter_side: tuple[int, int]  # range in training, in pixels, both ends included
+    test_shorter_side: int  # in testing, in pixels
+    flip: float = 0.5  # probability of a horizontal flip in training
+
+    def train_crop(self, rng: np.random.Generator, frame_shift: int = 0) -> Crop:
+        """Random crop of a clip: shorter side uniform in its range, position uniform, flip.
+
+        Single frames may be shifted by `frame_shift` pixels of the network's input.
+        """
+        low, high = self.train_shorter_side
+        shorter_side = rng.integers(low, high + 1)
+        top, left, flip = rng.random(3)
+        return Crop(self.size / shorter_side, top, left, flip < self.flip, frame_shift / self.size)
+
+    def centre_crop(self) -> Crop:
+        """Centre crop, no flip."""
+        return Crop(self.size / self.test_shorter_side, 0.5, 0.5, False)
+
+
+@dataclass(frozen=True)
+class ScaleCrop:
+    """The scale-crop pipeline of finetuning (protocol section 8)."""
+
+    size: int  # pixels of the network's square input
+    scales: tuple[float, ...]  # sides of the square in training, as shares of the shorter side
+    flip: float = 0.5  # probability of a horizontal flip in training
+
+    def train_crop(self, rng: np.random.Generator, frame_shift: int = 0) -> Crop:
+        """One of the scales, at one of the four corners or in the centre, perhaps mirrored."""
+        scale = self.scales[rng.integers(len(self.scales))]
+        top, left = POSITIONS[rng.integers(len(POSITIONS))]
+        return Crop(scale, top, left, rng.random() < self.flip, frame_shift / self.size)
+
+    def centre_crop(self) -> Crop:
+        """The full shorter side in the centre, no flip."""
+        return Crop(1.0, 0.5, 0.5, False)
+
+
+CropPolicy = RandomResizedCrop | ScaleCrop
+
+
 def crop_frames(
     frames: list[np.ndarray], crop: Crop, size: int, shifts: np.ndarray | None = None
-) -> "torch.Tensor":
-    """Cut and resize the frames of one clip.
+) -> torch.Tensor:
+    """Cut the T frames (H, W, 3) uint8 of one clip and resize them -> (3, T, size, size) uint8.
 
-    Args:
-        frames: T arrays (H, W, 3) uint8, all of one size.
-        crop: what to cut, the same for every frame.
-        size: side of the result, in pixels.
-        shifts: (T, 2) down and right, in pixels of the result: by how much each frame's crop is
-            moved (at most `crop.frame_shift`).
-
-    Returns:
-        (3, T, size, size) uint8, resized bilinearly with antialiasing.
+    Resized bilinearly with antialiasing. `shifts` (T, 2), down and right in pixels of the result,
+    say by how much each frame's crop is moved (at most `crop.frame_shift`).
     """
-    import torch
-
     height, width = frames[0].shape[:2]
     top, left, side = crop.box(height, width)
     corners = np.tile([top, left], (len(frames), 1))  # (T, 2)
@@ -167,9 +111,7 @@ def crop_frames(
         squares = np.stack([frame[y : y + side, x : x + side] for frame, (y, x) in here])
         cut = torch.from_numpy(squares).permute(0, 3, 1, 2)  # (n, side, side, 3) -> (n, 3, ...)
         if side != size:
-            cut = torch.nn.functional.interpolate(
-                cut, size=(size, size), mode="bilinear", antialias=True
-            )
+            cut = F.interpolate(cut, size=(size, size), mode="bilinear", antialias=True)
         cut = cut.flip(-1) if crop.flip else cut
         out[:, t : t + together] = cut.transpose(0, 1)  # (n, 3, size, size) -> (3, n, size, size)
     return out

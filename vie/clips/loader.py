@@ -6,7 +6,7 @@ on the number of workers, on a resume or on the order of arrival.
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,25 +32,17 @@ log = logging.getLogger(__name__)
 
 
 class Batch(NamedTuple):
-    """What a worker hands over.
+    """What a worker hands over."""
 
-    Attributes:
-        clips: (V * B, 3, T, H, W) uint8: V views of B videos, view by view.
-        instances: (B,) int64, rows of the index.
-        labels: (B,) int64, classes.
-        color_jitter: draws of each clip, or None for clips without colour noise.
-    """
-
-    clips: Tensor
-    instances: Tensor
-    labels: Tensor
-    color_jitter: ColorJitterDraws | None
+    clips: Tensor  # (V * B, 3, T, H, W) uint8: V views of B videos, view by view
+    instances: Tensor  # (B,) int64, rows of the index
+    labels: Tensor  # (B,) int64, classes
+    color_jitter: ColorJitterDraws | None  # of each clip; None for clips without colour noise
 
 
 def decode(jpeg: bytes, least: float) -> np.ndarray:
-    """(H, W, 3) uint8 of a JPEG, decoded at a power-of-two fraction of its size where that keeps
-    the shorter side at `least` pixels or more: for small inputs, most of the decoding is saved.
-    """
+    """(H, W, 3) uint8 of a JPEG, at the fraction of its size that `fraction_of` allows: for small
+    inputs, most of the decoding is saved."""
     image: np.ndarray = simplejpeg.decode_jpeg(jpeg, **fraction_of(jpeg, least))
     return image
 
@@ -68,12 +60,10 @@ def load_clip(
     `frames` (T,) are numbers of frames, `shifts` (T, 2) as in `crop_frames`.
     """
     unique, back = np.unique(frames, return_inverse=True)
-    least = size / crop.scale
+    jpegs = index.read_frames(instance, unique)
     try:
-        decoded = [decode(jpeg, least) for jpeg in index.read_frames(instance, unique)]
+        decoded = [decode(jpeg, size / crop.scale) for jpeg in jpegs]
     except ValueError as error:
-        if isinstance(error, VieError):
-            raise
         video = index.videos[instance].as_py()
         raise VieError(
             f"{index.path}: video {video!r} has a frame that cannot be decoded ({error}); delete "
@@ -93,21 +83,22 @@ def drop_channels(clip: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 class ClipDataset(Dataset[Batch]):
-    """Whole batches of clips by key.
+    """Whole batches of clips by key, from the videos of an index.parquet."""
 
-    Attributes:
-        transform: of the clips.
-    """
+    def __init__(self, index: Path, transform: ClipTransform) -> None:
+        self.index, self.transform = load_index(index), transform
 
-    transform: ClipTransform
+    def _batch(
+        self, clips: Tensor, instances: np.ndarray, draws: ColorJitterDraws | None = None
+    ) -> Batch:
+        labels = torch.from_numpy(self.index.labels[instances])
+        return Batch(clips, torch.from_numpy(instances), labels, draws)
 
 
 class TrainClips(ClipDataset):
     """Random clips; a key is (epoch, [instances of the batch]).
 
     Args:
-        index: index.parquet of the videos.
-        transform: of the clips.
         seed, stage: of the address of every draw.
         motion: motion.npy beside the index, for a sampling that asks where videos move.
         n_views: clips of each video in a batch. Draws of view v are those of clip v of the address,
@@ -124,72 +115,64 @@ class TrainClips(ClipDataset):
         motion: Path | None = None,
         n_views: int = 1,
     ) -> None:
-        self.index, self.transform = load_index(index), transform
+        super().__init__(index, transform)
         self.seed, self.stage, self.n_views = seed, stage, n_views
         self.motion = Motion(motion, self.index) if motion else None
 
     def __getitem__(self, key: tuple[int, np.ndarray]) -> Batch:
         epoch, instances = key
-        transform, clips, draws = self.transform, [], []
+        transform, shift = self.transform, self.transform.frame_shift
+        clips, draws = [], []
         for view, instance in itertools.product(range(self.n_views), map(int, instances)):
             rng = generator(self.seed, self.stage, epoch, instance, view)
             n_frames = int(self.index.n_frames[instance])
             motion = self.motion.of(instance) if self.motion else None
             frames = transform.sampling.train(n_frames, rng, motion)
-            crop = transform.geometry.train_crop(rng, transform.frame_shift)
+            crop = transform.geometry.train_crop(rng, shift)
             if transform.color_jitter is not None:
                 draws.append(draw_color_jitter(rng, **transform.color_jitter))
-            shifts = None
-            if transform.frame_shift:
-                shifts = rng.integers(
-                    -transform.frame_shift, transform.frame_shift + 1, size=(len(frames), 2)
-                )
+            shifts = rng.integers(-shift, shift + 1, size=(len(frames), 2)) if shift else None
             clip = load_clip(self.index, instance, frames, crop, transform.geometry.size, shifts)
             clips.append(drop_channels(clip, rng) if transform.channel_dropping else clip)
-        return Batch(
-            torch.stack(clips),  # V * B x (3, T, H, W) -> (V * B, 3, T, H, W)
-            torch.from_numpy(np.asarray(instances, dtype=np.int64)),
-            torch.from_numpy(self.index.labels[instances]),
-            _stacked(draws) if draws else None,
-        )
+        together = torch.stack(clips)  # V * B x (3, T, H, W) -> (V * B, 3, T, H, W)
+        # V * B draws -> one with a leading dimension V * B
+        stacked = [torch.from_numpy(np.stack(part)) for part in zip(*draws, strict=True)]
+        rows = np.asarray(instances, dtype=np.int64)
+        return self._batch(together, rows, ColorJitterDraws(*stacked) if draws else None)
 
 
-def _stacked(draws: list[ColorJitterDraws]) -> ColorJitterDraws:
-    """M draws -> one with a leading dimension M."""
-    return ColorJitterDraws(
-        *(torch.from_numpy(np.stack(part)) for part in zip(*draws, strict=True))
-    )
+class VideoClips(ClipDataset):
+    """Clips without noise, of one video after the other; a key is [videos of the batch]."""
+
+    def frames_of(self, n_frames: int) -> np.ndarray:
+        """Frames of all clips of a video of `n_frames` -> (clips, T)."""
+        raise NotImplementedError
+
+    def __getitem__(self, instances: Sequence[int] | np.ndarray) -> Batch:
+        clips, counts = [], []
+        crop, size = self.transform.geometry.centre_crop(), self.transform.geometry.size
+        for instance in map(int, instances):
+            frames = self.frames_of(int(self.index.n_frames[instance]))
+            # All clips at once: frames that several of them have are decoded once.
+            many = load_clip(self.index, instance, frames.ravel(), crop, size)
+            # (3, clips * T, H, W) -> (3, clips, T, H, W) -> (clips, 3, T, H, W)
+            clips.append(many.unflatten(1, frames.shape).transpose(0, 1))
+            counts.append(len(frames))
+        return self._batch(torch.cat(clips), np.repeat(np.asarray(instances, np.int64), counts))
 
 
-class TestClips(ClipDataset):
-    """Evenly spaced clips of one video after the other; a key is [videos of the batch].
-
-    The batch holds `clips` clips of each video, video by video.
-    """
+class TestClips(VideoClips):
+    """`clips` evenly spaced clips of every video."""
 
     __test__ = False  # not a test, whatever pytest makes of the name
 
     def __init__(self, index: Path, transform: ClipTransform, *, clips: int) -> None:
-        self.index, self.transform, self.clips = load_index(index), transform, clips
+        super().__init__(index, transform)
+        self.clips = clips
 
-    def __getitem__(self, instances: np.ndarray) -> Batch:
-        transform, clips = self.transform, []
-        crop = transform.geometry.centre_crop()
-        for instance in instances:
-            frames = transform.sampling.test(int(self.index.n_frames[instance]), self.clips)
-            # All clips at once: neighbouring clips share frames. (clips, T) -> (clips * T,)
-            many = load_clip(
-                self.index, int(instance), frames.ravel(), crop, transform.geometry.size
-            )
-            many = many.unflatten(1, frames.shape)  # (3, clips * T, H, W) -> (3, clips, T, H, W)
-            clips.append(many.transpose(0, 1))  # (clips, 3, T, H, W)
-        instances = np.repeat(np.asarray(instances, dtype=np.int64), self.clips)
-        return Batch(
-            torch.cat(clips),
-            torch.from_numpy(instances),
-            torch.from_numpy(self.index.labels[instances]),
-            None,
-        )
+    def frames_of(self, n_frames: int) -> np.ndarray:
+        """(clips, T)."""
+        return self.transform.sampling.test(n_frames, self.clips)
 
 
 def steps_per_epoch(videos: int, batch: int) -> int:
@@ -231,13 +214,8 @@ class EpochBatchSampler:
 
     The incomplete batch at an epoch's end is left out; the permutation decides which videos
     that concerns, so over epochs every video has its turn. Where several processes train, each
-    has its share of every batch.
-
-    Args:
-        videos: instances (V,) that take part, or V where these are 0 to V - 1.
-        batch: videos in a batch.
-        seed, stage: of the address of the order.
-        first, last: steps.
+    has its share of every batch. `videos` are the instances (V,) that take part, or V where these
+    are 0 to V - 1; `seed` and `stage` are of the address of the order.
     """
 
     def __init__(
@@ -267,11 +245,7 @@ def loader(
 ) -> DataLoader[Batch]:
     """Batches of `dataset` for the keys in `order`, made by `workers` processes (0: this one).
 
-    Args:
-        dataset: of the clips.
-        order: its keys.
-        workers: how many.
-        clips: in a batch, for the memory of those that wait.
+    A batch has about `clips` clips, which says how much memory those that wait take.
     """
     transform = dataset.transform
     batch_bytes = clips * 3 * transform.sampling.frames * transform.geometry.size**2

@@ -29,16 +29,11 @@ class Sampling(ClipFrames):
     def train(
         self, n_frames: int, rng: np.random.Generator, motion: np.ndarray | None = None
     ) -> np.ndarray:
-        """One random clip -> (frames,) int64.
+        """One random clip of a video of `n_frames` -> (frames,) int64.
 
         The start is uniform over the valid range; a window's is drawn in proportion to the motion
-        inside the window.
-
-        Args:
-            n_frames: of the video.
-            rng: of the clip.
-            motion: (n_frames - 1,) at least: how much moves from each frame to the next. Only
-                windows need it; where nothing moves their start is uniform.
+        inside the window, or uniformly where nothing moves. `motion` (n_frames - 1,) at least, how
+        much moves from each frame to the next, is for windows alone.
 
         Raises:
             VieError: a window without motion.
@@ -47,7 +42,7 @@ class Sampling(ClipFrames):
             return self._window(n_frames, rng, motion)
         start = int(rng.integers(self.starts(n_frames)))
         within = rng.integers(self.bin, size=self.frames) if self.bin > 1 else 0
-        return self._indices(n_frames, int(start), within)
+        return self._indices(n_frames, start, within)
 
     def test(self, n_frames: int, clips: int) -> np.ndarray:
         """`clips` clips whose starts are evenly spaced over the valid range -> (clips, frames).

@@ -1,5 +1,6 @@
 """What happens to a clip between the index and the network, as data."""
 
+import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,22 +13,14 @@ CROPS = {"random_resized": RandomResizedCrop, "scale": ScaleCrop}  # name in dat
 
 @dataclass(frozen=True)
 class ClipTransform:
-    """How a video is looked at: which frames, which crop, which colour noise.
-
-    Attributes:
-        sampling: frames of a clip.
-        geometry: crop and size.
-        color_jitter: keyword arguments of `draw_color_jitter`, or None: no colour noise.
-        frame_shift: in training, every frame's crop is shifted by up to this many pixels of the
-            input, down and right, on its own.
-        channel_dropping: in training, one colour channel of every frame, drawn for each frame,
-            replaces all three.
-    """
+    """How a video is looked at: which frames, which crop, which colour noise."""
 
     sampling: Sampling
     geometry: CropPolicy
-    color_jitter: dict[str, float] | None
+    color_jitter: dict[str, float] | None  # arguments of `draw_color_jitter`; None: no noise
+    # In training, each frame's crop is moved by up to this many pixels of the input in either axis.
     frame_shift: int = 0
+    # In training, one colour channel of every frame, drawn for each frame, replaces all three.
     channel_dropping: bool = False
 
     @classmethod
@@ -38,31 +31,19 @@ class ClipTransform:
 
         `frames` are frame_shift and channel_dropping.
         """
-        geometry = recipe["geometry"]
         return cls(
             sampling(recipe["clip"] if clip is None else clip),
-            RandomResizedCrop(
-                geometry["size"],
-                tuple(geometry["train_shorter_side"]),
-                geometry["test_shorter_side"],
-                geometry["flip"],
-            ),
+            RandomResizedCrop(**_hashable(recipe["geometry"])),
             dict(recipe["color_jitter"]),
             **frames,
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for a checkpoint."""
+        """As plain values, for a checkpoint: what JSON knows, which has lists for tuples."""
         names = {policy: name for name, policy in CROPS.items()}
-        plain: dict[str, Any] = _plain(
-            {
-                "sampling": asdict(self.sampling),
-                "crop": {"policy": names[type(self.geometry)], **asdict(self.geometry)},
-                "color_jitter": self.color_jitter,
-                "frame_shift": self.frame_shift,
-                "channel_dropping": self.channel_dropping,
-            }
-        )
+        content = asdict(self)
+        content["crop"] = {"policy": names[type(self.geometry)], **content.pop("geometry")}
+        plain: dict[str, Any] = json.loads(json.dumps(content))
         return plain
 
     @classmethod
@@ -73,9 +54,9 @@ class ClipTransform:
             VieError: it is not of this form.
         """
         try:
-            crop = {key: _hashable(value) for key, value in content["crop"].items()}
+            crop = _hashable(content["crop"])
             return cls(
-                Sampling(**{key: _hashable(value) for key, value in content["sampling"].items()}),
+                Sampling(**_hashable(content["sampling"])),
                 CROPS[crop.pop("policy")](**crop),
                 content["color_jitter"],
                 content["frame_shift"],
@@ -85,13 +66,6 @@ class ClipTransform:
             raise VieError(f"this is no transform of clips as vie writes it: {error!r}") from error
 
 
-def _plain(value: Any) -> Any:
-    """Tuples as lists, in nested dicts: what JSON knows."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def _hashable(value: Any) -> Any:
-    """Lists as tuples."""
-    return tuple(value) if isinstance(value, list) else value
+def _hashable(settings: dict[str, Any]) -> dict[str, Any]:
+    """With tuples for lists."""
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in settings.items()}

@@ -1,6 +1,6 @@
 """How the frames of a clip are spaced: the named clips of the paper, and what any clip must fulfil.
 
-Imports neither numpy nor torch; `vie.clips.sampling` draws the clips.
+`vie.clips.sampling` draws the clips.
 """
 
 import math

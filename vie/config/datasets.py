@@ -2,108 +2,81 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from vie.config.fields import Count, Model, Natural, OneOf, Positive, Text, Whole
+from vie.config.fields import Count, Model, Natural, OneOf, Positive, Text, whole
 from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES
 
 
 class Generator(Model):
     """An embedded dataset: the workflow writes its videos, in the dataset's layout."""
 
-    dataset_seed: Count = Field(
-        description="seed of the dataset; another seed gives another dataset of the same kind"
-    )
-    train_videos_per_class: Natural | None = Field(
-        None, description="kinetics: training videos of each class"
-    )
-    val_videos_per_class: Natural | None = Field(
-        None, description="kinetics: validation videos of each class"
-    )
-    train_groups: Annotated[int, Whole(ge=2)] | None = Field(
-        None, description="ucf101, hmdb51: groups of each class that a split trains on"
-    )
-    test_groups: Natural | None = Field(
-        None, description="ucf101, hmdb51: groups of each class that a split tests on"
-    )
-    clips_per_group: Natural | None = Field(
-        None, description="ucf101, hmdb51: videos of each group"
-    )
+    dataset_seed: Count
+    """seed of the dataset; another seed gives another dataset of the same kind"""
+    train_videos_per_class: Natural | None = None
+    """kinetics: training videos of each class"""
+    val_videos_per_class: Natural | None = None
+    """kinetics: validation videos of each class"""
+    train_groups: Annotated[int, *whole(ge=2)] | None = None
+    """ucf101, hmdb51: groups of each class that a split trains on"""
+    test_groups: Natural | None = None
+    """ucf101, hmdb51: groups of each class that a split tests on"""
+    clips_per_group: Natural | None = None
+    """ucf101, hmdb51: videos of each group"""
 
 
 class Frames(Model):
     """How videos become JPEG frames."""
 
-    fps: Positive = Field(description="frames per second (protocol: 25)")
-    shorter_side: Annotated[int, Whole(ge=16)] = Field(
-        description="pixels of a frame's shorter side (protocol: 320)"
-    )
-    quality: Annotated[int, Whole(ge=2, le=31)] = Field(
-        description="ffmpeg's JPEG quality, from 2 (best) to 31"
-    )
-    timeout_seconds: Positive = Field(description="a video that takes longer to decode is rejected")
-    max_seconds: Positive = Field(
-        description=(
-            "a video that plays longer is rejected; where a list names some seconds of a longer "
-            "file, only these count"
-        )
-    )
+    fps: Positive
+    """frames per second (paper's release: 25)"""
+    shorter_side: Annotated[int, *whole(ge=16)]
+    """pixels of a frame's shorter side (paper's release: 320)"""
+    quality: Annotated[int, *whole(ge=2, le=31)]
+    """ffmpeg's JPEG quality, from 2 (best) to 31"""
+    timeout_seconds: Positive
+    """a video that takes longer to decode is rejected"""
+    max_seconds: Positive
+    """a video that plays longer is rejected; where a list names some seconds of a longer file, only
+    these count"""
 
 
 class Shards(Model):
     """Shards of each split; each is one job and one tar file."""
 
-    train: Natural | None = Field(None, description="shards of the training videos")
-    val: Natural | None = Field(None, description="shards of the validation videos")
-    all: Natural | None = Field(
-        None, description="shards of all videos, for datasets that networks are finetuned on"
-    )
+    train: Natural | None = None
+    """shards of the training videos"""
+    val: Natural | None = None
+    """shards of the validation videos"""
+    all: Natural | None = None
+    """shards of all videos, for datasets that networks are finetuned on"""
 
 
 class Dataset(Model):
     """Where a dataset lies and how its frames are stored."""
 
-    layout: Annotated[str, OneOf(LAYOUTS)] = Field(
-        description="how videos and annotations lie on disk"
-    )
-    official_name: Annotated[str, OneOf(OFFICIAL_NAMES)] | None = Field(
-        None,
-        description=(
-            "name of this dataset in publications. Tables then show published results beside "
-            "yours, and the sizes of ucf101 and hmdb51 are checked. Leave out for other data"
-        ),
-    )
-    videos: Text | None = Field(
-        None,
-        description=(
-            "folder of the videos, relative to the dataset's root if roots has one. kinetics: it "
-            "holds the folders train and val, or what copies call them (docs/paper-scale.md); the "
-            "others: the class folders. Leave out with generator"
-        ),
-    )
-    annotations: Text | None = Field(
-        None,
-        description=(
-            "folder of the annotations, relative to the dataset's root if roots has one. "
-            "kinetics: train.csv and val.csv or validate.csv; ucf101: classInd.txt and the lists "
-            "of the splits; hmdb51: a list per class and split. Leave out with generator and with "
-            "the layout folders"
-        ),
-    )
-    missing: Literal["error", "reject"] | None = Field(
-        None,
-        description=(
-            "what a listed video without a file is. error: the job stops (default of ucf101 and "
-            "hmdb51); reject: it becomes a row of rejected.csv (default of kinetics). folders has "
-            "no lists, so leave it out there"
-        ),
-    )
+    layout: Annotated[str, OneOf(LAYOUTS)]
+    """how videos and annotations lie on disk"""
+    official_name: Annotated[str, OneOf(OFFICIAL_NAMES)] | None = None
+    """name of this dataset in publications. Tables then show published results beside yours, and
+    the sizes of ucf101 and hmdb51 are checked. Leave out for other data"""
+    videos: Text | None = None
+    """folder of the videos, relative to the dataset's root if roots has one. kinetics: it holds the
+    folders train and val, or what copies call them (docs/paper-scale.md); the others: the class
+    folders. Leave out with generator"""
+    annotations: Text | None = None
+    """folder of the annotations, relative to the dataset's root if roots has one. kinetics:
+    train.csv and val.csv or validate.csv; ucf101: classInd.txt and the lists of the splits; hmdb51:
+    a list per class and split. Leave out with generator and with the layout folders"""
+    missing: Literal["error", "reject"] | None = None
+    """what a listed video without a file is. error: the job stops (default of ucf101 and hmdb51);
+    reject: it becomes a row of rejected.csv (default of kinetics). folders has no lists, so leave
+    it out there"""
     generator: Generator | None = None
     frames: Frames
     shards: Shards
-    min_frames: Natural = Field(
-        description="a video with fewer frames is rejected (protocol section 1: 3)"
-    )
+    min_frames: Natural
+    """a video with fewer frames is rejected (paper's release: 3)"""
 
     @model_validator(mode="after")
     def _fill_in(self) -> "Dataset":

@@ -1,10 +1,8 @@
 """Evaluations of networks: linear probes, finetuning, and the tables that show them."""
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field
 
 from vie.config.fields import (
     Clip,
@@ -16,9 +14,8 @@ from vie.config.fields import (
     Natural,
     NoRepeats,
     Optimiser,
-    Real,
     Text,
-    Weights,
+    real,
 )
 
 # Names of columns of tables 2 and 3, but for those that they have anyway.
@@ -28,22 +25,15 @@ TARGET = (
 )
 
 
-def _column(name: str) -> str:
-    if not re.match(TARGET, name):
-        raise PydanticCustomError("column", "not a column")
-    return name
-
-
 TargetName = Annotated[
     str,
-    Field(strict=True),
-    AfterValidator(_column),
     Field(
+        strict=True,
+        pattern=TARGET,
         description=(
             "a name has only letters, digits and underscores, does not begin with a digit, and is "
             "not one of the table's own columns"
         ),
-        json_schema_extra={"pattern": TARGET},
     ),
 ]
 
@@ -51,18 +41,15 @@ TargetName = Annotated[
 class Evaluation(Model):
     """A network, and the clips on which it is evaluated. One evaluation is one row of a table."""
 
-    label: Text = Field(description="name in tables, as the paper spells it")
-    recipe: Text | Annotated[list[Text], Field(min_length=1)] = Field(
-        description="recipe of the network, or a list: the features of several networks together"
-    )
+    label: Text
+    """name in tables, as the paper spells it"""
+    recipe: Text | Annotated[list[Text], Field(min_length=1)]
+    """recipe of the network, or a list: the features of several networks together"""
     clip: Clip
-    color_jitter: ColorJitter | None = Field(
-        None,
-        description="random colour while the classifiers train; left out, that of the recipe",
-    )
-    weights: Weights = Field(
-        description="trained: the network after its recipe; untrained: before its first step"
-    )
+    color_jitter: ColorJitter | None = None
+    """random colour while the classifiers train; left out, that of the recipe"""
+    weights: Literal["trained", "untrained"]
+    """trained: the network after its recipe; untrained: before its first step"""
 
 
 class ProbeSchedule(Model):
@@ -77,30 +64,27 @@ class Probe(Model):
 
     optimiser: Optimiser
     schedule: ProbeSchedule
-    clips: Natural = Field(description="clips of each validation video (paper: 5)")
+    clips: Natural
+    """clips of each validation video (paper: 5)"""
 
 
 class Target(Model):
     """One split of a dataset."""
 
-    dataset: Text = Field(description="a name in datasets")
-    split: Natural = Field(
-        description="number of the split; ucf101 and hmdb51 have the official ones 1, 2 and 3"
-    )
+    dataset: Text
+    """a name in datasets"""
+    split: Natural
+    """number of the split; ucf101 and hmdb51 have the official ones 1, 2 and 3"""
 
 
 class ScaleCrop(Model):
     """Crops of table 2."""
 
     scales: list[
-        Annotated[float, Real(gt=0, le=1), Field(description="one share of the shorter side")]
-    ] = Field(
-        min_length=1,
-        description=(
-            "sides of the crops, as shares of the shorter side (paper: 2^0, 2^-1/4, 2^-1/2, "
-            "2^-3/4, 2^-1)"
-        ),
-    )
+        Annotated[float, *real(gt=0, le=1), Field(description="one share of the shorter side")]
+    ] = Field(min_length=1)
+    """sides of the crops, as shares of the shorter side (paper: 2^0, 2^-1/4, 2^-1/2, 2^-3/4,
+    2^-1)"""
 
 
 class FinetuneSchedule(Model):
@@ -108,52 +92,37 @@ class FinetuneSchedule(Model):
 
     most: Duration = Field(description="the longest that it may train")
     every: Duration = Field(description="time between two validations")
-    patience: Count = Field(
-        description=(
-            "how many validations in a row may bring no improvement; after one more, the learning "
-            "rate is divided by 10"
-        )
-    )
-    drops: Count = Field(
-        description=(
-            "how many times the learning rate is divided; where it would be divided once more, "
-            "training ends"
-        )
-    )
+    patience: Count
+    """how many validations in a row may bring no improvement; after one more, the learning rate is
+    divided by 10"""
+    drops: Count
+    """how many times the learning rate is divided; where it would be divided once more, training
+    ends"""
 
 
 class Finetuning(Model):
     """Finetuning and training from scratch on action datasets (protocol section 8)."""
 
-    targets: dict[TargetName, Target] = Field(
-        min_length=1,
-        description=(
-            "what networks are finetuned on, by name; a name is a column of tables 2 and 3. null "
-            "in an overlay takes one away"
-        ),
-    )
-    validation: Literal["held_out", "test"] = Field(
-        description=(
-            "videos that decide when the learning rate drops and which epoch is best. held_out: "
-            "training videos that are held out; test: the test videos, as in the paper, which had "
-            "no others (the best epoch is then chosen on what it is tested on)"
-        )
-    )
-    held_out: Annotated[float, Real(gt=0, lt=1)] = Field(
-        description=(
-            "share of each class's training videos that is held out, in whole groups; not used "
-            "with validation: test"
-        )
-    )
+    model_config = ConfigDict(regex_engine="python-re")  # pydantic's own cannot look ahead
+
+    targets: dict[TargetName, Target] = Field(min_length=1)
+    """what networks are finetuned on, by name; a name is a column of tables 2 and 3. null in an
+    overlay takes one away"""
+    validation: Literal["held_out", "test"]
+    """videos that decide when the learning rate drops and which epoch is best. held_out: training
+    videos that are held out; test: the test videos, as in the paper, which had no others (the best
+    epoch is then chosen on what it is tested on)"""
+    held_out: Annotated[float, *real(gt=0, lt=1)]
+    """share of each class's training videos that is held out, in whole groups; not used with
+    validation: test"""
     scale_crop: ScaleCrop
-    trained: Optimiser = Field(
-        description="for pretrained networks (paper: batch 128, lr 0.0005, weight decay 1e-5)"
-    )
-    untrained: Optimiser = Field(
-        description="for training from scratch (paper: batch 128, lr 0.01, weight decay 1e-4)"
-    )
+    trained: Optimiser
+    """for pretrained networks (paper: batch 128, lr 0.0005, weight decay 1e-5)"""
+    untrained: Optimiser
+    """for training from scratch (paper: batch 128, lr 0.01, weight decay 1e-4)"""
     schedule: FinetuneSchedule
-    clips: Natural = Field(description="clips of each validation video, evenly spaced")
+    clips: Natural
+    """clips of each validation video, evenly spaced"""
 
 
 class Table(Model):
@@ -161,24 +130,20 @@ class Table(Model):
 
     evaluations: Annotated[
         list[Annotated[Text, Field(description="a name in evaluations, or a pattern")]], *NoRepeats
-    ] = Field(
-        min_length=1,
-        description=(
-            "names in evaluations, in the order of the rows; a pattern such as vie_* stands for "
-            "all that match it"
-        ),
-    )
+    ] = Field(min_length=1)
+    """names in evaluations, in the order of the rows; a pattern such as vie_* stands for all that
+    match it"""
 
 
 class Tables(Model):
     """The rows of each table, in order."""
 
-    table_s1: Table = Field(description="one network on the clips of others (paper: Table S1)")
-    table_1: Table = Field(description="linear probes of all networks")
-    table_2: Table = Field(
-        description=(
-            "finetuning with scale crops: evaluations of one recipe each. weights: trained is "
-            "finetuned, untrained is trained from scratch"
-        )
-    )
-    table_3: Table = Field(description="the same with crops and random colour")
+    table_s1: Table
+    """one network on the clips of others (paper: Table S1)"""
+    table_1: Table
+    """linear probes of all networks"""
+    table_2: Table
+    """finetuning with scale crops: evaluations of one recipe each. weights: trained is finetuned,
+    untrained is trained from scratch"""
+    table_3: Table
+    """the same with crops and random colour"""

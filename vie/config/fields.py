@@ -1,99 +1,73 @@
 """Types of the config's values that several models share.
 
-Whole numbers are strict: 1.0 is none, as a seed or shard "1.0" would be another file. A number may
+whole numbers are strict: 1.0 is none, as a seed or shard "1.0" would be another file. A number may
 be written as text, because Snakemake's --config 'seeds=[0,1]' hands over text.
 """
 
+import contextlib
 import math
-from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
-    model_validator,
+    PlainSerializer,
 )
 from pydantic_core import CoreSchema, core_schema
 
 from vie.config.clip_frames import CLIPS, ClipFrames, clip_frames
+from vie.config.settings import canonical
 from vie.runtime.errors import VieError
 
 
 class Model(BaseModel):
-    """A mapping of the config with fixed keys."""
+    """A mapping of the config with fixed keys. The text below a key describes it."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=False)
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+@dataclass(eq=False)
 class OneOf:
     """Metadata of a text that must be one of some names."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self.names = list(names)
+    names: Iterable[str]
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        return core_schema.literal_schema(self.names)
+        return core_schema.literal_schema(list(self.names))
 
 
-class Whole:
+def _read(kind: type[int] | type[float], value: Any) -> Any:
+    """A number that is written as text; anything else is left to the checks that follow."""
+    with contextlib.suppress(ValueError):
+        if isinstance(value, str) and math.isfinite(number := kind(value)):
+            return number
+    return value
+
+
+def whole(**bounds: Any) -> tuple[Any, ...]:
     """Metadata of a whole number."""
-
-    def __init__(self, **bounds: Any) -> None:
-        self.bounds = bounds
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(
-            _reader(int), core_schema.int_schema(strict=True, **self.bounds)
-        )
+    return Field(strict=True, **bounds), BeforeValidator(partial(_read, int))
 
 
-class Real:
+def real(**bounds: Any) -> tuple[Any, ...]:
     """Metadata of a number."""
-
-    def __init__(self, **bounds: Any) -> None:
-        self.bounds = bounds
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(
-            _reader(float),
-            core_schema.float_schema(strict=True, allow_inf_nan=False, **self.bounds),
-            serialization=core_schema.plain_serializer_function_ser_schema(_plain),
-        )
-
-
-def _reader(kind: type[int] | type[float]) -> Callable[[Any], Any]:
-    """Reads a number that is written as text; leaves anything else to the checks that follow."""
-
-    def read(value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            number = kind(value)
-        except ValueError:
-            return value
-        return number if math.isfinite(number) else value
-
-    return read
-
-
-def _plain(value: float) -> int | float:
-    """25.0 as 25, so that both are the same setting."""
-    return int(value) if value == int(value) and abs(value) < 2**53 else value
+    reading = BeforeValidator(partial(_read, float)), PlainSerializer(canonical)
+    return Field(strict=True, allow_inf_nan=False, **bounds), *reading
 
 
 def _duration(text: str) -> str:
     """One way to write a duration: "1 epochs" for "1.0 epoch" too."""
     amount, unit = text.split()
-    return f"{_plain(float(amount))} {unit.rstrip('s')}s"
+    return f"{canonical(float(amount))} {unit.rstrip('s')}s"
 
 
 def _no_repeats(values: list[Any]) -> list[Any]:
@@ -103,9 +77,9 @@ def _no_repeats(values: list[Any]) -> list[Any]:
     return values
 
 
-Natural = Annotated[int, Whole(ge=1)]
-Count = Annotated[int, Whole(ge=0)]
-Positive = Annotated[float, Real(gt=0)]
+Natural = Annotated[int, *whole(ge=1)]
+Count = Annotated[int, *whole(ge=0)]
+Positive = Annotated[float, *real(gt=0)]
 Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(strict=True, min_length=1)]
 # Becomes a folder and a wildcard of Snakemake.
@@ -138,42 +112,36 @@ Drops = Annotated[
     ),
     Field(description="times since training began at which the learning rate is divided by 10"),
 ]
-Weights = Literal["trained", "untrained"]
 
 
 class ClipNumbers(Model):
     """A clip that is not in the paper."""
 
-    frames: Natural = Field(description="frames in a clip")
-    stride: Annotated[float, Real(ge=1)] = Field(
-        1, description="frames of the video from one frame of the clip to the next"
+    frames: Natural
+    """frames in a clip"""
+    stride: Annotated[float, *real(ge=1)] = 1
+    """frames of the video from one frame of the clip to the next"""
+    bin: Natural = 1
+    """each frame of the clip is drawn from this many consecutive frames"""
+    windows: list[Annotated[int, *whole(ge=2), Field(description="frames of a window")]] | None = (
+        Field(None, min_length=1)
     )
-    bin: Natural = Field(
-        1, description="each frame of the clip is drawn from this many consecutive frames"
-    )
-    windows: list[Annotated[int, Whole(ge=2), Field(description="frames of a window")]] | None = (
-        Field(
-            None,
-            min_length=1,
-            description=(
-                "for pretraining, in place of stride and bin: lengths of windows. One of them is "
-                "placed where the video moves, and the frames of the clip are spread over it "
-                "(opn: 10 and 16)"
-            ),
-        )
-    )
+    """for pretraining, in place of stride and bin: lengths of windows. One of them is placed where
+    the video moves, and the frames of the clip are spread over it (opn: 10 and 16)"""
 
-    @model_validator(mode="after")
-    def _check(self) -> "ClipNumbers":
-        ClipFrames(self.frames, self.stride, self.bin, tuple(self.windows or ()))  # or VieError
-        return self
+
+def spacing(clip: str | ClipNumbers) -> ClipFrames:
+    """How the frames of a clip are spaced.
+
+    Raises:
+        VieError: its numbers do not fit each other.
+    """
+    return clip_frames(clip if isinstance(clip, str) else clip.model_dump(exclude_none=True))
 
 
 def _named(clip: str | ClipNumbers) -> str | ClipNumbers:
     """Numbers that have a name become the name: the same clip is always written the same."""
-    if isinstance(clip, str):
-        return clip
-    found = ClipFrames(clip.frames, clip.stride, clip.bin, tuple(clip.windows or ()))
+    found = spacing(clip)
     return next((name for name in CLIPS if clip_frames(name) == found), clip)
 
 
@@ -187,23 +155,22 @@ Clip = Annotated[
 class ColorJitter(Model):
     """Random changes of colour (protocol section 3)."""
 
-    strength: Annotated[float, Real(ge=0, le=1)] = Field(
-        description="brightness, contrast and saturation are multiplied by 1 - this to 1 + this"
-    )
-    hue: Annotated[float, Real(ge=0, le=0.5)] = Field(
-        description="the hue is turned by up to this share of the colour circle, either way"
-    )
-    grey: Annotated[float, Real(ge=0, le=1)] = Field(
-        description="probability that a clip loses its colour"
-    )
+    strength: Annotated[float, *real(ge=0, le=1)]
+    """brightness, contrast and saturation are multiplied by 1 - this to 1 + this"""
+    hue: Annotated[float, *real(ge=0, le=0.5)]
+    """the hue is turned by up to this share of the colour circle, either way"""
+    grey: Annotated[float, *real(ge=0, le=1)]
+    """probability that a clip loses its colour"""
 
 
 class Optimiser(Model):
     """SGD (protocol section 6)."""
 
-    batch: Natural = Field(description="videos in a batch")
-    lr: Positive = Field(description="learning rate at the start")
-    momentum: Annotated[float, Real(ge=0, lt=1)] = Field(description="momentum (paper: 0.9)")
-    weight_decay: Annotated[float, Real(ge=0)] = Field(
-        description="weight decay (paper: 1e-4); batch norm has none"
-    )
+    batch: Natural
+    """videos in a batch"""
+    lr: Positive
+    """learning rate at the start"""
+    momentum: Annotated[float, *real(ge=0, lt=1)]
+    """momentum (paper: 0.9)"""
+    weight_decay: Annotated[float, *real(ge=0)]
+    """weight decay (paper: 1e-4); batch norm has none"""

@@ -1,7 +1,4 @@
-"""What the config has to know of each layout of videos on disk; `vie.datasets.layouts` reads them.
-
-Imports neither torch nor pandas.
-"""
+"""What the config knows of each layout of videos on disk; `vie.datasets.layouts` reads them."""
 
 from typing import Literal, NamedTuple
 

@@ -1,7 +1,4 @@
-"""The config: merged from files, checked, and completed.
-
-Imports neither torch nor pandas: Snakemake runs this each time it builds the job graph.
-"""
+"""The config: merged from files, checked, and completed."""
 
 from pathlib import Path
 from typing import Any

@@ -149,18 +149,9 @@ def allowed(node: Schema) -> str:
             such = " or ".join(f'"{one}"' for one in node.get("examples", []))
             return f"a text such as {such}" if such else "a text that is not empty"
         case "array":
-            return _list(node)
-        case _:
-            return _mapping(node)
-
-
-def _list(node: Schema) -> str:
-    least, most = node.get("minItems"), node.get("maxItems")
-    number = f" of {least}" if least and least == most else f" of at least {least}" if least else ""
-    return f"a list{number}"
-
-
-def _mapping(node: Schema) -> str:
+            least = node.get("minItems")
+            exactly = "" if least == node.get("maxItems") else "at least "
+            return f"a list of {exactly}{least}" if least else "a list"
     if keys := node.get("properties"):
         return "a mapping with " + ", ".join(f"{k} ({allowed(v)})" for k, v in keys.items())
     return "a mapping" + (" with at least one key" if node.get("minProperties") else "")

@@ -8,18 +8,12 @@ import fnmatch
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    Field,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from vie.config.clip_frames import clip_frames
 from vie.config.datasets import Dataset
 from vie.config.evaluations import Evaluation, Finetuning, Probe, Tables
-from vie.config.fields import ClipNumbers, Count, Model, Name, Natural, Text
+from vie.config.fields import ClipNumbers, Count, Model, Name, Natural, Text, spacing
 from vie.config.recipes import ClassPath, Encoder, Objective, Recipe, Schedule
 
 
@@ -30,77 +24,51 @@ class Threads(Model):
     it has, in proportion.
     """
 
-    videos: Natural = Field(description="writing the embedded videos")
-    frames: Natural = Field(description="one shard of frames: so many ffmpeg run at once")
-    pretrain: Natural = Field(description="pretraining, loading included")
-    probe: Natural = Field(description="one linear probe, loading included")
-    finetune: Natural = Field(description="finetuning or training from scratch, loading included")
+    videos: Natural
+    """writing the embedded videos"""
+    frames: Natural
+    """one shard of frames: so many ffmpeg run at once"""
+    pretrain: Natural
+    """pretraining, loading included"""
+    probe: Natural
+    """one linear probe, loading included"""
+    finetune: Natural
+    """finetuning or training from scratch, loading included"""
 
 
 class Config(Model):
     """Everything that an experiment is made of."""
 
     experiment: Annotated[Text, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")] = Field(
-        "demo",
-        description="name of the experiment, which becomes a folder of results/",
-        examples=["demo", "kinetics400-half"],
+        "demo", examples=["demo", "kinetics400-half"]
     )
-    dataset: Text = Field(
-        description="name in datasets: what networks are pretrained and evaluated on"
-    )
-    seeds: list[Annotated[Count, Field(description="one seed")]] = Field(
-        min_length=1,
-        description="seeds of networks, pretraining and evaluations; tables average over them",
-    )
-    gpus: Count = Field(
-        1,
-        description=(
-            "GPUs of one pretraining job, which share each batch; all other jobs that train have "
-            "one. 1: a GPU if the machine has one, else the CPU. 0: always the CPU"
-        ),
-    )
-    precision: Literal["bf16", "tf32", "float32"] = Field(
-        "bf16",
-        description=(
-            "of networks on a GPU. bf16: autocast, where the GPU has it; tf32: convolutions in "
-            "TF32; float32: neither. On CPUs, and for losses and the memory bank, always float32"
-        ),
-    )
-    datasets: dict[Name, Dataset] = Field(
-        min_length=1,
-        description="datasets by name; a name becomes a folder of resources/ and results/",
-    )
-    roots: dict[Name, Annotated[Text, Field(description="folder of one dataset")]] = Field(
-        {},
-        description=(
-            "folders of datasets, by their names: the paths of their videos and annotations are "
-            "relative to them"
-        ),
-    )
-    objectives: dict[Name, ClassPath] = Field(
-        {},
-        description=(
-            "objectives of your own: a name for schedule, and the class that stands for it. Its "
-            "settings stand in objective, under the same name"
-        ),
-    )
-    networks: dict[Name, ClassPath] = Field(
-        {},
-        description=(
-            "networks of your own: a name for encoder.network, and the callable that builds it "
-            "from the settings of encoder"
-        ),
-    )
-    recipes: dict[Name, Recipe] = Field(
-        min_length=1, description="pretrained models by name; a new one needs no new rule"
-    )
-    evaluations: dict[Name, Evaluation] = Field(
-        {},
-        description=(
-            "rows of tables, by name. Each recipe has one of its own name and clip, unless one of "
-            "that name stands here"
-        ),
-    )
+    """name of the experiment, which becomes a folder of results/"""
+    dataset: Text
+    """name in datasets: what networks are pretrained and evaluated on"""
+    seeds: list[Annotated[Count, Field(description="one seed")]] = Field(min_length=1)
+    """seeds of networks, pretraining and evaluations; tables average over them"""
+    gpus: Count = 1
+    """GPUs of one pretraining job, which share each batch; all other jobs that train have one. 1: a
+    GPU if the machine has one, else the CPU. 0: always the CPU"""
+    precision: Literal["bf16", "tf32", "float32"] = "bf16"
+    """of networks on a GPU. bf16: autocast, where the GPU has it; tf32: convolutions in TF32;
+    float32: neither. On CPUs, and for losses and the memory bank, always float32"""
+    datasets: dict[Name, Dataset] = Field(min_length=1)
+    """datasets by name; a name becomes a folder of resources/"""
+    roots: dict[Name, Annotated[Text, Field(description="folder of one dataset")]] = Field({})
+    """folders of datasets, by their names: the paths of their videos and annotations are relative
+    to them"""
+    objectives: dict[Name, ClassPath] = Field({})
+    """objectives of your own: a name for schedule, and the class that stands for it. Its settings
+    stand in objective, under the same name"""
+    networks: dict[Name, ClassPath] = Field({})
+    """networks of your own: a name for encoder.network, and the callable that builds it from the
+    settings of encoder"""
+    recipes: dict[Name, Recipe] = Field(min_length=1)
+    """pretrained models by name; a new one needs no new rule"""
+    evaluations: dict[Name, Evaluation] = Field({})
+    """rows of tables, by name. Each recipe has one of its own name and clip, unless one of that
+    name stands here"""
     probe: Probe
     finetuning: Finetuning
     tables: Tables
@@ -139,13 +107,8 @@ class Config(Model):
             used = {recipe.encoder.network, *(recipe.schedule.model_extra or {})}
             recipe.classes = {name: own[name] for name in sorted(used & set(own))} or None
         self.evaluations = {
-            name: Evaluation.model_validate(
-                {
-                    "label": recipe.label,
-                    "recipe": name,
-                    "clip": _anywhere(recipe.clip),
-                    "weights": "trained",
-                }
+            name: Evaluation(
+                label=recipe.label, recipe=name, clip=_anywhere(recipe.clip), weights="trained"
             )
             for name, recipe in self.recipes.items()
         } | self.evaluations
@@ -180,8 +143,7 @@ def _mapping(value: Any) -> dict[Any, Any]:
 
 def _anywhere(clip: str | ClipNumbers) -> str | ClipNumbers:
     """The clip of a recipe's own evaluation: its longest window, wherever the video moves."""
-    found = clip_frames(clip if isinstance(clip, str) else clip.model_dump(exclude_none=True))
+    found = spacing(clip)
     if not found.windows:
         return clip
-    stride = (found.span - 1) / max(found.frames - 1, 1)
-    return ClipNumbers.model_validate({"frames": found.frames, "stride": stride})
+    return ClipNumbers(frames=found.frames, stride=(found.span - 1) / max(found.frames - 1, 1))

@@ -1,14 +1,8 @@
 """Recipes: a network, the clips it sees, its objective and its schedule."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, model_validator
 
 from vie.config.fields import (
     Clip,
@@ -22,11 +16,11 @@ from vie.config.fields import (
     Natural,
     Optimiser,
     Positive,
-    Real,
     Text,
-    Whole,
+    real,
+    whole,
 )
-from vie.config.settings import NETWORKS
+from vie.config.settings import NETWORKS, canonical
 
 ClassPath = Annotated[
     str,
@@ -34,7 +28,7 @@ ClassPath = Annotated[
         strict=True,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$",
         description="module and name in it; the module may be a file in the current folder",
-        examples=["my_objectives:MoCo", "package.module:Class"],
+        examples=["my_objectives:MoCo", "package.networks:build"],
     ),
 ]
 
@@ -47,20 +41,10 @@ class Open(Model):
 
     model_config = ConfigDict(extra="allow")
 
-    @model_serializer(mode="wrap")
-    def _sorted(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Extra keys in alphabetical order, in nested mappings too."""
-        found, extra = handler(self), self.__pydantic_extra__ or {}
-        own: dict[str, Any] = {key: value for key, value in found.items() if key not in extra}
-        return own | {key: _by_key(found[key]) for key in sorted(extra)}
-
-
-def _by_key(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_by_key(one) for one in value]
-    if isinstance(value, dict):
-        return {key: _by_key(value[key]) for key in sorted(value, key=str)}
-    return value
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        self.__pydantic_extra__ = canonical(self.__pydantic_extra__)
+        return self
 
 
 class Encoder(Open):
@@ -69,28 +53,19 @@ class Encoder(Open):
     __pydantic_extra__: dict[str, Annotated[Any, Field(description="setting of your own network")]]
 
     network: Text = Field(description=f"architecture: {', '.join(NETWORKS)}, or a name in networks")
-    width: Natural | None = Field(
-        None, description="filters of the first stage (default: the paper's 64; fast: 8)"
-    )
-    embedding: Natural | Literal["pooled"] = Field(
-        128,
-        description=(
-            "dimensions of the embedding (paper: 128). pooled: the averaged features themselves, "
-            "for objectives with a head of their own"
-        ),
-    )
-    bn_momentum: Annotated[float, Real(gt=0, le=1)] | None = Field(
-        None, description="weight of a new batch in batch norm's running averages (paper: 0.003)"
-    )
-    frames: Natural | None = Field(
-        None, description="trn: frames of a clip that are embedded together (paper: 4)"
-    )
-    fast_width: Natural | None = Field(
-        None, description="slowfast: filters of the fast pathway's stem (paper: 8)"
-    )
-    stride: Natural | None = Field(
-        None, description="slowfast: fast frames per slow frame (paper: 4)"
-    )
+    width: Natural | None = None
+    """filters of the first stage (default: the paper's 64; fast: 8)"""
+    embedding: Natural | Literal["pooled"] = 128
+    """dimensions of the embedding (paper: 128). pooled: the averaged features themselves, for
+    objectives with a head of their own"""
+    bn_momentum: Annotated[float, *real(gt=0, le=1)] | None = None
+    """weight of a new batch in batch norm's running averages (default: the paper's 0.003)"""
+    frames: Natural | None = None
+    """trn: frames of a clip that are embedded together (default: the paper's 4)"""
+    fast_width: Natural | None = None
+    """slowfast: filters of the fast pathway's stem (default: the paper's 8)"""
+    stride: Natural | None = None
+    """slowfast: fast frames per slow frame (default: the paper's 4)"""
 
     @model_validator(mode="after")
     def _fill_in(self) -> "Encoder":
@@ -103,66 +78,57 @@ class Encoder(Open):
 class Geometry(Model):
     """Crops (protocol section 3)."""
 
-    size: Annotated[int, Whole(ge=16)] = Field(
-        description="pixels of the square input (paper: 224)"
+    size: Annotated[int, *whole(ge=16)]
+    """side of the square input, in pixels (paper: 224)"""
+    train_shorter_side: list[Annotated[int, *whole(ge=16), Field(description="pixels")]] = Field(
+        min_length=2, max_length=2
     )
-    train_shorter_side: list[Annotated[int, Whole(ge=16), Field(description="pixels")]] = Field(
-        min_length=2,
-        max_length=2,
-        description="range of the shorter side in training, in pixels (paper: 256 to 320)",
-    )
-    test_shorter_side: Annotated[int, Whole(ge=16)] = Field(
-        description="shorter side in testing, in pixels (paper: 256)"
-    )
-    flip: Annotated[float, Real(ge=0, le=1)] = Field(
-        description="probability of a horizontal flip in training"
-    )
+    """range of the shorter side in training, in pixels (paper: 256 to 320)"""
+    test_shorter_side: Annotated[int, *whole(ge=16)]
+    """shorter side in testing, in pixels (paper: 256)"""
+    flip: Annotated[float, *real(ge=0, le=1)]
+    """probability of a horizontal flip in training"""
 
 
 class InstanceRecognition(Model):
     """VIE's first stage."""
 
-    estimator: Literal["nce_paper", "nce_estimated", "softmax"] = Field(
-        description=(
-            "nce_paper has the paper's constant Z; nce_estimated measures Z in its first batches; "
-            "softmax is exact, for small datasets"
-        )
-    )
-    negatives: Natural = Field(
-        description="noise samples K of NCE (paper: 4096); softmax uses the whole bank"
-    )
+    estimator: Literal["nce_paper", "nce_estimated", "softmax"]
+    """nce_paper has the paper's constant Z; nce_estimated measures Z in its first batches; softmax
+    is exact, for small datasets"""
+    negatives: Natural
+    """noise samples K of NCE (paper: 4096); softmax uses the whole bank"""
 
 
 class LocalAggregation(Model):
     """VIE's second stage."""
 
-    clusters: Natural = Field(description="k-means clusters m (paper: 8000)")
-    clusterings: Natural = Field(description="independent clusterings whose clusters are united")
-    kmeans_iterations: Natural = Field(description="iterations of k-means (paper: 20)")
-    neighbours: Natural = Field(description="background neighbours k (paper: 512)")
+    clusters: Natural
+    """k-means clusters m (paper: 8000)"""
+    clusterings: Natural
+    """independent clusterings whose clusters are united"""
+    kmeans_iterations: Natural
+    """iterations of k-means (paper: 20)"""
+    neighbours: Natural
+    """background neighbours k (paper: 512)"""
 
 
 class OrderPrediction(Model):
     """OPN's task (protocol section 9)."""
 
-    hidden: Natural = Field(description="units to which the features of two frames are reduced")
-    frame_shift: Count = Field(
-        description="the crop of each frame is shifted by up to this many pixels (paper: 5)"
-    )
-    channel_dropping: Flag = Field(
-        description="one colour channel of each frame replaces all three (paper: true)"
-    )
+    hidden: Natural
+    """units to which the features of two frames are reduced"""
+    frame_shift: Count
+    """the crop of each frame is shifted by up to this many pixels (paper: 5)"""
+    channel_dropping: Flag
+    """one colour channel of each frame replaces all three (paper: true)"""
 
 
 class Rotation(Model):
     """The task of RotNet and 3DRotNet (protocol section 9)."""
 
-    hidden: Count = Field(
-        description=(
-            "units between the pooled features and the four answers; 0: none (paper: 64 for "
-            "3DRotNet)"
-        )
-    )
+    hidden: Count
+    """units between the pooled features and the four answers; 0: none (paper: 64 for 3DRotNet)"""
 
 
 class Objective(Open):
@@ -175,10 +141,10 @@ class Objective(Open):
         str, Annotated[dict[str, Any], Field(description="settings of an objective of your own")]
     ]
 
-    temperature: Positive = Field(0.07, description="tau (paper: 0.07)")
-    bank_momentum: Annotated[float, Real(ge=0, lt=1)] = Field(
-        0.5, description="share of the old vector in an update of the bank (paper: 0.5)"
-    )
+    temperature: Positive = 0.07
+    """tau (paper: 0.07)"""
+    bank_momentum: Annotated[float, *real(ge=0, lt=1)] = 0.5
+    """share of the old vector in an update of the bank (paper: 0.5)"""
     instance_recognition: InstanceRecognition | None = None
     local_aggregation: LocalAggregation | None = None
     order_prediction: OrderPrediction | None = None
@@ -196,12 +162,23 @@ class Schedule(Open):
         str, Annotated[Duration, Field(description="an objective of your own")]
     ]
 
-    instance_recognition: Duration | None = Field(None, description="VIE's first stage")
-    local_aggregation: Duration | None = Field(None, description="VIE's second stage")
-    supervised: Duration | None = Field(None, description="training with labels, the upper control")
-    order_prediction: Duration | None = Field(None, description="OPN")
-    rotation: Duration | None = Field(None, description="RotNet and 3DRotNet")
+    instance_recognition: Duration | None = None
+    """VIE's first stage"""
+    local_aggregation: Duration | None = None
+    """VIE's second stage"""
+    supervised: Duration | None = None
+    """training with labels, the upper control"""
+    order_prediction: Duration | None = None
+    """OPN"""
+    rotation: Duration | None = None
+    """RotNet and 3DRotNet"""
     lr_drops: Drops
+
+
+# Stages of pretraining in their order; a recipe has those that its schedule names.
+STAGES = tuple(key for key in Schedule.model_fields if key != "lr_drops")
+VIE = ("instance_recognition", "local_aggregation")  # all others are trained alone
+PRETEXTS = ("order_prediction", "rotation")  # set a task with right answers
 
 
 class Monitor(Model):
@@ -210,41 +187,31 @@ class Monitor(Model):
     every: Duration = Field(
         description="time between measurements; 0 steps: only where a stage starts and ends"
     )
-    neighbours: Natural = Field(description="nearest neighbours (paper: 10)")
-    clips: Natural = Field(description="clips of each validation video (paper: 5)")
+    neighbours: Natural
+    """nearest neighbours (paper: 10)"""
+    clips: Natural
+    """clips of each validation video (paper: 5)"""
 
 
 class Recipe(Model):
     """A network, the clips it sees, its objective and its schedule."""
 
-    label: Text = Field(description="name in tables, as the paper spells it")
+    label: Text
+    """name in tables, as the paper spells it"""
     encoder: Encoder
     clip: Clip
-    min_frames: Natural = Field(
-        1,
-        description=(
-            "videos with fewer frames take no part in training (paper: 16 for OPN and 3DRotNet)"
-        ),
-    )
+    min_frames: Natural = 1
+    """videos with fewer frames take no part in training (paper: 16 for OPN and 3DRotNet)"""
     geometry: Geometry
     color_jitter: ColorJitter
     objective: Objective
     optimiser: Optimiser
     schedule: Schedule
-    start_from: Text | None = Field(
-        None, description="recipe whose trained network this one starts from; else random weights"
-    )
-    start_first: Flag = Field(
-        False,
-        description=(
-            "whether its pretraining starts before that of other recipes. Good for the longest: "
-            "the others then train beside it"
-        ),
-    )
+    start_from: Text | None = None
+    """recipe whose trained network this one starts from; else random weights"""
+    start_first: Flag = False
+    """whether its pretraining starts before that of other recipes. Good for the longest: the others
+    then train beside it"""
     monitor: Monitor
-    classes: dict[Name, ClassPath] | None = Field(
-        None,
-        description=(
-            "filled in from objectives and networks: the user's own code that this recipe uses"
-        ),
-    )
+    classes: dict[Name, ClassPath] | None = None
+    """filled in by vie, not to be written: what of objectives and networks the recipe uses"""

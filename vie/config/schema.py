@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ class _Generator(GenerateJsonSchema):
     """Pydantic's schema without titles, and with names of keys as descriptions say them."""
 
     def generate(self, schema: CoreSchema, mode: Any = "validation") -> JsonSchemaValue:
-        found = _untitled(super().generate(schema, mode))
+        found = _tidy(super().generate(schema, mode))
         return {"$schema": self.schema_dialect, "title": "VIE workflow", **found}
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
@@ -39,16 +40,19 @@ class _Generator(GenerateJsonSchema):
         return found
 
 
-def _untitled(node: Any) -> Any:
+def _tidy(node: Any, key: str = "") -> Any:
+    """Without titles and empty defaults; a paragraph of a description is one line."""
     if isinstance(node, list):
-        return [_untitled(one) for one in node]
+        return [_tidy(one) for one in node]
     if isinstance(node, dict):
         return {
-            key: _untitled(value)
-            for key, value in node.items()
-            if not (key == "title" and isinstance(value, str))
-            and not (key == "default" and value is None)
+            name: _tidy(value, name)
+            for name, value in node.items()
+            if not (name == "title" and isinstance(value, str))
+            and not (name == "default" and value is None)
         }
+    if key == "description":
+        return re.sub(r"(?<!\n)\n(?!\n)", " ", node)
     return node
 
 
@@ -69,7 +73,7 @@ def reference_text() -> str:
         "# The config\n",
         f"Every key of `config.yaml` and of overlays. Generated: `{RENEW}` renews this file.\n",
     ]
-    names = ["Config", *_references(schema, schema["$defs"], [])]
+    names = ["Config", *_references(schema["properties"], schema["$defs"], [])]
     for name in names:
         node = schema if name == "Config" else schema["$defs"][name]
         required = node.get("required", [])
@@ -78,7 +82,8 @@ def reference_text() -> str:
         for key, value in node["properties"].items():
             default = value.get("default", "required" if key in required else "")
             default = default if default in ("", "required", {}) else f"`{json.dumps(default)}`"
-            about = value.get("description", "")
+            below = schema["$defs"].get(value.get("$ref", "").removeprefix("#/$defs/"), {})
+            about = value.get("description") or below.get("description", "").split("\n")[0]
             parts.append(f"| `{key}` | {_value(value)} | {default or ''} | {about} |")
         parts.append("")
     return "\n".join(parts)
@@ -86,13 +91,10 @@ def reference_text() -> str:
 
 def _references(node: Any, defs: dict[str, Any], found: list[str]) -> list[str]:
     """Names of the models below a node, each once, in the order in which they are met."""
-    for key, value in node.items():
-        if key == "$ref" and (name := value.removeprefix("#/$defs/")) not in found:
+    for name in re.findall(r"#/\$defs/(\w+)", json.dumps(node)):
+        if name not in found:
             found.append(name)
             _references(defs[name], defs, found)
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, dict) and key != "$defs":
-                _references(one, defs, found)
     return found
 
 

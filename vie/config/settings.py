@@ -1,25 +1,13 @@
-"""What keys of the config mean: names of stages and layers, durations, small look-ups.
-
-Imports neither torch nor pandas: Snakemake uses it each time it builds the job graph.
-"""
+"""What keys of the config mean: networks and layers, durations, small look-ups."""
 
 import math
 import os
 import re
+from pathlib import Path
 from typing import Any
 
-from vie.config.clip_frames import clip_frames
 from vie.runtime.errors import VieError
 
-# Stages of pretraining in their order; a recipe has those that its schedule names.
-STAGES = (
-    *("instance_recognition", "local_aggregation"),
-    *("supervised", "order_prediction", "rotation"),
-)
-PRETEXTS = ("order_prediction", "rotation")  # stages that set a task with right answers
-ALONE = ("supervised", *PRETEXTS)  # stages that neither follow nor precede another one
-# Settings of its own that the objective of a stage needs.
-SETTINGS = ("instance_recognition", "local_aggregation", *PRETEXTS)
 # Networks, and their settings with the paper's values (protocol section 4).
 FAMILY = {"width": 64, "bn_momentum": 0.003}
 NETWORKS: dict[str, dict[str, int | float]] = {
@@ -33,13 +21,18 @@ NETWORKS: dict[str, dict[str, int | float]] = {
 LAYERS = ("conv3", "conv4", "conv5")  # that classifiers read, protocol section 7
 
 
-def asks_for_motion(clip: str | dict[str, Any]) -> bool:
-    """Whether a clip setting places its frames where the video moves.
+def canonical(value: Any) -> Any:
+    """`value` such that what means the same is written the same: Snakemake compares text.
 
-    Raises:
-        VieError: its numbers do not fit each other.
+    Keys are sorted, whole floats become integers, tuples become lists, paths text.
     """
-    return bool(clip_frames(clip).windows)
+    if isinstance(value, dict):
+        return {key: canonical(value[key]) for key in sorted(value, key=str)}
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return str(value) if isinstance(value, Path) else value
 
 
 def dataset_folder(config: dict[str, Any], name: str, kind: str) -> str:
@@ -55,9 +48,8 @@ def dataset_folder(config: dict[str, Any], name: str, kind: str) -> str:
 
 
 def stages(recipe: dict[str, Any]) -> list[str]:
-    """Stages of a recipe's pretraining, in order: built-in ones, then the user's own."""
-    given = [key for key in recipe["schedule"] if key != "lr_drops"]
-    return sorted(given, key=lambda stage: STAGES.index(stage) if stage in STAGES else len(STAGES))
+    """Stages of a checked recipe's pretraining, in order."""
+    return [key for key in recipe["schedule"] if key != "lr_drops"]
 
 
 def recipes_of(evaluation: dict[str, Any]) -> list[str]:

@@ -58,15 +58,14 @@ def report_classes(labels: Iterable[str], official_name: str | None) -> None:
     """Log classes that the dataset does not have officially, and official ones that are absent.
 
     Only letters and digits count, in either case: releases spell classes differently.
-
-    Args:
-        labels: of the training list.
-        official_name: of the dataset, if it has one.
     """
     if official_name not in VANISHING:
         return
+    from torchvision.models.video import R3D_18_Weights  # takes seconds to import
+
+    categories = R3D_18_Weights.KINETICS400_V1.meta["categories"]
     names = {spelling_key(label): label for label in labels}
-    official = {spelling_key(label): label for label in _official_labels()}
+    official = {spelling_key(label): label for label in categories}
     if len(names) != CLASSES[official_name]:
         log.warning("%d classes, and %s has %d", len(names), official_name, CLASSES[official_name])
     if unknown := sorted(names[k] for k in names.keys() - official.keys()):
@@ -76,17 +75,10 @@ def report_classes(labels: Iterable[str], official_name: str | None) -> None:
 
 
 def report_split(labels: Iterable[str], classes: Iterable[str], split: str) -> None:
-    """Log classes that have no video in the list of a split.
-
-    Args:
-        labels: of the split's list.
-        classes: all classes, which are those of the training list.
-        split: its name.
-    """
+    """Log classes of the training list that have no video in the list of a split."""
     if absent := sorted(set(classes) - set(labels)):
-        log.warning(
-            "the list of %s has no video of %d classes: %s", split, len(absent), listed(absent)
-        )
+        what = "the list of %s has no video of %d classes: %s"
+        log.warning(what, split, len(absent), listed(absent))
 
 
 def report_usable(usable: int, split: str, official_name: str | None) -> None:
@@ -98,10 +90,3 @@ def report_usable(usable: int, split: str, official_name: str | None) -> None:
         "%s: %s usable videos, and the paper has %s (%+d, %.1f %%): accuracies are of other data",
         *(split, f"{usable:,}", f"{wanted:,}", usable - wanted, 100 * usable / wanted),
     )
-
-
-def _official_labels() -> list[str]:
-    """The 400 classes, as torchvision's networks know them."""
-    from torchvision.models.video import R3D_18_Weights  # takes seconds to import
-
-    return list(R3D_18_Weights.KINETICS400_V1.meta["categories"])

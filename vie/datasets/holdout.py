@@ -24,35 +24,27 @@ COUNTS = {
 
 
 def check_counts(rows: Iterable[SplitRow], official_name: str, number: int) -> None:
-    """Whether a split has the official size of its dataset.
+    """Whether a split has the official size of its dataset; in HMDB51, that of each class.
 
     Raises:
-        VieError: says which numbers differ. For HMDB51, whose classes all have the same size, it
-            also names the classes.
+        VieError: says which numbers differ.
     """
-    rows, wanted = list(rows), COUNTS[official_name]
-    found = Counter(row.subset for row in rows)
-    labels = {row.label for row in rows}
-    problems = []
-    if len(labels) != CLASSES[official_name]:
-        problems.append(f"{len(labels)} classes and not {CLASSES[official_name]}")
+    rows, wanted, n_classes = list(rows), COUNTS[official_name], CLASSES[official_name]
+    labels = sorted({row.label for row in rows})
+    checks = [(len(labels), "classes", n_classes)]  # found, of what, official
     if official_name == "hmdb51":
-        per_class = Counter((row.label, row.subset) for row in rows)
-        for subset, total in wanted.items():
-            each = total // CLASSES[official_name]
-            problems += [
-                f"{per_class[label, subset]} {subset} videos of {label} and not {each}"
-                for label in sorted(labels)
-                if per_class[label, subset] != each
-            ]
-    elif number == 1:
-        problems += [
-            f"{found[subset]} {subset} videos and not {total}"
+        per_class = Counter((row.subset, row.label) for row in rows)
+        checks += [
+            (per_class[subset, label], f"{subset} videos of {label}", total // n_classes)
             for subset, total in wanted.items()
-            if found[subset] != total
+            for label in labels
         ]
-    elif found.total() != sum(wanted.values()):
-        problems.append(f"{found.total()} videos and not {sum(wanted.values())}")
+    elif number == 1:
+        found = Counter(row.subset for row in rows)
+        checks += [(found[subset], f"{subset} videos", n) for subset, n in wanted.items()]
+    else:
+        checks.append((len(rows), "videos", sum(wanted.values())))
+    problems = [f"{count} {what} and not {n}" for count, what, n in checks if count != n]
     if problems:
         raise VieError(
             f"split {number} has {'; '.join(problems)}. These lists are not those of "
@@ -83,12 +75,9 @@ def hold_out(rows: Iterable[SplitRow], share: float, number: int) -> list[SplitR
     of HMDB51 do; it is held out in all of them.
 
     Args:
-        rows: of a split.
+        rows: of a split. All are returned, in their order.
         share: of each class's training videos that is held out; at least one group, never all.
         number: of the split. Which groups are drawn depends on it and on no seed of a training.
-
-    Returns:
-        All rows, in their order.
     """
     rows = list(rows)
     groups: Groups = {}

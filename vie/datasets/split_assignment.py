@@ -13,19 +13,12 @@ SUBSETS = (TRAIN, HELD_OUT, TEST)
 
 
 class SplitRow(NamedTuple):
-    """A video of a split.
+    """A video of a split."""
 
-    Attributes:
-        video: id.
-        label: name of the class.
-        subset: one of `SUBSETS`.
-        group: name of the recording that the video was cut from.
-    """
-
-    video: str
-    label: str
-    subset: str
-    group: str
+    video: str  # id
+    label: str  # name of the class
+    subset: str  # one of `SUBSETS`
+    group: str  # name of the recording that the video was cut from
 
 
 def write_split_assignment(rows: Iterable[SplitRow], path: Path) -> None:

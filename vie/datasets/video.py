@@ -6,18 +6,13 @@ from typing import NamedTuple
 class Video(NamedTuple):
     """One annotated video.
 
-    Attributes:
-        video: unique id.
-        path: of its file, relative to the folder of videos.
-        label: class name.
-        start, end: of the annotated clip within the file, in whole seconds. Both are 0 if the
-            file's name says that it is the clip.
-        file_found: whether the file existed when the list was read.
+    `start` and `end` of the annotated clip within the file, in whole seconds, are both 0 if the
+    file's name says that it is the clip.
     """
 
-    video: str
-    path: str
-    label: str
+    video: str  # unique id
+    path: str  # of its file, relative to the folder of videos
+    label: str  # class name
     start: int = 0
     end: int = 0
-    file_found: bool = False
+    file_found: bool = False  # when the list was read

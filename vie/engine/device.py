@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from vie.clips.color_jitter import apply_color_jitter, normalise
+from vie.clips.loader import Batch
 from vie.runtime import distributed
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-PRECISIONS = ("bf16", "tf32", "float32")
 
 
 def deterministic_kernels() -> None:
@@ -27,13 +27,11 @@ def deterministic_kernels() -> None:
 
 
 def accelerator(precision: str = "float32") -> "Accelerator":
-    """The device that this process trains on, one of several where
-    `vie.runtime.distributed` started it, with deterministic kernels.
+    """The device that this process trains on, with deterministic kernels.
 
-    Args:
-        precision: of the network's convolutions and products on a GPU that has it: "bf16" under
-            autocast, "tf32" or "float32". Everywhere else they are float32. Losses, the memory
-            bank and what is averaged over clips or frames are float32 always.
+    The precision is that of the network's convolutions and products on a GPU that has it: "bf16"
+    under autocast, "tf32" or "float32". Everywhere else they are float32. Losses, the memory bank
+    and what is averaged over clips or frames are float32 always.
     """
     from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
 
@@ -55,6 +53,14 @@ def accelerator(precision: str = "float32") -> "Accelerator":
             InitProcessGroupKwargs(timeout=timedelta(hours=2)),
         ],
     )
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch on a device, its clips as float32: with their colour noise, and normalised."""
+    clips, instances, labels = (part.to(device, non_blocking=True) for part in batch[:3])
+    draws = batch.color_jitter
+    clips = normalise(clips) if draws is None else apply_color_jitter(clips, draws)
+    return Batch(clips, instances, labels, draws)
 
 
 def has_bf16() -> bool:

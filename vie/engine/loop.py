@@ -3,57 +3,26 @@
 import math
 import time
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor
 
 from vie.clips.loader import Batch
 from vie.engine.recorder import Recorder
 from vie.engine.resumable import Resumable
+from vie.engine.task import Task
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
 from vie.runtime.progress import Progress
-from vie.runtime.signals import StoppedError, StopRequest
+from vie.runtime.signals import StoppedError, noting_signals
 
 REPORTS = 50  # steps between rows of metrics; reading the loss waits for the device
-
-
-class Task(Protocol):
-    """What is trained.
-
-    Attributes:
-        finished: becomes true in `before_step` where training ends before its schedule.
-    """
-
-    @property
-    def finished(self) -> bool: ...
-
-    def before_step(self, step: int) -> dict[str, float]:
-        """Work that is due before `step`, such as a new clustering; metrics it has to report."""
-
-    def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
-        """One optimisation step; {"loss": (), ...} detached, on the device."""
-
-    def at_end(self, step: int) -> dict[str, float]:
-        """What is still to be measured after the last step, the one before `step`.
-
-        The state is saved before: a longer schedule goes on as if the end had not been there.
-        """
-
-    def state(self) -> dict[str, Any]:
-        """Everything a checkpoint needs besides the step."""
-
-    def restore(self, content: dict[str, Any]) -> None:
-        """Take over a checkpoint of the same run."""
 
 
 class Means:
     """Means of what steps have measured since the last row of metrics."""
 
     def __init__(self) -> None:
-        self._reset()
-
-    def _reset(self) -> None:
         self.sums: dict[str, Tensor] = {}
         self.steps, self.clips, self.since = 0, 0, time.monotonic()
 
@@ -64,7 +33,7 @@ class Means:
         self.steps, self.clips = self.steps + 1, self.clips + clips
 
     def row(self, step: int, advice: str) -> dict[str, float]:
-        """The means up to `step`, and clips per second; begins anew.
+        """The means up to `step`, and clips per second.
 
         Raises:
             VieError: the loss is not finite.
@@ -74,15 +43,13 @@ class Means:
             steps = f"steps {step + 1 - self.steps} to {step}"
             raise VieError(f"the loss became {means['loss']} in {steps}; {advice}")
         rate = self.clips / (time.monotonic() - self.since)
-        self._reset()
         return {**means, "clips_per_second": round(rate, 1)}
 
 
 def run(
-    task: Task,
+    task: Task[Any],
     batches: Iterable[Batch],
     steps: range,
-    *,
     first: int,
     resumable: Resumable,
     recorder: Recorder,
@@ -90,13 +57,8 @@ def run(
 ) -> None:
     """Train `steps`, or until the task is finished, save the state and measure what is left.
 
-    Args:
-        task: at the state before the first of `steps`.
-        batches: one for each step.
-        steps: numbers of the steps.
-        first: step at which the run began, for its progress.
-        resumable, recorder: where its state and its metrics go.
-        label: shown with the progress.
+    The task is at the state before the first of `steps`, each of which takes one of `batches`.
+    `first` is the step at which the run began, for its progress, which is shown with `label`.
 
     Raises:
         VieError: the loss is not finite; the last checkpoint from before is kept.
@@ -106,7 +68,7 @@ def run(
     total, initial = steps.stop - first, steps.start - first
     bar = Progress(total=total, initial=initial, quiet=not main, label=label, unit="steps")
     means, shown, end = Means(), {}, steps.stop
-    with bar, StopRequest() as requests:
+    with bar, noting_signals() as received:
         for step, batch in zip(steps, batches, strict=True):
             before = task.before_step(step)
             if before:
@@ -117,17 +79,18 @@ def run(
                 break
             means.add(task.step(step, batch), len(batch.clips) * distributed.world_size())
             done = step + 1 == steps.stop
+            stop = received[0].name if received else None
             # Where several processes train, the main one saves what all of them hold.
-            stop = requests.received if main and not done else None
-            due = stop or (resumable.due() and not done)
+            due = main and not done and (stop or resumable.due())
             if means.steps == REPORTS or done or due:
-                row = means.row(step, resumable.advice())
+                row, means = means.row(step, resumable.advice()), Means()
                 recorder.write(step, **row)
-                shown |= {**row, "clips/s": round(row["clips_per_second"])}
-                bar.set_postfix(**{k: v for k, v in shown.items() if k != "clips_per_second"})
+                shown |= row
+                shown["clips/s"] = round(shown.pop("clips_per_second"))
+                bar.set_postfix(**shown)
                 if due:
                     resumable.save(step + 1, task.state())  # only as the loss was seen to be finite
-                if stop:
+                if due and stop:
                     raise StoppedError(
                         f"stopped by {stop} after {step + 1} steps; the state is in "
                         f"{resumable.path}: the same command goes on from there"

@@ -8,19 +8,12 @@ from torch import nn
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Trainable parameters in two groups: all others, and batch norm's, which do not decay."""
-    normalisation = {
-        id(parameter)
-        for module in model.modules()
-        if isinstance(module, nn.modules.batchnorm._BatchNorm)
-        for parameter in module.parameters(recurse=False)
-    }
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    undecayed = {id(p) for norm in norms for p in norm.parameters(recurse=False)}
+    trainable = [p for p in model.parameters() if p.requires_grad]
     return [
-        {
-            "params": [p for p in trainable if id(p) not in normalisation],
-            "weight_decay": weight_decay,
-        },
-        {"params": [p for p in trainable if id(p) in normalisation], "weight_decay": 0.0},
+        {"params": [p for p in trainable if id(p) not in undecayed], "weight_decay": weight_decay},
+        {"params": [p for p in trainable if id(p) in undecayed], "weight_decay": 0.0},
     ]
 
 

@@ -8,10 +8,9 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vie.clips.color_jitter import apply_color_jitter, normalise
 from vie.clips.loader import Batch
-from vie.engine.device import accelerator
-from vie.engine.optimizer import sgd
+from vie.engine.device import accelerator, to_device
+from vie.engine.task import Task
 from vie.models.classifiers import Classifier
 
 # (top-1 as a fraction, mean loss) of a network on the validation videos
@@ -22,23 +21,15 @@ Validation = Callable[[nn.Module], tuple[float, float]]
 class Plateau:
     """A learning rate that falls when validation saturates (protocol sections 6 and 8).
 
-    Attributes:
-        patience: validations in a row without a better one that are borne.
-        drops: times that the learning rate is divided by 10; when validation saturates once more,
-            training ends.
-        best: score of the best validation so far: accuracy, then the loss with a minus sign, for
-            accuracies on few videos are often equal.
-        best_step: steps before it.
-        waited: validations since then, or since the last drop.
-        dropped: drops so far.
+    Accuracies on few videos are often equal: of two equal ones the lower loss is better.
     """
 
-    patience: int
-    drops: int
-    best: tuple[float, float] = (-math.inf, -math.inf)
-    best_step: int = 0
-    waited: int = 0
-    dropped: int = 0
+    patience: int  # validations in a row without a better one that are borne
+    drops: int  # divisions of the rate by 10; when validation saturates once more, training ends
+    best: tuple[float, float] = (-math.inf, -math.inf)  # accuracy, and the loss with a minus sign
+    best_step: int = 0  # steps before it
+    waited: int = 0  # validations since then, or since the last drop
+    dropped: int = 0  # drops so far
 
     def see(self, step: int, score: tuple[float, float]) -> bool:
         """Take note of the validation before `step` -> whether it is the best so far."""
@@ -56,20 +47,17 @@ class Plateau:
         return self.dropped > self.drops
 
     def lr(self, base: float) -> float:
-        """The learning rate now."""
         return base * 0.1**self.dropped
 
 
-class Finetuning:
-    """Training of a whole network with labels until validation saturates: a `loop.Task`.
+class Finetuning(Task[Classifier]):
+    """Training of a whole network with labels until validation saturates.
 
-    Args:
-        classifier: the network.
-        optimiser: of the config.
-        plateau: of the learning rate.
-        validate: measures the network.
-        every: steps between two validations.
-        precision: as for `vie.engine.device.accelerator`.
+    It is validated every `every` steps.
+
+    Attributes:
+        best: weights of the network that validated best.
+        ended: steps before the last validation.
     """
 
     def __init__(
@@ -81,27 +69,17 @@ class Finetuning:
         every: int,
         precision: str = "float32",
     ) -> None:
-        self.accelerator = accelerator(precision)
-        self.lr, self.plateau, self.validate, self.every = optimiser["lr"], plateau, validate, every
-        settings = {k: v for k, v in optimiser.items() if k != "batch"}
-        self.classifier, self.optimiser = self.accelerator.prepare(
-            classifier, sgd(classifier, **settings)
-        )
+        super().__init__(classifier, optimiser, accelerator(precision))
+        self.plateau, self.validate, self.every = plateau, validate, every
+        self.parts["network"] = classifier
         self.best: dict[str, Tensor] = {}
         self.ended = 0
 
     @property
     def finished(self) -> bool:
-        """Whether validation has saturated."""
         return self.plateau.finished
 
-    def network(self) -> Classifier:
-        """The network without what Accelerate wraps around it."""
-        network: Classifier = self.accelerator.unwrap_model(self.classifier)
-        return network
-
     def before_step(self, step: int) -> dict[str, float]:
-        """Validation when it is due."""
         return self.measure(step) if step and step % self.every == 0 else {}
 
     def at_end(self, step: int) -> dict[str, float]:
@@ -123,38 +101,21 @@ class Finetuning:
         }
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
-        """One step of the whole network."""
-        device = self.accelerator.device
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.plateau.lr(self.lr)
-        clips = batch.clips.to(device, non_blocking=True)
-        clips = (
-            normalise(clips)
-            if batch.color_jitter is None
-            else apply_color_jitter(clips, batch.color_jitter)
-        )
-        labels = batch.labels.to(device, non_blocking=True)
+        clips, _, labels, _ = to_device(batch, self.accelerator.device)
         with self.accelerator.autocast():
-            logits = self.classifier(clips)
+            logits = self.model(clips)
         loss = F.cross_entropy(logits.float(), labels)
-        self.optimiser.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
-        self.optimiser.step()
+        self.update(loss, self.plateau.lr(self.lr))
         return {"loss": loss.detach(), "top1": (logits.argmax(1) == labels).float().mean()}
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds."""
-        return {
-            "network": self.network().state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+        return super().state() | {
             "plateau": asdict(self.plateau),
             "best": self.best,
             "ended": self.ended,
         }
 
     def restore(self, content: dict[str, Any]) -> None:
-        """Take over a checkpoint."""
-        self.network().load_state_dict(content["network"])
-        self.optimiser.load_state_dict(content["optimiser"])
+        super().restore(content)
         self.plateau = Plateau(**content["plateau"])
         self.best, self.ended = content["best"], content["ended"]

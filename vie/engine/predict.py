@@ -1,17 +1,21 @@
 """Class probabilities of videos, averaged over test clips or windows (protocol 2, 7, 8)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from vie.clips.color_jitter import normalise
-from vie.clips.loader import TestClips, loader, video_batches
+from vie.clips.loader import Batch, TestClips, loader, video_batches
 from vie.clips.transform import ClipTransform
 from vie.clips.windows import CLIPS_TOGETHER, WindowClips, window_batches, window_counts
+from vie.engine.device import to_device
 from vie.frames.index import load_index
+from vie.runtime.files import atomic_write
 from vie.runtime.progress import Progress
 from vie.runtime.threads import TEST_CLIPS
 
@@ -28,14 +32,11 @@ def predict_clips(
     label: str = "",
     videos: np.ndarray | None = None,
 ) -> dict[str, Tensor]:
-    """Outputs of `function` on every test clip of every video.
+    """Outputs of `function` on so many evenly spaced clips of every video of an index.
 
     Args:
         function: (B, 3, T, H, W) normalised floats -> {name: (B, D)}.
-        index: index.parquet of the videos.
         transform: sampling and geometry; test crops, no colour noise.
-        clips: clips per video, evenly spaced.
-        device: of the clips.
         workers: processes that load clips.
         label: shown with the progress; none without.
         videos: instances (V,), where these are not all videos of the index in its order.
@@ -44,21 +45,25 @@ def predict_clips(
         {name: (V, clips, D)} on the CPU.
     """
     videos = np.arange(len(load_index(index))) if videos is None else videos
-    dataset = TestClips(index, transform, clips=clips)
     keys = video_batches(videos, clips, TEST_CLIPS)
+    dataset = TestClips(index, transform, clips=clips)
     batches = loader(dataset, keys, workers, clips=max(clips, TEST_CLIPS))
     parts: dict[str, list[Tensor]] = {}
-    bar = Progress(total=len(videos), label=label, unit="videos") if label else None
-    for batch in batches:
-        outputs = function(normalise(batch.clips.to(device, non_blocking=True)))
-        for name, output in outputs.items():
+    for batch in with_progress(batches, len(videos), label):
+        for name, output in function(to_device(batch, device).clips).items():
             # (B, D) -> (B // clips, clips, D)
             parts.setdefault(name, []).append(output.float().cpu().unflatten(0, (-1, clips)))
-        if bar:
-            bar.update(len(batch.clips) // clips)
-    if bar:
-        bar.close()
     return {name: torch.cat(part) for name, part in parts.items()}
+
+
+def with_progress(
+    batches: Iterable[Batch], total: int, label: str, unit: str = "videos"
+) -> Iterator[Batch]:
+    """The batches, counting their videos; nothing is shown without a label."""
+    with Progress(total=total, label=label, unit=unit, quiet=not label) as bar:
+        for batch in batches:
+            yield batch
+            bar.update(len(batch.instances.unique()))
 
 
 def class_probabilities(logits: dict[str, Tensor]) -> dict[str, np.ndarray]:
@@ -80,35 +85,25 @@ def predict_windows(
 ) -> np.ndarray:
     """Class probabilities of videos: softmax, averaged over all windows (protocol section 8).
 
-    Args:
-        function: (B, 3, T, H, W) normalised floats -> (B, classes) logits.
-        index: index.parquet of the videos.
-        transform: sampling and geometry; test crops, no colour noise.
-        videos: instances (V,).
-        device: of the clips.
-        workers: processes that load clips.
-        label: shown with the progress; none without.
+    Args as for `predict_clips`, but `function` returns logits (B, classes).
 
     Returns:
         (V, classes) float64.
     """
     counts = window_counts(load_index(index), videos, transform.sampling)
-    batches = loader(
-        WindowClips(index, transform), window_batches(counts, videos), workers, clips=CLIPS_TOGETHER
-    )
-    bar = Progress(total=len(videos), label=label, unit="videos") if label else None
+    keys, dataset = window_batches(counts, videos), WindowClips(index, transform)
+    batches = loader(dataset, keys, workers, clips=CLIPS_TOGETHER)
     parts = []
-    for batch in batches:
+    for batch in with_progress(batches, len(videos), label):
         # A long video alone may be more than fits the device's memory.
         for clips in batch.clips.split(CLIPS_TOGETHER):
-            logits = function(normalise(clips.to(device, non_blocking=True)))
+            logits = function(to_device(batch._replace(clips=clips), device).clips)
             parts.append(logits.float().cpu().softmax(1).double())
-        if bar:
-            bar.update(len(batch.instances.unique()))
-    if bar:
-        bar.close()
-    rows = torch.from_numpy(np.repeat(np.arange(len(videos)), counts))  # (windows,)
-    probabilities = torch.cat(parts)  # (windows, classes)
-    sums = probabilities.new_zeros(len(videos), probabilities.shape[1])
-    sums.index_add_(0, rows, probabilities)
-    return (sums / torch.from_numpy(counts)[:, None]).numpy()
+    each = torch.cat(parts).split(counts.tolist())  # (windows, classes) -> V x (own, classes)
+    return torch.stack([windows.mean(0) for windows in each]).numpy()
+
+
+def write_table(columns: dict[str, Any], path: Path) -> None:
+    """Write columns, a row for each video, as Parquet."""
+    with atomic_write(path) as temporary:
+        pq.write_table(pa.table(columns), temporary)

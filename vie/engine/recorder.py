@@ -7,15 +7,11 @@ from vie.runtime import distributed
 
 
 class Recorder:
-    """Appends rows {"step": ..., name: value, ...} to `metrics.jsonl` and to TensorBoard.
+    """Appends rows {"step": ..., name: value, ...} to JSON lines and to TensorBoard's folder.
 
-    Args:
-        path: the JSON lines.
-        tensorboard: folder of TensorBoard's event files.
-        step: rows at or after this step were written by a run that was killed later than its
-            last checkpoint; they are dropped, for they will be written again.
-
-    Where several processes train, only the main one's rows are written.
+    Rows at or after `step` were written by a run that was killed later than its last checkpoint:
+    they are dropped, for they will be written again. Where several processes train, only the main
+    one's rows are written.
     """
 
     def __init__(self, path: Path, tensorboard: Path, step: int = 0) -> None:
@@ -43,7 +39,6 @@ class Recorder:
             self.writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Close both."""
         if self.writes:
             self.file.close()
             self.writer.close()

@@ -5,36 +5,27 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from vie.config.settings import canonical
 from vie.engine.schedules import Schedule
 from vie.runtime import distributed, torch_files
 from vie.runtime.errors import VieError
 from vie.runtime.files import SUPERSEDED, link
 
 log = logging.getLogger(__name__)
-CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"  # the files of a state
+# The files of a state, and its folder of TensorBoard's event files.
+CHECKPOINT, METRICS, EVENTS = "checkpoint.pt", "metrics.jsonl", "tensorboard"
 SHOWN = 60  # characters of a setting that the log quotes
 
 
-def canonical(value: Any) -> Any:
-    """A setting in the form that decides whether two are the same: 1 is 1.0, (1,) is [1]."""
-    if isinstance(value, dict):
-        return {str(key): canonical(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [canonical(one) for one in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def same_settings(one: Any, other: Any) -> bool:
-    """Whether two settings are the same; the order of keys does not count."""
-    texts = [json.dumps(canonical(value), sort_keys=True) for value in (one, other)]
-    return texts[0] == texts[1]
+    """Whether two settings are the same: 1 is 1.0, (1,) is [1], the order of keys is any."""
+    return json.dumps(canonical(one)) == json.dumps(canonical(other))
 
 
 def same_so_far(before: Schedule, now: Schedule, step: int) -> bool:
@@ -74,13 +65,9 @@ class Resumable:
 
     Args:
         work: folder, of a `vie.runtime.files.exclusive_workdir`.
-        run_key: what the steps of the run depend on besides their schedule.
-        schedule: of the run.
+        run_key, schedule: all that the steps of the run depend on.
         metadata: what every checkpoint says besides; it does not decide what fits.
         at_least_seconds: shortest time between two checkpoints.
-
-    Attributes:
-        path: the checkpoint.
     """
 
     def __init__(
@@ -91,12 +78,8 @@ class Resumable:
         metadata: dict[str, Any] | None = None,
         at_least_seconds: float = 20,
     ) -> None:
-        self.work, self.path, self.run_key, self.schedule = (
-            work,
-            work / CHECKPOINT,
-            run_key,
-            schedule,
-        )
+        self.work, self.path = work, work / CHECKPOINT
+        self.run_key, self.schedule = run_key, schedule
         self.metadata, self.at_least_seconds = metadata or {}, at_least_seconds
         self.saved_at, self.cost = time.monotonic(), 0.0
         self.on_disk: dict[str, Any] = {}
@@ -106,19 +89,18 @@ class Resumable:
 
         Then the work folder has no metrics of an earlier attempt either.
         """
-        content = None
+        main = distributed.is_main_process()
         try:
-            if distributed.is_main_process():
-                content = self._chosen()
+            content = self._chosen() if main else None
         finally:
             distributed.barrier()
-        if not distributed.is_main_process() and self.path.exists():
+        if not main and self.path.exists():
             content = torch_files.load(self.path)
         if content is not None:
+            text = "resuming at step %d from %s"
             if content["step"] == self.schedule.last:
-                log.info("trained to its end already, step %d: %s", content["step"], self.path)
-            else:
-                log.info("resuming at step %d from %s", content["step"], self.path)
+                text = "trained to its end already, step %d: %s"
+            log.info(text, content["step"], self.path)
             self.on_disk = {key: content.get(key) for key in ("step", "code", *self.metadata)}
         return content
 
@@ -136,10 +118,12 @@ class Resumable:
         self._mend()
         current = torch_files.load(self.path) if self.path.exists() else None
         if current is None:
-            (self.work / METRICS).unlink(missing_ok=True)  # of less than a checkpoint's time
+            # Of less than a checkpoint's time.
+            (self.work / METRICS).unlink(missing_ok=True)
+            shutil.rmtree(self.work / EVENTS, ignore_errors=True)
         best = current if current is not None and self.fits(current) else None
         taken = None
-        for folder in self._superseded():
+        for folder in self._superseded().values():
             try:
                 content = torch_files.load(folder / CHECKPOINT)
             except VieError as error:
@@ -150,38 +134,39 @@ class Resumable:
         if current is not None and best is not current:
             self._set_aside(current)
         if taken is not None:
+            log.info("these settings were trained before: taking the state in %s back", taken)
             self._take_back(taken)
         if best is not None and best["step"] == best["schedule"]["last"] < self.schedule.last:
             self._keep_end()
         return best
 
-    def _superseded(self) -> Iterator[Path]:
+    def _superseded(self) -> dict[int, Path]:
         """Folders of the states that were set aside, by their number."""
         folders = [path for path in self.work.glob(f"{SUPERSEDED}*") if path.is_dir()]
-        yield from sorted(
-            (path for path in folders if path.name.removeprefix(SUPERSEDED).isdecimal()),
-            key=_number,
-        )
-
-    def _mend(self) -> None:
-        """What a kill left between two renames: a folder with metrics whose checkpoint is ours."""
-        for folder in self._superseded():
-            metrics = folder / METRICS
-            if not (folder / CHECKPOINT).exists() and not (self.work / METRICS).exists():
-                if metrics.exists():
-                    metrics.replace(self.work / METRICS)
-                with contextlib.suppress(OSError):  # it has other files
-                    folder.rmdir()
+        named = {path.name.removeprefix(SUPERSEDED): path for path in folders}
+        return dict(sorted((int(name), path) for name, path in named.items() if name.isdecimal()))
 
     def _new_folder(self) -> Path:
-        numbers = [_number(folder) for folder in self._superseded()]
-        folder = self.work / f"{SUPERSEDED}{max(numbers, default=0) + 1}"
+        folder = self.work / f"{SUPERSEDED}{max(self._superseded(), default=0) + 1}"
         folder.mkdir()
         return folder
 
+    def _mend(self) -> None:
+        """What a kill left between two renames: a folder with metrics whose checkpoint is ours."""
+        for folder in self._superseded().values():
+            if not (folder / CHECKPOINT).exists() and not (self.work / METRICS).exists():
+                self._take_back(folder)
+
+    def _take_back(self, folder: Path) -> None:
+        for name in (CHECKPOINT, EVENTS, METRICS):
+            if (folder / name).exists():
+                (folder / name).replace(self.work / name)
+        with contextlib.suppress(OSError):  # it has other files
+            folder.rmdir()
+
     def _keep_end(self) -> None:
         """Before a longer schedule goes on from a shorter one's end: that is kept as well."""
-        for folder in self._superseded():
+        for folder in self._superseded().values():
             if (folder / CHECKPOINT).exists() and self.path.samefile(folder / CHECKPOINT):
                 return  # by an attempt that was killed
         folder = self._new_folder()
@@ -207,7 +192,7 @@ class Resumable:
             folder,
             self.path.stat().st_size / 1e6,
         )
-        for name in (METRICS, CHECKPOINT):
+        for name in (METRICS, EVENTS, CHECKPOINT):
             if (self.work / name).exists():
                 (self.work / name).replace(folder / name)
 
@@ -215,31 +200,17 @@ class Resumable:
         """What of a state does not fit."""
         if "schedule" not in content:
             return ["written by an earlier version"]
-        changed = differences(content["run_key"], self.run_key)
-        schedules = {"schedule": content["schedule"]}, {"schedule": asdict(self.schedule)}
-        return changed or differences(*schedules) or ["another state is further"]
-
-    def _take_back(self, folder: Path) -> None:
-        log.info("these settings were trained before: taking the state in %s back", folder)
-        for name in (CHECKPOINT, METRICS):
-            if (folder / name).exists():
-                (folder / name).replace(self.work / name)
-        with contextlib.suppress(OSError):  # it has other files
-            folder.rmdir()
+        key = differences(content["run_key"], self.run_key)
+        schedule = differences(content["schedule"], asdict(self.schedule), "schedule")
+        return key or schedule or ["another state is further"]
 
     def due(self) -> bool:
         """Whether enough time has passed since the last checkpoint."""
-        if not distributed.is_main_process():
-            return False
         wait = max(self.at_least_seconds, 100 * self.cost)
         return time.monotonic() - self.saved_at >= wait
 
     def save(self, step: int, state: dict[str, Any]) -> None:
-        """Write a checkpoint now.
-
-        Args:
-            step: the number of the next step.
-            state: of the task.
+        """Write a checkpoint now; `step` is the number of the next step.
 
         Raises:
             VieError: a weight is not finite; the last checkpoint is kept.
@@ -276,16 +247,10 @@ class Resumable:
         )
 
 
-def _number(folder: Path) -> int:
-    return int(folder.name.removeprefix(SUPERSEDED))
-
-
 def _finite(content: Any) -> bool:
     """Whether all tensors in nested dicts, lists and tuples are finite."""
-    if isinstance(content, torch.Tensor):
-        return bool(torch.isfinite(content).all())
     if isinstance(content, dict):
-        return all(_finite(value) for value in content.values())
+        content = list(content.values())
     if isinstance(content, list | tuple):
         return all(_finite(value) for value in content)
-    return True
+    return not isinstance(content, torch.Tensor) or bool(torch.isfinite(content).all())

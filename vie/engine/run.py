@@ -1,5 +1,6 @@
 """One way to train: `Run` says where and how, `fit` trains a task to its end."""
 
+import shutil
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,46 +11,38 @@ import numpy as np
 from vie.clips.loader import EpochBatchSampler, TrainClips, loader
 from vie.clips.transform import ClipTransform
 from vie.engine import loop
-from vie.engine.device import deterministic_kernels
 from vie.engine.recorder import Recorder
-from vie.engine.resumable import METRICS, Resumable
+from vie.engine.resumable import EVENTS, METRICS, Resumable
 from vie.engine.schedules import Schedule
-from vie.runtime.files import digest
+from vie.engine.task import Task
+from vie.runtime.files import atomic_write, digest
 from vie.runtime.threads import use_threads
 
 
 @dataclass(frozen=True)
 class Run:
-    """Where and how something is trained.
+    """Where and how something is trained."""
 
-    Attributes:
-        work: folder of the run's state; a checkpoint of the end and `metrics.jsonl` are left there.
-        seed: of all that is drawn.
-        name: shown with the progress.
-        threads: that may be used.
-        gpus: GPUs; 0 keeps to the CPU.
-        precision: as for `vie.engine.device.accelerator`.
-        version: of the result. A state of another version is not gone on from.
-        code: digest of the code, for the record; it decides nothing.
-        checkpoint_seconds: shortest time between two checkpoints.
-        workers: processes that load clips; None: as many as keep pace with training.
-    """
-
-    work: Path
-    seed: int
-    name: str
-    threads: int = 1
-    gpus: int = 1
-    precision: str = "float32"
-    version: str = ""
-    code: str = ""
-    checkpoint_seconds: float = 20
-    workers: int | None = None
+    work: Path  # folder of the run's state; a checkpoint of the end and metrics are left there
+    seed: int  # of all that is drawn
+    name: str  # shown with the progress
+    threads: int = 1  # that may be used
+    gpus: int = 1  # 0 keeps to the CPU
+    precision: str = "float32"  # as for `vie.engine.device.accelerator`
+    version: str = ""  # of the result. A state of another version is not gone on from
+    code: str = ""  # digest of the code, for the record; it decides nothing
+    checkpoint_seconds: float = 20  # shortest time between two checkpoints
+    workers: int | None = None  # processes that load clips; None: as many as keep pace
 
     @property
     def record(self) -> dict[str, str]:
         """What every result says about the code that made it."""
         return {"version": self.version, "code": self.code}
+
+    def copy_metrics(self, path: Path) -> None:
+        """Make a result of the metrics in the work folder."""
+        with atomic_write(path) as temporary:
+            shutil.copyfile(self.work / METRICS, temporary)
 
     def use_threads(self) -> int:
         """Set this process's threads and devices up; returns how many processes load clips.
@@ -63,84 +56,56 @@ class Run:
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset's files for training and validation.
+    """A dataset's files for training and validation."""
 
-    Attributes:
-        train: index.parquet of the training videos.
-        val: index.parquet of the validation videos, where there are any.
-        classes: classes.csv, where labels are read.
-        motion: motion.npy beside `train`, for clips that ask where videos move.
-    """
-
-    train: Path
-    val: Path | None = None
-    classes: Path | None = None
-    motion: Path | None = None
+    train: Path  # index.parquet of the training videos
+    val: Path | None = None  # that of the validation videos, where there are any
+    classes: Path | None = None  # classes.csv, where labels are read
+    motion: Path | None = None  # motion.npy beside `train`, for clips that ask where videos move
 
 
 @dataclass(frozen=True)
 class TrainingClips:
-    """What `fit` feeds to a task.
+    """What `fit` feeds to a task."""
 
-    Attributes:
-        index: index.parquet.
-        transform: of the clips.
-        videos: instances (V,) that take part.
-        batch: videos in a batch.
-        stage: of the address of every draw.
-        motion: motion.npy beside the index, for clips that ask where videos move.
-        n_views: clips of each video in a batch.
-    """
-
-    index: Path
+    index: Path  # index.parquet
     transform: ClipTransform
-    videos: np.ndarray
-    batch: int
-    stage: str
-    motion: Path | None = None
-    n_views: int = 1
+    videos: np.ndarray  # instances (V,) that take part
+    batch: int  # videos in a batch
+    stage: str  # of the address of every draw
+    motion: Path | None = None  # as in `Data`
+    n_views: int = 1  # clips of each video in a batch
 
 
 def fit(
-    task: loop.Task,
+    task: Task[Any],
     run: Run,
     clips: TrainingClips,
     schedule: Schedule,
     *,
     key: dict[str, Any],
     metadata: dict[str, Any] | None = None,
-    tensorboard: Path | None = None,
 ) -> None:
     """Train a task to its end, going on from the furthest state of the same run, if there is one.
 
     Args:
-        task: what is trained, at its start.
-        run: where and how.
-        clips: of the training videos.
         schedule: its steps; states go on under a longer one (`same_so_far`).
         key: what the steps depend on besides the schedule, the version, seed and precision of the
             run, and the files of `clips`.
         metadata: what checkpoints say besides the state.
-        tensorboard: folder of event files; `tensorboard` beside the work folder if left out.
 
     Raises:
         VieError: the loss or a weight is not finite.
         StoppedError: a signal asked to stop; the state is saved.
     """
-    deterministic_kernels()
     workers = run.use_threads()
+    settings = {"version": run.version, "seed": run.seed, "precision": run.precision}
     motion = digest(clips.motion) if clips.motion else None
     files = {"index": digest(clips.index), "motion": motion}
-    settings = {"version": run.version, "seed": run.seed, "precision": run.precision}
-    resumable = Resumable(
-        run.work,
-        settings | files | key,
-        schedule,
-        (metadata or {}) | run.record,
-        run.checkpoint_seconds,
-    )
+    about = (metadata or {}) | run.record
+    states = Resumable(run.work, settings | files | key, schedule, about, run.checkpoint_seconds)
     step = schedule.first
-    if (content := resumable.load()) is not None:
+    if (content := states.load()) is not None:
         task.restore(content)
         step = content["step"]
     del content  # it may be as large as the network
@@ -150,14 +115,6 @@ def fit(
     dataset = TrainClips(
         clips.index, clips.transform, motion=clips.motion, n_views=clips.n_views, **address
     )
-    tensorboard = tensorboard or run.work.parent / "tensorboard"
-    with closing(Recorder(run.work / METRICS, tensorboard, step)) as recorder:
-        loop.run(
-            task,
-            loader(dataset, order, workers, clips=clips.batch * clips.n_views),
-            steps,
-            first=schedule.first,
-            resumable=resumable,
-            recorder=recorder,
-            label=run.name,
-        )
+    batches = loader(dataset, order, workers, clips=clips.batch * clips.n_views)
+    with closing(Recorder(run.work / METRICS, run.work / EVENTS, step)) as recorder:
+        loop.run(task, batches, steps, schedule.first, states, recorder, run.name)

@@ -8,33 +8,23 @@ from vie.config.settings import resolve_steps
 
 @dataclass(frozen=True)
 class Schedule:
-    """When training starts, ends and lowers its rate, in steps from the recipe's start.
-
-    Attributes:
-        first, last: the steps are first .. last - 1.
-        drops: steps at which the learning rate is divided by 10.
-    """
+    """When training starts, ends and lowers its rate, in steps from the recipe's start."""
 
     first: int
-    last: int
-    drops: tuple[int, ...] = ()
+    last: int  # the steps are first .. last - 1
+    drops: tuple[int, ...] = ()  # steps at which the learning rate is divided by 10
 
     def lr(self, base: float, step: int) -> float:
-        """Learning rate of `step`."""
         return base * 0.1 ** sum(step >= drop for drop in self.drops)
 
 
 def pretraining_schedule(
     settings: dict[str, Any], stage: str, steps_per_epoch: int, *, first: int = 0
 ) -> Schedule:
-    """Schedule of one stage. Drops count from the start of the first stage, or, in a recipe that
-    starts from another one, from that one's start.
+    """Schedule of one stage, which starts at step `first`, where what came before has ended.
 
-    Args:
-        settings: `schedule` of a recipe.
-        stage: one of its stages.
-        steps_per_epoch: batches in an epoch.
-        first: the step at which what came before has ended.
+    Drops count from the start of the first stage, or, in a recipe that starts from another one,
+    from that one's start. `settings` are the durations of stages, and `lr_drops`.
     """
     duration = resolve_steps(settings[stage], steps_per_epoch)
     drops = tuple(resolve_steps(drop, steps_per_epoch) for drop in settings["lr_drops"])
@@ -42,6 +32,5 @@ def pretraining_schedule(
 
 
 def probe_schedule(settings: dict[str, Any], steps_per_epoch: int) -> Schedule:
-    """Schedule of an evaluation: `duration` and `lr_drops`."""
-    drops = tuple(resolve_steps(drop, steps_per_epoch) for drop in settings["lr_drops"])
-    return Schedule(0, resolve_steps(settings["duration"], steps_per_epoch), drops)
+    """Schedule of an evaluation, which has one stage: `duration`."""
+    return pretraining_schedule(settings, "duration", steps_per_epoch)

@@ -19,17 +19,14 @@ def check_file(video: Path) -> None:
     """
     try:
         status = video.stat()
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        reason = MISSING if missing else f"cannot be read: {error.strerror}"
-        raise UnusableVideoError(reason) from error
-    if not stat.S_ISREG(status.st_mode):
-        raise UnusableVideoError("not a regular file")
-    if status.st_size == 0:
-        raise UnusableVideoError("empty file")
-    try:
+        if not stat.S_ISREG(status.st_mode):
+            raise UnusableVideoError("not a regular file")
+        if status.st_size == 0:
+            raise UnusableVideoError("empty file")
         with video.open("rb") as file:
             declared = _declared_bytes(file, status.st_size)
+    except FileNotFoundError as error:
+        raise UnusableVideoError(MISSING) from error
     except OSError as error:
         raise UnusableVideoError(f"cannot be read: {error.strerror}") from error
     if declared > status.st_size + 1:  # an odd last chunk may lack its byte of padding
@@ -47,11 +44,8 @@ def _is_avi(head: bytes) -> bool:
 
 
 def _declared_bytes(file: BinaryIO, size: int) -> int:
-    """Bytes that the container says it has, 0 if it does not say.
-
-    ffmpeg decodes an mp4 or avi file that was cut between two packets without an error, so its
-    exit status is not enough.
-    """
+    """Bytes that the container says it has, 0 if it does not say."""
+    # ffmpeg decodes an mp4 or avi file that was cut between two packets without an error.
     head = file.read(12)
     if _is_avi(head):
         declared = int(struct.unpack("<I", head[4:8])[0])

@@ -31,7 +31,7 @@ def extract_clip(
     Args:
         video: a local file.
         start, end: of the clip in the file, in seconds; both 0: the file is the clip.
-        settings: `timeout_seconds` is for the clip in all, `max_seconds` of the clip.
+        settings: both limits in seconds are for the clip in all.
         only_clip_in_file: whether no other clip is annotated in this file.
 
     Raises:

@@ -21,33 +21,25 @@ from vie.frames.unusable import UnusableVideoError
 from vie.runtime.csv_files import read_rows, write_rows
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
-from vie.runtime.progress import progress
+from vie.runtime.progress import Progress
 from vie.runtime.threads import VIDEOS_AHEAD
 
 REJECTED_COLUMNS = ("video", "path", "label", "reason")
 
 Row = dict[str, Any]  # of the manifest, and what is added to it
+Decoded = tuple[Row, Frames | UnusableVideoError]  # a video's frames, or the reason against it
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One shard of a split, and the files that its extraction writes.
+    """One shard of a split, and the files that its extraction writes."""
 
-    Attributes:
-        manifest: `manifest.parquet` of the split.
-        number: of this shard, from 0.
-        count: of the split's shards.
-        tar: JPEG frames.
-        table: one row per usable video.
-        rejected: CSV of the other videos.
-    """
-
-    manifest: Path
-    number: int
-    count: int
-    tar: Path
-    table: Path
-    rejected: Path
+    manifest: Path  # `manifest.parquet` of the split
+    number: int  # from 0
+    count: int  # of the split's shards
+    tar: Path  # JPEG frames
+    table: Path  # one row per usable video
+    rejected: Path  # CSV of the other videos
 
 
 def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, processes: int) -> None:
@@ -56,13 +48,8 @@ def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, proces
     Neighbours in the manifest are of one class. Dealing out rows in turn gives every shard a
     similar mixture of long and short videos, and a lost shard does not take a class with it. A
     video that cannot be used becomes a row of `rejected`. Of a file that is longer than its
-    annotated clip, the clip is read (`vie.frames.excerpts`).
-
-    Args:
-        shard: its files appear together at the end.
-        videos: folder that the manifest's paths are relative to.
-        settings: of the frames.
-        processes: ffmpeg processes at once.
+    annotated clip, the clip is read (`vie.frames.excerpts`). The shard's files appear together at
+    the end.
 
     Raises:
         VieError: the settings or the manifest are wrong, ffmpeg is missing, or all files of the
@@ -88,35 +75,29 @@ def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, proces
         atomic_write(shard.table) as table,
         atomic_write(shard.tar) as tar,
     ):
-        progress_of = f"frames {number} of {count}"
         decoded = _decoded(rows, videos, settings, processes)
-        kept, refused = _write_tar(tar, decoded, total=len(rows), label=progress_of)
+        kept, refused = _write_tar(tar, decoded, len(rows), f"frames {number} of {count}")
         refuse_if_gone(rows, videos, shard.manifest)  # they may have gone meanwhile
-        schema = TABLE_SCHEMA.with_metadata(_described(shard, settings))
-        columns = {name: [row[name] for row in kept] for name in schema.names}
-        pq.write_table(make_table(columns, schema), table)
+        metadata = {
+            "fps": f"{settings.fps:g}",
+            "shorter_side": str(settings.shorter_side),
+            "quality": str(settings.quality),
+            "shard": str(number),
+            "shards": str(count),
+            "ffmpeg": ffmpeg_version(),
+        }
+        columns = {name: [row[name] for row in kept] for name in TABLE_SCHEMA.names}
+        pq.write_table(make_table(columns, TABLE_SCHEMA.with_metadata(metadata)), table)
         write_rejected(refused, rejected)
 
 
-def _described(shard: Shard, settings: FrameSettings) -> dict[str, str]:
-    """Metadata of a shard's table."""
-    return {
-        "fps": f"{settings.fps:g}",
-        "shorter_side": str(settings.shorter_side),
-        "quality": str(settings.quality),
-        "shard": str(shard.number),
-        "shards": str(shard.count),
-        "ffmpeg": ffmpeg_version(),
-    }
-
-
 def _write_tar(
-    tar: Path, decoded: Iterable[tuple[Row, Frames | UnusableVideoError]], *, total: int, label: str
+    tar: Path, decoded: Iterable[Decoded], total: int, label: str
 ) -> tuple[list[Row], list[Row]]:
     """Write decoded videos to a tar -> (rows of the shard's table, rejected rows)."""
     kept: list[Row] = []
     refused: list[Row] = []
-    bar = progress(None, total=total, label=label, unit="videos")
+    bar = Progress(total=total, label=label, unit="videos")
     with tar.open("wb") as file, bar:
         writer = ShardWriter(file)
         for row, result in decoded:
@@ -138,11 +119,6 @@ def refuse_if_gone(rows: Iterable[Row], videos: Path, manifest: Path) -> None:
     A single file that is gone is a rejected video. If all are gone, the folder is gone, and
     rejecting them would leave out hundreds of good videos.
 
-    Args:
-        rows: of the manifest.
-        videos: folder that their paths are relative to.
-        manifest: for the message.
-
     Raises:
         VieError: files were found when the manifest was made, and now none is.
     """
@@ -158,31 +134,25 @@ def refuse_if_gone(rows: Iterable[Row], videos: Path, manifest: Path) -> None:
 
 def _decoded(
     rows: Iterable[Row], videos: Path, settings: FrameSettings, processes: int
-) -> Iterator[tuple[Row, Frames | UnusableVideoError]]:
-    """Each row with its frames or the reason against it, in order, `processes` at a time.
+) -> Iterator[Decoded]:
+    """Decode rows, `processes` at a time, in their order. Threads do: ffmpeg does the work."""
 
-    Threads are enough: the work is done by the ffmpeg processes.
-    """
-
-    def one(row: Row) -> Frames | UnusableVideoError:
-        only = row["only_clip_in_file"]
+    def one(row: Row) -> Decoded:
+        clip, only = (videos / row["path"], row["start"], row["end"]), row["only_clip_in_file"]
         try:
-            file = videos / row["path"]
-            return extract_clip(file, row["start"], row["end"], settings, only_clip_in_file=only)
+            return row, extract_clip(*clip, settings, only_clip_in_file=only)
         except UnusableVideoError as error:
-            return error
+            return row, error
 
-    waiting: deque[tuple[Row, Future[Frames | UnusableVideoError]]] = deque()
+    waiting: deque[Future[Decoded]] = deque()
     pool = ThreadPoolExecutor(max(processes, 1))
     try:
         for row in rows:
-            waiting.append((row, pool.submit(one, row)))
+            waiting.append(pool.submit(one, row))
             if len(waiting) >= VIDEOS_AHEAD * max(processes, 1):
-                row, future = waiting.popleft()
-                yield row, future.result()
+                yield waiting.popleft().result()
         while waiting:
-            row, future = waiting.popleft()
-            yield row, future.result()
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -193,10 +163,6 @@ def write_rejected(rows: Iterable[Row], path: Path) -> None:
 
 
 def read_rejected(path: Path) -> list[dict[str, str]]:
-    """Rows of a CSV of rejected videos.
-
-    Raises:
-        VieError: the file cannot be read or has other columns.
-    """
+    """Rows of a CSV of rejected videos; see `read_rows`."""
     rows = read_rows(path, REJECTED_COLUMNS)
     return [dict(zip(REJECTED_COLUMNS, row, strict=True)) for row in rows]

@@ -32,27 +32,18 @@ MAX_OUTPUT_BYTES = 512 * 2**20  # of one video's JPEGs, held in memory
 MAX_MESSAGE_BYTES = 64 * 2**10
 SEEK_EARLY = 10  # seconds; most key frames are closer together
 NO_TIME = -(2**63)  # AV_NOPTS_VALUE: a time that is not known
-# On a Matroska file that stops early ffmpeg exits with 0 and prints one of these.
-ENDS_EARLY = ("File ended prematurely",)
+ENDS_EARLY = "File ended prematurely"  # printed for a Matroska file that stops early; exit code 0
 
 
 @dataclass(frozen=True)
 class FrameSettings:
-    """How videos become frames: `frames` of the config.
+    """How videos become frames: `frames` of the config."""
 
-    Attributes:
-        fps: frames per second (25 in protocol section 1).
-        shorter_side: of the frames, in pixels (320 in protocol section 1).
-        quality: ffmpeg's JPEG scale, 2 (best) to 31.
-        timeout_seconds: wall-clock time that one video may take.
-        max_seconds: longest clip; a longer one is refused, not cut.
-    """
-
-    fps: float
-    shorter_side: int
-    quality: int
-    timeout_seconds: float
-    max_seconds: float
+    fps: float  # frames per second (25 in protocol section 1)
+    shorter_side: int  # of the frames, in pixels (320 in protocol section 1)
+    quality: int  # ffmpeg's JPEG scale, 2 (best) to 31
+    timeout_seconds: float  # wall-clock time that one video may take
+    max_seconds: float  # longest clip; a longer one is refused, not cut
 
     @property
     def max_frames(self) -> int:
@@ -61,15 +52,10 @@ class FrameSettings:
 
 
 class Frames(NamedTuple):
-    """The frames of one video.
+    """The frames of one video."""
 
-    Attributes:
-        jpegs: one JPEG per frame at the asked rate, in order.
-        width, height: of every frame, in pixels.
-    """
-
-    jpegs: list[bytes]
-    width: int
+    jpegs: list[bytes]  # one per frame at the asked rate, in order
+    width: int  # of every frame, in pixels
     height: int
 
 
@@ -105,7 +91,7 @@ def ffmpeg_version() -> str:
 def extract_jpegs(
     video: Path, settings: FrameSettings, excerpt: tuple[float, float] | None = None
 ) -> Frames:
-    """Decode a whole video, or an excerpt of it, into JPEG frames.
+    """Decode a whole video, or seconds of it from `excerpt`[0] to `excerpt`[1], into JPEG frames.
 
     Frames are taken at a constant rate from the first frame on, whatever the rate of the file.
     Rotation and non-square pixels are applied, so that frames look as a player shows them. Both
@@ -114,24 +100,16 @@ def extract_jpegs(
 
     An excerpt has the frames whose times are at or after its start and before its end. Decoding
     starts `SEEK_EARLY` seconds earlier, because a jump may land late in containers without an
-    index; the frames before the excerpt are dropped.
-
-    Args:
-        video: a local file in one of `FORMATS`.
-        settings: `max_seconds` is of the excerpt, if there is one.
-        excerpt: seconds of the file (start, end) to decode; None: the whole file.
+    index; the frames before the excerpt are dropped. `max_seconds` is then of the excerpt.
 
     Raises:
         UnusableVideoError: the message is the reason.
         VieError: ffmpeg is missing or was killed from outside.
     """
     check_file(video)
-    cut: list[str] = []
-    stream = _open(video)
-    if excerpt:
-        stream, cut = _open_excerpt(video, *excerpt)
-    output = _output(video, _command(stream, cut, settings), settings.timeout_seconds)
-    jpegs, sizes = split_jpegs(output)
+    stream, cut = _open_excerpt(video, *excerpt) if excerpt else (_open(video), [])
+    command = _command(stream, cut, settings)
+    jpegs, sizes = split_jpegs(_output(video, command, settings.timeout_seconds))
     if not jpegs:
         raise UnusableVideoError("no frames")
     if len(jpegs) > settings.max_frames:
@@ -147,10 +125,6 @@ def video_seconds(video: Path, *, timeout_seconds: float) -> float:
     The times of all frames are read, without decoding; the length in the file's header is not
     relied on. The result is exact to a few frames for containers without such times.
 
-    Args:
-        video: a local file in one of `FORMATS`.
-        timeout_seconds: of wall-clock time.
-
     Raises:
         UnusableVideoError: the message is the reason.
         VieError: ffmpeg is missing or was killed from outside.
@@ -160,11 +134,9 @@ def video_seconds(video: Path, *, timeout_seconds: float) -> float:
     check_file(video)
     # One line per frame: stream, decoding time, time, duration, bytes, checksum. No -xerror: faults
     # such as times that do not rise (MPEG) matter to decoding only.
-    output = ffmpeg.output(
-        _open(video)["V:0"], "pipe:1", **{"c:v": "copy"}, format="framecrc"
-    ).global_args(*_global_args(timeout_seconds))
-    argv = output.compile(cmd=ffmpeg_executable())
-    lines = _output(video, argv, timeout_seconds).decode("ascii", "replace").splitlines()
+    copy = {"c:v": "copy", "format": "framecrc"}
+    command = ffmpeg.output(_open(video)["V:0"], "pipe:1", **copy)
+    lines = _output(video, command, timeout_seconds).decode("ascii", "replace").splitlines()
     rows = [line.split(",") for line in lines if not line.startswith("#")]
     if not rows:
         raise UnusableVideoError("no frames")
@@ -177,14 +149,12 @@ def video_seconds(video: Path, *, timeout_seconds: float) -> float:
         raise UnusableVideoError("cannot be decoded: its frames have no times") from None
 
 
-def _output(video: Path, argv: list[str], timeout_seconds: float) -> bytes:
-    """Standard output of ffmpeg for a video.
-
-    Raises:
-        UnusableVideoError: ffmpeg failed; the message is the reason.
-        VieError: ffmpeg was killed from outside.
-    """
-    code, output, message = _run(argv, timeout_seconds)
+def _output(video: Path, command: Any, timeout_seconds: float) -> bytes:
+    """Standard output of a command of ffmpeg-python for a video."""
+    # -timelimit: CPU seconds, which end ffmpeg if this process is gone.
+    limit = ("-timelimit", str(int(timeout_seconds) + 1))
+    command = command.global_args("-nostdin", "-hide_banner", "-v", "error", *limit)
+    code, output, message = _run(command.compile(cmd=ffmpeg_executable()), timeout_seconds)
     if code in (-signal.SIGXCPU, 128 + signal.SIGXCPU):
         raise UnusableVideoError(f"timed out after {timeout_seconds:g} s")
     # On SIGTERM and SIGINT ffmpeg exits with 255 and prints nothing.
@@ -199,7 +169,7 @@ def _output(video: Path, argv: list[str], timeout_seconds: float) -> bytes:
         raise UnusableVideoError(f"cannot be decoded: ffmpeg crashed with signal {-code}")
     if code != 0:
         raise UnusableVideoError(_reason(message))
-    if any(words in message for words in ENDS_EARLY):
+    if ENDS_EARLY in message:
         raise UnusableVideoError("truncated: the file ends before its last frame")
     return output
 
@@ -229,26 +199,14 @@ def _open(video: Path, **options: float) -> Any:
     )
 
 
-def _global_args(timeout_seconds: float) -> tuple[str, ...]:
-    return (
-        *("-nostdin", "-hide_banner", "-v", "error"),
-        *(
-            "-timelimit",
-            str(int(timeout_seconds) + 1),
-        ),  # CPU seconds: ends ffmpeg if this process is gone
-    )
-
-
-def _command(stream: Any, cut: list[str], settings: FrameSettings) -> list[str]:
-    """ffmpeg's command line that turns an input into JPEGs on standard output."""
+def _command(stream: Any, cut: list[str], settings: FrameSettings) -> Any:
+    """ffmpeg's command that turns an input into JPEGs on standard output."""
     import ffmpeg
 
     # dar is the displayed width over height: storage size times the aspect of a pixel.
     side = settings.shorter_side
-    width, height = (
-        f"if(gte(dar,1),round({side}*dar),{side})",
-        f"if(gte(dar,1),{side},round({side}/dar))",
-    )
+    width = f"if(gte(dar,1),round({side}*dar),{side})"
+    height = f"if(gte(dar,1),{side},round({side}/dar))"
     filters = ",".join(
         [
             *cut,
@@ -261,15 +219,14 @@ def _command(stream: Any, cut: list[str], settings: FrameSettings) -> list[str]:
             "setsar=1",
         ]
     )
-    output = ffmpeg.output(
+    return ffmpeg.output(
         stream["V:0"],  # V: not a cover picture
         "pipe:1",
         vf=filters,
         **{"c:v": "mjpeg", "q:v": settings.quality, "flags:v": "+bitexact"},
         threads=1,
         format="image2pipe",
-    ).global_args("-xerror", *_global_args(settings.timeout_seconds))
-    return list(output.compile(cmd=ffmpeg_executable()))
+    ).global_args("-xerror")
 
 
 def _run(argv: list[str], timeout_seconds: float) -> tuple[int, bytes, str]:
@@ -292,7 +249,7 @@ def _run(argv: list[str], timeout_seconds: float) -> tuple[int, bytes, str]:
             while ready.get_map():
                 events = ready.select(max(end - time.monotonic(), 0))
                 if time.monotonic() >= end:
-                    raise UnusableVideoError(f"timed out after {timeout_seconds:g} s")
+                    raise subprocess.TimeoutExpired(argv, timeout_seconds)
                 for key, _ in events:
                     chunk = os.read(key.fd, 2**20)
                     if not chunk:
@@ -301,10 +258,9 @@ def _run(argv: list[str], timeout_seconds: float) -> tuple[int, bytes, str]:
                 del message[MAX_MESSAGE_BYTES:]
                 if len(output) > MAX_OUTPUT_BYTES:
                     raise UnusableVideoError(f"too large: over {MAX_OUTPUT_BYTES >> 20} MiB")
-        try:
-            code = process.wait(max(end - time.monotonic(), 0.1))
-        except subprocess.TimeoutExpired:
-            raise UnusableVideoError(f"timed out after {timeout_seconds:g} s") from None
+        code = process.wait(max(end - time.monotonic(), 0.1))
+    except subprocess.TimeoutExpired:
+        raise UnusableVideoError(f"timed out after {timeout_seconds:g} s") from None
     finally:
         if process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
@@ -317,7 +273,7 @@ def _reason(message: str) -> str:
     """The reason in ffmpeg's messages: the first line is the cause, the others follow from it."""
     if "matches no streams" in message:
         return "no video stream"
-    if "Format not on whitelist" in message or "not on whitelist" in message:
+    if "not on whitelist" in message:
         return "not a video container: refused by the list of formats"
     lines = [
         # "[h264 @ 0x55d4c0550cc0] text": the address differs in every run.

@@ -1,5 +1,6 @@
 """Optical flow of the frames of a shard (protocol section 9)."""
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -44,11 +45,6 @@ def magnitudes(frames: Sequence[np.ndarray]) -> np.ndarray:
 def write_shard_motion(tar: Path, table: Path, motion: Path, *, processes: int) -> None:
     """Write the motion of all frames of a shard, in the order of its table: (F,) float32 as .npy.
 
-    Args:
-        tar, table: the shard.
-        motion: to write.
-        processes: videos at once.
-
     Raises:
         VieError: the shard does not match its table, or a frame cannot be decoded.
     """
@@ -72,24 +68,18 @@ def write_shard_motion(tar: Path, table: Path, motion: Path, *, processes: int) 
 
 def _video_motion(tar: Path, video: str, offsets: list[int], sizes: list[int]) -> np.ndarray:
     """Motion of the frames of one video -> (T,) float32."""
-    reader = ShardReader([tar])
+    with contextlib.closing(ShardReader([tar])) as reader:
+        places = enumerate(zip(offsets, sizes, strict=True))
+        jpegs = [reader.read(0, offset, size, video, frame) for frame, (offset, size) in places]
     frames = []
     try:
-        for frame, (offset, size) in enumerate(zip(offsets, sizes, strict=True)):
-            frames.append(decode_gray(reader.read(0, offset, size, video, frame)))
+        for jpeg in jpegs:
+            reduced = fraction_of(jpeg, LEAST_PIXELS)
+            pixels = simplejpeg.decode_jpeg(jpeg, colorspace="GRAY", **reduced)
+            frames.append(np.asarray(pixels)[:, :, 0])  # (H, W, 1) -> (H, W)
     except ValueError as error:
-        if isinstance(error, VieError):
-            raise
         raise VieError(
             f"{tar}: video {video!r} has a frame that cannot be decoded ({error}); delete the "
             "shard and its table to have them made again"
         ) from error
-    finally:
-        reader.close()
     return magnitudes(frames)
-
-
-def decode_gray(jpeg: bytes) -> np.ndarray:
-    """(H, W) uint8, at a fraction of the JPEG's size if that leaves `LEAST_PIXELS`."""
-    reduced = fraction_of(jpeg, LEAST_PIXELS)
-    return np.asarray(simplejpeg.decode_jpeg(jpeg, colorspace="GRAY", **reduced))[:, :, 0]

@@ -47,36 +47,21 @@ SETTINGS = ("fps", "shorter_side", "quality")
 
 @dataclass(frozen=True)
 class Index:
-    """A loaded index of N videos and F frames in total.
-
-    Attributes:
-        path: the file.
-        fps: frames per second.
-        shorter_side: of the frames, in pixels.
-        videos: (N,) ids, a pyarrow string array.
-        labels: (N,) int64, classes.
-        n_frames: (N,) int32.
-        widths, heights: (N,) int32, pixels.
-        shards: (N,) int32, numbers into `reader.shards`.
-        first_offsets: (N,) int64, bytes.
-        first_frames: (N,) int64, rows of `sizes`.
-        sizes: (F,) uint32, bytes of each JPEG, mapped into memory.
-        reader: reads JPEGs; each process opens its own files.
-    """
+    """A loaded index of N videos and F frames in total."""
 
     path: Path
     fps: float
-    shorter_side: int
-    videos: pa.Array
-    labels: np.ndarray
-    n_frames: np.ndarray
-    widths: np.ndarray
-    heights: np.ndarray
-    shards: np.ndarray
-    first_offsets: np.ndarray
-    first_frames: np.ndarray
-    sizes: np.ndarray
-    reader: ShardReader
+    shorter_side: int  # of the frames, in pixels
+    videos: pa.Array  # (N,) ids, strings
+    labels: np.ndarray  # (N,) int64, classes
+    n_frames: np.ndarray  # (N,) int32
+    widths: np.ndarray  # (N,) int32, pixels
+    heights: np.ndarray  # (N,) int32, pixels
+    shards: np.ndarray  # (N,) int32, numbers into `reader.shards`
+    first_offsets: np.ndarray  # (N,) int64, bytes
+    first_frames: np.ndarray  # (N,) int64, rows of `sizes`
+    sizes: np.ndarray  # (F,) uint32, bytes of each JPEG, mapped into memory
+    reader: ShardReader  # each process opens its own files
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -86,11 +71,7 @@ class Index:
         return load_index, (self.path,)
 
     def read_frames(self, instance: int, frames: Sequence[int] | np.ndarray) -> list[bytes]:
-        """JPEGs of some frames of a video.
-
-        Args:
-            instance: number of the video.
-            frames: numbers of the frames, 0 = first; may repeat.
+        """JPEGs of some frames of a video; `frames` are numbers, 0 = first, and may repeat.
 
         Raises:
             VieError: the video does not have a frame, or the shard does not.
@@ -147,7 +128,12 @@ def build_index(
             refused.append({**row, "reason": few})
     rows = [row for row in rows if row["n_frames"] >= min_frames]
     if not rows:
-        raise VieError(_none_usable(manifest, rejected, refused))
+        advice = f"; all files are missing: delete {manifest} to have the copy read anew"
+        raise VieError(
+            f"{manifest}: none of its {len(refused)} videos is usable; see the reasons in "
+            f"{', '.join(map(str, rejected))}"
+            f"{advice if all(row['reason'] == MISSING for row in refused) else ''}"
+        )
     rows.sort(key=lambda row: place[row["video"]])
     columns = {name: [row[name] for row in rows] for name in SCHEMA.names[1:]}
     schema = SCHEMA.with_metadata({**settings, "sizes": sizes.name})
@@ -162,17 +148,6 @@ def build_index(
         np.save(sizes_to, np.concatenate([row["sizes"] for row in rows]))
         pq.write_table(table, index_to)
         write_rejected(refused, refused_to)
-
-
-def _none_usable(manifest: Path, rejected: Sequence[Path], refused: list[Row]) -> str:
-    """The error if no video of a manifest can be used."""
-    message = (
-        f"{manifest}: none of its {len(refused)} videos is usable; see the reasons in "
-        f"{', '.join(map(str, rejected))}"
-    )
-    if all(row["reason"] == MISSING for row in refused):
-        message += f"; all files are missing: delete {manifest} to have the copy read anew"
-    return message
 
 
 def _join(

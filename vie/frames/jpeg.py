@@ -46,10 +46,7 @@ def split_jpegs(stream: bytes) -> tuple[list[bytes], list[tuple[int, int]]]:
 
 
 def _header(stream: bytes, start: int) -> tuple[tuple[int, int] | None, int]:
-    """((width, height) of the JPEG at byte `start`, first byte of its scan).
-
-    The size is None if there is no whole header.
-    """
+    """(Size of the JPEG at byte `start` or None without a whole header, first byte of its scan)."""
     size, place = None, start + 2
     if stream[start:place] != b"\xff\xd8":
         return None, place

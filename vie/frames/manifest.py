@@ -58,12 +58,7 @@ def read_classes(path: Path) -> list[str]:
 
 
 def write_manifest(videos: Iterable[Video], labels: list[str], path: Path) -> None:
-    """Write `manifest.parquet`, sorted by (class, video).
-
-    Args:
-        videos: the annotated videos.
-        labels: all classes, as in `classes.csv`.
-        path: the file to write.
+    """Write `manifest.parquet`, sorted by (class, video); `labels` are those of `classes.csv`.
 
     Raises:
         VieError: no videos, a repeated id, or a label that is not in `labels`.
@@ -87,26 +82,17 @@ def write_manifest(videos: Iterable[Video], labels: list[str], path: Path) -> No
         )
     rows = sorted((number[video.label], *video) for video in videos)
     columns = dict(zip(("class", *Video._fields), zip(*rows, strict=True), strict=True))
-    table = make_table(columns, SCHEMA)
     with atomic_write(path) as temporary:
-        pq.write_table(table, temporary)
+        pq.write_table(make_table(columns, SCHEMA), temporary)
 
 
 def read_manifest(path: Path) -> pa.Table:
-    """Read `manifest.parquet`.
-
-    Raises:
-        VieError: it cannot be read or has other columns.
-    """
+    """Read `manifest.parquet`; see `read_table`."""
     return read_table(path, SCHEMA, "a manifest")
 
 
 def read_videos(path: Path) -> list[Video]:
-    """The videos of `manifest.parquet`, in its order.
-
-    Raises:
-        VieError: it cannot be read or has other columns.
-    """
+    """The videos of `manifest.parquet`, in its order."""
     table = read_manifest(path)
     rows = zip(*(table[name].to_pylist() for name in Video._fields), strict=True)
     return [Video(*row)._replace(file_found=bool(row[-1])) for row in rows]

@@ -56,13 +56,9 @@ def numbers(column: pa.ChunkedArray) -> np.ndarray:
 def read_table(
     path: Path, schema: pa.Schema, kind: str, columns: list[str] | None = None
 ) -> pa.Table:
-    """Read a Parquet table.
+    """Read a Parquet table with this schema, or only some of its columns.
 
-    Args:
-        path: of the table.
-        schema: that the table must have.
-        kind: what the table should be, for messages.
-        columns: names of the columns to read; None: all.
+    Messages call it a `kind`.
 
     Raises:
         VieError: it is not Parquet or its columns differ.
@@ -88,12 +84,8 @@ def metadata_of(table: pa.Table) -> dict[str, str]:
 def read_array(path: Path, *, advice: str) -> np.ndarray:
     """An array of a .npy file, mapped into memory.
 
-    Args:
-        path: of the file.
-        advice: what the error tells to do.
-
     Raises:
-        VieError: it cannot be read.
+        VieError: it cannot be read; ends with the advice.
     """
     try:
         return np.asarray(np.load(path, mmap_mode="r"))

@@ -6,12 +6,12 @@ tool reads it. Every member is one 512-byte header, the JPEG, and zeros up to th
 beside it has one row per video with the byte offset and size of each JPEG.
 """
 
-import collections
+import contextlib
 import os
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -76,12 +76,11 @@ class ShardWriter:
         """
         offsets, sizes = [], []
         for frame, jpeg in enumerate(jpegs):
-            header = _header(video, frame, len(jpeg))
-            padding = bytes(blocks(len(jpeg)) - len(jpeg))
-            self.file.write(header + jpeg + padding)
+            padded = jpeg.ljust(blocks(len(jpeg)), b"\0")
+            self.file.write(_header(video, frame, len(jpeg)) + padded)
             offsets.append(self.position + BLOCK)
             sizes.append(len(jpeg))
-            self.position += BLOCK + len(jpeg) + len(padding)
+            self.position += BLOCK + len(padded)
         return offsets, sizes
 
     def finish(self) -> None:
@@ -116,11 +115,10 @@ class ShardReader:
     def __init__(self, shards: Sequence[Path]) -> None:
         self.shards = [Path(shard) for shard in shards]
         self._process = -1
-        self._open: collections.OrderedDict[int, int] = collections.OrderedDict()
+        self._open: dict[int, int] = {}
 
-    def __getstate__(self) -> dict[str, Any]:
-        # Other processes open their own files.
-        return {"shards": self.shards, "_process": -1, "_open": collections.OrderedDict()}
+    def __reduce__(self) -> tuple[type["ShardReader"], tuple[list[Path]]]:
+        return ShardReader, (self.shards,)  # other processes open their own files
 
     def read(self, shard: int, offset: int, size: int, video: str, frame: int) -> bytes:
         """The JPEG of one frame.
@@ -130,8 +128,7 @@ class ShardReader:
 
         Args:
             shard: number of the shard in `shards`.
-            offset: of the JPEG in the shard, in bytes.
-            size: of the JPEG, in bytes.
+            offset, size: of the JPEG in the shard, in bytes.
             video: id of the video.
             frame: number of the frame, from 0.
 
@@ -156,7 +153,7 @@ class ShardReader:
     def _descriptor(self, shard: int) -> int:
         # Descriptors of a parent process are shared with it: a child opens its own.
         if self._process != os.getpid():
-            self._open, self._process = collections.OrderedDict(), os.getpid()
+            self._open, self._process = {}, os.getpid()
         if shard not in self._open:
             try:
                 self._open[shard] = os.open(self.shards[shard], os.O_RDONLY | os.O_CLOEXEC)
@@ -166,7 +163,7 @@ class ShardReader:
                     "this shard: put it back, or run again to extract it anew"
                 ) from error
             if len(self._open) > OPEN_SHARDS:
-                os.close(self._open.popitem(last=False)[1])
+                os.close(self._open.pop(next(iter(self._open))))
         return self._open[shard]
 
     def close(self) -> None:
@@ -174,15 +171,11 @@ class ShardReader:
         if self._process == os.getpid():
             for descriptor in self._open.values():
                 os.close(descriptor)
-        self._open = collections.OrderedDict()
+        self._open = {}
 
 
 def read_shard_table(path: Path) -> pa.Table:
-    """Read the table beside a shard.
-
-    Raises:
-        VieError: it is not such a table.
-    """
+    """Read the table beside a shard; see `read_table`."""
     return read_table(path, TABLE_SCHEMA, "the table of a shard")
 
 
@@ -196,7 +189,6 @@ def check_shard(tar: Path, table: pa.Table) -> None:
     Raises:
         VieError: names the shard and the first thing that does not match.
     """
-    tar = Path(tar)
     again = "delete both, and run again to extract the shard anew"
     try:
         actual = tar.stat().st_size
@@ -216,12 +208,9 @@ def check_shard(tar: Path, table: pa.Table) -> None:
             f"{tar}: the shard has {actual} bytes, its table describes {expected} "
             f"({'truncated or ' if actual < expected else ''}of another run); {again}"
         )
-    reader = ShardReader([tar])
-    try:
-        firsts = np.cumsum(counts) - counts  # (videos,) -> row of each video's first frame
-        spots = np.unique(np.linspace(0, len(counts) - 1, SPOT_CHECKS).astype(int))
+    firsts = np.cumsum(counts) - counts  # (videos,) -> row of each video's first frame
+    spots = np.unique(np.linspace(0, len(counts) - 1, SPOT_CHECKS).astype(int))
+    with contextlib.closing(ShardReader([tar])) as reader:
         for i in spots if len(counts) else ():
             video, first = table["video"][int(i)].as_py(), firsts[i]
             reader.read(0, int(offsets[first]), int(sizes[first]), video, 0)
-    finally:
-        reader.close()

@@ -27,7 +27,6 @@ def knn_predict(
         vectors: (N, D) of unit length, the bank.
         labels: (N,) int64, class of each.
         queries: (V, C, D) of unit length: C clips of each of V videos.
-        classes: number of classes.
         k: neighbours, at most N.
         temperature: tau.
         chunk: clips at a time.

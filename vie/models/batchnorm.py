@@ -1,31 +1,28 @@
 """Batch norm over the whole batch where several processes share it."""
 
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from vie.models.resnet import Network
 from vie.runtime import distributed
 
-Network = TypeVar("Network", bound=nn.Module)
 
-
-class MeanOverProcesses(torch.autograd.Function):
+class _MeanOverProcesses(torch.autograd.Function):
     """Mean of a tensor over all processes; so is its gradient, of the sum of their losses."""
 
     @staticmethod
     def forward(context: Any, values: Tensor) -> Tensor:
-        """Any shape -> the same."""
         return distributed.mean(values)
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> Tensor:
-        """Any shape -> the same."""
         return distributed.mean(gradient)
 
 
 def _mean(values: Tensor) -> Tensor:
-    mean: Tensor = MeanOverProcesses.apply(values)  # type: ignore[no-untyped-call]  # torch's
+    mean: Tensor = _MeanOverProcesses.apply(values)  # type: ignore[no-untyped-call]  # torch's
     return mean
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints that say what they are, and the networks in them.
+"""Checkpoints that say what they are, and the networks in them: `vie.load_encoder`.
 
 Every checkpoint of a network is a dict with the fields of `describe`, and
 
@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
 
 from vie import __version__
 from vie.clips.transform import ClipTransform
 from vie.models.classifiers import Classifier
-from vie.models.encoders import Encoder, build_encoder
+from vie.models.encoders import Encoder, build_encoder, load_weights
 from vie.models.input import InputSpec
 from vie.models.resnet import channels_last
 from vie.runtime import torch_files
@@ -25,6 +24,8 @@ from vie.runtime.importing import check_trusted
 FORMAT = 1  # raise it when a field changes its meaning
 FIELDS = {"format", "vie_version", "recipe", "transform", "fps"}
 ENCODER, CLASSIFIER = "encoder", "network"  # fields with the weights, by kind of checkpoint
+# Kind of checkpoint -> the other kind, and what loads that.
+OTHER_KIND = {ENCODER: (CLASSIFIER, "load_classifier"), CLASSIFIER: (ENCODER, "load_encoder")}
 Network = TypeVar("Network", Encoder, Classifier)
 METADATA = ("stage", "step", "seed", "n_train", "vie_version")
 
@@ -32,10 +33,8 @@ METADATA = ("stage", "step", "seed", "n_train", "vie_version")
 def describe(recipe: dict[str, Any], transform: ClipTransform, fps: float | None) -> dict[str, Any]:
     """Fields that every checkpoint of a network holds besides its weights.
 
-    Args:
-        recipe: whose `encoder` and `classes` build the network.
-        transform: of the clips that the network has seen.
-        fps: of the frames; None where they are not known.
+    The recipe's `encoder` and `classes` build the network, which has seen clips of this transform.
+    `fps` is that of the frames, None where it is not known.
     """
     return {
         "format": FORMAT,
@@ -47,11 +46,7 @@ def describe(recipe: dict[str, Any], transform: ClipTransform, fps: float | None
 
 
 def read(path: str | Path, weights: str = ENCODER) -> dict[str, Any]:
-    """Content of a checkpoint on the CPU.
-
-    Args:
-        path: of the file.
-        weights: the field that is needed: `ENCODER` or `CLASSIFIER`.
+    """Content of a checkpoint on the CPU. Its kind is that of `weights`: ENCODER or CLASSIFIER.
 
     Raises:
         VieError: the file is damaged, is no checkpoint of vie or of another kind or format.
@@ -72,51 +67,58 @@ def read(path: str | Path, weights: str = ENCODER) -> dict[str, Any]:
             f"{FORMAT}: use vie {content.get('vie_version')}, which wrote it"
         )
     if missing := sorted((FIELDS | {weights}) - set(content)):
-        reader = {ENCODER: "load_classifier", CLASSIFIER: "load_encoder"}[weights]
-        other = {ENCODER: CLASSIFIER, CLASSIFIER: ENCODER}[weights]
+        other, reader = OTHER_KIND[weights]
         advice = f"load it with vie.{reader}" if other in content else "make it again"
         raise VieError(f"{path} holds no {', '.join(missing)}: {advice}")
     return content
 
 
+def load_encoder(path: str | Path, *, trust: bool = False) -> Encoder:
+    """The encoder of a checkpoint of pretraining: of a stage's end, or untrained.
+
+        encoder = vie.load_encoder("results/.../local_aggregation.pt")
+        embedding, features = encoder(clips)  # clips as encoder.input says
+
+    Args:
+        path: of the file.
+        trust: whether a network that is not part of vie may be imported, which runs its code.
+            What the config of this process names (`vie.runtime.importing.trust`) always may.
+
+    Returns:
+        The encoder on the CPU, in evaluation mode. `input` says what it expects, `metadata` is a
+        dict of its recipe, stage, step, seed, n_train (videos it was trained on) and vie_version.
+
+    Raises:
+        VieError: the file is damaged, no checkpoint of pretraining, or names foreign code.
+    """
+    return encoder_of(read(path), trust=trust, source=path)
+
+
+def load_classifier(path: str | Path, *, trust: bool = False) -> Classifier:
+    """The classifier of a checkpoint of finetuning (`best.pt`).
+
+    Args and raises as for `load_encoder`.
+
+    Returns:
+        The classifier on the CPU, in evaluation mode: clips -> logits (B, classes). `classes` are
+        the names in the order of the logits; `input` and `metadata` are as an encoder's.
+    """
+    content = read(path, CLASSIFIER)
+    encoder, classes = _network(content, trust, path), tuple(content["classes"])
+    with torch.random.fork_rng(devices=[]):
+        classifier = Classifier(encoder, len(classes))
+    classifier.classes = classes
+    return _filled(classifier, content, CLASSIFIER, path)
+
+
 def encoder_of(
     content: dict[str, Any], *, trust: bool = False, source: str | Path = "the checkpoint"
 ) -> Encoder:
-    """The network in the content of a checkpoint of pretraining, in evaluation mode.
-
-    Args:
-        content: that `read` returned.
-        trust: whether to import the module of a network that is not part of vie. What the config
-            of this process names (`vie.runtime.importing.trust`) is trusted anyway.
-        source: of the content, for messages.
-
-    Returns:
-        The encoder on the CPU, with `input` and `metadata`.
-
-    Raises:
-        VieError: the network is not trusted, or the weights are not the network's.
-    """
-    encoder = _network(content, trust=trust, source=source)
-    _take_over(encoder, content[ENCODER], source)
-    return _finished(encoder, content)
+    """`load_encoder` of what `read` returned; `source` is its name for messages."""
+    return _filled(_network(content, trust, source), content, ENCODER, source)
 
 
-def classifier_of(
-    content: dict[str, Any], *, trust: bool = False, source: str | Path = "the checkpoint"
-) -> Classifier:
-    """The classifier in the content of a checkpoint of finetuning, in evaluation mode.
-
-    Args and raises as for `encoder_of`. The result has `classes` too.
-    """
-    encoder = _network(content, trust=trust, source=source)
-    with torch.random.fork_rng(devices=[]):
-        classifier = Classifier(encoder, len(content["classes"]))
-    _take_over(classifier, content[CLASSIFIER], source)
-    classifier.classes = tuple(content["classes"])
-    return _finished(classifier, content)
-
-
-def _network(content: dict[str, Any], *, trust: bool, source: str | Path) -> Encoder:
+def _network(content: dict[str, Any], trust: bool, source: str | Path) -> Encoder:
     """The recipe's network with any weights."""
     recipe = content["recipe"]
     classes, network = recipe.get("classes", {}), recipe["encoder"].get("network")
@@ -127,19 +129,10 @@ def _network(content: dict[str, Any], *, trust: bool, source: str | Path) -> Enc
         return build_encoder(recipe["encoder"], classes)
 
 
-def _take_over(network: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise VieError(
-            f"{source}: its weights do not fit the network it names: {reason}"
-        ) from error
-
-
-def _finished(network: Network, content: dict[str, Any]) -> Network:
-    """With what a checkpoint says of the network, in evaluation mode."""
+def _filled(network: Network, content: dict[str, Any], weights: str, source: str | Path) -> Network:
+    """With the weights and what else a checkpoint says of the network, in evaluation mode."""
+    complaint = f"{source}: its weights do not fit the network it names"
+    load_weights(network, content[weights], complaint)
     network.input = InputSpec.of(ClipTransform.from_dict(content["transform"]), content["fps"])
     network.metadata = {key: content.get(key) for key in METADATA} | {"recipe": content["recipe"]}
-    channels_last(network)
-    return network.eval()
+    return channels_last(network).eval()

@@ -18,13 +18,8 @@ POOL_ABOVE = 200_000  # numbers in a feature map, protocol section 7
 def probe_features(features: Tensor) -> Tensor:
     """Average over time, pool 2x2 where the map is very large, flatten over space.
 
-    A single-frame network on several frames is the paper's Input-Single by this average.
-
-    Args:
-        features: (B, C, T, H, W).
-
-    Returns:
-        (B, C * H' * W') float32.
+    (B, C, T, H, W) -> (B, C * H' * W') float32. A single-frame network on several frames is the
+    paper's Input-Single by this average.
     """
     maps = features.mean(2, dtype=torch.float32)  # (B, C, T, H, W) -> (B, C, H, W)
     if maps[0].numel() > POOL_ABOVE:
@@ -45,13 +40,11 @@ class FrozenEncoders(nn.Module):
         return self._concatenated([encoder.trunk(clips) for encoder in self._each()])
 
     def with_embedding(self, clips: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """The same, and the embedding: all encoders' one behind the other, (B, sum of D), of unit
-        length."""
-        features = [encoder.trunk(clips) for encoder in self._each()]
-        embeddings = [
-            encoder.embed(one) for encoder, one in zip(self._each(), features, strict=True)
-        ]
-        return self._concatenated(features), F.normalize(torch.cat(embeddings, 1), dim=1)
+        """The same, and all embeddings one behind the other: (B, sum of D), of unit length."""
+        found = [(encoder, encoder.trunk(clips)) for encoder in self._each()]
+        embeddings = [encoder.embed(features) for encoder, features in found]
+        features = self._concatenated([features for _, features in found])
+        return features, F.normalize(torch.cat(embeddings, 1), dim=1)
 
     def _each(self) -> list[Encoder]:
         return cast(list[Encoder], list(self.encoders))  # torch types them as modules
@@ -102,19 +95,13 @@ class Classifiers(nn.Module):
 
 
 class Classifier(nn.Module):
-    """A network whose pooled Conv5 goes through one linear layer; all of it trains.
+    """An encoder's trunk, whose pooled features go through one linear layer; all of it trains.
 
-    Args:
-        encoder: whose trunk is taken; what it is embedded by is left behind.
-        classes: number of classes.
-
-    Attributes:
-        input, metadata: as an encoder's, once trained.
-        classes: names in the order of the logits, once trained.
+    Once trained, it has `input` and `metadata` as an encoder has.
     """
 
     input: InputSpec | None = None
-    classes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()  # names in the order of the logits, once trained
 
     def __init__(self, encoder: Encoder, classes: int) -> None:
         super().__init__()

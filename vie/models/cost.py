@@ -14,9 +14,7 @@ def network_cost(encoder: str, frames: int, size: int) -> tuple[float, int, int]
     """Floating-point operations of a forward pass of one clip, numbers in the network, and
     dimensions D of its embedding.
 
-    Args:
-        encoder: settings of `build_encoder`, as JSON.
-        frames, size: of a clip (3, frames, size, size).
+    `encoder` are settings of `build_encoder`, as JSON. The clip is (3, frames, size, size).
     """
     built = build_encoder(json.loads(encoder)).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -1,6 +1,7 @@
 """Encoders: a trunk that gives features, and a head that gives the embedding."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from vie.models.input import InputSpec
 from vie.models.resnet import ResNet18
-from vie.models.trunks import ResNetTrunk, SlowFast, TRNTrunk, Trunk
+from vie.models.trunks import FAST_KERNELS, SLOW_KERNELS, ResNetTrunk, SlowFast, TRNTrunk, Trunk
 from vie.runtime.errors import VieError
 from vie.runtime.importing import load_object
 
@@ -25,19 +26,15 @@ class Encoder(nn.Module):
         trunk: clip -> dict of features; its `pool(features)` is (B, `channels`).
         embedding: dimensions D of the embedding; "pooled" leaves the linear layer out, for
             networks whose objective has a head of its own (protocol section 9).
-
-    Attributes:
-        dimensions: D.
-        input: what the network expects to be shown, where it comes from a checkpoint.
-        metadata: what its checkpoint says of it.
     """
 
-    input: InputSpec | None = None
+    dimensions: int  # D
+    input: InputSpec | None = None  # what it expects to be shown, where a checkpoint says so
 
     def __init__(self, trunk: Trunk, embedding: int | str = 128) -> None:
         super().__init__()
         self.trunk = trunk
-        self.metadata: dict[str, Any] = {}
+        self.metadata: dict[str, Any] = {}  # what its checkpoint says of it
         if embedding == POOLED:
             self.dimensions = trunk.channels
             self.head: nn.Module = nn.Identity()
@@ -49,15 +46,11 @@ class Encoder(nn.Module):
         nn.init.zeros_(head.bias)
 
     def forward(self, clip: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Embedding and features of a batch of clips.
+        """(B, 3, T, H, W) normalised floats -> embedding and features.
 
-        Args:
-            clip: (B, 3, T, H, W) floats, normalised.
-
-        Returns:
-            The embedding (B, D) of unit length, in float32 under autocast, and the trunk's
-            features with their pool, (B, C), as "pooled". A 2D trunk gives features per frame,
-            (B, C, T, H, W); pool and embedding are always of the whole clip.
+        The embedding (B, D) has unit length, in float32 under autocast. The features are the
+        trunk's, with their pool, (B, C), as "pooled". A 2D trunk gives features per frame,
+        (B, C, T, H, W); pool and embedding are always of the whole clip.
         """
         features = self.trunk(clip)
         features["pooled"] = self.trunk.pool(features)
@@ -67,8 +60,7 @@ class Encoder(nn.Module):
         """(B, D) of unit length from the trunk's features, pooled already or not."""
         # Unit length to float32's precision: the objectives divide by a small temperature.
         with torch.autocast(features["conv5"].device.type, enabled=False):
-            pooled = features.get("pooled")
-            pooled = self.trunk.pool(features) if pooled is None else pooled
+            pooled = features["pooled"] if "pooled" in features else self.trunk.pool(features)
             return F.normalize(self.head(pooled), dim=1)
 
     def init_from(self, state: dict[str, Tensor]) -> None:
@@ -77,14 +69,8 @@ class Encoder(nn.Module):
         Raises:
             VieError: that network is of another kind.
         """
-        try:
-            self.load_state_dict(state)
-        except RuntimeError as error:
-            raise VieError(
-                "the network of this recipe cannot take over the weights it starts from: "
-                f"{str(error).splitlines()[-1].strip()}; start_from needs a recipe with the same "
-                "network and width"
-            ) from error
+        advice = "start_from needs a recipe with the same network and width"
+        load_weights(self, state, f"this network cannot take over what it starts from; {advice}")
 
 
 class TRNEncoder(Encoder):
@@ -93,11 +79,9 @@ class TRNEncoder(Encoder):
     trunk: TRNTrunk
 
     def init_from(self, state: dict[str, Tensor]) -> None:
-        """Take over VIE-Single or another TRN.
-
-        From VIE-Single, each frame's part of the linear layer is Single's divided by the number
-        of frames: the first embedding of a clip is Single's of its averaged features. (*open*: the
-        release loads the shared layers and does not say more.)
+        """Take over another TRN, or VIE-Single: each frame's part of the linear layer is Single's
+        divided by the number of frames, so a clip's first embedding is Single's of its averaged
+        features. (*open*: the release loads the shared layers and does not say more.)
         """
         given, frames = state.get("head.weight"), self.trunk.frames
         if given is not None and given.shape[1] * frames == self.trunk.channels:
@@ -109,46 +93,35 @@ class TRNEncoder(Encoder):
 FAMILY = {"width": 64, "embedding": 128, "bn_momentum": 0.003, "form": "preactivation"}
 
 
-def build_single(*, embedding: int | str, **family: Any) -> Encoder:
-    """VIE-Single: the 2D ResNet-18, applied to every frame of a clip on its own."""
-    return Encoder(ResNetTrunk(ResNet18(**family)), embedding)
+def build_resnet(*, embedding: int | str, **settings: Any) -> Encoder:
+    """One `ResNet18`, which sees all frames of a clip (a 2D one each on its own)."""
+    return Encoder(ResNetTrunk(ResNet18(**settings)), embedding)
 
 
-def build_trn(*, embedding: int | str, frames: int, **family: Any) -> Encoder:
+def build_trn(*, embedding: int | str, frames: int, **settings: Any) -> Encoder:
     """VIE-TRN: the 2D ResNet-18 on each of `frames` frames, embedded together."""
-    return TRNEncoder(TRNTrunk(ResNet18(**family), frames), embedding)
+    return TRNEncoder(TRNTrunk(ResNet18(**settings), frames), embedding)
 
 
-def build_slow(*, embedding: int | str, **family: Any) -> Encoder:
-    """VIE-Slow: temporal kernels in the first convolution of each block of stages 3 and 4."""
-    return Encoder(ResNetTrunk(ResNet18(temporal_kernels=(1, 1, 1, 3, 3), **family)), embedding)
-
-
-def build_fast(*, embedding: int | str, **family: Any) -> Encoder:
-    """The fast pathway on its own: a temporal kernel in the stem and in every block."""
-    return Encoder(ResNetTrunk(ResNet18(temporal_kernels=(5, 3, 3, 3, 3), **family)), embedding)
-
-
-def build_slowfast(*, embedding: int | str, fast_width: int, stride: int, **family: Any) -> Encoder:
+def build_slowfast(*, embedding: int | str, **settings: Any) -> Encoder:
     """VIE-SlowFast: both pathways with lateral connections."""
-    return Encoder(SlowFast(fast_width=fast_width, stride=stride, **family), embedding)
+    return Encoder(SlowFast(**settings), embedding)
 
 
-def build_3dresnet(*, embedding: int | str, **family: Any) -> Encoder:
-    """VIE-3DResNet: temporal kernels in all convolutions, striding in time as in space."""
-    resnet = ResNet18(
-        temporal_kernels=(7, 3, 3, 3, 3),
-        all_temporal=True,
-        temporal_pool=2,
-        temporal_strides=(1, 2, 2, 2),
-        **family,
-    )
-    return Encoder(ResNetTrunk(resnet), embedding)
-
+build_slow = partial(build_resnet, temporal_kernels=SLOW_KERNELS)
+build_fast = partial(build_resnet, temporal_kernels=FAST_KERNELS)
+# Temporal kernels in all convolutions, striding in time as in space.
+build_3dresnet = partial(
+    build_resnet,
+    temporal_kernels=(7, 3, 3, 3, 3),
+    all_temporal=True,
+    temporal_pool=2,
+    temporal_strides=(1, 2, 2, 2),
+)
 
 # Name -> builder, and its settings with the paper's values (protocol section 4).
 BUILDERS: dict[str, tuple[Callable[..., Encoder], dict[str, Any]]] = {
-    "single": (build_single, FAMILY),
+    "single": (build_resnet, FAMILY),
     "trn": (build_trn, FAMILY | {"frames": 4}),
     "slow": (build_slow, FAMILY),
     "fast": (build_fast, FAMILY | {"width": 8}),
@@ -190,10 +163,8 @@ def build_encoder(settings: dict[str, Any], classes: dict[str, str] | None = Non
 
 
 def _own(path: str, settings: dict[str, Any]) -> Encoder:
-    """Encoder of a user's own network: its callable gets all settings but `embedding`.
-
-    The callable returns a trunk, as `Encoder` takes it, or an `Encoder`.
-    """
+    """Of a user's own callable, which gets all settings but `embedding`, and returns a trunk or an
+    `Encoder`."""
     embedding = settings.pop("embedding", 128)
     try:
         built = load_object(path)(**settings)
@@ -216,11 +187,18 @@ def _own(path: str, settings: dict[str, Any]) -> Encoder:
     return Encoder(built, embedding)
 
 
+def load_weights(network: nn.Module, state: dict[str, Tensor], complaint: str) -> None:
+    """Load a `state_dict`; where it is another network's, raise VieError with the complaint."""
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise VieError(f"{complaint}: {str(error).splitlines()[-1].strip()}") from error
+
+
 def feature_shapes(network: nn.Module, clip_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     """Shape (C, T', H', W') of each feature for clips of shape (3, T, H, W).
 
-    Found by running it on one black clip in evaluation mode, which leaves it as it is. (On torch's
-    meta device this costs no arithmetic, but five seconds of imports.)
+    Found on a black clip in evaluation mode. (torch's meta device costs five seconds of imports.)
     """
     training = network.training
     network.eval()

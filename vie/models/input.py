@@ -14,22 +14,14 @@ class InputSpec:
     Take every `stride`-th frame of a video at `fps` frames per second, resize its shorter side to
     `shorter_side`, cut the `size` x `size` square in the centre, divide by 255, subtract `mean` and
     divide by `std`.
-
-    Attributes:
-        frames: T of a clip.
-        stride: video frames from one of a clip to the next; it may be a fraction.
-        fps: frames per second of the videos; None where that is not known.
-        size: pixels of the square.
-        shorter_side: pixels of a frame's shorter side before the crop.
-        mean, std: of the channels red, green, blue.
     """
 
-    frames: int
-    stride: float
-    fps: float | None
-    size: int
-    shorter_side: int
-    mean: tuple[float, float, float] = MEAN
+    frames: int  # T of a clip
+    stride: float  # video frames from one of a clip to the next; it may be a fraction
+    fps: float | None  # of the videos; None where that is not known
+    size: int  # pixels
+    shorter_side: int  # pixels
+    mean: tuple[float, float, float] = MEAN  # of the channels red, green, blue
     std: tuple[float, float, float] = STD
 
     @classmethod

@@ -38,7 +38,7 @@ def unfold(frames: Tensor, T: int) -> Tensor:
 def narrow_convolution(
     x: Tensor, weight: Tensor, T: int, stride: int, padding: tuple[int, int]
 ) -> Tensor:
-    """A temporal convolution to few channels, as a spatial one that makes several frames at once.
+    """`conv3d` to few channels, as a spatial convolution that makes several frames at once.
 
     A CPU computes 8 to 16 channels in one instruction and leaves most of it idle where a pathway
     has fewer. n output frames together, 16 / O or what T is a multiple of, are a spatial
@@ -46,15 +46,8 @@ def narrow_convolution(
     that an output does not see are 0. Worth it for a stem: where `x` needs a gradient, gathering it
     costs what this saves.
 
-    Args:
-        x: (B*T, I, H, W).
-        weight: (O, I, k_t, k, k), k_t odd.
-        T: frames of a clip.
-        stride: in space; 1 in time.
-        padding: in time and space.
-
-    Returns:
-        (B*T, O, H', W'), as `conv3d`.
+    `x` (B*T, I, H, W), `weight` (O, I, k_t, k, k) with odd k_t -> (B*T, O, H', W'). The stride is
+    in space, the padding in time and space.
     """
     outputs, inputs, kernel = weight.shape[:3]
     n = math.gcd(T, max(1, 16 // outputs))
@@ -67,9 +60,8 @@ def narrow_convolution(
     # Overlapping windows of frames: (B, T / n, H, W, (n + k_t - 1) * I)
     windows = clips.unfold(1, (n + kernel - 1) * inputs, n * inputs)
     # (B, T / n, H, W, C) -> (B * T / n, C, H, W), channels-last in memory
-    windows = (
-        windows.flatten(0, 1).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
-    )
+    windows = windows.flatten(0, 1).permute(0, 3, 1, 2)
+    windows = windows.contiguous(memory_format=torch.channels_last)
     y = F.conv2d(windows, weights, None, stride, padding[1])  # (B * T / n, n * O, H', W')
     # (B * T / n, n * O, H', W') -> (B*T, O, H', W')
     frames: Tensor = y.unflatten(1, (n, outputs)).flatten(0, 1)
@@ -105,9 +97,8 @@ class FrameConvolution(nn.Module):
         """(B*T, I, H, W) -> (B*T', O, H', W') and T' = ceil(T / temporal stride)."""
         if self.weight.ndim == 4:
             if self.temporal_stride > 1:
-                x = x.unflatten(0, (-1, T))[:, :: self.temporal_stride]  # (B, T', I, H, W)
-                T = x.shape[1]
-                x = x.flatten(0, 1)  # (B*T', I, H, W)
+                strided = unfold(x, T)[:, :, :: self.temporal_stride]  # (B, I, T', H, W)
+                x, T = fold(strided), strided.shape[2]  # (B*T', I, H, W)
             stride = self.stride
             if self.padding == 0 and stride > 1:
                 # The same numbers; oneDNN's strided 1x1 kernel corrupts memory at 4 channels.
@@ -126,29 +117,36 @@ class FrameConvolution(nn.Module):
         return fold(y), y.shape[2]  # (B, O, T', H', W') -> (B*T', O, H', W')
 
 
+# The two of a block, and the projection of its input, where there is one.
+Convolutions = tuple[FrameConvolution, FrameConvolution, FrameConvolution | None]
+
+
+def _convolutions(
+    inputs: int,
+    outputs: int,
+    stride: int,
+    temporal_stride: int,
+    kernels: tuple[int, int],
+    project: bool,
+) -> Convolutions:
+    return (
+        FrameConvolution(inputs, outputs, 3, stride, kernels[0], temporal_stride),
+        FrameConvolution(outputs, outputs, 3, 1, kernels[1]),
+        FrameConvolution(inputs, outputs, 1, stride, 1, temporal_stride) if project else None,
+    )
+
+
 class PreactivationBlock(nn.Module):
     """BN-ReLU-conv, twice; the projection, where there is one, reads the activated input."""
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        stride: int,
-        temporal_stride: int,
-        kernels: tuple[int, int],
-        projection: bool,
-        momentum: float,
-    ) -> None:
+    def __init__(self, convolutions: Convolutions, momentum: float) -> None:
         super().__init__()
-        self.bn1 = nn.BatchNorm2d(inputs, BN_EPS, momentum)
-        self.conv1 = FrameConvolution(inputs, outputs, 3, stride, kernels[0], temporal_stride)
-        self.bn2 = nn.BatchNorm2d(outputs, BN_EPS, momentum)
-        self.conv2 = FrameConvolution(outputs, outputs, 3, temporal_kernel=kernels[1])
-        self.projection = (
-            FrameConvolution(inputs, outputs, 1, stride, temporal_stride=temporal_stride)
-            if projection
-            else None
-        )
+        conv1, conv2, projection = convolutions
+        self.bn1 = nn.BatchNorm2d(conv1.weight.shape[1], BN_EPS, momentum)
+        self.conv1 = conv1
+        self.bn2 = nn.BatchNorm2d(conv2.weight.shape[1], BN_EPS, momentum)
+        self.conv2 = conv2
+        self.projection = projection
 
     def forward(self, x: Tensor, T: int) -> tuple[Tensor, int, Tensor]:
         """(B*T, I, H, W) -> the output (B*T', O, H', W'), T', and the activated input."""
@@ -162,28 +160,16 @@ class PreactivationBlock(nn.Module):
 class PostactivationBlock(nn.Module):
     """Conv-BN-ReLU, conv-BN, sum, ReLU: torchvision's BasicBlock."""
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        stride: int,
-        temporal_stride: int,
-        kernels: tuple[int, int],
-        projection: bool,
-        momentum: float,
-    ) -> None:
+    def __init__(self, convolutions: Convolutions, momentum: float) -> None:
         super().__init__()
-        self.conv1 = FrameConvolution(inputs, outputs, 3, stride, kernels[0], temporal_stride)
+        conv1, conv2, projection = convolutions
+        outputs = len(conv1.weight)
+        self.conv1 = conv1
         self.bn1 = nn.BatchNorm2d(outputs, BN_EPS, momentum)
-        self.conv2 = FrameConvolution(outputs, outputs, 3, temporal_kernel=kernels[1])
+        self.conv2 = conv2
         self.bn2 = nn.BatchNorm2d(outputs, BN_EPS, momentum)
-        self.projection: FrameConvolution | None = None
-        self.projection_bn: nn.BatchNorm2d | None = None
-        if projection:
-            self.projection = FrameConvolution(
-                inputs, outputs, 1, stride, temporal_stride=temporal_stride
-            )
-            self.projection_bn = nn.BatchNorm2d(outputs, BN_EPS, momentum)
+        self.projection = projection
+        self.projection_bn = nn.BatchNorm2d(outputs, BN_EPS, momentum) if projection else None
 
     def forward(self, x: Tensor, T: int) -> tuple[Tensor, int, Tensor]:
         """(B*T, I, H, W) -> the output (B*T', O, H', W'), T', and the (activated) input."""
@@ -234,8 +220,6 @@ class ResNet18(nn.Module):
                 f"temporal kernels {temporal_kernels}: give five odd numbers, for the stem and "
                 "the four stages"
             )
-        if len(temporal_strides) != 4:
-            raise VieError(f"temporal strides {temporal_strides}: give one for each of 4 stages")
         preactivation = form == "preactivation"
         self.temporal_pool = temporal_pool
         self.same_pool = preactivation
@@ -243,54 +227,39 @@ class ResNet18(nn.Module):
         self.stem_bn = None if preactivation else nn.BatchNorm2d(width, BN_EPS, bn_momentum)
         block = PreactivationBlock if preactivation else PostactivationBlock
         inputs, stages = width + laterals[0], []
-        for number in range(4):
+        of_stages = zip(temporal_kernels[1:], temporal_strides, strict=True)
+        for number, (kernel, step) in enumerate(of_stages):
             outputs, stride = width * 2**number, 1 if number == 0 else 2
-            step, kernel = temporal_strides[number], temporal_kernels[number + 1]
             kernels = (kernel, kernel if all_temporal else 1)
             project = preactivation or stride * step > 1 or inputs != outputs
-            stages.append(
-                nn.ModuleList(
-                    [
-                        block(inputs, outputs, stride, step, kernels, project, bn_momentum),
-                        block(outputs, outputs, 1, 1, kernels, False, bn_momentum),
-                    ]
-                )
-            )
+            first = _convolutions(inputs, outputs, stride, step, kernels, project)
+            second = _convolutions(outputs, outputs, 1, 1, kernels, project=False)
+            blocks = (block(each, bn_momentum) for each in (first, second))
+            stages.append(nn.ModuleList(blocks))
             inputs = outputs + laterals[number + 1]
         self.stages = nn.ModuleList(stages)
         self.final_bn = nn.BatchNorm2d(inputs, BN_EPS, bn_momentum) if preactivation else None
         self.channels = inputs
 
     def forward(self, clip: Tensor) -> dict[str, Tensor]:
-        """Features of a batch of clips.
+        """(B, 3, T, H, W) normalised floats -> features conv1 ... conv5, each (B, C, T', H', W').
 
-        Args:
-            clip: (B, 3, T, H, W) floats, normalised.
-
-        Returns:
-            conv1 ... conv5, each (B, C, T', H', W'): the pooled stem and stages 1-4, after the
-            BN-ReLU that follows them. For the pre-activation form that is the first BN-ReLU of
-            the next stage (the last: the final one), computed once and used by both.
+        They are the pooled stem and stages 1-4, after the BN-ReLU that follows them. For the
+        pre-activation form that is the first BN-ReLU of the next stage (the last: the final one),
+        computed once and used by both.
         """
         return self.run(clip)[0]
 
     def run(
         self, clip: Tensor, laterals: list[Tensor] | None = None
     ) -> tuple[dict[str, Tensor], list[tuple[Tensor, int]]]:
-        """Features, and what lateral connections start from.
+        """Features, and what lateral connections start from: the folded outputs of the pooled stem
+        and stages 1-4, each with its T', before any BN of the next stage and without laterals.
 
-        Args:
-            clip: (B, 3, T, H, W) floats, normalised.
-            laterals: folded frames (B*T', C, H', W') that are concatenated to the pooled stem and
-                to the outputs of stages 1-4; None for a network without.
-
-        Returns:
-            The features of `forward`, and for the pooled stem and stages 1-4 the folded outputs
-            before any BN of the next stage, without laterals, with their T'.
+        `laterals`, folded frames (B*T', C, H', W'), are concatenated to these outputs.
         """
         check_clip(clip)
-        T = clip.shape[2]
-        x, T = self.stem(fold(clip), T)
+        x, T = self.stem(fold(clip), clip.shape[2])
         if self.stem_bn is not None:
             x = F.relu(self.stem_bn(x), inplace=True)
         x, T = self._pool(x, T)

@@ -15,19 +15,26 @@ from vie.runtime.errors import VieError
 LATERAL_KERNEL = 5  # frames, protocol section 4
 
 
+# Of the stem and of stages 1-4, in the first convolution of each block.
+SLOW_KERNELS = (1, 1, 1, 3, 3)
+FAST_KERNELS = (5, 3, 3, 3, 3)
+
+
+def frame_pool(features: Tensor) -> Tensor:
+    """(B, C, T, H, W) -> (B, T, C), the average over space, float32 or better."""
+    dtype = torch.promote_types(features.dtype, torch.float32)
+    return features.mean(dim=(3, 4), dtype=dtype).transpose(1, 2)
+
+
 def global_pool(features: Tensor) -> Tensor:
     """(B, C, T, H, W) -> (B, C), the average over time and space, float32 or better."""
     return features.mean(dim=(2, 3, 4), dtype=torch.promote_types(features.dtype, torch.float32))
 
 
 class Trunk(nn.Module):
-    """What an encoder asks of its trunk; one of the user's own need not be a subclass.
+    """What an encoder asks of its trunk; one of the user's own need not be a subclass."""
 
-    Attributes:
-        channels: of the pooled features.
-    """
-
-    channels: int
+    channels: int  # of the pooled features
 
     def pool(self, features: dict[str, Tensor]) -> Tensor:
         """(B, channels)."""
@@ -52,12 +59,7 @@ class ResNetTrunk(Trunk):
 
 
 class TRNTrunk(ResNetTrunk):
-    """TRN: one ResNet shared over the frames, whose pooled outputs are concatenated in order.
-
-    Args:
-        resnet: a 2D ResNet.
-        frames: T, of every clip.
-    """
+    """TRN: one 2D ResNet for each of T frames, whose pooled outputs are concatenated in order."""
 
     def __init__(self, resnet: ResNet18, frames: int):
         super().__init__(resnet)
@@ -67,7 +69,7 @@ class TRNTrunk(ResNetTrunk):
         """(B, T * C): frame by frame, the average over space.
 
         Raises:
-            VieError: the clips do not have the number of frames that the network is made for.
+            VieError: the clips do not have T frames.
         """
         conv5 = features["conv5"]
         if conv5.shape[2] != self.frames:
@@ -75,9 +77,7 @@ class TRNTrunk(ResNetTrunk):
                 f"this network relates {self.frames} frames, but the clip has {conv5.shape[2]}: "
                 "set encoder.frames to the frames of the recipe's clip"
             )
-        dtype = torch.promote_types(conv5.dtype, torch.float32)
-        frames = conv5.mean(dim=(3, 4), dtype=dtype)  # (B, C, T, H, W) -> (B, C, T)
-        return frames.transpose(1, 2).flatten(1)  # (B, C, T) -> (B, T * C)
+        return frame_pool(conv5).flatten(1)  # (B, T, C) -> (B, T * C)
 
 
 class SlowFast(Trunk):
@@ -86,40 +86,27 @@ class SlowFast(Trunk):
     After the pool and after each stage, the fast pathway's output goes through a convolution of
     5 x 1 x 1 with temporal stride `stride` to twice its channels, and is concatenated to the slow
     pathway's (protocol section 4). Features are the slow pathway's with these channels; the pool
-    has both pathways'.
-
-    Args:
-        width: filters of the slow pathway's stem.
-        fast_width: filters of the fast pathway's stem.
-        stride: fast frames per slow frame.
-        settings: of both ResNets.
+    has both pathways'. `settings` are those of both ResNets.
     """
 
     def __init__(self, *, width: int, fast_width: int, stride: int, **settings: Any) -> None:
         super().__init__()
         self.stride = stride
-        self.fast = ResNet18(width=fast_width, temporal_kernels=(5, 3, 3, 3, 3), **settings)
+        self.fast = ResNet18(width=fast_width, temporal_kernels=FAST_KERNELS, **settings)
         channels = [fast_width * factor for factor in (1, 1, 2, 4, 8)]  # pool, stages 1-4
         self.laterals = nn.ModuleList(
             FrameConvolution(C, 2 * C, 1, temporal_kernel=LATERAL_KERNEL, temporal_stride=stride)
             for C in channels
         )
-        self.slow = ResNet18(
-            width=width,
-            temporal_kernels=(1, 1, 1, 3, 3),
-            laterals=tuple(2 * C for C in channels),
-            **settings,
-        )
+        slow: dict[str, Any] = settings | {"laterals": tuple(2 * C for C in channels)}
+        self.slow = ResNet18(width=width, temporal_kernels=SLOW_KERNELS, **slow)
         self.channels = self.slow.channels + self.fast.channels
 
     def forward(self, clip: Tensor) -> dict[str, Tensor]:
         """Features of the slow pathway, laterals included, and the fast pathway's conv5 as "fast".
 
-        Args:
-            clip: (B, 3, T, H, W) floats, normalised, T a multiple of the stride.
-
         Raises:
-            VieError: the clip is not of this form.
+            VieError: the clip is not (B, 3, T, H, W) of floats with T a multiple of the stride.
         """
         check_clip(clip)
         if clip.shape[2] % self.stride:

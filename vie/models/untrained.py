@@ -31,7 +31,6 @@ def write_untrained(
 
     `fps` is that of the frames which the network will be shown.
     """
-    encoder = new_encoder(recipe, seed)
     save(
         path,
         {
@@ -40,6 +39,6 @@ def write_untrained(
             "step": 0,
             "version": version,
             "code": code,
-            "encoder": encoder.state_dict(),
+            "encoder": new_encoder(recipe, seed).state_dict(),
         },
     )

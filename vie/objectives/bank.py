@@ -17,12 +17,9 @@ class MemoryBank(nn.Module):
         dimensions: D of the embedding.
         momentum: share of the old vector in an update; protocol section 5 has 0.5.
         seed: of the initial vectors, uniform in +-1/sqrt(D/3) and normalised.
-
-    Attributes:
-        vectors: (N, D) float32 buffer.
     """
 
-    vectors: Tensor
+    vectors: Tensor  # (N, D) float32 buffer
 
     def __init__(
         self, instances: int, dimensions: int = 128, *, momentum: float = 0.5, seed: int = 0
@@ -42,35 +39,25 @@ class MemoryBank(nn.Module):
     def update(self, instances: Tensor, embeddings: Tensor) -> None:
         """v_i <- normalise(momentum v_i + (1 - momentum) f), in place.
 
-        Call it after the backward pass. An instance that occurs several times in the batch takes
-        its last embedding, on every device.
-
-        Args:
-            instances: (B,) int64.
-            embeddings: (B, D), any float type; the arithmetic is the bank's.
+        Call it after the backward pass, with instances (B,) int64 and embeddings (B, D) of any
+        float type; the arithmetic is the bank's. An instance that occurs several times in the batch
+        takes its last embedding, on every device.
         """
         with torch.autocast(embeddings.device.type, enabled=False):
             # The order of colliding writes is undefined on a GPU, so they all write the same.
             same = instances[:, None] == instances[None, :]  # (B, B)
             last = (same * torch.arange(len(instances), device=instances.device)).amax(1)  # (B,)
-            mixed = self.momentum * self.vectors[instances] + (1 - self.momentum) * embeddings[
-                last
-            ].to(self.vectors.dtype)
+            new = embeddings[last].to(self.vectors.dtype)
+            mixed = self.momentum * self.vectors[instances] + (1 - self.momentum) * new
             self.vectors[instances] = F.normalize(mixed, dim=1)
 
 
 @torch.no_grad()
 def nearest(queries: Tensor, vectors: Tensor, k: int, chunk: int = 65536) -> Tensor:
-    """Rows of the k vectors with the largest inner product, best first.
+    """Rows of the k vectors with the largest inner product, best first: (B, k) int64.
 
-    Args:
-        queries: (B, D).
-        vectors: (N, D), same type and device.
-        k: at most N.
-        chunk: vectors compared at a time; B x chunk similarities are held at most.
-
-    Returns:
-        (B, k) int64.
+    Queries are (B, D), vectors (N, D) of the same type and device. `chunk` vectors are compared at
+    a time: B x chunk similarities are held at most.
 
     Raises:
         VieError: if k is not in 1..N.
@@ -81,18 +68,16 @@ def nearest(queries: Tensor, vectors: Tensor, k: int, chunk: int = 65536) -> Ten
             "more videos"
         )
     with torch.autocast(queries.device.type, enabled=False):
-        best: Tensor | None = None
-        rows: Tensor | None = None
+        best = rows = queries.new_empty(0)  # until the first part is compared
         for start in range(0, len(vectors), chunk):
             part = vectors[start : start + chunk]
             similarity = queries @ part.T  # (B, D) x (D, chunk) -> (B, chunk)
             top, where = similarity.topk(min(k, len(part)), dim=1)
             where = where + start
-            if best is not None and rows is not None:
+            if start:
                 # (B, <= 2k) candidates -> (B, <= k)
                 top, where = torch.cat([best, top], 1), torch.cat([rows, where], 1)
                 top, kept = top.topk(min(k, top.shape[1]), dim=1)
                 where = where.gather(1, kept)
             best, rows = top, where
-        assert rows is not None  # there is a vector
         return rows

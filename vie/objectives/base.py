@@ -2,34 +2,27 @@
 
 from typing import Any, ClassVar, Self
 
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from vie.models.encoders import Encoder
 from vie.objectives.table import Facts
+
+Settings = dict[str, Any]
 
 
 class Objective(nn.Module):
     """A loss of an encoder on a batch of clips, one subclass a file.
 
     Parameters are trained with the encoder's, unless they ask for no gradient. Parameters and
-    buffers are saved in checkpoints. A subclass has `build`, and `forward` or `measures`.
-
-    Attributes:
-        facts: what the objective asks for: views, settings, memory.
+    buffers are saved in checkpoints. A subclass has `build`, and `forward`, `losses` or `measures`.
     """
 
-    facts: ClassVar[Facts] = Facts()
+    facts: ClassVar[Facts] = Facts()  # what the objective asks for: views, settings, memory
 
     @classmethod
     def build(
-        cls,
-        recipe: dict[str, Any],
-        settings: dict[str, Any],
-        labels: Tensor,
-        seed: int,
-        encoder: Encoder,
+        cls, recipe: Settings, settings: Settings, labels: Tensor, seed: int, encoder: Encoder
     ) -> Self:
         """The objective of a recipe.
 
@@ -55,7 +48,7 @@ class Objective(nn.Module):
         clips: Tensor,
         instances: Tensor,
         bank: Tensor,
-        generator: torch.Generator | None,
+        generator: Generator | None,
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Run the encoder on a batch: one step's forward pass.
 
@@ -80,9 +73,12 @@ class Objective(nn.Module):
         features: dict[str, Tensor],
         instances: Tensor,
         bank: Tensor,
-        generator: torch.Generator | None,
+        generator: Generator | None,
     ) -> dict[str, Tensor]:
         """The first part of `measures`, for an objective that runs the encoder once.
+
+        One that needs no features and has but a loss has `forward` in its place: the loss, averaged
+        over the batch, () in the embedding's type, float32 or better, also under autocast.
 
         Args:
             embedding: of `inputs`, unit length, (M, D).
@@ -94,9 +90,7 @@ class Objective(nn.Module):
     def before_epoch(self, bank: Tensor, seed: int) -> None:
         """Work at the start of the stage and of every epoch, in all processes alike.
 
-        Args:
-            bank: (N, D), the memory bank's vectors.
-            seed: of this epoch.
+        `bank` (N, D) are the memory bank's vectors, `seed` is that of this epoch.
         """
 
     def after_step(self, encoder: nn.Module) -> None:
@@ -105,20 +99,13 @@ class Objective(nn.Module):
 
 class Pretext(Objective):
     """A task that is made from the clips themselves: Q questions about each, K answers to choose
-    from, the same right answers for every clip.
+    from, the same right answers for every clip."""
 
-    Attributes:
-        chance: share of right answers of a network that guesses.
-    """
-
-    chance: float
+    chance: float  # share of right answers of a network that guesses
 
     def answers(self, features: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Scores (B, Q, K), float32, and the right answers (Q,) int64.
-
-        Args:
-            features: of the encoder for `inputs`.
-        """
+        """Scores (B, Q, K), float32, and the right answers (Q,) int64, from the encoder's features
+        of `inputs`."""
         raise NotImplementedError
 
     def losses(
@@ -127,7 +114,7 @@ class Pretext(Objective):
         features: dict[str, Tensor],
         instances: Tensor,
         bank: Tensor,
-        generator: torch.Generator | None,
+        generator: Generator | None,
     ) -> dict[str, Tensor]:
         """Cross-entropy over all questions, and "pretext_top1", the share of right answers in
         percent."""

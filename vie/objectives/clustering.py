@@ -1,18 +1,14 @@
 """k-means over the memory bank, by faiss."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import torch
+from torch import Tensor
 
 from vie.runtime.errors import VieError
 
-if TYPE_CHECKING:
-    import faiss
-    from torch import Tensor
-
 
 def kmeans(
-    vectors: "np.ndarray | Tensor",
+    vectors: np.ndarray | Tensor,
     clusters: int,
     *,
     iterations: int = 20,
@@ -20,18 +16,16 @@ def kmeans(
     clusterings: int = 1,
     threads: int | None = None,
 ) -> np.ndarray:
-    """Cluster of every vector, in one or several independent clusterings.
+    """Cluster of every vector (N, D) float32, in independent clusterings.
 
     Plain Lloyd iterations in Euclidean distance over all vectors, started from distinct random
     ones, on the current GPU if faiss sees any. The same seed gives the same labels on the same
     device.
 
     Args:
-        vectors: (N, D) float32, a numpy array or a tensor on any device.
         clusters: m, at most N.
         iterations: 20 in protocol section 5.
-        seed: of the first centroids; clusterings use different seeds derived from it.
-        clusterings: how many.
+        seed: of the first centroids; each clustering has a seed derived from it.
         threads: on the CPU; None leaves faiss's own choice.
 
     Returns:
@@ -42,8 +36,7 @@ def kmeans(
     """
     import faiss
 
-    if not isinstance(vectors, np.ndarray):
-        vectors = vectors.detach().cpu().numpy()
+    vectors = torch.as_tensor(vectors).detach().cpu().numpy()
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     N = len(vectors)
     if not 1 <= clusters <= N:
@@ -54,11 +47,8 @@ def kmeans(
     if threads is not None:
         faiss.omp_set_num_threads(threads)
     try:
-        labels = np.empty((clusterings, N), dtype=np.int64)
         seeds = np.random.SeedSequence(seed).generate_state(clusterings) & 0x7FFFFFFF  # 31 bits
-        for row, one in zip(labels, seeds, strict=True):
-            row[:] = _clustering(vectors, clusters, iterations, int(one))
-        return labels
+        return np.stack([_clustering(vectors, clusters, iterations, int(one)) for one in seeds])
     finally:
         faiss.omp_set_num_threads(before)
 
@@ -77,16 +67,10 @@ def _clustering(vectors: np.ndarray, clusters: int, iterations: int, seed: int) 
         max_points_per_centroid=N,  # no silent subsampling
     )
     if faiss.get_num_gpus():
-        algorithm.index = _on_this_gpu(algorithm.index)
+        torch.cuda.empty_cache()  # what torch has reserved and does not use, faiss cannot have
+        # On the one GPU of this process; faiss itself would take all that it sees.
+        resources, gpu = faiss.StandardGpuResources(), torch.cuda.current_device()
+        algorithm.index = faiss.index_cpu_to_gpu(resources, gpu, algorithm.index)
     algorithm.train(vectors)
     labels: np.ndarray = algorithm.assign(vectors)[1]
     return labels
-
-
-def _on_this_gpu(index: "faiss.Index") -> "faiss.Index":
-    """On the one GPU of this process; faiss itself would take all that it sees."""
-    import faiss
-    import torch
-
-    torch.cuda.empty_cache()  # what torch has reserved and does not use, faiss cannot have
-    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), torch.cuda.current_device(), index)

@@ -1,13 +1,13 @@
 """Instance recognition: tell every video from all others (protocol section 5)."""
 
-from typing import Any, Self
+from typing import Self
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Generator, Tensor
 
 from vie.models.encoders import Encoder
-from vie.objectives.base import Objective
+from vie.objectives.base import Objective, Settings
 from vie.objectives.table import BUILTIN
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
@@ -35,21 +35,14 @@ class InstanceRecognition(Objective):
 
     Args:
         instances: number N of videos in the bank.
-        estimator: one of the above.
-        temperature: tau.
         negatives: K, drawn for each clip of the batch on its own, with replacement.
-        estimation_batches: for nce_estimated.
-
-    Attributes:
-        z_sum: () float64 buffer, sum of the batches' estimates (nce_paper: its constant).
-        z_batches: () int64 buffer, how many; Z is the quotient.
 
     Raises:
         VieError: for an unknown estimator or numbers below their minimum.
     """
 
-    z_sum: Tensor
-    z_batches: Tensor
+    z_sum: Tensor  # () float64 buffer, sum of the batches' estimates (nce_paper: its constant)
+    z_batches: Tensor  # () int64 buffer, how many; Z is the quotient
     facts = BUILTIN["instance_recognition"].facts
 
     def __init__(
@@ -82,49 +75,25 @@ class InstanceRecognition(Objective):
 
     @classmethod
     def build(
-        cls,
-        recipe: dict[str, Any],
-        settings: dict[str, Any],
-        labels: Tensor,
-        seed: int,
-        encoder: Encoder,
+        cls, recipe: Settings, settings: Settings, labels: Tensor, seed: int, encoder: Encoder
     ) -> Self:
         """As for `Objective`."""
         return cls(len(labels), temperature=recipe["objective"]["temperature"], **settings)
 
     def forward(
-        self,
-        embedding: Tensor,
-        instances: Tensor,
-        vectors: Tensor,
-        generator: torch.Generator | None = None,
+        self, embedding: Tensor, instances: Tensor, bank: Tensor, generator: Generator | None = None
     ) -> Tensor:
-        """Loss, averaged over the batch.
-
-        Args:
-            embedding: (B, D) of unit length.
-            instances: (B,) int64, the rows of the videos in the bank.
-            vectors: (N, D), the bank; no gradient flows into it.
-            generator: of the noise, on any device; make one per step from the step's address.
-                softmax needs none.
-
-        Returns:
-            () in the embedding's type, float32 or better.
-        """
+        """As for `Objective.losses`; the generator may be on any device, and softmax needs none."""
         with torch.autocast(embedding.device.type, enabled=False):
             embedding = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
-            vectors = vectors.detach().to(embedding.dtype)
+            vectors = bank.detach().to(embedding.dtype)
             if self.estimator == "softmax":
                 logits = embedding @ vectors.T / self.temperature  # (B, D) x (D, N) -> (B, N)
                 return F.cross_entropy(logits, instances)
             return self._nce(embedding, instances, vectors, generator)
 
     def _nce(
-        self,
-        embedding: Tensor,
-        instances: Tensor,
-        vectors: Tensor,
-        generator: torch.Generator | None,
+        self, embedding: Tensor, instances: Tensor, vectors: Tensor, generator: Generator | None
     ) -> Tensor:
         if generator is None:
             raise VieError(f"estimator {self.estimator!r} draws noise: give it a torch.Generator")

@@ -1,13 +1,13 @@
 """Local aggregation: draw a video to its cluster among its neighbours (protocol section 5)."""
 
-from typing import Any, Self
+from typing import Self
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from vie.models.encoders import Encoder
 from vie.objectives.bank import nearest
-from vie.objectives.base import Objective
+from vie.objectives.base import Objective, Settings
 from vie.objectives.clustering import kmeans
 from vie.objectives.table import BUILTIN, CHUNK
 from vie.runtime import distributed
@@ -29,18 +29,13 @@ class LocalAggregation(Objective):
         clusters: m of each k-means.
         neighbours: k.
         clusterings: how many k-means with different seeds.
-        iterations: of each k-means.
-        temperature: tau.
-        threads: of the clustering on the CPU; None leaves faiss's own choice.
-
-    Attributes:
-        labels: (clusterings, N) int64 buffer, the cluster of every video; -1 before the first
-            epoch.
+        iterations, threads: of each k-means, as for `kmeans`.
 
     Raises:
         VieError: if there are fewer videos than clusters or neighbours.
     """
 
+    # (clusterings, N) int64 buffer, the cluster of every video; -1 before the first epoch.
     labels: Tensor
     facts = BUILTIN["local_aggregation"].facts
 
@@ -73,12 +68,7 @@ class LocalAggregation(Objective):
 
     @classmethod
     def build(
-        cls,
-        recipe: dict[str, Any],
-        settings: dict[str, Any],
-        labels: Tensor,
-        seed: int,
-        encoder: Encoder,
+        cls, recipe: Settings, settings: Settings, labels: Tensor, seed: int, encoder: Encoder
     ) -> Self:
         """As for `Objective`."""
         return cls(
@@ -104,28 +94,19 @@ class LocalAggregation(Objective):
         distributed.broadcast(self.labels)
 
     def forward(
-        self,
-        embedding: Tensor,
-        instances: Tensor,
-        vectors: Tensor,
-        generator: torch.Generator | None = None,
+        self, embedding: Tensor, instances: Tensor, bank: Tensor, generator: Generator | None = None
     ) -> Tensor:
-        """Loss, averaged over the batch.
+        """As for `Objective.losses`, without noise.
 
-        Args:
-            embedding: (B, D) of unit length.
-            instances: (B,) int64, the rows of the videos in the bank.
-            vectors: (N, D), the bank; no gradient flows into it.
-            generator: not needed; instance recognition has the same signature.
-
-        Returns:
-            () in the embedding's type, float32 or better. A clip without a neighbour from its own
-            cluster costs -log(1e-7) and has a gradient of zero.
+        A clip without a neighbour from its own cluster costs -log(1e-7) and has a gradient of zero.
         """
-        self._check_clustered()
+        if not self._clustered:  # read the device's memory once, not in every step
+            if bool((self.labels < 0).any()):
+                raise VieError("local aggregation has no clusters yet: call before_epoch first")
+            self._clustered = True
         with torch.autocast(embedding.device.type, enabled=False):
             embedding = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
-            vectors = vectors.detach().to(embedding.dtype)
+            vectors = bank.detach().to(embedding.dtype)
             background = nearest(embedding, vectors, self.neighbours, CHUNK)  # (B, k)
             close = self.close(instances, background)  # (B, k)
             # Only these k entries take part in the backward pass:
@@ -139,9 +120,3 @@ class LocalAggregation(Objective):
         """(B,), (B, k) -> (B, k) bool: which background neighbours share a cluster with i."""
         # (clusterings, B, k) against (clusterings, B, 1), any over clusterings
         return (self.labels[:, background] == self.labels[:, instances, None]).any(0)
-
-    def _check_clustered(self) -> None:
-        if not self._clustered:  # read the device's memory once, not in every step
-            if bool((self.labels < 0).any()):
-                raise VieError("local aggregation has no clusters yet: call before_epoch first")
-            self._clustered = True

@@ -1,7 +1,7 @@
 """Order prediction: in which order were shuffled frames filmed? (protocol section 9)."""
 
 import itertools
-from typing import Any, Self
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from vie.clips.transform import ClipTransform
 from vie.models.encoders import Encoder
-from vie.objectives.base import Pretext
+from vie.models.trunks import frame_pool
+from vie.objectives.base import Pretext, Settings
 from vie.objectives.table import BUILTIN
 from vie.runtime.errors import VieError
 
@@ -17,11 +18,10 @@ FRAMES = (3, 4, 5)  # of a clip; OPN has 4
 
 
 def orders(frames: int) -> tuple[Tensor, Tensor]:
-    """All orders in which frames can be shown, and their classes.
+    """All orders in which frames can be shown, and their classes, int64.
 
-    Returns:
-        (n!, n) int64: order o shows frame `orders[o, p]` at place p; and (n!,) int64 classes in
-        0 .. n! / 2 - 1: an order and its reverse have the same one.
+    Order o of (n!, n) shows frame `orders[o, p]` at place p. The classes (n!,) are 0 to n! / 2 - 1:
+    an order and its reverse have the same one.
     """
     every = list(itertools.permutations(range(frames)))
     names = sorted({min(order, order[::-1]) for order in every})
@@ -68,12 +68,7 @@ class OrderPrediction(Pretext):
 
     @classmethod
     def build(
-        cls,
-        recipe: dict[str, Any],
-        settings: dict[str, Any],
-        labels: Tensor,
-        seed: int,
-        encoder: Encoder,
+        cls, recipe: Settings, settings: Settings, labels: Tensor, seed: int, encoder: Encoder
     ) -> Self:
         """As for `Objective`."""
         frames = ClipTransform.of(recipe).sampling.frames
@@ -83,9 +78,7 @@ class OrderPrediction(Pretext):
         """As for `Pretext`: Q = n! orders, K = n! / 2 classes."""
         conv5 = features["conv5"]
         with torch.autocast(conv5.device.type, enabled=False):
-            # (B, C, n, H, W) -> (B, C, n) -> (B, n, C)
-            dtype = torch.promote_types(conv5.dtype, torch.float32)
-            frames = conv5.mean((3, 4), dtype=dtype).transpose(1, 2)
+            frames = frame_pool(conv5)  # (B, C, n, H, W) -> (B, n, C)
             # W [g_p; g_q] is a sum: each frame's part as a pair's first and second once. 2 x (C, h)
             first, second = self.pair.weight.T.chunk(2)
             # (B, n, 1, h) + (B, 1, n, h) -> (B, n, n, h)

@@ -1,12 +1,12 @@
 """Rotation: by which multiple of 90 degrees is a clip turned? (protocol section 9)."""
 
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from vie.models.encoders import Encoder
-from vie.objectives.base import Pretext
+from vie.objectives.base import Pretext, Settings
 from vie.objectives.table import BUILTIN, ROTATIONS
 
 
@@ -31,12 +31,7 @@ class Rotation(Pretext):
 
     @classmethod
     def build(
-        cls,
-        recipe: dict[str, Any],
-        settings: dict[str, Any],
-        labels: Tensor,
-        seed: int,
-        encoder: Encoder,
+        cls, recipe: Settings, settings: Settings, labels: Tensor, seed: int, encoder: Encoder
     ) -> Self:
         """As for `Objective`."""
         return cls(encoder.trunk.channels, **settings)

@@ -1,13 +1,13 @@
 """Supervised control: the same network, taught with the labels that VIE never sees."""
 
-from typing import Any, Self
+from typing import Self
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from vie.models.encoders import Encoder
-from vie.objectives.base import Objective
+from vie.objectives.base import Objective, Settings
 from vie.objectives.table import BUILTIN
 from vie.runtime.errors import VieError
 from vie.runtime.randomness import torch_seed
@@ -22,11 +22,7 @@ class Supervised(Objective):
     Args:
         labels: (N,) int64, the class of every training video.
         dimensions: D of the embedding.
-        temperature: tau.
         seed: of the initial class weights, drawn as the bank's first vectors are.
-
-    Attributes:
-        weight: (classes, D) parameter.
     """
 
     labels: Tensor
@@ -38,18 +34,13 @@ class Supervised(Objective):
             raise VieError(f"temperature {temperature} must be above 0")
         self.temperature = temperature
         self.register_buffer("labels", labels.clone())
-        generator = torch.Generator().manual_seed(seed)
+        generator = Generator().manual_seed(seed)
         weight = torch.randn(int(labels.max()) + 1, dimensions, generator=generator)
-        self.weight = nn.Parameter(F.normalize(weight, dim=1))
+        self.weight = nn.Parameter(F.normalize(weight, dim=1))  # (classes, D)
 
     @classmethod
     def build(
-        cls,
-        recipe: dict[str, Any],
-        settings: dict[str, Any],
-        labels: Tensor,
-        seed: int,
-        encoder: Encoder,
+        cls, recipe: Settings, settings: Settings, labels: Tensor, seed: int, encoder: Encoder
     ) -> Self:
         """As for `Objective`."""
         return cls(
@@ -61,22 +52,9 @@ class Supervised(Objective):
         )
 
     def forward(
-        self,
-        embedding: Tensor,
-        instances: Tensor,
-        vectors: Tensor,
-        generator: torch.Generator | None = None,
+        self, embedding: Tensor, instances: Tensor, bank: Tensor, generator: Generator | None = None
     ) -> Tensor:
-        """Loss, averaged over the batch.
-
-        Args:
-            embedding: (B, D) of unit length.
-            instances: (B,) int64, which videos.
-            vectors, generator: not needed; other objectives have the same signature.
-
-        Returns:
-            () in the embedding's type, float32 or better.
-        """
+        """As for `Objective.losses`, without bank and noise."""
         with torch.autocast(embedding.device.type, enabled=False):
             embedding = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
             weight = self.weight.to(embedding.dtype)

@@ -53,27 +53,12 @@ def _neighbours(batch: int, instances: int, dimensions: int, settings: dict[str,
 
 @dataclass(frozen=True)
 class Facts:
-    """What an objective asks of everything around it.
+    """What an objective asks of everything around it."""
 
-    Attributes:
-        n_views: clips of each video in a step, each with draws of its own.
-        shown: times that the network sees each of them, as copies that the objective makes.
-        needs_labels: whether the classes of the training videos are read.
-        alone: whether its stage neither follows nor precedes another one in a schedule.
-        is_pretext: whether it sets a task with right answers: a subclass of `Pretext`.
-        needs_settings: whether the recipe must have settings of its own.
-        frame_settings: those of its settings that are arguments of `ClipTransform`.
-        scratch_bytes: memory of a step.
-    """
-
-    n_views: int = 1
-    shown: int = 1
-    needs_labels: bool = False
-    alone: bool = True
-    is_pretext: bool = False
-    needs_settings: bool = False
-    frame_settings: tuple[str, ...] = ()
-    scratch_bytes: Scratch = no_scratch
+    n_views: int = 1  # clips of each video in a step, each with draws of its own
+    shown: int = 1  # times that the network sees each of them, as copies that the objective makes
+    frame_settings: tuple[str, ...] = ()  # its settings that are arguments of `ClipTransform`
+    scratch_bytes: Scratch = no_scratch  # memory of a step
 
 
 class Builtin(NamedTuple):
@@ -83,25 +68,19 @@ class Builtin(NamedTuple):
     facts: Facts
 
 
-# Stage -> objective, in the order in which a recipe with several of them trains.
+# Stage -> objective; `vie.config.recipes` has the order of stages, and their settings.
 BUILTIN = {
     "instance_recognition": Builtin(
-        "vie.objectives.instance_recognition:InstanceRecognition",
-        Facts(alone=False, needs_settings=True, scratch_bytes=_noise),
+        "vie.objectives.instance_recognition:InstanceRecognition", Facts(scratch_bytes=_noise)
     ),
     "local_aggregation": Builtin(
-        "vie.objectives.local_aggregation:LocalAggregation",
-        Facts(alone=False, needs_settings=True, scratch_bytes=_neighbours),
+        "vie.objectives.local_aggregation:LocalAggregation", Facts(scratch_bytes=_neighbours)
     ),
-    "supervised": Builtin("vie.objectives.supervised:Supervised", Facts(needs_labels=True)),
+    "supervised": Builtin("vie.objectives.supervised:Supervised", Facts()),
     "order_prediction": Builtin(
-        "vie.objectives.order_prediction:OrderPrediction",
-        Facts(is_pretext=True, needs_settings=True, frame_settings=PER_FRAME),
+        "vie.objectives.order_prediction:OrderPrediction", Facts(frame_settings=PER_FRAME)
     ),
-    "rotation": Builtin(
-        "vie.objectives.rotation:Rotation",
-        Facts(is_pretext=True, needs_settings=True, shown=ROTATIONS),
-    ),
+    "rotation": Builtin("vie.objectives.rotation:Rotation", Facts(shown=ROTATIONS)),
 }
 
 
@@ -111,13 +90,14 @@ def path_of(recipe: dict[str, Any], stage: str) -> str:
     Raises:
         VieError: nothing of that name is known.
     """
-    own = recipe.get("classes", {})
-    if stage not in own and stage not in BUILTIN:
-        raise VieError(
-            f"objective {stage!r} is unknown; use one of: {', '.join(BUILTIN)}, or add its name "
-            'and "module:Class" to objectives in the config'
-        )
-    return str(own[stage]) if stage in own else BUILTIN[stage].path
+    if (own := recipe.get("classes", {}).get(stage)) is not None:
+        return str(own)
+    if stage in BUILTIN:
+        return BUILTIN[stage].path
+    raise VieError(
+        f"objective {stage!r} is unknown; use one of: {', '.join(BUILTIN)}, or add its name "
+        'and "module:Class" to objectives in the config'
+    )
 
 
 def objective_class(recipe: dict[str, Any], stage: str) -> "type[Objective]":
@@ -147,14 +127,7 @@ def settings_of(recipe: dict[str, Any], stage: str) -> dict[str, Any]:
 
 
 def scratch_bytes(recipe: dict[str, Any], stage: str, instances: int, dimensions: int) -> int:
-    """Bytes that a step of a stage needs besides network, activations and bank.
-
-    Args:
-        recipe: whose batch and settings count.
-        stage: of its schedule.
-        instances: videos N of the bank.
-        dimensions: D of the embedding.
-    """
+    """Bytes that a step of a stage needs besides network, activations and bank (N, D)."""
     batch, settings = recipe["optimiser"]["batch"], settings_of(recipe, stage)
     return facts_of(recipe, stage).scratch_bytes(batch, instances, dimensions, settings)
 
@@ -170,14 +143,7 @@ def transform_of(recipe: dict[str, Any], stage: str) -> "ClipTransform":
 def build_objective(
     recipe: dict[str, Any], stage: str, labels: "Tensor", seed: int, encoder: "Encoder"
 ) -> "Objective":
-    """The objective of a stage, its weights drawn for `seed`.
-
-    Args:
-        recipe: with the path of the class in `classes` if the objective is a user's own.
-        stage: of its schedule.
-        labels: (N,) int64 classes of the training videos; only those that ask for them read them.
-        seed: of the run.
-        encoder: the recipe's network.
+    """The objective of a stage of a recipe, its weights drawn for `seed`: see `Objective.build`.
 
     Raises:
         VieError: the class is not there, or its settings do not fit.
@@ -185,9 +151,8 @@ def build_objective(
     import torch
 
     found = objective_class(recipe, stage)
-    settings = settings_of(recipe, stage)
-    for key in found.facts.frame_settings:
-        settings.pop(key, None)
+    of_frames = found.facts.frame_settings
+    settings = {k: v for k, v in settings_of(recipe, stage).items() if k not in of_frames}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "objective"))
         try:
@@ -201,12 +166,10 @@ def build_objective(
 def objective_of(
     content: dict[str, Any], encoder: "Encoder", *, source: str = "the checkpoint"
 ) -> "Objective":
-    """The objective in the content of a checkpoint of pretraining, in evaluation mode.
+    """The objective in a checkpoint of pretraining, in evaluation mode.
 
-    Args:
-        content: that `vie.models.checkpoint_format.read` returned.
-        encoder: the network in it.
-        source: of the content, for messages.
+    `content` is what `vie.models.checkpoint_format.read` returned, `encoder` the network in it, and
+    `source` its name for messages.
 
     Raises:
         VieError: the objective is a user's own, and this process's config does not name it.

@@ -9,7 +9,7 @@ import pandas as pd
 
 from vie.reporting.plots import new_figure, save
 
-COLUMNS = ("model", "seed", "stage", "epoch", "knn_top1")
+COLUMNS = ["model", "seed", "stage", "epoch", "knn_top1"]
 
 
 def read_curves(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -21,11 +21,9 @@ def read_curves(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """
     rows = []
     for file in files:
-        lines = Path(file["path"]).read_text().splitlines()
-        measured = [row for row in map(json.loads, lines) if "knn_top1" in row]
-        run = {key: file[key] for key in ("model", "seed", "stage")}
-        rows += [{**run, "epoch": m["epoch"], "knn_top1": m["knn_top1"]} for m in measured]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).round({"epoch": 3, "knn_top1": 2})
+        rows += [json.loads(line) | file for line in Path(file["path"]).read_text().splitlines()]
+    measured = pd.DataFrame(rows, columns=COLUMNS).dropna(subset="knn_top1")
+    return measured.round({"epoch": 3, "knn_top1": 2})
 
 
 def plot_curves(curves: pd.DataFrame, paths: Sequence[Path]) -> None:

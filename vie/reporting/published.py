@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from vie.clips.sampling import sampling
+from vie.config.settings import LAYERS
 from vie.datasets.holdout import CLASSES, COUNTS
 from vie.datasets.split_assignment import TEST, TRAIN
 from vie.runtime.errors import VieError
@@ -27,27 +28,27 @@ OBJECTIVE = {
 }
 PROBE = {"batch": 128, "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4}  # section 7
 # Network and clip sampling of the published rows (sections 2, 4). For each network, the size of its
-# input, its batch, and the step at which its learning rate drops last (sections 3, 6).
+# input and its batch (sections 3, 6).
 ROWS = {
     "TRN-Input-Single": ("single", "trn"),
     "Slow-Input-Single": ("single", "slow"),
     "Sf-Input-Single": ("single", "slowfast"),
     "VIE-3DResNet": ("3dresnet", "3dresnet"),
 }
-NETWORKS = {
-    "single": {"size": 224, "batch": 128, "steps": 1_220_011},
-    "3dresnet": {"size": 112, "batch": 64, "steps": 1_304_998},
-}
+NETWORKS = {"single": {"size": 224, "batch": 128}, "3dresnet": {"size": 112, "batch": 64}}
 ENCODER = {"width": 64, "embedding": 128, "bn_momentum": 0.003}
+# Step of the last drop of the learning rate of VIE's networks (section 6).
+LAST_DROPS = {
+    "single": 1_220_011,
+    "slow": 1_380_011,
+    "slowfast": 1_294_998,
+    "3dresnet": 1_304_998,
+    "trn": 1_570_011,
+}
 MISSING_SHARE = 0.05  # videos disappear from the web: every copy of Kinetics lacks some
 # Quantities of other.csv that are columns of a table.
-QUANTITIES = {
-    "linear probe conv3 top-1 (end of training)": "conv3",
-    "linear probe conv4 top-1 (end of training)": "conv4",
-    "linear probe conv5 top-1 (end of training)": "conv5",
-    "10-nearest-neighbour top-1 at the end of pretraining": "knn10",
-}
-COLUMNS = ("conv3", "conv4", "conv5", "knn10")
+QUANTITIES = {f"linear probe {layer} top-1 (end of training)": layer for layer in LAYERS}
+QUANTITIES |= {"10-nearest-neighbour top-1 at the end of pretraining": "knn10"}
 # What makes a pretext task the published one (section 9), and the step of OPN's last drop of the
 # learning rate.
 PRETEXT_QUANTITY = "frame-order accuracy on its training task"
@@ -61,15 +62,6 @@ PRETEXT = {
     }
 }
 PRETEXT_STEPS = 269_998
-
-# Step of the last drop of the learning rate of VIE's networks (section 6).
-LAST_DROPS = {
-    "single": 1_220_011,
-    "slow": 1_380_011,
-    "slowfast": 1_294_998,
-    "3dresnet": 1_304_998,
-    "trn": 1_570_011,
-}
 FINETUNED_QUANTITY = "{target} top-1, finetuned, {pipeline}"  # of other.csv, for tables 2 and 3
 # Optimiser of finetuned networks (True) and of those trained from scratch (section 8).
 FINETUNED = {
@@ -87,19 +79,18 @@ def read_published(folder: Path, labels: list[str], *, all_known: bool = False) 
         all_known: whether a model without published values is an error.
 
     Returns:
-        Columns `COLUMNS` in percent and `dataset`; NaN where nothing is published.
+        Columns conv3, conv4, conv5 and knn10 in percent, and dataset; NaN where nothing is
+        published.
 
     Raises:
         VieError: a file is missing or lacks a column, or, with `all_known`, nothing is published
             of a model.
     """
-    wide = _read(folder / "table_s1.csv", ("model", "dataset", "conv3", "conv4", "conv5"))
-    published = wide.set_index("model").reindex(columns=[*COLUMNS, "dataset"])
-    long = _read(folder / "other.csv", ("model", "quantity", "value", "dataset"))
-    for row in long.itertuples():
-        if row.quantity in QUANTITIES:
-            columns = [QUANTITIES[row.quantity], "dataset"]
-            published.loc[row.model, columns] = row.value, row.dataset
+    wide = _read(folder / "table_s1.csv", ("model", "dataset", *LAYERS))
+    published = wide.set_index("model").reindex(columns=[*QUANTITIES.values(), "dataset"])
+    for quantity, column in QUANTITIES.items():
+        for model, row in _values(folder, quantity).iterrows():
+            published.loc[model, [column, "dataset"]] = row["value"], row["dataset"]
     unknown = [label for label in labels if label not in published.index]
     if unknown and all_known:
         raise VieError(
@@ -111,75 +102,25 @@ def read_published(folder: Path, labels: list[str], *, all_known: bool = False) 
 
 
 def read_published_pretext(folder: Path, labels: list[str]) -> pd.DataFrame:
-    """Published accuracies of pretext tasks, columns value (percent) and dataset, by model.
-
-    Raises:
-        VieError: the file is missing or lacks a column.
-    """
-    long = _read(folder / "other.csv", ("model", "quantity", "value", "dataset"))
-    published = long[long["quantity"] == PRETEXT_QUANTITY].set_index("model")
-    return published[["value", "dataset"]].reindex(labels)
-
-
-def comparable_pretext(metadata: Metadata, label: str, dataset: str | float) -> bool:
-    """Whether a pretext accuracy has the dataset and the scale of the published one.
-
-    Args:
-        metadata: as written by `vie.pretext`.
-        label: of the row.
-        dataset: that the published value is of; NaN where nothing is published.
-    """
-    return (
-        label in PRETEXT
-        and metadata["dataset_official_name"] == dataset
-        and _holds(metadata, PRETEXT[label])
-        and metadata["sampling"] == _numbers_of("opn")
-        and metadata["steps"] >= PRETEXT_STEPS
-        and all(metadata[n] >= (1 - MISSING_SHARE) * PAPER[n] for n in ("n_train", "n_val"))
-    )
+    """As `read_published`, accuracies of pretext tasks: columns value (percent) and dataset."""
+    return _values(folder, PRETEXT_QUANTITY).reindex(labels)
 
 
 def read_published_finetuned(
     folder: Path, labels: list[str], targets: list[str], pipeline: str
 ) -> pd.DataFrame:
-    """Published accuracies in percent after finetuning, one column per target, by model.
-
-    NaN where nothing is published.
-
-    Raises:
-        VieError: the file is missing or lacks a column.
-    """
-    long = _read(folder / "other.csv", ("model", "quantity", "value", "dataset"))
+    """As `read_published`, accuracies in percent after finetuning: one column per target."""
     columns = {}
     for target in targets:
         quantity = FINETUNED_QUANTITY.format(target=target, pipeline=pipeline)
-        columns[target] = long[long["quantity"] == quantity].set_index("model")["value"]
+        columns[target] = _values(folder, quantity)["value"]
     return pd.DataFrame(columns, dtype=float).reindex(labels)
 
 
-def comparable_finetuned(metadata: Metadata) -> bool:
-    """Whether a finetuned network has the dataset and the scale of the paper's.
-
-    The videos of the validation do not count: the paper does not name them.
-
-    Args:
-        metadata: as written by `vie.finetune`.
-    """
-    network, counts = metadata["network"], COUNTS.get(metadata["dataset_official_name"], {})
-    trunk = network["encoder"].get("network")
-    n_train = metadata["n_train"] + metadata["n_held_out"]
-    return (
-        metadata["dataset_official_name"] == metadata["target"]
-        and (metadata["pretrained_on"] == "kinetics400" or not metadata["trained"])
-        and metadata["split"] == 1
-        and n_train >= (1 - MISSING_SHARE) * counts[TRAIN]
-        and metadata["n_test"] >= (1 - MISSING_SHARE) * counts[TEST]
-        and metadata["size"] == (112 if trunk == "3dresnet" else 224)
-        and (not metadata["trained"] or network["steps"] >= LAST_DROPS.get(trunk, 0))
-        and _holds(metadata["optimiser"], FINETUNED[metadata["trained"]])
-        and _holds(metadata["frames"], FRAMES)
-        and network["encoder"].get("width") == ENCODER["width"]
-    )
+def _values(folder: Path, quantity: str) -> pd.DataFrame:
+    """Columns value and dataset of a quantity of other.csv, by model."""
+    table = _read(folder / "other.csv", ("model", "quantity", "value", "dataset"))
+    return table[table["quantity"] == quantity].set_index("model")[["value", "dataset"]]
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -203,28 +144,75 @@ def comparable(metadata: Metadata, label: str, dataset: str | float) -> bool:
         label: of the row.
         dataset: that the published values are of; NaN where nothing is published.
     """
-    if label not in ROWS or metadata["dataset_official_name"] != dataset:
+    if label not in ROWS:
         return False
     network, clip = ROWS[label]
-    paper = NETWORKS[network]
-    enough = all(metadata[n] >= (1 - MISSING_SHARE) * PAPER[n] for n in ("n_train", "n_val"))
+    scale = {
+        "dataset_official_name": dataset,
+        "classes": PAPER["classes"],
+        "frames": FRAMES,
+        "size": NETWORKS[network]["size"],
+        "sampling": _numbers_of(clip),
+        "probe": {"clips": PAPER["clips"], "optimiser": PROBE},
+    }
+    pretraining = {
+        "batch": NETWORKS[network]["batch"],
+        "encoder": ENCODER | {"network": network},
+        "objective": OBJECTIVE,
+    }
+    networks = metadata["networks"]
     return (
-        enough
-        and metadata["classes"] == PAPER["classes"]
-        and metadata["probe"]["clips"] == PAPER["clips"]
-        and _holds(metadata["probe"]["optimiser"], PROBE)
-        and _holds(metadata["frames"], FRAMES)
-        and metadata["sampling"] == _numbers_of(clip)
-        and metadata["size"] == paper["size"]
-        and len(metadata["networks"]) == 1
-        and all(
-            _holds(one["encoder"], ENCODER | {"network": network})
-            and one["batch"] == paper["batch"]
-            and one["steps"] >= paper["steps"]
-            and _holds(one["objective"] or {}, OBJECTIVE)
-            for one in metadata["networks"]
-        )
+        _holds(metadata, scale)
+        and _has_enough_videos(metadata)
+        and len(networks) == 1
+        and _holds(networks[0], pretraining)
+        and networks[0]["steps"] >= LAST_DROPS[network]
     )
+
+
+def comparable_pretext(metadata: Metadata, label: str, dataset: str | float) -> bool:
+    """As `comparable`, of a pretext accuracy with metadata written by `vie.pretext`."""
+    if label not in PRETEXT:
+        return False
+    source = {"dataset_official_name": dataset, "sampling": _numbers_of("opn")}
+    return (
+        _holds(metadata, PRETEXT[label] | source)
+        and _has_enough_videos(metadata)
+        and metadata["steps"] >= PRETEXT_STEPS
+    )
+
+
+def comparable_finetuned(metadata: Metadata) -> bool:
+    """Whether a finetuned network has the dataset and the scale of the paper's.
+
+    The videos of the validation do not count: the paper does not name them.
+
+    Args:
+        metadata: as written by `vie.finetune`.
+    """
+    network, trained = metadata["network"], metadata["trained"]
+    trunk = network["encoder"].get("network")
+    scale = {
+        "dataset_official_name": metadata["target"],
+        "split": 1,
+        "size": NETWORKS.get(trunk, NETWORKS["single"])["size"],
+        "frames": FRAMES,
+        "optimiser": FINETUNED[trained],
+    }
+    counts = COUNTS.get(metadata["target"], {})
+    n_train = metadata["n_train"] + metadata["n_held_out"]
+    return (
+        _holds(metadata, scale)
+        and n_train >= (1 - MISSING_SHARE) * counts[TRAIN]
+        and metadata["n_test"] >= (1 - MISSING_SHARE) * counts[TEST]
+        and network["encoder"].get("width") == ENCODER["width"]
+        and (not trained or metadata["pretrained_on"] == "kinetics400")
+        and (not trained or network["steps"] >= LAST_DROPS.get(trunk, 0))
+    )
+
+
+def _has_enough_videos(metadata: Metadata) -> bool:
+    return all(metadata[n] >= (1 - MISSING_SHARE) * PAPER[n] for n in ("n_train", "n_val"))
 
 
 def _numbers_of(clip: str) -> dict[str, Any]:

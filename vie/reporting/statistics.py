@@ -1,6 +1,6 @@
 """Accuracy over videos, with its interval."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -54,3 +54,22 @@ def interval(
         t = T95[S - 2] if len(T95) > S - 2 else Z95 + 2.4 / (S - 1)
         squared += t**2 * correct.mean(axis=1).var(ddof=1) / S
     return float(correct.mean()), float(np.sqrt(squared))
+
+
+def percent(shares: float | np.ndarray | list[np.ndarray]) -> float:
+    """Mean of shares, in percent with two digits."""
+    return round(100 * float(np.mean(shares)), 2)
+
+
+def accuracies(
+    correct: Mapping[str, np.ndarray], groups: Mapping[str, np.ndarray] | None = None
+) -> dict[str, float]:
+    """Columns of a table: {name: accuracy} and {name_ci95: half-width of `interval`}, in percent.
+
+    Args:
+        correct, groups: of each name, as for `interval`.
+    """
+    groups = groups or {}
+    found = {name: interval(values, groups.get(name)) for name, values in correct.items()}
+    means = {name: percent(mean) for name, (mean, _) in found.items()}
+    return means | {f"{name}_ci95": percent(half) for name, (_, half) in found.items()}

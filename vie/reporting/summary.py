@@ -1,30 +1,29 @@
 """Content of a dataset: counts per class, durations and rejections, as a tidy CSV and a plot."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vie.frames.extract import read_rejected
 from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
+from vie.reporting.plots import save
 from vie.runtime.csv_files import write_rows
 from vie.runtime.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.container import BarContainer
 
 LABELLED_CLASSES = 40  # at most so many classes have readable names in one plot
 COLOURS = {"train": "#0072b2", "val": "#e69f00", "all": "#009e73"}
 LINES = {"train": "-", "val": "--", "all": ":"}  # both are seen if splits agree
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)
-
-
-def reason_category(reason: str) -> str:
-    """The category of a reason: "timed out" of "timed out after 30 s"."""
-    return reason.split(":")[0].split(" after ")[0]
 
 
 def write_summary(
@@ -33,7 +32,7 @@ def write_summary(
     classes: Path,
     table: Path,
     plots: Sequence[Path],
-    expected: Mapping[str, int] | None = None,
+    expected: Mapping[str, int],
 ) -> None:
     """Summarise the splits of a dataset.
 
@@ -48,23 +47,21 @@ def write_summary(
     Args:
         indexes, rejected: `index.parquet` and `rejected.csv` of each split.
         classes: `classes.csv`.
-        table: the CSV to write.
-        plots: files of the same plot; the suffix is the format.
-        expected: {split: usable videos that the dataset should have}, if known.
+        table, plots: to write.
+        expected: {split: usable videos that the dataset should have}, where known.
     """
-    expected = expected or {}
     labels = read_classes(classes)
     loaded = {split: load_index(path) for split, path in indexes.items()}
-    reasons = {
-        split: Counter(reason_category(row["reason"]) for row in read_rejected(path))
+    reasons = {  # without particulars: "timed out" of "timed out after 30 s"
+        split: Counter(re.split(":| after ", row["reason"])[0] for row in read_rejected(path))
         for split, path in rejected.items()
     }
-    rows: list[tuple[str, str, str, str]] = []
+    rows: list[tuple[str, str, str, object]] = []
     for split, index in loaded.items():
         rows += _rows(split, index, labels, reasons[split])
         if split in expected:
-            rows.append((split, "expected", "videos", str(expected[split])))
-            rows.append((split, "difference", "videos", str(len(index) - expected[split])))
+            rows.append((split, "expected", "videos", expected[split]))
+            rows.append((split, "difference", "videos", len(index) - expected[split]))
     with atomic_write(table) as temporary:
         write_rows(temporary, ("split", "quantity", "name", "value"), rows)
     _plot(loaded, reasons, labels, plots, expected)
@@ -72,16 +69,16 @@ def write_summary(
 
 def _rows(
     split: str, index: Index, labels: list[str], reasons: Counter[str]
-) -> list[tuple[str, str, str, str]]:
+) -> list[tuple[str, str, str, object]]:
     counts = np.bincount(index.labels, minlength=len(labels))  # (C,)
     seconds = index.n_frames / index.fps  # (N,)
     return [
-        (split, "videos", "all", str(len(index))),
-        *((split, "videos", label, str(n)) for label, n in zip(labels, counts, strict=True)),
+        (split, "videos", "all", len(index)),
+        *((split, "videos", label, n) for label, n in zip(labels, counts, strict=True)),
         (split, "seconds", "total", f"{seconds.sum():.2f}"),
         *((split, "seconds", f"p{q}", f"{np.percentile(seconds, q):.2f}") for q in QUANTILES),
-        (split, "rejected", "all", str(reasons.total())),
-        *((split, "rejected", name, str(n)) for name, n in sorted(reasons.items())),
+        (split, "rejected", "all", reasons.total()),
+        *((split, "rejected", name, n) for name, n in sorted(reasons.items())),
     ]
 
 
@@ -93,61 +90,40 @@ def _plot(
     expected: Mapping[str, int],
 ) -> None:
     import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("agg")
-    from matplotlib import pyplot as plt
-
-    named = len(labels) <= LABELLED_CLASSES
-    # A fixed salt and no date, so that the same data give the same file. The constrained layout
-    # would differ in the last digits from run to run.
-    style: dict[Any, Any] = {"svg.hashsalt": "vie", "font.size": 9}
-    style |= {"axes.spines.right": False, "axes.spines.top": False}
-    with plt.rc_context(style):
-        height = max(3.2, 0.2 * len(labels) + 1) if named else 3.6
-        figure, axes = plt.subplots(1, 3, figsize=(12, height), width_ratios=(1.3, 1, 1))
-        _plot_classes(axes[0], indexes, labels, named, expected)
+    counts, texts = {}, []
+    for split, index in indexes.items():
+        n = counts[split] = np.bincount(index.labels, minlength=len(labels))  # (C,)
+        of = f" (the paper: {expected[split]:,})" if split in expected else ""
+        texts.append(f"{split}: {len(index):,} videos{of}, {n.min():,} to {n.max():,} a class")
+    style: dict[Any, Any] = {"font.size": 9, "axes.spines.right": False, "axes.spines.top": False}
+    with matplotlib.rc_context(style):
+        height = max(3.2, 0.2 * len(labels) + 1) if len(labels) <= LABELLED_CLASSES else 3.6
+        figure = Figure(figsize=(12, height))
+        axes = figure.subplots(1, 3, width_ratios=(1.3, 1, 1))
+        _plot_classes(axes[0], counts, labels)
         _plot_seconds(axes[1], indexes)
         _plot_reasons(axes[2], reasons)
-        handles = axes[0].get_legend_handles_labels()
-        figure.legend(*handles, loc="upper center", ncols=len(indexes), frameon=False)
+        handles, _ = axes[0].get_legend_handles_labels()
+        figure.legend(handles, texts, loc="upper center", ncols=len(indexes), frameon=False)
+        # The constrained layout would differ in the last digits from run to run.
         figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / height))  # 0.3 inches for the legend
-        for path in plots:
-            with atomic_write(path) as temporary:
-                dateless = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-                figure.savefig(temporary, dpi=150, metadata=dateless)
-        plt.close(figure)
+        save(figure, plots)
 
 
-def _plot_classes(
-    axis: "Axes",
-    indexes: Mapping[str, Index],
-    labels: list[str],
-    named: bool,
-    expected: Mapping[str, int],
-) -> None:
+def _plot_classes(axis: "Axes", counts: Mapping[str, np.ndarray], labels: list[str]) -> None:
     axis.set_title("usable videos per class")
-    height = 0.8 / len(indexes)
-    for i, (split, index) in enumerate(indexes.items()):
-        counts = np.bincount(index.labels, minlength=len(labels))  # (C,)
-        of = f" (the paper: {expected[split]:,})" if split in expected else ""
-        text = f"{split}: {len(index):,} videos{of}, {counts.min():,} to {counts.max():,} a class"
-        if named:
-            at = np.arange(len(labels)) + (i - (len(indexes) - 1) / 2) * height
-            axis.barh(at, counts, height, color=COLOURS.get(split), label=text)
-        else:
-            # Many classes: their counts from the largest class to the smallest.
-            colour, line = COLOURS.get(split), LINES.get(split)
-            largest_first = -np.sort(-counts)
-            axis.step(range(len(labels)), largest_first, label=text, color=colour, linestyle=line)
+    if len(labels) <= LABELLED_CLASSES:
+        _draw_bars(axis, labels, counts)
+        return
+    for split, n in counts.items():
+        colour, line = COLOURS.get(split), LINES.get(split)
+        axis.step(range(len(labels)), -np.sort(-n), label=split, color=colour, linestyle=line)
     axis.locator_params(integer=True)
-    if named:
-        axis.set_yticks(range(len(labels)), labels)
-        axis.set_ylim(len(labels) - 0.5, -0.5)
-        axis.set_xlabel("videos")
-    else:
-        axis.set_xlabel(f"the {len(labels)} classes, largest first")
-        axis.set_ylabel("videos")
-        axis.set_ylim(bottom=0)
+    axis.set_xlabel(f"the {len(labels)} classes, largest first")
+    axis.set_ylabel("videos")
+    axis.set_ylim(bottom=0)
 
 
 def _plot_seconds(axis: "Axes", indexes: Mapping[str, Index]) -> None:
@@ -170,13 +146,22 @@ def _plot_reasons(axis: "Axes", reasons: Mapping[str, Counter[str]]) -> None:
         axis.text(0.5, 0.5, "none", ha="center", va="center", transform=axis.transAxes)
         axis.set_axis_off()
         return
-    height = 0.8 / len(reasons)
-    for i, (split, counts) in enumerate(reasons.items()):
-        at = np.arange(len(names)) + (i - (len(reasons) - 1) / 2) * height
-        bars = axis.barh(at, [counts[n] for n in names], height, color=COLOURS.get(split))
+    numbers = {split: [n[name] for name in names] for split, n in reasons.items()}
+    for bars in _draw_bars(axis, names, numbers):
         axis.bar_label(bars, padding=2)
+    axis.margins(x=0.12)
+
+
+def _draw_bars(
+    axis: "Axes", names: list[str], counts: Mapping[str, ArrayLike]
+) -> list["BarContainer"]:
+    """Bars to the right, for every name one of each split."""
+    height, drawn = 0.8 / len(counts), []
+    for i, (split, n) in enumerate(counts.items()):
+        at = np.arange(len(names)) + (i - (len(counts) - 1) / 2) * height
+        drawn.append(axis.barh(at, n, height, color=COLOURS.get(split), label=split))
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.5, -0.5)
-    axis.margins(x=0.12)
     axis.locator_params("x", integer=True)
     axis.set_xlabel("videos")
+    return drawn

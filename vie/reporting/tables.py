@@ -1,52 +1,25 @@
 """Tables of evaluations (Tables 1 and S1)."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from vie.config.settings import LAYERS
 from vie.reporting.published import comparable
-from vie.reporting.statistics import interval
+from vie.reporting.runs import read_runs, right, seeds_of
+from vie.reporting.statistics import accuracies, percent
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One row of a table.
-
-    Attributes:
-        label: name of the model.
-        seeds: S of them.
-        correct: {layer: (S, n) bool}, seeds x the same validation videos: top-1.
-        among_five: the same for top-5.
-        neighbours: (S, n) bool, of the nearest-neighbour classifier.
-        metadata: of each seed's probe.
-    """
-
-    label: str
-    seeds: list[int]
-    correct: dict[str, np.ndarray]
-    among_five: dict[str, np.ndarray]
-    neighbours: np.ndarray
-    metadata: list[dict[str, Any]]
-
-
-def read_metadata(path: str | Path) -> dict[str, Any]:
-    """Content of the metadata.json of a result."""
-    content: dict[str, Any] = json.loads(Path(path).read_text())
-    return content
+COMPARED = ("model", *LAYERS, *(f"{layer}_ci95" for layer in LAYERS), "n_val", "seeds")
 
 
 def read_evaluations(
     labels: dict[str, str], predictions: Sequence[str], metadata: Sequence[str]
-) -> list[Evaluation]:
-    """Read the probes of a table.
+) -> pd.DataFrame:
+    """`read_runs` of the probes of a table, with their labels as column `model`.
 
     Args:
         labels: {evaluation: label}, in the order of the rows.
@@ -54,63 +27,47 @@ def read_evaluations(
             each.
 
     Raises:
-        VieError: the seeds of an evaluation were tested on different videos, or some are missing.
+        VieError: an evaluation was tested on different videos, or some seeds are missing.
     """
     seeds, rest = divmod(len(predictions), len(labels))
-    if rest or len(metadata) != len(predictions):
+    if rest:
         raise VieError(
-            f"{len(predictions)} predictions and {len(metadata)} metadata files of {len(labels)} "
-            "evaluations: every evaluation needs the same number of seeds"
+            f"{len(predictions)} predictions of {len(labels)} evaluations: every evaluation needs "
+            "the same number of seeds"
         )
-    evaluations = []
-    for row, (name, label) in enumerate(labels.items()):
-        here = slice(row * seeds, (row + 1) * seeds)
-        tables = [pd.read_parquet(path) for path in predictions[here]]
-        if any(not table["video"].equals(tables[0]["video"]) for table in tables):
-            raise VieError(
-                f"the seeds of {name} were tested on different videos: "
-                f"{', '.join(predictions[here])}; delete them to have them made again"
-            )
-        correct = {
-            name: np.stack([(table[f"{name}_top1"] == table["label"]) for table in tables])
-            for name in (*LAYERS, "knn")
-        }
-        five = {layer: np.stack([table[f"{layer}_top5"] for table in tables]) for layer in LAYERS}
-        neighbours, of_seeds = correct.pop("knn"), [read_metadata(path) for path in metadata[here]]
-        seeds_here = [one["seed"] for one in of_seeds]
-        evaluations.append(Evaluation(label, seeds_here, correct, five, neighbours, of_seeds))
-    return evaluations
+    models = np.repeat(list(labels.values()), seeds)
+    files = [
+        {"model": model, "predictions": found, "metadata": known}
+        for model, found, known in zip(models, predictions, metadata, strict=True)
+    ]
+    return read_runs(files, "predictions", same_videos="model")
 
 
-def probe_table(evaluations: list[Evaluation], published: pd.DataFrame) -> pd.DataFrame:
+def probe_table(evaluations: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Accuracies in percent with the half-width of their 95 % interval, and published values.
 
-    The interval is `vie.reporting.statistics.interval`'s. The column `comparable` says whether
-    dataset and scale are those of the published values.
+    The column `comparable` says whether dataset and scale are those of the published values.
 
     Args:
-        evaluations: rows.
-        published: `read_published` of their labels.
+        evaluations: `read_evaluations`.
+        published: `read_published` of the models.
     """
     rows = []
-    for evaluation in evaluations:
-        row: dict[str, object] = {"model": evaluation.label}
-        bounds = {layer: interval(evaluation.correct[layer]) for layer in LAYERS}
-        row |= {layer: round(100 * bounds[layer][0], 2) for layer in LAYERS}
-        row |= {f"{layer}_ci95": round(100 * bounds[layer][1], 2) for layer in LAYERS}
-        row["n_val"] = evaluation.correct["conv5"].shape[1]
-        row["seeds"] = " ".join(map(str, evaluation.seeds))
-        row |= {f"{layer}_published": published.loc[evaluation.label, layer] for layer in LAYERS}
-        dataset = published.loc[evaluation.label, "dataset"]
-        row["comparable"] = all(
-            comparable(metadata, evaluation.label, dataset) for metadata in evaluation.metadata
+    for model, runs in evaluations.groupby("model", sort=False):
+        theirs = published.loc[model]
+        same_scale = all(comparable(one, model, theirs["dataset"]) for one in runs["metadata"])
+        rows.append(
+            {"model": model}
+            | accuracies({layer: right(runs, f"{layer}_top1") for layer in LAYERS})
+            | {"n_val": len(runs["label"].iloc[0]), "seeds": seeds_of(runs)}
+            | {f"{layer}_published": theirs[layer] for layer in LAYERS}
+            | {"comparable": same_scale}
         )
-        rows.append(row)
     return pd.DataFrame(rows)
 
 
 def with_neighbours(
-    table: pd.DataFrame, evaluations: list[Evaluation], published: pd.DataFrame
+    table: pd.DataFrame, evaluations: pd.DataFrame, published: pd.DataFrame
 ) -> pd.DataFrame:
     """`probe_table` with the further columns of Table 1.
 
@@ -118,38 +75,53 @@ def with_neighbours(
     `knn10` the top-1 accuracy of the nearest neighbours of the embedding. Both have 95 % intervals.
     """
     rows = []
-    for evaluation in evaluations:
-        best = max(LAYERS, key=lambda layer: evaluation.correct[layer].mean())
-        row: dict[str, object] = {"best": best}
-        for name, correct in (
-            ("top5", evaluation.among_five[best]),
-            ("knn10", evaluation.neighbours),
-        ):
-            mean, half = interval(correct)
-            row |= {name: round(100 * mean, 2), f"{name}_ci95": round(100 * half, 2)}
-        row["knn10_published"] = published.loc[evaluation.label, "knn10"]
-        rows.append(row)
+    for model, runs in evaluations.groupby("model", sort=False):
+        means = {layer: right(runs, f"{layer}_top1").mean() for layer in LAYERS}
+        best = max(LAYERS, key=means.__getitem__)
+        rows.append(
+            {"best": best}
+            | accuracies({"top5": np.stack(runs[f"{best}_top5"].tolist())})
+            | accuracies({"knn10": right(runs, "knn_top1")})
+            | {"knn10_published": published.loc[model, "knn10"]}
+        )
     return pd.concat([table, pd.DataFrame(rows)], axis=1)
 
 
-def seed_table(evaluations: list[Evaluation]) -> pd.DataFrame:
+def seed_table(evaluations: pd.DataFrame) -> pd.DataFrame:
     """Accuracies in percent, one row per model and seed."""
     return pd.DataFrame(
         [
-            {
-                "model": evaluation.label,
-                "seed": seed,
-                **{
-                    layer: round(100 * float(evaluation.correct[layer][s].mean()), 2)
-                    for layer in LAYERS
-                },
-                "knn10": round(100 * float(evaluation.neighbours[s].mean()), 2),
-                "n_val": evaluation.correct["conv5"].shape[1],
-            }
-            for evaluation in evaluations
-            for s, seed in enumerate(evaluation.seeds)
+            {"model": run["model"], "seed": run["seed"]}
+            | {layer: percent(run[f"{layer}_top1"] == run["label"]) for layer in LAYERS}
+            | {"knn10": percent(run["knn_top1"] == run["label"]), "n_val": len(run["label"])}
+            for _, run in evaluations.iterrows()
         ]
     )
+
+
+def compare(tables: Sequence[Path]) -> pd.DataFrame:
+    """Rows of several tables: experiment, table, and `COMPARED`, sorted by experiment and table.
+
+    Args:
+        tables: files `<experiment>/<table>.csv`.
+
+    Raises:
+        VieError: there are none, or one lacks a column.
+    """
+    if not tables:
+        raise VieError(
+            "no experiment has a table yet: make results/table_1.csv or results/table_s1.csv first"
+        )
+    parts = []
+    for path in sorted(tables, key=lambda path: (path.parent.name, path.stem)):
+        table = pd.read_csv(path, dtype={"seeds": str})
+        missing = [column for column in COMPARED if column not in table]
+        if missing:
+            raise VieError(
+                f"{path}: no column {', '.join(missing)}; delete it to have it made again"
+            )
+        parts.append(table.assign(experiment=path.parent.name, table=path.stem))
+    return pd.concat(parts, ignore_index=True)[["experiment", "table", *COMPARED]]
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:

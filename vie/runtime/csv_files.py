@@ -8,14 +8,8 @@ from vie.runtime.errors import VieError
 
 
 def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a header and rows as UTF-8.
-
-    Args:
-        path: usually the temporary file of `vie.runtime.files.atomic_write`.
-        header: names of the columns.
-        rows: values in the order of the header.
-    """
-    with Path(path).open("w", newline="", encoding="utf-8") as file:
+    """Write a header and rows as UTF-8."""
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
@@ -28,7 +22,7 @@ def read_rows(path: Path, header: Sequence[str]) -> list[list[str]]:
         VieError: the file cannot be read, or has other columns.
     """
     try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             found, *rows = csv.reader(file)
     except OSError as error:
         raise VieError(f"{path}: cannot be read: {error.strerror}") from error

@@ -80,7 +80,7 @@ class _Gather(torch.autograd.Function):
 
 
 def gather_with_gradient(values: Tensor) -> Tensor:
-    """(B, ...) of every process -> (world * B, ...), process by process.
+    """`gather` with a gradient.
 
     The gradient of the mean of all processes' losses is right where each process differentiates its
     own loss and gradients are then averaged, as in training.
@@ -120,8 +120,7 @@ def launch(processes: int, function: Callable[..., None], **settings: Any) -> No
 
     Args:
         processes: how many. On a machine with GPUs each process gets its own GPU.
-        function: one at the top level of a module.
-        settings: arguments that can be pickled.
+        function: one at the top level of a module, whose `settings` can be pickled.
 
     Raises:
         VieError: a process failed.
@@ -194,7 +193,6 @@ def _script_runs_once() -> Iterator[None]:
 def _work(
     function: Callable[..., None], log: str | None, settings: dict[str, Any], main_failed: Event
 ) -> None:
-    """Main function of each process."""
     # Accelerate would set the number of threads otherwise; `vie.runtime.threads` does.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     first = os.environ["RANK"] == "0"
@@ -216,8 +214,7 @@ def _end_together(main_failed: Event, *, first: bool) -> Iterator[None]:
 
     They may be waiting for it on a GPU, where no signal reaches them.
     """
-    # No process outlives the one that started it.
-    set_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
+    set_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2): no process outlives its parent
     ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
 
     def end_with_main() -> None:

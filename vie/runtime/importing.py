@@ -52,12 +52,7 @@ def trust(paths: Iterable[str]) -> None:
 
 
 def check_trusted(path: str, source: str) -> None:
-    """Raise VieError unless `path`, which a checkpoint names, is vie's own or trusted.
-
-    Args:
-        path: "package.module:Name".
-        source: the checkpoint, for the message.
-    """
+    """Raise VieError unless `path`, which the file `source` names, is vie's own or trusted."""
     if path.partition(":")[0].split(".")[0] != "vie" and path not in _trusted:
         raise VieError(
             f"{source} was made with {path}, which is not part of vie. Loading it runs that "

@@ -23,19 +23,16 @@ class Tee:
         self.streams = streams
 
     def write(self, text: str) -> int:
-        """Write to all."""
         for stream in self.streams:
             stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush all."""
         for stream in self.streams:
             stream.flush()
 
     def isatty(self) -> bool:
-        """Never: whatever is written also goes to a file."""
-        return False
+        return False  # whatever is written also goes to a file
 
 
 _open: list[Path] = []
@@ -90,11 +87,7 @@ def job(log: str | Path, *, append: bool = False) -> Iterator[None]:
 
 
 def _say_which_code() -> None:
-    """The first line of a job's log.
-
-    Raises:
-        VieError: the library is not the one that lies beside the rules.
-    """
+    """Log the code's digest; refuse a library that does not lie beside the rules."""
     here, rules = Path(__file__).resolve().parents[2], os.environ.get(HOME)
     if rules and Path(rules).resolve() != here:
         raise VieError(

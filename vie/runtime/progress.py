@@ -2,48 +2,37 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
-from typing import Any, TextIO
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
 
 from tqdm import tqdm
 
+Item = TypeVar("Item")
 
+
+@dataclass(kw_only=True)
 class Progress:
     """A progress bar that is printed as a new line every few seconds.
 
     Snakemake runs jobs side by side. Bars that rewrite their line would overwrite each other, and
     would make one endless line of a log file. tqdm formats the bar, the rate and the time left.
 
-    Args:
-        iterable: to iterate over, counting its items.
-        total: number of units; None: the length of `iterable`, if it has one.
-        label: printed before the bar.
-        unit: printed after the counts.
-        every_seconds: between two lines.
-        initial: units that were done before.
-        quiet: print nothing.
-        file: to print to; None: standard error.
+    `initial` units were done before.
     """
 
-    def __init__(
-        self,
-        iterable: Iterable[Any] | None = None,
-        *,
-        total: int | None = None,
-        label: str = "",
-        unit: str = "it",
-        every_seconds: float = 5.0,
-        initial: int = 0,
-        quiet: bool = False,
-        file: TextIO | None = None,
-    ) -> None:
-        if total is None and isinstance(iterable, Sized):
-            total = len(iterable)
-        self.iterable, self.total, self.label, self.unit = iterable, total, label, unit
-        self.every_seconds, self.file, self.quiet = every_seconds, file, quiet
-        self.n = self.initial = initial
+    total: int
+    label: str = ""
+    unit: str = "it"
+    initial: int = 0
+    quiet: bool = False
+    every_seconds: ClassVar[float] = 5.0
+
+    def __post_init__(self) -> None:
+        self.n = self.initial
         self.start = time.monotonic()
-        self.printed_at = self.start - max(every_seconds - 1, 0)  # the first line after a second
+        # The first line comes after a second.
+        self.printed_at = self.start - max(self.every_seconds - 1, 0)
         self.postfix: dict[str, Any] = {}
 
     def set_postfix(self, **values: Any) -> None:
@@ -75,7 +64,7 @@ class Progress:
             bar_format="{l_bar}{bar:20}{r_bar}",
             ascii=" -=",
         )
-        print(line, file=self.file or sys.stderr, flush=True)
+        print(line, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Print the last line."""
@@ -87,13 +76,12 @@ class Progress:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[Any]:
-        if self.iterable is None:
-            raise TypeError(f"progress {self.label!r} has nothing to iterate over")
-        with self:
-            for item in self.iterable:
-                yield item
-                self.update()
 
-
-progress = Progress
+def progress(
+    items: Iterable[Item], *, total: int, label: str = "", unit: str = "it"
+) -> Iterator[Item]:
+    """Pass items through and count them."""
+    with Progress(total=total, label=label, unit=unit) as bar:
+        for item in items:
+            yield item
+            bar.update()

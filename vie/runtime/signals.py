@@ -7,11 +7,10 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from vie.runtime.errors import VieError
 from vie.runtime.files import exclusive_workdir
@@ -30,14 +29,28 @@ class _Stop(BaseException):
 
 
 @contextlib.contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle `SIGNALS` otherwise; only where Python allows it, in the main thread."""
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)
+
+
+@contextlib.contextmanager
 def heeding_signals() -> Iterator[None]:
     """End work that can be resumed with a message if SIGTERM or SIGUSR1 arrives.
 
-    Inside, `StopRequest` defers this to the end of a step.
+    Inside, `noting_signals` defers this to the end of a step.
 
     Raises:
         StoppedError: a signal arrived.
     """
+    process = os.getpid()
 
     def stop(number: int, frame: FrameType | None) -> None:
         if os.getpid() == process:
@@ -47,56 +60,33 @@ def heeding_signals() -> Iterator[None]:
         signal.signal(number, signal.SIG_DFL)  # a fork: it ends without a message
         signal.raise_signal(number)
 
-    process, before = os.getpid(), {}
-    if threading.current_thread() is threading.main_thread():  # Python's rule for handlers
-        before = {number: signal.signal(number, stop) for number in SIGNALS}
     try:
-        yield
+        with _handled_by(stop):
+            yield
     except _Stop as asked:
         raise StoppedError(
             f"stopped by {asked}; what was saved is kept: the same command goes on from there"
         ) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def noting_signals() -> Iterator[list[signal.Signals]]:
+    """Inside, SIGTERM and SIGUSR1 do not end the process: they are added to the list.
+
+    The first is sent again at the end of the block, unless that ends by an error.
+    """
+    received: list[signal.Signals] = []
+    with _handled_by(lambda number, frame: received.append(signal.Signals(number))):
+        yield received
+    if received:  # too late for the block to see
+        signal.raise_signal(received[0])
 
 
 @contextlib.contextmanager
 def resumable(work: Path) -> Iterator[Path]:
-    """For a job that goes on where it was: signals end it, `work` holds what it needs.
-
-    Raises:
-        StoppedError: as `heeding_signals`.
-        VieError: as `vie.runtime.files.exclusive_workdir`.
-    """
+    """`heeding_signals` and `exclusive_workdir`, for a job that goes on where it was."""
     with heeding_signals(), exclusive_workdir(work):
         yield work
-
-
-class StopRequest:
-    """While it is open, SIGTERM and SIGUSR1 do not end the process; they are noted.
-
-    Attributes:
-        received: name of the first signal, or None.
-    """
-
-    def __init__(self) -> None:
-        self.received: str | None = None
-        self.before: dict[int, Any] = {}
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.received = self.received or signal.Signals(number).name
-
-    def __enter__(self) -> "StopRequest":
-        if threading.current_thread() is threading.main_thread():  # Python's rule for handlers
-            self.before = {number: signal.signal(number, self._note) for number in SIGNALS}
-        return self
-
-    def __exit__(self, kind: type | None, *exception: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-        if self.received and kind is None:  # it arrived too late for the block to see
-            signal.raise_signal(signal.Signals[self.received])
 
 
 def leave_signals_to_parent(worker: int = 0) -> None:
@@ -142,5 +132,4 @@ def _slurm(*command: str) -> str:
         return ""
     if done.returncode:
         log.warning("%s: %s", " ".join(command), done.stderr.strip())
-        return ""
     return done.stdout.strip()

@@ -24,8 +24,7 @@ def available_threads(threads: int) -> int:
     four uses one, and leaves the other to the second job that runs beside it. A job has at least
     one thread.
     """
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cpus = cpus or 1
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     promised = max(cpus, int(os.environ.get(PROMISED, cpus)))
     at_once = max(1, promised // threads)
     return max(1, min(threads, cpus // at_once))
@@ -75,10 +74,9 @@ def _speak_of_unusable_gpu() -> None:
 
 
 def batches_ahead(workers: int, batch_bytes: int) -> int:
-    """Batches that each loading process keeps ready.
+    """Batches that each loading process keeps ready: 1 to 4, fewer if they are large.
 
-    These are 4, fewer if they are large (at the paper's scale a batch of SlowFast has 154 MB), and
-    at least 1.
+    At the paper's scale a batch of SlowFast has 154 MB.
     """
     return max(1, min(4, WAITING_BYTES // max(1, workers * batch_bytes)))
 

@@ -34,6 +34,7 @@ from vie.frames.index import load_index
 from vie.models.cost import network_cost
 from vie.runtime.errors import VieError
 from vie.runtime.threads import loader_workers
+from vie.workflow.paths import Experiment
 from vie.workflow.resources import ASPECT, Config, views
 from vie.workflow.videos import annotation
 
@@ -101,8 +102,7 @@ def stand_ins(config: Config, folder: Path) -> Config:
     """An overlay with empty annotations for the user's datasets that are not here: an estimate is
     wanted before the data are. What was made of annotations needs none."""
     overlay: Config = {}
-    targets = config["finetuning"]["targets"].values()
-    for name in {config["dataset"], *(target["dataset"] for target in targets)}:
+    for name in Experiment(config).datasets_used():
         dataset, here = config["datasets"][name], folder / name
         paths = [annotation(config, name, split) for split in dataset["shards"]]
         made = "generator" in dataset or Path("resources", name, "classes.csv").exists()
@@ -195,9 +195,8 @@ class Estimator:
         train, val = (self.sizes(wild["dataset"], split)[0] for split in ("train", "val"))
         steps = resolve_steps(probe["schedule"]["duration"], max(1, int(train // batch)))
         passes = steps * batch + val * probe["clips"] + train  # the networks are frozen
-        return self.shown(
-            wild["dataset"], self.config["evaluations"][wild["evaluation"]], 0, passes
-        )[0]
+        evaluation = self.config["evaluations"][wild["evaluation"]]
+        return self.shown(wild["dataset"], evaluation, 0, passes)[0]
 
     def _finetune(self, wild: dict[str, str]) -> Work:
         own = self.config["finetuning"]
@@ -206,9 +205,8 @@ class Estimator:
         videos, _ = self.sizes(name, "all")
         train = min(videos, known.get(TRAIN, 0.7 * videos))
         steps = resolve_steps(own["schedule"]["most"], max(1, int(train // batch)))
-        work, numbers, _ = self.shown(
-            name, self.config["evaluations"][wild["evaluation"]], steps * batch, 0
-        )
+        evaluation = self.config["evaluations"][wild["evaluation"]]
+        work, numbers, _ = self.shown(name, evaluation, steps * batch, 0)
         return work._replace(disk=FLOAT * numbers + RECORDS)
 
     def seconds(self, job: Job, work: Work) -> float:

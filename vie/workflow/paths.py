@@ -1,33 +1,23 @@
 """Which files the rules read and write, and what of the config they depend on.
 
-All of it follows from the config alone. Imports neither torch, pandas nor Snakemake: it runs each
-time that Snakemake builds the job graph.
+All of it follows from the config alone. Imports neither torch, pandas nor Snakemake, which runs it
+each time it builds the job graph.
 """
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from vie.config.settings import PRETEXTS, STAGES, asks_for_motion, recipes_of, stages
+from vie.config.clip_frames import clip_frames
+from vie.config.recipes import PRETEXTS, STAGES
+from vie.config.settings import recipes_of, stages
 from vie.workflow.versions import version
 
+Entries = dict[str, dict[str, Any]]
 PIPELINES = {"table_2": "scale_crop", "table_3": "color_jitter"}
 PUBLISHED = Path(__file__).parents[1] / "reporting" / "published"  # the paper's values
 # Keys of a recipe that no weight depends on. What it starts from is an input.
 UNTRAINED_KEYS = ("label", "start_from", "start_first", "monitor")
-
-
-def canonical(value: Any) -> Any:
-    """`value` such that what means the same is written the same: Snakemake compares text.
-
-    Keys are sorted, whole floats become integers, tuples become lists.
-    """
-    if isinstance(value, dict):
-        return {key: canonical(value[key]) for key in sorted(value, key=str)}
-    if isinstance(value, list | tuple):
-        return [canonical(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
 
 
 def in_order_of(value: Any, model: Any) -> Any:
@@ -53,35 +43,40 @@ class Experiment:
     Attributes:
         name: of the experiment; all its results are in `folder`.
         dataset: that its networks are pretrained on.
-        targets: what they are finetuned on, by name.
+        datasets, recipes, evaluations: the config's entries by name.
+        targets: what networks are finetuned on, by name.
+        rows: {table: its evaluations, in order}.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
-        self.name: str = config.get("experiment", "demo")
+        self.name: str = config["experiment"]
         self.folder = f"results/{self.name}"
         self.dataset: str = config["dataset"]
-        self.targets: dict[str, dict[str, Any]] = config["finetuning"]["targets"]
+        self.datasets: Entries = config["datasets"]
+        self.recipes: Entries = config["recipes"]
+        self.evaluations: Entries = config["evaluations"]
+        self.targets: Entries = config["finetuning"]["targets"]
+        self.rows = {table: one["evaluations"] for table, one in config["tables"].items()}
 
     # Datasets
 
     def generated(self) -> dict[str, str]:
         """{dataset that the workflow writes: its layout}."""
-        datasets = self.config["datasets"].items()
-        return {name: one["layout"] for name, one in datasets if "generator" in one}
+        return {name: d["layout"] for name, d in self.datasets.items() if "generator" in d}
 
     def datasets_used(self) -> list[str]:
         """The dataset of pretraining and those that networks are finetuned on."""
-        finetuned = dict.fromkeys(target["dataset"] for target in self.targets.values())
+        finetuned = [target["dataset"] for target in self.targets.values()]
         return list(dict.fromkeys([self.dataset, *finetuned]))
 
     def setting(self, key: str) -> Any:
         """A function of a dataset: its setting `key`, None if it has none."""
-        return lambda dataset: self.config["datasets"][dataset].get(key)
+        return lambda dataset: self.datasets[dataset].get(key)
 
     def splits(self, dataset: str) -> list[str]:
         """The splits of a dataset: train and val, or all."""
-        return sorted(self.config["datasets"][dataset]["shards"])
+        return sorted(self.datasets[dataset]["shards"])
 
     def classes_split(self, dataset: str) -> str:
         """The split whose labels are a dataset's classes."""
@@ -91,7 +86,7 @@ class Experiment:
         """A function of dataset and split: files of all its shards."""
 
         def files(dataset: str, split: str) -> list[str]:
-            shards = self.config["datasets"][dataset]["shards"][split]
+            shards = self.datasets[dataset]["shards"][split]
             folder = f"resources/{dataset}/{split}/{kind}"
             return [f"{folder}/{shard}-of-{shards}{suffix}" for shard in range(shards)]
 
@@ -111,34 +106,29 @@ class Experiment:
 
     # Pretraining
 
-    def recipe(self, recipe: str) -> dict[str, Any]:
-        """The entry of a recipe."""
-        entry: dict[str, Any] = self.config["recipes"][recipe]
-        return entry
-
     def checkpoint(self, recipe: str, seed: str | int, stage: str) -> str:
         """The network at the end of a stage, or `untrained`."""
         return f"{self.folder}/pretrain/{recipe}/seed{seed}/{stage}.pt"
 
     def final_checkpoint(self, recipe: str, seed: str | int) -> str:
         """The network at the end of a recipe's last stage."""
-        return self.checkpoint(recipe, seed, stages(self.recipe(recipe))[-1])
+        return self.checkpoint(recipe, seed, stages(self.recipes[recipe])[-1])
 
     def previous_checkpoint(self, recipe: str, seed: str | int, stage: str) -> str | list[str]:
         """What a stage starts from: the previous one, the end of another recipe, or nothing."""
-        order = stages(self.recipe(recipe))
+        order = stages(self.recipes[recipe])
         earlier = order[: order.index(stage)]
         if earlier:
             return self.checkpoint(recipe, seed, earlier[-1])
-        origin = self.recipe(recipe).get("start_from")
+        origin = self.recipes[recipe].get("start_from")
         return self.final_checkpoint(origin, seed) if origin else []
 
     def motion(self, split: str) -> Any:
         """A function of a recipe: where the videos of a split move, if its clips ask for it."""
 
         def file(recipe: str) -> str | list[str]:
-            asks = asks_for_motion(self.recipe(recipe)["clip"])
-            return f"resources/{self.dataset}/{split}/motion.npy" if asks else []
+            windows = clip_frames(self.recipes[recipe]["clip"]).windows
+            return f"resources/{self.dataset}/{split}/motion.npy" if windows else []
 
         return file
 
@@ -147,7 +137,7 @@ class Experiment:
 
         An edit of what only another stage reads must not repeat this one.
         """
-        whole = self.recipe(recipe)
+        whole = self.recipes[recipe]
         others = {*STAGES, *self.config.get("objectives", {})} - {stage}
         needed = {key: value for key, value in whole.items() if key not in UNTRAINED_KEYS}
         for key in needed.keys() & {"objective", "schedule", "classes"}:
@@ -157,7 +147,7 @@ class Experiment:
 
     def encoder(self, recipe: str) -> dict[str, Any]:
         """What of a recipe its untrained network and the description of its input depend on."""
-        whole = self.recipe(recipe)
+        whole = self.recipes[recipe]
         needed = {key: whole[key] for key in ("encoder", "clip", "geometry", "color_jitter")}
         network = whole["encoder"]["network"]
         if path := (whole.get("classes") or {}).get(network):  # the user's own
@@ -166,16 +156,16 @@ class Experiment:
 
     def stages(self) -> list[str]:
         """Stages that some recipe has."""
-        found = [stage for recipe in self.config["recipes"].values() for stage in stages(recipe)]
+        found = [stage for recipe in self.recipes.values() for stage in stages(recipe)]
         return list(dict.fromkeys(found))
 
     def first_recipes(self) -> list[str]:
         """Recipes whose pretraining is begun before the others'."""
-        return [name for name, one in self.config["recipes"].items() if one.get("start_first")]
+        return [name for name, one in self.recipes.items() if one.get("start_first")]
 
     def pretrained_in(self, table: str) -> list[str]:
         """Recipes whose pretraining a table reads, in order."""
-        found = [self.evaluation(name) for name in self.rows(table)]
+        found = [self.evaluations[name] for name in self.rows[table]]
         names = [name for one in found if one["weights"] == "trained" for name in recipes_of(one)]
         return list(dict.fromkeys(names))
 
@@ -184,13 +174,13 @@ class Experiment:
         return [
             {
                 "path": self.checkpoint(name, seed, stage).removesuffix(".pt") + ".jsonl",
-                "model": self.recipe(name)["label"],
+                "model": self.recipes[name]["label"],
                 "seed": seed,
                 "stage": stage,
             }
             for name in self.pretrained_in(table)
             for seed in self.config["seeds"]
-            for stage in stages(self.recipe(name))
+            for stage in stages(self.recipes[name])
         ]
 
     def pretext_rows(self) -> list[dict[str, str]]:
@@ -201,26 +191,16 @@ class Experiment:
                 "answers": f"{self.folder}/pretext/{name}/seed{seed}/answers.parquet",
                 "metadata": f"{self.folder}/pretext/{name}/seed{seed}/metadata.json",
             }
-            for name, recipe in self.config["recipes"].items()
+            for name, recipe in self.recipes.items()
             if stages(recipe)[-1] in PRETEXTS
             for seed in self.config["seeds"]
         ]
 
     # Evaluations
 
-    def evaluation(self, evaluation: str) -> dict[str, Any]:
-        """The entry of an evaluation."""
-        entry: dict[str, Any] = self.config["evaluations"][evaluation]
-        return entry
-
-    def rows(self, table: str) -> list[str]:
-        """The evaluations of a table, in order."""
-        names: list[str] = self.config["tables"][table]["evaluations"]
-        return names
-
     def labels(self, table: str) -> dict[str, str]:
         """{evaluation: label} of a table's rows, in order."""
-        return {name: self.evaluation(name)["label"] for name in self.rows(table)}
+        return {name: self.evaluations[name]["label"] for name in self.rows[table]}
 
     def networks(self, evaluation: str, weights: str, seed: str | int) -> list[str]:
         """Checkpoints that an evaluation reads: the end of pretraining, or its start."""
@@ -228,48 +208,37 @@ class Experiment:
             self.final_checkpoint(recipe, seed)
             if weights == "trained"
             else self.checkpoint(recipe, seed, "untrained")
-            for recipe in recipes_of(self.evaluation(evaluation))
+            for recipe in recipes_of(self.evaluations[evaluation])
         ]
 
     def transform(self, evaluation: str) -> dict[str, Any]:
         """Crops and color jitter of an evaluation's clips: its own, or those of its recipe."""
-        own = self.evaluation(evaluation)
-        recipe = self.recipe(recipes_of(own)[0])
+        own = self.evaluations[evaluation]
+        recipe = self.recipes[recipes_of(own)[0]]
         return {key: own.get(key, recipe[key]) for key in ("geometry", "color_jitter")}
 
     def probes(self, table: str, file: str, weights: str | None = None) -> list[str]:
         """`file` of every evaluation and seed of a table, evaluation by evaluation.
 
-        Args:
-            table: a key of `tables`.
-            file: a name.
-            weights: trained or untrained for all; left out, each evaluation's own.
+        Without `weights` (trained or untrained), each evaluation has its own.
         """
         return [
-            f"{self.folder}/probe/{name}/{weights or self.evaluation(name)['weights']}"
+            f"{self.folder}/probe/{name}/{weights or self.evaluations[name]['weights']}"
             f"/seed{seed}/{file}"
-            for name in self.rows(table)
+            for name in self.rows[table]
             for seed in self.config["seeds"]
         ]
 
     def finetuned(self, table: str, target: str | None = None) -> list[dict[str, Any]]:
         """Results of every row, target and seed of a table (or of one target), and what of."""
-        found = []
-        for name in self.rows(table):
-            own = self.evaluation(name)
-            for one in [target] if target else self.targets:
-                for seed in self.config["seeds"]:
-                    where = f"{one}/{PIPELINES[table]}/{name}/{own['weights']}/seed{seed}"
-                    folder = f"{self.folder}/finetune/{where}"
-                    found.append(
-                        {
-                            "model": own["label"],
-                            "trained": own["weights"] == "trained",
-                            "target": one,
-                            "predictions": f"{folder}/predictions.parquet",
-                            "metadata": f"{folder}/metadata.json",
-                        }
-                    )
+        found, targets = [], [target] if target else self.targets
+        for name, one, seed in product(self.rows[table], targets, self.config["seeds"]):
+            label, weights = (self.evaluations[name][key] for key in ("label", "weights"))
+            folder = f"{self.folder}/finetune/{one}/{PIPELINES[table]}/{name}/{weights}/seed{seed}"
+            run = {"model": label, "trained": weights == "trained", "target": one}
+            run["predictions"] = f"{folder}/predictions.parquet"
+            run["metadata"] = f"{folder}/metadata.json"
+            found.append(run)
         return found
 
     def target_facts(self, target: str, pipeline: str, weights: str) -> dict[str, Any]:
@@ -301,7 +270,7 @@ class Experiment:
 
     def layout_version(self, kind: str) -> Any:
         """A function of a dataset: the version of a kind of result that depends on its layout."""
-        return lambda dataset: version(kind, self.config["datasets"][dataset]["layout"])
+        return lambda dataset: version(kind, self.datasets[dataset]["layout"])
 
     # Tables
 

@@ -31,8 +31,6 @@ def outdated(
 
     Args:
         snakefile: of the workflow, or of one that it is a module of.
-        config: the whole of it.
-        targets: files.
         triggers: Snakemake's rerun triggers, by name.
         code: digest of the present code.
     """
@@ -59,7 +57,7 @@ def outdated(
 
 
 def _is_there(job: Any) -> bool:
-    """Whether a job has results; copies of tables, right under results/, are not counted."""
+    """Copies of tables, right under results/, are not counted."""
     paths = [Path(path) for path in job.output]
     return any(path.exists() and path.parent != Path("results") for path in paths)
 
@@ -111,7 +109,6 @@ def _code_in(log: Path) -> str | None:
 
 
 def _seconds(benchmark: Any) -> float | None:
-    """What a job took the last time."""
     if not benchmark or not Path(benchmark).exists():
         return None
     with Path(benchmark).open(newline="") as file:

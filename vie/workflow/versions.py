@@ -10,12 +10,7 @@ from typing import NamedTuple
 
 
 class Version(NamedTuple):
-    """The version of one kind of result.
-
-    Attributes:
-        number: goes up by one.
-        changed: what the last step up changed.
-    """
+    """A number that goes up by one, and what the last step up changed."""
 
     number: int
     changed: str

@@ -12,8 +12,8 @@ from vie.runtime.errors import VieError
 def annotation(config: dict[str, Any], dataset: str, split: str) -> Path:
     """What the layout of a dataset reads to know the videos of a split."""
     layout = LAYOUTS[config["datasets"][dataset]["layout"]]
-    videos = Path(dataset_folder(config, dataset, "videos"))
-    annotations = Path(dataset_folder(config, dataset, "annotations"))
+    kinds = ("videos", "annotations")
+    videos, annotations = (Path(dataset_folder(config, dataset, kind)) for kind in kinds)
     return layout.annotations(videos, annotations, split)
 
 
@@ -25,24 +25,26 @@ def annotation_files(config: dict[str, Any], dataset: str, split: str, made: str
 
     Args:
         config: validated.
-        dataset: a key of `datasets`.
-        split: of the dataset.
+        dataset, split: whose.
         made: the file of the dataset that is made of them. If it is there they may be away: data
             may be deleted once their frames are extracted.
 
     Raises:
         VieError: they are not there, and neither is `made`.
     """
-    path = annotation(config, dataset, split)
-    settings = config["datasets"][dataset]
+    settings, path = config["datasets"][dataset], annotation(config, dataset, split)
     layout = LAYOUTS[settings["layout"]]
     if "generator" in settings:
         return [str(path)]
     if not path.exists() and not Path("resources", dataset, made).exists():
-        raise VieError(_no_dataset(config, dataset, path, split))
-    if not layout.lists:
-        return [str(path)]
-    return sorted(map(str, path.glob("*.txt"))) or [str(path)]
+        kind = "annotations" if layout.lists else "videos"
+        folder = Path(dataset_folder(config, dataset, kind)) if layout.lists else path
+        keys = f"`datasets.{dataset}.{kind}` ({settings[kind]!r})"
+        if root := config.get("roots", {}).get(dataset):
+            keys = f"`roots.{dataset}` ({root!r}) and {keys}"
+        raise VieError(f"{layout.absent(folder, split)}. See the config's {keys}")
+    lists = sorted(map(str, path.glob("*.txt"))) if layout.lists else []
+    return lists or [str(path)]
 
 
 def listing(config: dict[str, Any], dataset: str, split: str) -> str | None:
@@ -57,15 +59,3 @@ def listing(config: dict[str, Any], dataset: str, split: str) -> str | None:
         return str(error)  # the job will say so
     names = "\n".join(video.path for video in videos)
     return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-
-
-def _no_dataset(config: dict[str, Any], dataset: str, path: Path, split: str) -> str:
-    """What to say of a dataset of the user's that is not where the config says."""
-    settings = config["datasets"][dataset]
-    layout = LAYOUTS[settings["layout"]]
-    kind = "annotations" if layout.lists else "videos"
-    folder = Path(dataset_folder(config, dataset, kind)) if layout.lists else path
-    keys = [f"`datasets.{dataset}.{kind}` ({settings[kind]!r})"]
-    if root := config.get("roots", {}).get(dataset):
-        keys.insert(0, f"`roots.{dataset}` ({root!r})")
-    return f"{layout.absent(folder, split)}. See the config's {' and '.join(keys)}"

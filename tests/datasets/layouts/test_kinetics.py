@@ -115,7 +115,7 @@ def test_what_is_wrong_is_named(tmp_path, lines, header, message):
 
 def test_missing_folder_and_annotation(tmp_path):
     videos, annotation, split = layout(tmp_path, ["a,x,1,11,train"])
-    with pytest.raises(VieError, match=r"none\.csv: no such annotation"):
+    with pytest.raises(VieError, match=r"none\.csv: no such file"):
         read_kinetics(videos, tmp_path / "none.csv", split)
     with pytest.raises(VieError, match="val: no such folder"):
         read_kinetics(videos, annotation, "val")

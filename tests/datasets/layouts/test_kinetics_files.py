@@ -237,11 +237,11 @@ def test_files_are_listed_and_not_looked_at(tmp_path, monkeypatch):
         calls["stat"] += 1
         return stat(*arguments, **settings)
 
-    monkeypatch.setattr(module.os, "scandir", counted_scandir)
+    monkeypatch.setattr(os, "scandir", counted_scandir)
     monkeypatch.setattr(os, "stat", counted_stat)
     monkeypatch.setattr(os, "lstat", counted_stat)
     files = module.SplitFiles(tmp_path, module.split_folder(tmp_path, "train"), {"a"})
-    found = {stem: files.find(stem[:11], stem, "a") for stem in stems}
+    found = {stem: files.find(stem, "a") for stem in stems}
     monkeypatch.undo()
     assert {place.path for place in found.values()} == {f"train/{stem}.mp4" for stem in stems}
     assert Entry.asked == 0

@@ -11,8 +11,8 @@ from vie.datasets.layouts.kinetics import (
     list_kinetics,
     no_annotation,
     read_kinetics,
+    refuse_missing,
 )
-from vie.datasets.layouts.kinetics_files import refuse_missing
 from vie.datasets.layouts.ucf101 import assign_ucf101, read_ucf101
 from vie.datasets.layouts.video_files import compare_with_disk
 from vie.datasets.split_assignment import SplitRow
@@ -21,6 +21,9 @@ from vie.datasets.video import Video
 
 class Layout(NamedTuple):
     """How a dataset lies on disk.
+
+    All functions raise a VieError for what they cannot read: it names the file, the line and what
+    is wrong there.
 
     Attributes:
         read: (folder of videos, annotations, split) -> the videos of the split.
@@ -47,10 +50,6 @@ class Layout(NamedTuple):
         return self.listed is not None
 
 
-def _file_per_split(videos: Path, annotations: Path, split: str) -> Path:
-    return annotation_of(annotations, split)
-
-
 def _folder(videos: Path, annotations: Path, split: str) -> Path:
     return annotations
 
@@ -61,11 +60,7 @@ def _videos(videos: Path, annotations: Path, split: str) -> Path:
 
 LAYOUTS = {
     "kinetics": Layout(
-        read_kinetics,
-        _file_per_split,
-        listed=list_kinetics,
-        compare=refuse_missing,
-        absent=no_annotation,
+        read_kinetics, annotation_of, None, list_kinetics, refuse_missing, no_annotation
     ),
     "ucf101": Layout(read_ucf101, _folder, assign_ucf101, read_ucf101),
     "hmdb51": Layout(read_hmdb51, _folder, assign_hmdb51, read_hmdb51),

@@ -7,10 +7,12 @@ from pathlib import Path
 from vie.datasets.layouts.video_files import (
     EXTENSIONS,
     folders_in,
+    is_video,
     listed,
     names_in,
     plain_name,
-    videos_in,
+    refuse_pairs,
+    stems,
 )
 from vie.datasets.split_assignment import TEST, TRAIN, SplitRow
 from vie.datasets.video import Video
@@ -23,14 +25,8 @@ TEST_SHARE = 0.3  # of each class, as in HMDB51's splits
 def read_folders(videos: Path, annotations: Path, split: str) -> list[Video]:
     """Every video of every class folder.
 
-    Args:
-        videos: folder of the class folders. For the splits "train" and "val", a folder with the
-            folders train and val, which hold the class folders.
-        annotations: not used.
-        split: "all", "train" or "val".
-
-    Raises:
-        VieError: a folder is missing or empty, or a name cannot be used.
+    For the splits "train" and "val" the class folders lie in folders of these names. Hidden files
+    are left out: some systems leave a file ._name beside every file.
     """
     below = "" if split == "all" else f"{split}/"
     root = videos / below
@@ -38,9 +34,10 @@ def read_folders(videos: Path, annotations: Path, split: str) -> list[Video]:
     others: list[str] = []
     for label in folders_in(root):
         plain_name(label, f"{root}: class")
-        files = videos_in(root / label)
-        read = set(files.values())
-        others += [f"{label}/{n}" for n in names_in(root / label) if n not in read and n[0] != "."]
+        names = sorted(name for name in names_in(root / label) if not name.startswith("."))
+        others += [f"{label}/{name}" for name in names if not is_video(name)]
+        files, pairs = stems(filter(is_video, names))
+        refuse_pairs(root / label, pairs)
         if not files:
             raise VieError(f"{root / label}: this class folder holds no video")
         for stem, file in files.items():
@@ -50,7 +47,7 @@ def read_folders(videos: Path, annotations: Path, split: str) -> list[Video]:
     if others:
         log.warning(
             "%s: %d files or folders are no videos (%s) and are left out: %s",
-            *(root, len(others), ", ".join(EXTENSIONS), listed(sorted(others))),
+            *(root, len(others), ", ".join(EXTENSIONS), listed(others)),
         )
     if not found:
         raise VieError(f"{root}: no such folder of class folders, or an empty one")
@@ -58,12 +55,7 @@ def read_folders(videos: Path, annotations: Path, split: str) -> list[Video]:
 
 
 def assign_folders(videos: Iterable[Video], annotations: Path, number: int) -> list[SplitRow]:
-    """Split `number`: a random 30 % of the videos of each class are for testing.
-
-    Args:
-        videos: of the manifest.
-        annotations: not used.
-        number: of the split; each number draws anew.
+    """A random 30 % of the videos of each class are for testing; each number draws anew.
 
     Raises:
         VieError: a class has a single video.

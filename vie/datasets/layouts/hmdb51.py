@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from vie.datasets.layouts.video_files import lines_of, plain_name
+from vie.datasets.layouts.video_files import lines_of, names_in, plain_name
 from vie.datasets.split_assignment import TEST, TRAIN, SplitRow
 from vie.datasets.video import Video
 from vie.runtime.errors import VieError
@@ -22,16 +22,7 @@ PIECE = re.compile(r"(_\d+)+$")
 
 
 def read_hmdb51(videos: Path, annotations: Path, split: str = "all") -> list[Video]:
-    """All videos that the lists name, also those that no split uses.
-
-    Args:
-        videos: not used; `compare_with_disk` looks into the folder.
-        annotations: folder testTrainMulti_7030_splits, with the lists of at least one split.
-        split: "all".
-
-    Raises:
-        VieError: names the file, the line and what is wrong there.
-    """
+    """All videos that the lists of at least one split name, also those that no split uses."""
     lists = _lists(annotations)
     labels = {number: set(paths) for number, paths in lists.items()}
     first = min(labels)
@@ -41,26 +32,17 @@ def read_hmdb51(videos: Path, annotations: Path, split: str = "all") -> list[Vid
                 f"{annotations}: splits {first} and {number} do not have lists of the same "
                 f"classes; look at {', '.join(odd)}"
             )
-    rows: dict[str, Video] = {}
-    for paths in lists.values():
-        for label, path in paths.items():
-            for file, _ in _flags(path):
-                video = f"{label}/{Path(file).stem}"
-                rows[video] = Video(video, f"{label}/{file}", label)
-    return list(rows.values())
+    files = dict.fromkeys(  # in order, each once
+        (label, file)
+        for paths in lists.values()
+        for label, path in paths.items()
+        for file, _ in _flags(path)
+    )
+    return [Video(f"{label}/{Path(file).stem}", f"{label}/{file}", label) for label, file in files]
 
 
 def assign_hmdb51(videos: Iterable[Video], annotations: Path, number: int) -> list[SplitRow]:
-    """Videos that split `number` uses, with their subset. Their group is the film.
-
-    Args:
-        videos: not used.
-        annotations: folder testTrainMulti_7030_splits.
-        number: 1, 2 or 3.
-
-    Raises:
-        VieError: names the file, the line and what is wrong there.
-    """
+    """Videos that split `number` uses, with their subset. Their group is the film."""
     lists = _lists(annotations)
     if number not in lists:
         raise VieError(
@@ -77,25 +59,19 @@ def assign_hmdb51(videos: Iterable[Video], annotations: Path, number: int) -> li
 
 
 def _film(stem: str, label: str) -> str:
-    """The film that a clip is from. If the clip's name has no film, the clip itself.
-
-    Numbered pieces, such as Two_Towers_3 and Two_Towers_4, are one film.
-    """
+    """The film that a clip is from, Two_Towers for Two_Towers_3; the clip if it names no film."""
     film, found, _ = stem.rpartition(f"_{label}_")
     return (PIECE.sub("", film) or film) if found else stem
 
 
 def _lists(annotations: Path) -> dict[int, dict[str, Path]]:
     """{split: {class: its list}}, classes sorted."""
-    try:
-        paths = sorted(annotations.iterdir())
-    except OSError as error:
-        raise VieError(f"{annotations}: cannot be read as a folder: {error.strerror}") from error
     lists: dict[int, dict[str, Path]] = {}
-    for path in paths:
-        if path.name.startswith(".") or path.suffix != ".txt":
+    for name in sorted(names_in(annotations)):
+        path = annotations / name
+        if name.startswith(".") or path.suffix != ".txt":
             continue
-        fits = FILE.fullmatch(path.name)
+        fits = FILE.fullmatch(name)
         if not fits:
             raise VieError(f"{path}: should be called <class>_test_split<N>.txt; move it elsewhere")
         label = plain_name(fits["label"], f"{path}: class")
@@ -108,8 +84,7 @@ def _lists(annotations: Path) -> dict[int, dict[str, Path]]:
 def _flags(path: Path) -> list[tuple[str, str | None]]:
     """(file name, subset or None) of each line of a list."""
     found: dict[str, str | None] = {}
-    for line, text in lines_of(path):
-        where = f"{path}, line {line}"
+    for where, text in lines_of(path, "video"):
         *name, flag = text.rsplit(maxsplit=1)
         if not name or flag not in FLAGS:
             raise VieError(f"{where}: {text!r} should be a file name and 0, 1 or 2")
@@ -119,6 +94,4 @@ def _flags(path: Path) -> list[tuple[str, str | None]]:
         if file in found:
             raise VieError(f"{where}: {file!r} is listed a second time; remove one of the lines")
         found[file] = FLAGS[flag]
-    if not found:
-        raise VieError(f"{path}: names no video")
     return list(found.items())

@@ -11,21 +11,19 @@ name, and no file is opened: each folder, even one of 240,000 videos, is listed 
 
 import collections
 import logging
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from vie.datasets.layouts.video_files import (
-    ADVICE,
     is_plain,
     is_video,
     listed,
-    refused_pairs,
+    refuse_pairs,
+    scan,
     spelling_key,
     stems,
 )
-from vie.datasets.video import Video
 from vie.runtime.errors import VieError
 
 log = logging.getLogger(__name__)
@@ -38,43 +36,13 @@ REPLACEMENTS = ("replacement", "replacement_for_corrupted_k400")
 FLAT = ""  # stands for the split's own folder among the folders of classes
 
 
-def refuse_missing(videos: Path, found: Iterable[Video]) -> None:
-    """Whether all listed videos have a file.
-
-    Args:
-        videos: folder of videos.
-        found: the listed videos.
-
-    Raises:
-        VieError: names videos that have none.
-    """
-    names: dict[str, set[str]] = {}
-    lost = []
-    for video in found:
-        folder, _, name = video.path.rpartition("/")
-        if folder not in names:
-            exists = (videos / folder).is_dir()
-            names[folder] = set(_listing(videos / folder)[0]) if exists else set()
-        if name not in names[folder]:
-            lost.append(video.path)
-    if lost:
-        raise VieError(f"{videos}: {len(lost)} listed videos are missing: {listed(lost)}; {ADVICE}")
-
-
 class Place(NamedTuple):
-    """The file of a listed video.
+    """The file of a listed video."""
 
-    Attributes:
-        path: relative to the folder of videos.
-        trimmed: whether its name has the clip's start and end.
-        replaced: whether it is a replacement.
-        strayed: whether it lies in a folder that is not its class's.
-    """
-
-    path: str
-    trimmed: bool
-    replaced: bool = False
-    strayed: bool = False
+    path: str  # relative to the folder of videos
+    trimmed: bool  # its name has the clip's start and end
+    replaced: bool = False  # it is a replacement
+    strayed: bool = False  # it lies in a folder that is not its class's
 
 
 def only_one(folder: Path, names: Iterable[str]) -> Path | None:
@@ -110,10 +78,10 @@ def split_folder(videos: Path, split: str) -> Path:
     return root
 
 
-def unpadded(video: str) -> str:
-    """Another name for the file of a clip: "id_3_13" for "id_000003_000013"."""
+def stems_of(video: str) -> tuple[str, str, str]:
+    """Stems that a clip's file may have: "id_000003_000013", its id here, "id_3_13", "id"."""
     youtube_id, start, end = video.rsplit("_", 2)
-    return f"{youtube_id}_{int(start)}_{int(end)}"
+    return video, f"{youtube_id}_{int(start)}_{int(end)}", youtube_id
 
 
 class SplitFiles:
@@ -135,44 +103,41 @@ class SplitFiles:
             are one video.
     """
 
-    def __init__(self, videos: Path, root: Path, labels: Iterable[str]) -> None:
-        self.root, self.split = root, root.name
-        self.labels = set(labels)
-        self._pairs: list[tuple[str, str]] = []
-        self.folders, inside = self._folders()
+    def __init__(self, videos: Path, root: Path, labels: set[str]) -> None:
+        self.root, self.split, self.labels = root, root.name, labels
+        flat, below = entries(root)
+        names = self._plain(root, below)
+        found = {FLAT: flat}
+        found.update({name: entries(root / name)[0] for name in names if name not in REPLACEMENTS})
+        self.folders: dict[str, dict[str, str]] = {}
+        pairs: list[tuple[str, str]] = []
+        for folder, files in found.items():
+            self.folders[folder], twice = stems(filter(is_video, files))
+            pairs += [(self.path(folder, one), other) for one, other in twice]
+        refuse_pairs(videos, pairs)
+        inside = [root / name for name in names if name in REPLACEMENTS]
         self.replacements = self._replacements(videos, inside)
-        if self._pairs:
-            raise VieError(f"{videos}: {refused_pairs(self._pairs, 'are one video')}")
-        counts = collections.Counter(map(spelling_key, self.labels))
-        self._shared = {name for name, count in counts.items() if count > 1}
-        self._by_key: dict[str, list[str]] = {}
-        for folder in filter(None, self.folders):
-            self._by_key.setdefault(spelling_key(folder), []).append(folder)
-        self.own = {label: self._matching(label) for label in self.labels}
+        self.own = _own_folders(labels, filter(None, self.folders))
         used = {folder for folders in self.own.values() for folder in folders}
         self.unknown = sorted(set(self.folders) - used - {FLAT})
         self._elsewhere = {
             stem: folder for folder in reversed(self.folders) for stem in self.folders[folder]
         }
 
-    def find(self, youtube_id: str, video: str, label: str) -> Place | None:
-        """The file of an annotated clip, or None.
+    def find(self, video: str, label: str) -> Place | None:
+        """The file of an annotated clip of a class, or None.
 
         A replacement is preferred, then a file with the clip's start and end in its name (with six
         digits, then without leading zeros), then a file with the bare id. Of each kind, a file in
         the folder of the class is preferred, then one in the split's own folder. A file with the
         bare id in the folder of another class may be another clip, and is not taken.
-
-        Args:
-            youtube_id, video: names of the file without and with the clip's start and end.
-            label: its class.
         """
-        names = (video, unpadded(video), youtube_id)
+        names = stems_of(video)
         for stem in names:
             if stem in self.replacements:
-                return Place(self.replacements[stem], stem != youtube_id, replaced=True)
+                return Place(self.replacements[stem], stem != names[-1], replaced=True)
         for stem in names:
-            trimmed = stem != youtube_id
+            trimmed = stem != names[-1]
             for folder in (*self.own[label], FLAT):
                 if stem in self.folders[folder]:
                     return Place(self.path(folder, self.folders[folder][stem]), trimmed)
@@ -192,32 +157,8 @@ class SplitFiles:
         """Path of a file, relative to the folder of videos."""
         return f"{self.split}/{folder}/{name}" if folder else f"{self.split}/{name}"
 
-    def _matching(self, label: str) -> list[str]:
-        """Folders of a class, those that are spelt like it first."""
-        exact = (label, label.replace(" ", "_"))
-        found = self._by_key.get(spelling_key(label), [])
-        if spelling_key(label) in self._shared:  # "C" and "C++"
-            found = [folder for folder in found if folder in exact]
-        order = {name: place for place, name in enumerate(exact)}
-        return sorted(found, key=lambda folder: (order.get(folder, len(exact)), folder))
-
-    def _folders(self) -> tuple[dict[str, dict[str, str]], list[Path]]:
-        """({folder: {stem: file name}}, folders of replacements) in the split's folder."""
-        flat, below = _listing(self.root)
-        found, inside = {FLAT: self._stems(flat, FLAT)}, []
-        for name in self._plain(self.root, below):
-            if name in REPLACEMENTS:
-                inside.append(self.root / name)
-                continue
-            found[name] = self._stems(_listing(self.root / name)[0], name)
-        return found, inside
-
     def _plain(self, folder: Path, names: list[str]) -> list[str]:
-        """Those of `names`, folders in `folder`, that can be used; the log names the others.
-
-        Raises:
-            VieError: one that cannot be used has the letters and digits of a class.
-        """
+        """Those names of folders that can be used; the log has the others, if they are no class."""
         odd = [name for name in names if not is_plain(name)]
         classes = set(map(spelling_key, self.labels))
         if wrong := [name for name in odd if spelling_key(name) in classes]:
@@ -231,64 +172,40 @@ class SplitFiles:
             log.warning(what, folder, len(odd), listed(odd))
         return [name for name in names if is_plain(name)]
 
-    def _stems(self, names: list[str], folder: str) -> dict[str, str]:
-        """{stem: file name} of a folder; notes pairs of files that are one video."""
-        files, pairs = stems(names)
-        self._pairs += [(self.path(folder, one), other) for one, other in pairs]
-        return files
-
     def _replacements(self, videos: Path, inside: list[Path]) -> dict[str, str]:
-        """{stem: path relative to the folder of videos} of all replacements.
-
-        Links to folders are followed, but no folder is read twice.
-        """
+        """{stem: path relative to the folder of videos} of all replacements, links included."""
         waiting = [*inside, *(videos / name for name in REPLACEMENTS if (videos / name).is_dir())]
-        seen = {_inode(videos), _inode(self.root)}  # a link may lead up
-        found: dict[str, str] = {}
-        pairs: list[tuple[str, str]] = []
+        seen = {videos.resolve(), self.root.resolve()}  # a link may lead up, or to one seen
+        paths: list[str] = []
         while waiting:
             folder = waiting.pop()
-            if (inode := _inode(folder)) in seen:
+            if (real := folder.resolve()) in seen:
                 continue
-            seen.add(inode)
-            names, below = _listing(folder)
-            for name in sorted(names):
-                path = (folder / name).relative_to(videos).as_posix()
-                first = found.setdefault(os.path.splitext(name)[0], path)
-                if first != path:
-                    pairs.append((first, path))
+            seen.add(real)
+            names, below = entries(folder)
+            relative = folder.relative_to(videos).as_posix()
+            paths += [f"{relative}/{name}" for name in filter(is_video, names)]
             waiting += [folder / name for name in self._plain(folder, below)]
-        if pairs:
-            raise VieError(f"{videos}: {refused_pairs(pairs, 'replace one video')}")
+        found, pairs = stems(paths)
+        refuse_pairs(videos, pairs, "replace one video")
         return found
 
 
-def without_seconds(video: str) -> str:
-    """The id of a clip without its start and end: the YouTube id."""
-    return video.rsplit("_", 2)[0]
-
-
-def _inode(folder: Path) -> tuple[int, int]:
-    """Device and inode of a folder, which all links to it share.
-
-    Raises:
-        VieError: it cannot be read.
-    """
-    try:
-        status = folder.stat()
-    except OSError as error:
-        raise VieError(f"{folder}: cannot be read as a folder: {error.strerror}") from error
-    return status.st_dev, status.st_ino
-
-
-def _listing(folder: Path) -> tuple[list[str], list[str]]:
-    """(video files, folders) directly inside a folder.
-
-    Raises:
-        VieError: it cannot be read.
-    """
-    files, folders = entries(folder)
-    return list(filter(is_video, files)), folders
+def _own_folders(labels: Iterable[str], folders: Iterable[str]) -> dict[str, list[str]]:
+    """{class: its folders}, those that are spelt like it first."""
+    counts = collections.Counter(map(spelling_key, labels))
+    by_key: dict[str, list[str]] = {}
+    for folder in folders:
+        by_key.setdefault(spelling_key(folder), []).append(folder)
+    own = {}
+    for label in labels:
+        key, exact = spelling_key(label), [label, label.replace(" ", "_")]
+        found = sorted(by_key.get(key, []))
+        like = [folder for folder in exact if folder in found]
+        # Classes that share their letters, "C" and "C++", have no other folders.
+        others = [] if counts[key] > 1 else [folder for folder in found if folder not in exact]
+        own[label] = [*dict.fromkeys(like), *others]
+    return own
 
 
 def entries(folder: Path) -> tuple[list[str], list[str]]:
@@ -302,12 +219,9 @@ def entries(folder: Path) -> tuple[list[str], list[str]]:
     """
     files: list[str] = []
     folders: list[str] = []
-    try:
-        with os.scandir(folder) as found:
-            for entry in found:
-                if not entry.name.startswith("."):
-                    is_file = is_video(entry.name) or not entry.is_dir()
-                    (files if is_file else folders).append(entry.name)
-    except OSError as error:
-        raise VieError(f"{folder}: cannot be read as a folder: {error.strerror}") from error
+    with scan(folder) as found:
+        for entry in found:
+            if not entry.name.startswith("."):
+                is_file = is_video(entry.name) or not entry.is_dir()
+                (files if is_file else folders).append(entry.name)
     return files, sorted(folders)

@@ -1,16 +1,8 @@
 """What differs between a list of Kinetics and the files of a copy: warnings, errors and advice."""
 
 import logging
-from typing import NamedTuple
 
-from vie.datasets.layouts.kinetics_files import (
-    REPLACEMENTS,
-    Place,
-    SplitFiles,
-    entries,
-    unpadded,
-    without_seconds,
-)
+from vie.datasets.layouts.kinetics_files import REPLACEMENTS, Place, SplitFiles, entries, stems_of
 from vie.datasets.layouts.video_files import NoFilesError, is_video, listed
 from vie.runtime.errors import VieError
 
@@ -21,39 +13,23 @@ DEEPEST = 3  # levels of folders below a split's that are searched for advice
 ID_LENGTH = 11  # of YouTube
 
 
-class Unused(NamedTuple):
-    """Files of a split that are not used: their paths, sorted.
-
-    Attributes:
-        unlisted: no list names the video.
-        other_seconds: those of `unlisted` whose id is that of a listed video without a file. Other
-            seconds are another clip, perhaps of another action.
-        duplicates: further files of listed videos.
-    """
-
-    unlisted: list[str]
-    other_seconds: list[str]
-    duplicates: list[str]
-
-
 def report(files: SplitFiles, places: dict[str, Place | None]) -> None:
-    """Log what differs between the list of a split and its files.
-
-    Args:
-        files: of the split.
-        places: {listed video: its file, if it has one}.
+    """Log what differs between the list of a split and its files; `places` has those of each video.
 
     Raises:
         NoFilesError: no listed video has a file.
     """
     found = [place for place in places.values() if place]
     missing = [video for video, place in places.items() if not place]
-    unused = _unused(files, places)
+    unlisted, duplicates = _unused(files, places)
+    # Other seconds are another clip, perhaps of another action.
+    ids = {stems_of(video)[-1] for video in missing}
+    others = [path for path in unlisted if path.rpartition("/")[2][:ID_LENGTH] in ids]
     if not found:
-        raise NoFilesError(_nothing_found(files, missing, unused))
+        raise NoFilesError(_nothing_found(files, missing, others, unlisted))
     log.info("%s: files of %d of %d listed videos", files.root, len(found), len(places))
     if len(found) < len(missing):
-        advice = "; ".join(_advice(_look(files))) or "is the copy complete?"
+        advice = "; ".join(_look(files)[0]) or "is the copy complete?"
         few = "%s: ONLY %d of %d listed videos have a file; %s"
         log.warning(few, files.root, len(found), len(places), advice)
     _warn(files, "listed videos have no file and will be rejected", missing)
@@ -72,10 +48,10 @@ def report(files: SplitFiles, places: dict[str, Place | None]) -> None:
     empty = sorted(label for label in files.labels if not files.own[label])
     if len(empty) < len(files.labels):  # else the files lie in the split's own folder
         _warn(files, "classes have no folder", empty)
-    _warn(files, "videos are named by no list", unused.unlisted)
+    _warn(files, "videos are named by no list", unlisted)
     what = "of these have other seconds in their names than a listed video without a file"
-    _warn(files, what, unused.other_seconds)
-    _warn(files, "further files of listed videos are not used", unused.duplicates)
+    _warn(files, what, others)
+    _warn(files, "further files of listed videos are not used", duplicates)
 
 
 def _warn(files: SplitFiles, what: str, names: list[str]) -> None:
@@ -84,8 +60,9 @@ def _warn(files: SplitFiles, what: str, names: list[str]) -> None:
         log.warning("%s: %d %s: %s", files.root, len(names), what, listed(names))
 
 
-def _unused(files: SplitFiles, places: dict[str, Place | None]) -> Unused:
-    names = {n for video in places for n in (video, unpadded(video), without_seconds(video))}
+def _unused(files: SplitFiles, places: dict[str, Place | None]) -> tuple[list[str], list[str]]:
+    """Paths of files whose videos no list names, and of further files of listed videos, sorted."""
+    names = {stem for video in places for stem in stems_of(video)}
     used = {place.path for place in places.values() if place}
     unlisted, duplicates = [], []
     for folder, here in files.folders.items():
@@ -96,19 +73,16 @@ def _unused(files: SplitFiles, places: dict[str, Place | None]) -> Unused:
                 unlisted.append(path)
             elif path not in used and stem not in files.replacements:
                 duplicates.append(path)
-    ids = {without_seconds(video) for video, place in places.items() if not place}
-    unlisted.sort()
-    others = [path for path in unlisted if path.rpartition("/")[2][:ID_LENGTH] in ids]
-    return Unused(unlisted, others, sorted(duplicates))
+    return sorted(unlisted), sorted(duplicates)
 
 
-def _nothing_found(files: SplitFiles, missing: list[str], unused: Unused) -> str:
+def _nothing_found(
+    files: SplitFiles, missing: list[str], others: list[str], unlisted: list[str]
+) -> str:
     """The error if no listed video has a file."""
-    seen, split = _look(files), files.root.name
-    own = f"{split}/{name}" if (name := seen.too_deep or seen.anything) else ""
-    example = next(iter([*unused.other_seconds, *unused.unlisted]), own)
-    likely = _advice(seen)
-    if others := unused.other_seconds:
+    (likely, seen), split = _look(files), files.root.name
+    example = next(iter([*others, *unlisted]), f"{split}/{seen}" if seen else "")
+    if others:
         likely.append(f"{len(others)} have other seconds in their names: {listed(others, 2)}")
     if not likely:
         likely.append("see whether `roots`, `videos` and `annotations` are those of one copy")
@@ -120,41 +94,20 @@ def _nothing_found(files: SplitFiles, missing: list[str], unused: Unused) -> str
     )
 
 
-class _Look(NamedTuple):
-    """What a split's folder holds besides the files that are read.
-
-    Attributes:
-        archives: names of tarballs and the like directly in it.
-        too_deep: path in it of a video that lies too deep to be read, or "".
-        anything: first name in it, or "".
-    """
-
-    archives: list[str]
-    too_deep: str
-    anything: str
-
-
-def _look(files: SplitFiles) -> _Look:
-    """Search a split's folder, and the folders below it until one has a video too deep."""
+def _look(files: SplitFiles) -> tuple[list[str], str]:
+    """(What is likely wrong and what to do, the path in a split's folder of something to show)."""
     names, folders = _entries(files, "")
-    archives = sorted(name for name in names if name.lower().endswith(ARCHIVES))
+    advice = []
+    if archives := sorted(name for name in names if name.lower().endswith(ARCHIVES)):
+        advice.append(f"{len(archives)} archives are not unpacked ({listed(archives, 2)})")
     # Replacements are read at any depth.
     too_deep = _too_deep(files, sorted(set(folders) - set(REPLACEMENTS)))
-    return _Look(archives, too_deep, min([*names, *folders], default=""))
-
-
-def _advice(seen: _Look) -> list[str]:
-    """What is likely wrong, and what to do."""
-    found = []
-    if seen.archives:
-        found.append(f"{len(seen.archives)} archives are not unpacked ({listed(seen.archives, 2)})")
-    if seen.too_deep:
-        above = seen.too_deep.split("/")[0]
-        found.append(
-            f"videos lie a level too deep ({seen.too_deep!r}): move what is in {above!r} one "
-            "level up"
+    if too_deep:
+        above = too_deep.split("/")[0]
+        advice.append(
+            f"videos lie a level too deep ({too_deep!r}): move what is in {above!r} one level up"
         )
-    return found
+    return advice, too_deep or min([*names, *folders], default="")
 
 
 def _too_deep(files: SplitFiles, folders: list[str]) -> str:

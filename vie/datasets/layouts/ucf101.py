@@ -24,16 +24,7 @@ FILE = re.compile(r"v_(?P<label>.+)_g(?P<group>\d+)_c\d+\.avi")
 
 
 def read_ucf101(videos: Path, annotations: Path, split: str = "all") -> list[Video]:
-    """All videos of all lists that are found.
-
-    Args:
-        videos: not used; `compare_with_disk` looks into the folder.
-        annotations: folder ucfTrainTestlist with classInd.txt and the lists of at least one split.
-        split: "all".
-
-    Raises:
-        VieError: names the file, the line and what is wrong there.
-    """
+    """All videos of all lists that are found; those of one split are enough."""
     found = [
         n
         for n in NUMBERS
@@ -46,44 +37,30 @@ def read_ucf101(videos: Path, annotations: Path, split: str = "all") -> list[Vid
         )
     rows = {row.video: row for n in found for row in assign_ucf101((), annotations, n)}
     used = {row.label for row in rows.values()}
-    if empty := [label for label in _classes(annotations / "classInd.txt") if label not in used]:
+    if empty := [label for label in _classes(annotations) if label not in used]:
         raise VieError(f"{annotations}: no list has a video of the classes {', '.join(empty)}")
     return [Video(row.video, f"{row.video}.avi", row.label) for row in rows.values()]
 
 
 def assign_ucf101(videos: Iterable[Video], annotations: Path, number: int) -> list[SplitRow]:
-    """Videos of split `number` with their subset and group, in the order of its lists.
-
-    Args:
-        videos: not used.
-        annotations: folder ucfTrainTestlist.
-        number: 1, 2 or 3.
-
-    Raises:
-        VieError: names the file, the line and what is wrong there.
-    """
-    numbers = _classes(annotations / "classInd.txt")
+    """Videos of split `number` with their subset and group, in the order of its lists."""
+    numbers = _classes(annotations)
     rows: dict[str, SplitRow] = {}
     for subset, name in LISTS.items():
-        path = annotations / name.format(number)
-        lines = lines_of(path)
-        if not lines:
-            raise VieError(f"{path}: names no video")
-        for line, text in lines:
-            row = _row(text, subset, numbers, f"{path}, line {line}")
+        for where, text in lines_of(annotations / name.format(number), "video"):
+            row = _row(text, subset, numbers, where)
             if (before := rows.setdefault(row.video, row)) is not row:
                 raise VieError(
-                    f"{path}, line {line}: {row.video!r} is in split {number} a second time "
+                    f"{where}: {row.video!r} is in split {number} a second time "
                     f"(it is a {before.subset} video already); remove one of the lines"
                 )
     return list(rows.values())
 
 
-def _classes(path: Path) -> dict[str, int]:
+def _classes(annotations: Path) -> dict[str, int]:
     """{class: number} of classInd.txt."""
     numbers: dict[str, int] = {}
-    for line, text in lines_of(path):
-        where = f"{path}, line {line}"
+    for where, text in lines_of(annotations / "classInd.txt", "class"):
         number, _, label = text.partition(" ")
         label = plain_name(label.strip(), f"{where}: class")
         decimal = number.isdecimal() and len(number) < 7
@@ -92,8 +69,6 @@ def _classes(path: Path) -> dict[str, int]:
                 f"{where}: {text!r} should be the number of a class and its name, each of them once"
             )
         numbers[label] = int(number)
-    if not numbers:
-        raise VieError(f"{path}: names no class")
     return numbers
 
 

@@ -1,9 +1,10 @@
 """Names of files and folders from lists and disks, which may be anything."""
 
+import contextlib
 import logging
 import os
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePath
 
 from vie.datasets.video import Video
 from vie.runtime.errors import VieError
@@ -22,15 +23,10 @@ class NoFilesError(VieError):
 
 
 def plain_name(value: str, where: str) -> str:
-    """`value`, if it is the name of a file or folder and not a path.
-
-    Args:
-        value: the name.
-        where: it was read, for the message.
+    """`value`, if it is the name of a file or folder and not a path; `where` it was read.
 
     Raises:
-        VieError: it is empty, has slashes, blanks around it or unprintable characters, or is "."
-            or "..".
+        VieError: it is not plain.
     """
     if not is_plain(value):
         raise VieError(f"{where} {value!r} is not a plain name of a file or folder")
@@ -38,9 +34,10 @@ def plain_name(value: str, where: str) -> str:
 
 
 def is_plain(value: str) -> bool:
-    """Whether `plain_name` accepts a name."""
-    plain = value and value == value.strip() and value not in (".", "..")
-    return bool(plain) and "/" not in value and "\\" not in value and value.isprintable()
+    """Whether a name has no slashes, blanks around it or unprintable signs, and is none of "", "."
+    and ".."."""
+    plain = value == value.strip() and value not in ("", ".", "..")
+    return plain and "/" not in value and "\\" not in value and value.isprintable()
 
 
 def spelling_key(name: str) -> str:
@@ -48,46 +45,25 @@ def spelling_key(name: str) -> str:
     return "".join(filter(str.isalnum, name.casefold()))
 
 
-def videos_in(folder: Path) -> dict[str, str]:
-    """{stem: file name} of the videos directly inside a folder, told by `EXTENSIONS`.
-
-    Hidden files are left out: some systems leave a file ._name beside every file.
-
-    Raises:
-        FileNotFoundError, NotADirectoryError: there is no such folder.
-        VieError: it cannot be read, or two files are one video.
-    """
-    return by_stem(filter(is_video, names_in(folder)), folder)
-
-
-def by_stem(names: Iterable[str], folder: Path) -> dict[str, str]:
-    """{stem: file name} of the names of videos in a folder.
-
-    Raises:
-        VieError: two files are one video.
-    """
-    files, pairs = stems(names)
-    if pairs:
-        raise VieError(f"{folder}: {refused_pairs(pairs, 'are one video')}")
-    return files
-
-
-def stems(names: Iterable[str]) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """({stem: name}, pairs of names with the same stem)."""
+def stems(paths: Iterable[str]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """({name without its extension: path}, pairs of paths for which it is the same)."""
     files: dict[str, str] = {}
     pairs = []
-    for name in sorted(names):
-        stem = os.path.splitext(name)[0]
-        if files.setdefault(stem, name) != name:
-            pairs.append((files[stem], name))
+    for path in sorted(paths):
+        stem = os.path.splitext(os.path.basename(path))[0]
+        if files.setdefault(stem, path) != path:
+            pairs.append((files[stem], path))
     return files, pairs
 
 
-def refused_pairs(pairs: list[tuple[str, str]], what: str, at_most: int = 5) -> str:
-    """Part of an error: the first pairs of files, and what to do."""
-    shown = ", ".join(f"{one!r} and {other!r}" for one, other in pairs[:at_most])
-    more = f" and {len(pairs) - at_most} more pairs" if len(pairs) > at_most else ""
-    return f"{len(pairs)} pairs of files {what}; remove one of each: {shown}{more}"
+def refuse_pairs(folder: Path, pairs: list[tuple[str, str]], what: str = "are one video") -> None:
+    """Raise a VieError that names the first pairs of files, if there are any."""
+    if pairs:
+        shown = ", ".join(f"{one!r} and {other!r}" for one, other in pairs[:5])
+        more = f" and {len(pairs) - 5} more pairs" if len(pairs) > 5 else ""
+        raise VieError(
+            f"{folder}: {len(pairs)} pairs of files {what}; remove one of each: {shown}{more}"
+        )
 
 
 def is_video(name: str) -> bool:
@@ -95,51 +71,54 @@ def is_video(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")
 
 
-def names_in(folder: Path) -> dict[str, bool]:
-    """{name: whether it is a file} of all entries of a folder.
-
-    Raises:
-        FileNotFoundError, NotADirectoryError: there is no such folder.
-        VieError: it cannot be read.
-    """
+@contextlib.contextmanager
+def scan(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """`os.scandir`, and a VieError where a folder cannot be read."""
     try:
-        with os.scandir(folder) as entries:
-            return {entry.name: entry.is_file() for entry in entries}
-    except (FileNotFoundError, NotADirectoryError):
-        raise
+        with os.scandir(folder) as found:
+            yield found
     except OSError as error:
         raise VieError(f"{folder}: cannot be read as a folder: {error.strerror}") from error
+
+
+def names_in(folder: Path) -> dict[str, bool]:
+    """{name: whether it is a file} of all entries of a folder."""
+    with scan(folder) as found:
+        return {entry.name: entry.is_file() for entry in found}
 
 
 def folders_in(folder: Path) -> list[str]:
-    """Names of the folders directly inside a folder, sorted; hidden ones are left out.
-
-    Raises:
-        VieError: there is no such folder.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
-    except OSError as error:
-        raise VieError(f"{folder}: cannot be read as a folder: {error.strerror}") from error
+    """Names of the folders directly inside a folder, sorted; hidden ones are left out."""
+    with scan(folder) as found:
+        return sorted(e.name for e in found if e.is_dir() and not e.name.startswith("."))
 
 
-def lines_of(path: Path) -> list[tuple[int, str]]:
-    """(line number, stripped line) of a text file; empty lines are left out.
+def text_of(path: Path) -> str:
+    """Content of a text file.
 
     Raises:
         VieError: it cannot be read as UTF-8 text.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise VieError(f"{path}: no such file") from error
     except OSError as error:
         raise VieError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise VieError(f"{path}: cannot be read as UTF-8 text: {error}") from error
-    lines = enumerate(text.split("\n"), start=1)  # strip() removes the CR of CRLF
-    return [(number, line.strip()) for number, line in lines if line.strip()]
+
+
+def lines_of(path: Path, what: str) -> list[tuple[str, str]]:
+    """(Where it is, for messages, stripped line) of a text file; empty lines are left out.
+
+    Raises:
+        VieError: it cannot be read, or has no line that names a video, class, ..., which is `what`.
+    """
+    lines = enumerate(text_of(path).split("\n"), start=1)
+    if not (found := [(f"{path}, line {n}", line.strip()) for n, line in lines if line.strip()]):
+        raise VieError(f"{path}: names no {what}")
+    return found
 
 
 def listed(names: list[str], at_most: int = 5) -> str:
@@ -152,32 +131,22 @@ def listed(names: list[str], at_most: int = 5) -> str:
 def compare_with_disk(root: Path, videos: Iterable[Video]) -> None:
     """Whether the class folders are the listed classes, and have all listed files.
 
-    The log names files that are in no list; they are not used.
-
-    Args:
-        root: folder that the videos' paths are relative to.
-        videos: the listed videos; their paths end with <class folder>/<file>.
+    Paths of the listed videos end with <class folder>/<file>. The log names files that are in no
+    list; they are not used.
 
     Raises:
         VieError: names the classes or files that are missing, or folders that are no class.
     """
-    wanted: dict[str, set[str]] = {}
-    for video in videos:
-        folder, _, name = video.path.rpartition("/")
-        wanted.setdefault(folder, set()).add(name)
-    for above in sorted({folder.rpartition("/")[0] for folder in wanted}):
-        listed_here = {f.rpartition("/")[2] for f in wanted if f.rpartition("/")[0] == above}
-        _compare_folders(root / above, listed_here)
+    wanted: dict[PurePath, set[str]] = {}
+    for path in map(PurePath, (video.path for video in videos)):
+        wanted.setdefault(path.parent, set()).add(path.name)
+    for above in sorted({folder.parent for folder in wanted}):
+        _compare_folders(root / above, {f.name for f in wanted if f.parent == above})
     lost, extra = [], []
     for folder, names in sorted(wanted.items()):
-        found = names_in(root / folder)
-        files = {name for name, is_file in found.items() if is_file}
+        files = {name for name, is_file in names_in(root / folder).items() if is_file}
         lost += [f"{folder}/{name}" for name in sorted(names - files)]
-        extra += [
-            f"{folder}/{name}"
-            for name in sorted(files - names)
-            if name.lower().endswith(EXTENSIONS) and not name.startswith(".")
-        ]
+        extra += [f"{folder}/{name}" for name in sorted(filter(is_video, files - names))]
     if extra:
         log.warning("%s: no list names %d videos: %s", root, len(extra), listed(extra))
     if lost:

@@ -19,21 +19,13 @@ FILMS = (
 
 
 class Clip(NamedTuple):
-    """A file of a stand-in.
+    """A file of a stand-in."""
 
-    Attributes:
-        action: its class.
-        path: relative to the folder of videos.
-        group: number of its group within its class.
-        numbers: of its group and of itself in the dataset. They decide what it shows.
-        broken: whether the file ends too early.
-    """
-
-    action: Action
-    path: str
-    group: int
-    numbers: tuple[int, int]
-    broken: bool = False
+    action: Action  # its class
+    path: str  # relative to the folder of videos
+    group: int  # number within its class
+    numbers: tuple[int, int]  # of its group and itself in the dataset: they decide what it shows
+    broken: bool = False  # it ends too early
 
 
 def write_ucf101(settings: dict[str, Any], videos: Path, annotations: Path, processes: int) -> None:
@@ -56,17 +48,14 @@ def write_ucf101(settings: dict[str, Any], videos: Path, annotations: Path, proc
         spelt = _other_case(label) if action == UCF101[0] else label
         return f"{label}/v_{spelt}_g{group + 1:02d}_c{clip + 1:02d}.avi"
 
-    clips = _clips(UCF101, settings, settings["train_groups"] + settings["test_groups"], file)
-    seed = settings["dataset_seed"]
-    write = functools.partial(_write, dataset="ucf101", dataset_seed=seed)
-    write_videos(write, clips, Path(videos), processes)
+    clips = _clips(UCF101, settings, 0, file)
+    _write_clips("ucf101", clips, settings, videos, processes)
     number = {action.label: i for i, action in enumerate(UCF101, start=1)}
     lists = {"classInd.txt": [f"{i} {label}" for label, i in number.items()]}
     for split in SPLITS:
         flags = _flags(settings, 0, split)
-        lists[f"trainlist{split:02d}.txt"] = [
-            f"{c.path} {number[c.action.label]}" for c in clips if flags[c.group] == 1
-        ]
+        train = [f"{c.path} {number[c.action.label]}" for c in clips if flags[c.group] == 1]
+        lists[f"trainlist{split:02d}.txt"] = train
         lists[f"testlist{split:02d}.txt"] = [c.path for c in clips if flags[c.group] == 2]
     _write_lists(lists, annotations, newline="\r\n")
 
@@ -74,32 +63,21 @@ def write_ucf101(settings: dict[str, Any], videos: Path, annotations: Path, proc
 def write_hmdb51(settings: dict[str, Any], videos: Path, annotations: Path, processes: int) -> None:
     """Write `<class>/<film>_<class>_<annotations>_<n>.avi`, and a list per class and split.
 
-    Args:
-        settings, videos, annotations, processes: as for `write_ucf101`. A group is a film; each
-            class has one more, which a split does not use.
-
-    Raises:
-        VieError: ffmpeg is missing or fails.
+    Else as `write_ucf101`. A group is a film; each class has one more, which a split does not use.
     """
 
     def file(action: Action, group: int, clip: int) -> str:
         film = FILMS[group % len(FILMS)] + "_Returns" * (group // len(FILMS))
         return f"{action.label}/{film}_{action.label}_f_cm_np1_fr_med_{clip}.avi"
 
-    groups = settings["train_groups"] + settings["test_groups"] + SPARE
-    clips = _clips(HMDB51, settings, groups, file)
-    seed = settings["dataset_seed"]
-    write = functools.partial(_write, dataset="hmdb51", dataset_seed=seed)
-    write_videos(write, clips, Path(videos), processes)
-    lists = {}
+    clips = _clips(HMDB51, settings, SPARE, file)
+    _write_clips("hmdb51", clips, settings, videos, processes)
+    lists: dict[str, list[str]] = {}
     for split in SPLITS:
         flags = _flags(settings, SPARE, split)
-        for action in HMDB51:
-            lists[f"{action.label}_test_split{split}.txt"] = [
-                f"{Path(clip.path).name} {flags[clip.group]} "
-                for clip in clips
-                if clip.action == action
-            ]
+        for clip in clips:
+            lines = lists.setdefault(f"{clip.action.label}_test_split{split}.txt", [])
+            lines.append(f"{Path(clip.path).name} {flags[clip.group]} ")
     _write_lists(lists, annotations, newline="\n")
 
 
@@ -116,10 +94,11 @@ def _other_case(label: str) -> str:
 def _clips(
     actions: Sequence[Action],
     settings: dict[str, Any],
-    groups: int,
+    spare: int,
     file: Callable[[Action, int, int], str],
 ) -> list[Clip]:
     """All clips of all groups of all classes. The very last clip is broken."""
+    groups = settings["train_groups"] + settings["test_groups"] + spare
     per_group: int = settings["clips_per_group"]
     clips: list[Clip] = []
     for i, action in enumerate(actions):
@@ -133,14 +112,18 @@ def _clips(
 
 
 def _flags(settings: dict[str, Any], spare: int, split: int) -> list[int]:
-    """For each group 2 if `split` tests on it, 1 if it trains on it, else 0.
-
-    Each split tests on other groups.
-    """
+    """For each group 2 if `split` tests on it (each on others), 1 if it trains on it, else 0."""
     test, train = settings["test_groups"], settings["train_groups"]
     groups = test + train + spare
     places = [(group - (split - 1) * test) % groups for group in range(groups)]
     return [2 if place < test else 1 if place < test + train else 0 for place in places]
+
+
+def _write_clips(
+    dataset: str, clips: list[Clip], settings: dict[str, Any], videos: Path, processes: int
+) -> None:
+    write = functools.partial(_write, dataset=dataset, dataset_seed=settings["dataset_seed"])
+    write_videos(write, clips, videos, processes)
 
 
 def _write(clip: Clip, *, dataset: str, dataset_seed: int, root: Path) -> None:
@@ -152,7 +135,7 @@ def _write(clip: Clip, *, dataset: str, dataset_seed: int, root: Path) -> None:
 
 def _write_lists(lists: dict[str, list[str]], folder: Path, newline: str) -> None:
     """Write text files to a folder, which is replaced and appears when it is complete."""
-    with complete_folder(Path(folder)) as temporary:
+    with complete_folder(folder) as temporary:
         for name, lines in lists.items():
             text = "".join(f"{line}\n" for line in lines)
             (temporary / name).write_text(text, encoding="utf-8", newline=newline)

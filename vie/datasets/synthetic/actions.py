@@ -5,12 +5,12 @@ colour, as clips of one recording show the same person. A network that remembers
 of that group only.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from vie.datasets.synthetic.appearance import Polyline, arc, sprite
-from vie.datasets.synthetic.render import FRAMES, HEIGHT, RADIUS, REACH, WIDTHS, compose, wander
+from vie.datasets.synthetic.render import FRAMES, WIDTHS, compose, track, wander
 from vie.datasets.synthetic.trajectories import heights
 from vie.runtime.randomness import generator
 
@@ -29,10 +29,7 @@ FIGURES: dict[str, list[Polyline]] = {
         [(-0.65, -0.45), (-0.65, 0.2), (0, 0.2)],
         [(0, 0.55), (0.65, 0.55), (0.65, -0.1)],
     ],
-    "chair": [
-        [(-0.5, -0.95), (-0.5, 0.95)],
-        [(-0.5, 0.1), (0.55, 0.1), (0.55, 0.95)],
-    ],
+    "chair": [[(-0.5, -0.95), (-0.5, 0.95)], [(-0.5, 0.1), (0.55, 0.1), (0.55, 0.95)]],
     "crown": [
         [(-0.8, 0.8), (-0.8, -0.7), (-0.4, 0), (0, -0.9), (0.4, 0), (0.8, -0.7), (0.8, 0.8)],
         [(-0.8, 0.8), (0.8, 0.8)],
@@ -60,8 +57,7 @@ FIGURES: dict[str, list[Polyline]] = {
 MOTIONS = ("approaching", "receding", "rising", "sinking")
 
 
-@dataclass(frozen=True)
-class Action:
+class Action(NamedTuple):
     """A class of a stand-in: its label, and the figure and motion that it shows."""
 
     label: str
@@ -84,21 +80,14 @@ HMDB51 = tuple(
 def render_action(
     action: Action, dataset: str, dataset_seed: int, group: int, clip: int
 ) -> np.ndarray:
-    """A clip of a group of a class.
-
-    Args:
-        action: the class.
-        dataset: name of the dataset.
-        dataset_seed: of the dataset.
-        group: the group's number in the dataset.
-        clip: the clip's number in the dataset.
+    """A clip of a class; `group` and `clip` are numbers in the whole dataset.
 
     Returns:
         (T, HEIGHT, W, 3) uint8, T in FRAMES, W in WIDTHS, 25 frames per second.
     """
     shared = generator(dataset_seed, f"{dataset} group", instance=group)
     rng = generator(dataset_seed, f"{dataset} clip", instance=clip)
-    figure, painter = sprite(FIGURES[action.figure], shared), shared
+    figure = sprite(FIGURES[action.figure], shared)
     T, W = int(rng.integers(FRAMES[0], FRAMES[1] + 1)), int(rng.choice(WIDTHS))
     size = np.linspace(rng.uniform(), rng.uniform(), T)
     height = 0.5 + rng.uniform(-0.4, 0.4) + wander(T, 0.1, 25, rng)
@@ -106,8 +95,5 @@ def render_action(
         size = heights({"approaching": "rising", "receding": "sinking"}[action.motion], T, rng)
     else:
         height = heights(action.motion, T, rng)
-    shake_x, shake_y = wander(T, 1.2, 6, rng), wander(T, 1.2, 6, rng)  # of the camera
-    x = W / 2 + rng.uniform(-1, 1) * (W / 2 - 26) + wander(T, 5, 25, rng)
-    y = HEIGHT / 2 + REACH * (1 - 2 * height)
-    radius = RADIUS[0] * (RADIUS[1] / RADIUS[0]) ** size
-    return compose(figure, x + shake_x, y + shake_y, radius, W, rng, painter)
+    x, y, radius = track(height, size, W, rng)
+    return compose(figure, x, y, radius, W, rng, painter=shared)

@@ -28,23 +28,12 @@ FIGURES: dict[str, list[Polyline]] = {
         arc(0, 0.2, 0.75, 0.02, 0.48, 8),
     ],
     "arrow": [[(0, -0.95), (0, 0.95)], [(-0.65, -0.25), (0, -0.95), (0.65, -0.25)]],
-    "flag": [
-        [(-0.45, 0.95), (-0.45, -0.95), (0.6, -0.7), (0.6, -0.1), (-0.45, 0.1)],
-    ],
-    "fork": [
-        [(0, -0.95), (0, 0.95)],
-        [(-0.62, -0.95), (-0.62, -0.1), (0.62, -0.1), (0.62, -0.95)],
-    ],
-    "goblet": [
-        arc(0, -0.85, 0.65, 0, 0.5, 8),
-        [(0, -0.2), (0, 0.9)],
-        [(-0.45, 0.9), (0.45, 0.9)],
-    ],
+    "flag": [[(-0.45, 0.95), (-0.45, -0.95), (0.6, -0.7), (0.6, -0.1), (-0.45, 0.1)]],
+    "fork": [[(0, -0.95), (0, 0.95)], [(-0.62, -0.95), (-0.62, -0.1), (0.62, -0.1), (0.62, -0.95)]],
+    "goblet": [arc(0, -0.85, 0.65, 0, 0.5, 8), [(0, -0.2), (0, 0.9)], [(-0.45, 0.9), (0.45, 0.9)]],
     "horseshoe": [arc(0, -0.1, 0.8, 0.37, 1.13, 12)],
     "hourglass": [[(-0.6, -0.9), (0.6, -0.9), (-0.6, 0.9), (0.6, 0.9), (-0.6, -0.9)]],
-    "house": [
-        [(-0.6, 0.9), (-0.6, -0.1), (0, -0.95), (0.6, -0.1), (0.6, 0.9), (-0.6, 0.9)],
-    ],
+    "house": [[(-0.6, 0.9), (-0.6, -0.1), (0, -0.95), (0.6, -0.1), (0.6, 0.9), (-0.6, 0.9)]],
     "key": [
         arc(0, -0.5, 0.45, 0, 1, 10),
         [(0, -0.05), (0, 0.95), (0.45, 0.95)],
@@ -88,21 +77,18 @@ def sprite(figure: list[Polyline], rng: np.random.Generator) -> np.ndarray:
     half_width = rng.uniform(0.08, 0.2)
     bend = rng.normal(0, 0.06, size=(2, 2, 3))  # (axis, sine or cosine, frequency)
     mirror = rng.choice((-1, 1))
+    k = np.arange(1, 4)[:, None] * 1.5
     lines = []
     for line in figure:
         x, y = np.array(line).T  # (V, 2) -> 2 x (V,)
-        x, y = _bent(mirror * x, y, bend)
+        x = mirror * x
+        # A smooth random field shifts the points.
+        along_y = bend[0, 0] @ np.sin(k * y) + bend[0, 1] @ np.cos(k * y)
+        along_x = bend[1, 0] @ np.sin(k * x) + bend[1, 1] @ np.cos(k * x)
+        x, y = x + along_y, y + along_x
         x = x * aspect * (1 + taper * y) + shear * y
         lines.append((np.cos(tilt) * x - np.sin(tilt) * y, np.sin(tilt) * x + np.cos(tilt) * y))
     return _strokes(lines, half_width)
-
-
-def _bent(x: np.ndarray, y: np.ndarray, bend: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Shift points by a smooth random field."""
-    k = np.arange(1, 4)[:, None] * 1.5
-    along_y = bend[0, 0] @ np.sin(k * y) + bend[0, 1] @ np.cos(k * y)
-    along_x = bend[1, 0] @ np.sin(k * x) + bend[1, 1] @ np.cos(k * x)
-    return x + along_y, y + along_x
 
 
 def _strokes(lines: list[tuple[np.ndarray, np.ndarray]], half_width: float) -> np.ndarray:
@@ -117,5 +103,4 @@ def _strokes(lines: list[tuple[np.ndarray, np.ndarray]], half_width: float) -> n
     share = (dx * along[0] + dy * along[1]) / (along[0] ** 2 + along[1] ** 2)  # (S, Y, X)
     share = np.clip(share, 0, 1)
     distance = np.sqrt(((dx - share * along[0]) ** 2 + (dy - share * along[1]) ** 2).min(0))
-    opacity: np.ndarray = np.clip(0.5 + (half_width - distance) / pixel, 0, 1).astype(np.float32)
-    return opacity
+    return np.asarray(np.clip(0.5 + (half_width - distance) / pixel, 0, 1), dtype=np.float32)

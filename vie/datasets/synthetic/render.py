@@ -25,12 +25,22 @@ def render(label: str, dataset_seed: int, number: int) -> np.ndarray:
     rng = generator(dataset_seed, "embedded", instance=number)
     T, W = int(rng.integers(FRAMES[0], FRAMES[1] + 1)), int(rng.choice(WIDTHS))
     height, size = heights(motion, T, rng), np.linspace(rng.uniform(), rng.uniform(), T)
-    shake_x, shake_y = wander(T, 1.2, 6, rng), wander(T, 1.2, 6, rng)  # of the camera
-    radius = RADIUS[0] * (RADIUS[1] / RADIUS[0]) ** size
-    x = W / 2 + rng.uniform(-1, 1) * (W / 2 - 26) + wander(T, 5, 25, rng)
+    x, y, radius = track(height, size, W, rng)
+    return compose(sprite(FIGURES[appearance], rng), x, y, radius, W, rng, painter=rng)
+
+
+def track(
+    height: np.ndarray, size: np.ndarray, width: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A figure's height and size in each frame, in [0, 1] -> its centre x, y and radius in pixels.
+
+    It wanders sideways, and the camera shakes. All arrays are (T,).
+    """
+    T = len(height)
+    shake_x, shake_y = wander(T, 1.2, 6, rng), wander(T, 1.2, 6, rng)
+    x = width / 2 + rng.uniform(-1, 1) * (width / 2 - 26) + wander(T, 5, 25, rng)
     y = HEIGHT / 2 + REACH * (1 - 2 * height)
-    figure = sprite(FIGURES[appearance], rng)
-    return compose(figure, x + shake_x, y + shake_y, radius, W, rng)
+    return x + shake_x, y + shake_y, RADIUS[0] * (RADIUS[1] / RADIUS[0]) ** size
 
 
 def compose(
@@ -40,7 +50,7 @@ def compose(
     radius: np.ndarray,
     width: int,
     rng: np.random.Generator,
-    painter: np.random.Generator | None = None,
+    painter: np.random.Generator,
 ) -> np.ndarray:
     """A figure that moves in front of changing clouds.
 
@@ -50,14 +60,16 @@ def compose(
         radius: (T,) half its height, in pixels.
         width: of the frames, in pixels.
         rng: of the clouds.
-        painter: draws the figure's colour; None: `rng`.
+        painter: draws the figure's colour, which is lighter than the clouds.
 
     Returns:
         (T, HEIGHT, width, 3) uint8.
     """
     opacity = _place(figure, x, y, radius, width)
     frames, level = _background(len(x), width, rng)
-    _paint(frames, opacity, _colour(level, painter or rng))
+    colour = level + painter.uniform(0.5, 0.6) + painter.uniform(-0.05, 0.05, 3)
+    for plane, value in zip(frames, colour.astype(np.float32), strict=True):
+        plane += opacity * (value - plane)
     pixels = (frames * 255 + 0.5).clip(0, 255).astype(np.uint8)
     return np.ascontiguousarray(pixels.transpose(1, 2, 3, 0))  # (3, T, H, W) -> (T, H, W, 3)
 
@@ -65,10 +77,8 @@ def compose(
 def _place(
     figure: np.ndarray, x: np.ndarray, y: np.ndarray, radius: np.ndarray, width: int
 ) -> np.ndarray:
-    """Resample a sprite to its place in every frame -> (T, HEIGHT, width) float32.
-
-    A shift and a scale are separable: one small matrix per axis and frame.
-    """
+    """Resample a sprite to its place in every frame -> (T, HEIGHT, width) float32."""
+    # A shift and a scale are separable: one small matrix per axis and frame.
     rows, columns = _resampling(y, radius, HEIGHT), _resampling(x, radius, width)
     # (T, H, S) @ (S, S) @ (T, 1, S, W) -> (T, H, W), in pieces of half a frame: for larger ones,
     # BLAS would start threads, which cost several times what they save.
@@ -88,17 +98,9 @@ def _resampling(centre: np.ndarray, radius: np.ndarray, pixels: int) -> np.ndarr
     return np.asarray(weight / np.maximum(weight.sum(2, keepdims=True), 1e-6))
 
 
-def _paint(frames: np.ndarray, opacity: np.ndarray, colour: np.ndarray) -> None:
-    """Cover (3, T, H, W) frames by a colour where (T, H, W) is opaque, in place."""
-    for plane, value in zip(frames, colour, strict=True):
-        plane += opacity * (value - plane)
-
-
 def _background(T: int, W: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Clouds of low chroma that change within half a second -> ((3, T, H, W), their mean level).
-
-    If the background stood still, it would tell instances apart, and nothing else would be learned.
-    """
+    """Clouds of low chroma that change within half a second -> ((3, T, H, W), their mean level)."""
+    # If they stood still, they would tell instances apart, and nothing else would be learned.
     level = rng.uniform(0.25, 0.4)
     grey = rng.normal(0, 0.05, size=(1, T // 12 + 2, 7, 8))
     knots = grey + rng.normal(0, 0.012, size=(3, T // 12 + 2, 7, 8))
@@ -113,18 +115,11 @@ def _background(T: int, W: int, rng: np.random.Generator) -> tuple[np.ndarray, f
 def _linear(n: int, knots: int) -> np.ndarray:
     """(n, knots) float32: linear interpolation of evenly spaced knots at n points."""
     at = np.linspace(0, knots - 1, n)[:, None]
-    weights: np.ndarray = np.maximum(1 - np.abs(at - np.arange(knots)), 0).astype(np.float32)
-    return weights
-
-
-def _colour(level: float, rng: np.random.Generator) -> np.ndarray:
-    """(3,) float32: a colour lighter than the background's level."""
-    return (level + rng.uniform(0.5, 0.6) + rng.uniform(-0.05, 0.05, 3)).astype(np.float32)
+    return np.asarray(np.maximum(1 - np.abs(at - np.arange(knots)), 0), dtype=np.float32)
 
 
 def wander(T: int, amount: float, frames: int, rng: np.random.Generator) -> np.ndarray:
     """(T,) smooth random walk around 0: standard deviation `amount`, changes over `frames`."""
     knots = rng.normal(0, amount, size=T // frames + 3)
-    return np.asarray(
-        np.interp(np.arange(T) / frames + rng.uniform(), np.arange(len(knots)), knots)
-    )
+    at = np.arange(T) / frames + rng.uniform()
+    return np.asarray(np.interp(at, np.arange(len(knots)), knots))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vie.datasets.layouts.kinetics import COLUMNS
 from vie.datasets.synthetic.render import CLASSES, render
 from vie.frames.ffmpeg import ffmpeg_executable
 from vie.runtime.csv_files import write_rows
@@ -22,30 +23,20 @@ from vie.runtime.randomness import generator
 
 FPS = 25
 SPLITS = {"train": "train", "val": "validate"}  # folder -> split in the CSV
-CSV_HEADER = ("label", "youtube_id", "time_start", "time_end", "split")
 BAD = ("truncated", "empty", "no video stream", "too short", "missing")  # one of each per split
 H264 = {"c:v": "libx264", "preset": "veryfast", "crf": 20}
 ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 class EmbeddedVideo(NamedTuple):
-    """A line of the annotation, and what is written for it.
+    """A line of the annotation, and what is written for it."""
 
-    Attributes:
-        split: "train" or "val".
-        label: a name of CLASSES.
-        number: of the video in the dataset. It decides, with the dataset's seed, what is shown.
-        youtube_id: 11 letters, unique.
-        start: of the excerpt, in whole seconds.
-        bad: a name of BAD, or "" for a good video.
-    """
-
-    split: str
-    label: str
-    number: int
-    youtube_id: str
-    start: int
-    bad: str = ""
+    split: str  # "train" or "val"
+    label: str  # of CLASSES
+    number: int  # in the dataset: it decides, with the dataset's seed, what is shown
+    youtube_id: str  # 11 letters, unique
+    start: int  # of the excerpt, in whole seconds
+    bad: str = ""  # a name of BAD, or "" for a good video
 
     @property
     def end(self) -> int:
@@ -77,10 +68,12 @@ def write_embedded(
     """
     listed = plan(settings)
     write = functools.partial(_write, dataset_seed=settings["dataset_seed"])
-    write_videos(write, listed, Path(videos), processes)
-    annotations = Path(annotations)
-    for split in SPLITS:
-        _write_annotation(annotations / f"{split}.csv", [v for v in listed if v.split == split])
+    write_videos(write, listed, videos, processes)
+    for split, word in SPLITS.items():
+        here = [video for video in listed if video.split == split]
+        rows = [(v.label, v.youtube_id, v.start, v.end, word) for v in here]
+        with atomic_write(annotations / f"{split}.csv") as temporary:
+            write_rows(temporary, COLUMNS, rows)
 
 
 @contextlib.contextmanager
@@ -103,11 +96,7 @@ def write_videos(
 ) -> None:
     """Write videos to a folder, which is replaced and appears when it is complete.
 
-    Args:
-        write: (video, root=folder) writes one video to root / video.path.
-        listed: the videos.
-        folder: to write.
-        processes: videos rendered and encoded at once.
+    `write(video, root=...)` writes one video to root / video.path, in one of the processes.
     """
     with complete_folder(folder) as temporary:
         for parent in {(temporary / video.path).parent for video in listed}:
@@ -122,27 +111,18 @@ def write_videos(
 def plan(settings: dict[str, Any]) -> list[EmbeddedVideo]:
     """Every video of the dataset, good and bad, in the order of the annotations."""
     listed: list[EmbeddedVideo] = []
-    number = 0
     for split in SPLITS:
         per_class = settings[f"{split}_videos_per_class"]
         if per_class < 1:
             raise VieError(f"{split}_videos_per_class is {per_class}; it must be at least 1")
         kinds = [("", label) for _ in range(per_class) for label in CLASSES]
         kinds += [(bad, CLASSES[(5 * i) % len(CLASSES)]) for i, bad in enumerate(BAD)]
-        for bad, label in kinds:
+        for number, (bad, label) in enumerate(kinds, start=len(listed)):
             rng = generator(settings["dataset_seed"], "embedded id", instance=number)
             name = "".join(ID_LETTERS[i] for i in rng.integers(len(ID_LETTERS), size=11))
             start = int(rng.integers(0, 300))
             listed.append(EmbeddedVideo(split, label, number, name, start, bad))
-            number += 1
     return sorted(listed, key=lambda video: (video.split, video.label, video.youtube_id))
-
-
-def _write_annotation(path: Path, listed: list[EmbeddedVideo]) -> None:
-    """The official CSV of a split."""
-    rows = [(v.label, v.youtube_id, v.start, v.end, SPLITS[v.split]) for v in listed]
-    with atomic_write(path) as temporary:
-        write_rows(temporary, CSV_HEADER, rows)
 
 
 def _write(video: EmbeddedVideo, *, dataset_seed: int, root: Path) -> None:
@@ -152,7 +132,8 @@ def _write(video: EmbeddedVideo, *, dataset_seed: int, root: Path) -> None:
     if video.bad == "empty":
         path.touch()
     elif video.bad == "no video stream":
-        _run(_sound(path), b"")
+        tone = "sine=frequency=440:duration=2:sample_rate=8000"
+        _run(path, b"", tone, {"format": "lavfi"}, {"c:a": "aac", "flags:a": "+bitexact"})
     else:
         frames = render(video.label, dataset_seed, video.number)
         encode(frames[:2] if video.bad == "too short" else frames, path)
@@ -172,38 +153,24 @@ def encode(frames: np.ndarray, path: Path, codec: Mapping[str, object] = H264) -
     Raises:
         VieError: ffmpeg is missing or fails; the message quotes it.
     """
-    import ffmpeg
-
     height, width = frames.shape[1:3]
-    source = ffmpeg.input(
-        "pipe:0", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", framerate=FPS
-    )
-    stream = source.output(
-        str(path),
-        **codec,
-        **{"flags:v": "+bitexact"},
-        pix_fmt="yuv420p",
-        threads=1,
-        fflags="+bitexact",
-        map_metadata=-1,
-    )
-    _run(stream, frames.tobytes())
+    raw = {"format": "rawvideo", "pix_fmt": "rgb24", "s": f"{width}x{height}", "framerate": FPS}
+    output = {**codec, "flags:v": "+bitexact", "pix_fmt": "yuv420p", "threads": 1}
+    _run(path, frames.tobytes(), "pipe:0", raw, output)
 
 
-def _sound(path: Path) -> Any:
-    """Output of ffmpeg-python: a file with a tone and no picture."""
+def _run(
+    path: Path, content: bytes, source: str, read: dict[str, Any], write: dict[str, Any]
+) -> None:
+    """Run ffmpeg on `content` with options for the source and for the file that it writes."""
     import ffmpeg
 
-    tone = ffmpeg.input("sine=frequency=440:duration=2:sample_rate=8000", format="lavfi")
-    return tone.output(
-        str(path), **{"c:a": "aac", "flags:a": "+bitexact"}, fflags="+bitexact", map_metadata=-1
+    output = ffmpeg.input(source, **read).output(
+        str(path), **write, fflags="+bitexact", map_metadata=-1
     )
-
-
-def _run(stream: Any, content: bytes) -> None:
-    stream = stream.global_args("-nostdin", "-hide_banner", "-v", "error", "-y")
+    stream = output.global_args("-nostdin", "-hide_banner", "-v", "error", "-y")
     argv = stream.compile(cmd=ffmpeg_executable())
     done = subprocess.run(argv, input=content, capture_output=True, check=False)
     if done.returncode != 0:
         message = done.stderr.decode("utf-8", "replace").strip()[-500:]
-        raise VieError(f"{argv[-2]}: ffmpeg cannot write it: {message}")
+        raise VieError(f"{path}: ffmpeg cannot write it: {message}")
