@@ -202,10 +202,12 @@ def own_code(tmp_path, monkeypatch):
     return folder
 
 
-def test_own_code_that_is_not_there_is_refused(own_code):
+def test_own_code_that_is_not_there_is_refused(own_code, tmp_path, monkeypatch):
+    (tmp_path / "installed" / "spaced").mkdir(parents=True)  # a package without __init__.py
+    monkeypatch.syspath_prepend(tmp_path / "installed")
     config = load_config(ROOT / "config.yaml")
     objectives = {"a": "nowhere:A", "b": "my_objectives:SimCLR", "c": "my.absent:C"}
-    networks = {"d": "nowhere.at.all:D", "e": "torchvision.models:resnet18"}
+    networks = {"d": "nowhere.at.all:D", "e": "torchvision.models:resnet18", "f": "spaced.net:F"}
     with pytest.raises(VieError) as raised:
         validate(config | {"objectives": objectives, "networks": networks})
     said = str(raised.value)
@@ -215,6 +217,7 @@ def test_own_code_that_is_not_there_is_refused(own_code):
     assert "objectives.c: 'my.absent:C' cannot be imported: there is no module 'my.absent'" in said
     assert "networks.d: 'nowhere.at.all:D' cannot be imported" in said
     assert "torchvision" not in said
+    assert "spaced" not in said
 
 
 def test_objectives_and_networks_of_ones_own(tmp_path):

@@ -56,9 +56,11 @@ def problem_with(path: str) -> str | None:
     file = Path(here, *module_name.split("."))
     beside = [one for one in (file.with_suffix(".py"), file / "__init__.py") if one.is_file()]
     package = importlib.machinery.PathFinder.find_spec(module_name.split(".")[0])
-    if not beside and (package is None or package.origin is None):
+    places = list(package.submodule_search_locations or [package.origin or ""]) if package else []
+    if not beside and all(Path(place).parent == Path(here) for place in places):
         return f"there is no module {module_name!r}, neither installed nor in {here}"
-    if beside and not re.search(rf"\b{re.escape(name)}\b", beside[0].read_text(errors="replace")):
+    text = beside[0].read_text(errors="replace") if beside else name
+    if not re.search(rf"\b{re.escape(name)}\b|import \*", text):
         return f"{beside[0]} has no {name!r}"
     return None
 
