@@ -102,18 +102,20 @@ rule manifest:
         "../workflow_scripts/manifest.py"
 
 
-rule members:
+rule split_assignment:
     input:
         manifest="resources/{dataset}/all/manifest.parquet",
         annotation=of(
-            lambda dataset, number: annotation_files(dataset, "all", f"split{number}/members.csv")
+            lambda dataset, number: annotation_files(
+                dataset, "all", f"split{number}/split_assignment.csv"
+            )
         ),
     output:
-        "resources/{dataset}/split{number}/members.csv",
+        "resources/{dataset}/split{number}/split_assignment.csv",
     log:
-        "logs/resources/{dataset}/members_{number}.log",
+        "logs/resources/{dataset}/split_assignment_{number}.log",
     benchmark:
-        "benchmarks/runs/resources/{dataset}/members_{number}.tsv"
+        "benchmarks/runs/resources/{dataset}/split_assignment_{number}.tsv"
     priority: 3
     localrule: True
     conda:
@@ -129,7 +131,7 @@ rule members:
         held_out=canonical(experiment.held_out()),
         version=version("split_assignment"),
     script:
-        "../workflow_scripts/members.py"
+        "../workflow_scripts/split_assignment.py"
 
 
 rule frames:

@@ -3,7 +3,7 @@ rule finetune:
     input:
         networks=of(experiment.networks),
         index=of(experiment.target_file("all/index.parquet")),
-        members=of(experiment.target_file("split{split}/members.csv")),
+        split_assignment=of(experiment.target_file("split{split}/split_assignment.csv")),
         classes=of(experiment.target_file("classes.csv")),
     output:
         best=f"{RESULTS}/finetune/{{target}}/{{pipeline}}/{{evaluation}}/{{weights}}/seed{{seed}}/best.pt",

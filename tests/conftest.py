@@ -61,10 +61,14 @@ def children_find_vie():
 
 @pytest.fixture(autouse=True)
 def keep_random_state():
-    """Tests may not pass or fail because of the random numbers that another test consumed."""
+    """Tests may not pass or fail because of the random numbers that another test consumed.
+
+    torch's own first seed is another one in every process.
+    """
     import torch
 
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    torch.manual_seed(0)
     yield
     torch.set_rng_state(states[0])
     np.random.set_state(states[1])

@@ -41,8 +41,8 @@ def members(small_dataset, tmp_path):
     # The index is sorted by class: every class has to be in every part.
     order = np.random.default_rng(0).permutation(24)
     mixed = [m._replace(subset=found[order[i]].subset) for i, m in enumerate(found[:24])]
-    write_split_assignment([*mixed, found[24]], tmp_path / "members.csv")
-    return tmp_path / "members.csv"
+    write_split_assignment([*mixed, found[24]], tmp_path / "split_assignment.csv")
+    return tmp_path / "split_assignment.csv"
 
 
 def run(recipe, dataset, members, folder, **settings):
@@ -154,12 +154,14 @@ def test_nothing_held_out(recipe, small_dataset, tmp_path):
     index = load_index(small_dataset / "train" / "index.parquet")
     names = index.videos.to_pylist()
     found = [SplitRow(v, "", "test" if i % 3 else "train", v) for i, v in enumerate(names)]
-    write_split_assignment(found, tmp_path / "members.csv")
+    write_split_assignment(found, tmp_path / "split_assignment.csv")
     with pytest.raises(VieError, match=r"no video is held out .*finetuning\.held_out"):
-        run(recipe, small_dataset, tmp_path / "members.csv", tmp_path / "run")
-    write_split_assignment([m._replace(subset="test") for m in found], tmp_path / "members.csv")
+        run(recipe, small_dataset, tmp_path / "split_assignment.csv", tmp_path / "run")
+    write_split_assignment(
+        [m._replace(subset="test") for m in found], tmp_path / "split_assignment.csv"
+    )
     with pytest.raises(VieError, match="no train video of the split is in"):
-        run(recipe, small_dataset, tmp_path / "members.csv", tmp_path / "run")
+        run(recipe, small_dataset, tmp_path / "split_assignment.csv", tmp_path / "run")
 
 
 def test_a_run_killed_while_it_is_tested_goes_on_there(

@@ -19,7 +19,7 @@ with job(snakemake.log[0]), resumable(predictions.with_name("state")) as work:
         PIPELINES[wildcards.pipeline](params.transform, params.clip, params.scale_crop),
         params.optimiser,
         params.settings,
-        SplitData(Path(source.index), Path(source.members), Path(source.classes)),
+        SplitData(Path(source.index), Path(source.split_assignment), Path(source.classes)),
         run_of(snakemake, work, what),
         FinetuneOutputs(
             Path(output.best), predictions, Path(output.metadata), Path(output.metrics)

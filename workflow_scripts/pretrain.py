@@ -3,25 +3,27 @@
 from pathlib import Path
 
 from vie.engine.run import Data
-from vie.pretrain import PretrainOutputs, pretrain
+from vie.pretrain import PretrainOutputs, check_sizes, pretrain
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
 from vie.workflow.run_of import run_of
 
 source, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
 checkpoint, motion = Path(snakemake.output.checkpoint), source.get("motion")
-# The monitor trains nothing: it is no param, as another one makes no other network.
-monitor = snakemake.config["recipes"][wildcards.recipe]["monitor"]
+data = Data(
+    Path(source.train),
+    Path(source.val),
+    Path(source.classes),
+    motion=Path(motion) if motion else None,
+)
+whole = snakemake.config["recipes"][wildcards.recipe]
 with job(snakemake.log[0]), resumable(checkpoint.with_suffix(".state")) as work:
+    check_sizes(whole, data, int(wildcards.seed))
     pretrain(
-        params.recipe | {"monitor": monitor},
+        # The monitor trains nothing: it is no param, as another one makes no other network.
+        params.recipe | {"monitor": whole["monitor"]},
         wildcards.stage,
-        Data(
-            Path(source.train),
-            Path(source.val),
-            Path(source.classes),
-            motion=Path(motion) if motion else None,
-        ),
+        data,
         run_of(snakemake, work, f"{wildcards.recipe} {wildcards.stage.replace('_', ' ')}"),
         PretrainOutputs(checkpoint, Path(snakemake.output.metrics)),
         start_from=Path(source.start_from) if source.get("start_from") else None,

@@ -191,6 +191,35 @@ OWN_CODE = {
 }
 
 
+@pytest.fixture(autouse=True)
+def own_code(tmp_path, monkeypatch):
+    """The files that `OWN_CODE` names, in the current folder."""
+    folder = tmp_path / "here"
+    (folder / "my").mkdir(parents=True)
+    (folder / "my_objectives.py").write_text("from elsewhere import MoCo")
+    (folder / "my" / "networks.py").write_text("def r2plus1d(): ...")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_own_code_that_is_not_there_is_refused(own_code, tmp_path, monkeypatch):
+    (tmp_path / "installed" / "spaced").mkdir(parents=True)  # a package without __init__.py
+    monkeypatch.syspath_prepend(tmp_path / "installed")
+    config = load_config(ROOT / "config.yaml")
+    objectives = {"a": "nowhere:A", "b": "my_objectives:SimCLR", "c": "my.absent:C"}
+    networks = {"d": "nowhere.at.all:D", "e": "torchvision.models:resnet18", "f": "spaced.net:F"}
+    with pytest.raises(VieError) as raised:
+        validate(config | {"objectives": objectives, "networks": networks})
+    said = str(raised.value)
+    assert "objectives.a: 'nowhere:A' cannot be imported: there is no module 'nowhere'" in said
+    assert f"objectives.b: 'my_objectives:SimCLR' cannot be imported: {own_code}" in said
+    assert "my_objectives.py has no 'SimCLR'" in said
+    assert "objectives.c: 'my.absent:C' cannot be imported: there is no module 'my.absent'" in said
+    assert "networks.d: 'nowhere.at.all:D' cannot be imported" in said
+    assert "torchvision" not in said
+    assert "spaced" not in said
+
+
 def test_objectives_and_networks_of_ones_own(tmp_path):
     """One overlay adds a row whose objective and network are not part of vie."""
     overlay = tmp_path / "mine.yaml"

@@ -316,6 +316,12 @@ WRONG = [
         ["experiment: 'a/b' is not a text such as \"demo\" or"],
     ),
     (
+        lambda c: c["recipes"]["vie_single"]["schedule"].update(
+            instance_recognition="0 epochs", local_aggregation="0 steps"
+        ),
+        ["recipes.vie_single.schedule: trains for 0 epochs and 0 steps, which is no training"],
+    ),
+    (
         lambda c: c.update(objectives={"moco": "my_objectives.MoCo"}),
         ["objectives.moco: 'my_objectives.MoCo' is not a text such as \"my_objectives:MoCo\""],
     ),

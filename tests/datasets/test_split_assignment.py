@@ -101,12 +101,12 @@ def test_a_large_group_is_not_held_out_where_smaller_ones_do():
 
 def test_the_file(tmp_path):
     members = split({'a "b", c': [1, 2]})
-    write_split_assignment(members, tmp_path / "members.csv")
-    assert read_split_assignment(tmp_path / "members.csv") == members
-    (tmp_path / "members.csv").write_text("video,label,part,group\na,b,train,c\n")
+    write_split_assignment(members, tmp_path / "split_assignment.csv")
+    assert read_split_assignment(tmp_path / "split_assignment.csv") == members
+    (tmp_path / "split_assignment.csv").write_text("video,label,part,group\na,b,train,c\n")
     with pytest.raises(VieError, match="columns must be video,label,subset,group"):
-        read_split_assignment(tmp_path / "members.csv")
+        read_split_assignment(tmp_path / "split_assignment.csv")
     header = ",".join(SplitRow._fields)
-    (tmp_path / "members.csv").write_text(f"{header}\na,b,train,c\na2,b,neither,c\n")
+    (tmp_path / "split_assignment.csv").write_text(f"{header}\na,b,train,c\na2,b,neither,c\n")
     with pytest.raises(VieError, match="'neither' is none of train, held_out, test"):
-        read_split_assignment(tmp_path / "members.csv")
+        read_split_assignment(tmp_path / "split_assignment.csv")

@@ -122,9 +122,9 @@ def test_what_is_not_of_this_format_is_refused(checkpoint, changes, reason):
 
 
 def test_the_other_kind_of_checkpoint_is_named(checkpoint):
-    with pytest.raises(VieError, match=r"holds no network: load it with vie\.load_encoder"):
+    with pytest.raises(VieError, match=r"of pretraining: load it with vie\.load_encoder"):
         vie.load_classifier(checkpoint()[0])
-    with pytest.raises(VieError, match=r"holds no encoder: load it with vie\.load_classifier"):
+    with pytest.raises(VieError, match=r"of finetuning: load it with vie\.load_classifier"):
         vie.load_encoder(checkpoint(classes=["a"])[0])
 
 

@@ -278,6 +278,7 @@ def test_learning_curves(tmp_path):
     curves = read_curves(files)
     assert curves["knn_top1"].tolist() == [4.0, 20.0, 5.0, 21.0]
     assert curves["epoch"].tolist() == [0.0, 2.0] * 2
+    assert curves.index.tolist() == [0, 1, 2, 3]
     plot_curves(curves, [tmp_path / "curves.svg"])
     assert "VIE-Slow" in text_of(tmp_path / "curves.svg")
 

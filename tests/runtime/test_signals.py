@@ -132,3 +132,16 @@ def test_only_a_job_that_slurm_ends_is_queued_again(tmp_path, monkeypatch, state
     monkeypatch.delenv("SLURM_JOB_ID")
     requeue_at_the_end_of_its_time()
     assert not calls.exists()
+
+
+def test_an_answer_of_a_failed_squeue_is_not_believed(tmp_path, monkeypatch, caplog):
+    calls, answer = tmp_path / "calls", f"RUNNING {moment(10)}"
+    for name, does in (("squeue", f'echo "{answer}"; exit 1'), ("scontrol", f"touch {calls}")):
+        command = tmp_path / name
+        command.write_text(f"#!/bin/sh\n{does}\n")
+        command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    requeue_at_the_end_of_its_time()
+    assert "squeue --noheader" in caplog.text
+    assert not calls.exists()

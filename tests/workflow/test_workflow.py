@@ -50,16 +50,16 @@ def test_a_folder_of_class_folders_is_a_target(copy, tmp_path, snakemake, planne
     overlay["finetuning"] = {"targets": {"own": {"dataset": "own", "split": 5}}}
     (copy / "own.yaml").write_text(yaml.safe_dump(overlay))
     arguments = ("--cores", "2", "--configfile", "own.yaml", "--")
-    members = "resources/own/split5/members.csv"
-    jobs = planned(snakemake(copy, "-n", *arguments, "results/table_2.csv", members))
+    assigned = "resources/own/split5/split_assignment.csv"
+    jobs = planned(snakemake(copy, "-n", *arguments, "results/table_2.csv", assigned))
     assert jobs["finetune"] == 7 * 3
-    snakemake(copy, *arguments, members)
-    found = pd.read_csv(copy / members)
+    snakemake(copy, *arguments, assigned)
+    found = pd.read_csv(copy / assigned)
     assert sorted(found["subset"]) == ["held_out"] * 2 + ["test"] * 2 + ["train"] * 4
     assert found["label"].nunique() == 2
-    assert "Nothing to be done" in snakemake(copy, "-n", *arguments, members)
+    assert "Nothing to be done" in snakemake(copy, "-n", *arguments, assigned)
     (tmp_path / "sit; stand" / "new.mkv").touch()  # a new video is seen
-    assert planned(snakemake(copy, "-n", *arguments, members))["members"] == 1
+    assert planned(snakemake(copy, "-n", *arguments, assigned))["split_assignment"] == 1
 
 
 def test_own_videos_are_pretrained_on_without_annotations(copy, tmp_path, snakemake, planned):
@@ -133,7 +133,7 @@ def test_the_papers_experiment(copy, tmp_path, snakemake, planned):
     assert jobs["frames"] == 220 + 16 + 8
     assert not {"embedded_videos", "embedded_actions"} & set(jobs)
     assert jobs["finetune"] == (5 + 3 + 5) * 2 * 2  # rows, datasets, pipelines
-    assert jobs["members"] == 2
+    assert jobs["split_assignment"] == 2
     assert jobs["probe"] == 25  # 22 rows of table 1, 3 more controls of table S1
     assert jobs["pretext"] == 3
     assert jobs["motion"] == 220

@@ -12,6 +12,7 @@ from vie.config.clip_frames import clip_frames
 from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES
 from vie.config.recipes import PRETEXTS, STAGES, VIE, Objective, Schedule
 from vie.config.settings import NETWORKS, recipes_of, stages
+from vie.runtime.importing import problem_with
 
 TABLE_S1 = Path(__file__).parents[1] / "reporting" / "published" / "table_s1.csv"
 # Names that an objective of the user's cannot have: keys and files of that name exist.
@@ -75,9 +76,11 @@ def _shares(config: dict[str, Any]) -> Iterator[str]:
 
 def _own_code(config: dict[str, Any]) -> Iterator[str]:
     for kind, taken in (("objectives", TAKEN), ("networks", NETWORKS)):
-        for name in config[kind]:
+        for name, path in config[kind].items():
             if name in taken:
                 yield f"{kind}.{name}: this name is taken; choose another one"
+            if problem := problem_with(path):
+                yield f"{kind}.{name}: {path!r} cannot be imported: {problem}"
     for name in config["objectives"]:
         if name in config["networks"]:
             yield f"networks.{name}: an objective has this name; choose another one"
@@ -189,6 +192,9 @@ def _recipe(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> Iterat
             f"{key}.schedule: name instance_recognition and local_aggregation, one of them, or one "
             f"of {', '.join(alone)} alone"
         )
+    lengths = [length for stage, length in recipe["schedule"].items() if stage != "lr_drops"]
+    if found and not any(float(length.split()[0]) for length in lengths):
+        yield f"{key}.schedule: trains for {' and '.join(lengths)}, which is no training at all"
     for stage in Objective.model_fields:
         if stage in found and stage not in recipe["objective"]:
             yield f"{key}.objective: lacks {stage}, which its schedule names"

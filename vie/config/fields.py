@@ -1,6 +1,6 @@
 """Types of the config's values that several models share.
 
-whole numbers are strict: 1.0 is none, as a seed or shard "1.0" would be another file. A number may
+Whole numbers are strict: 1.0 is none, as a seed or shard "1.0" would be another file. A number may
 be written as text, because Snakemake's --config 'seeds=[0,1]' hands over text.
 """
 

@@ -42,7 +42,7 @@ class Config(Model):
     experiment: Annotated[Text, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")] = Field(
         "demo", examples=["demo", "kinetics400-half"]
     )
-    """name of the experiment, which becomes a folder of results/"""
+    """name of the experiment, which becomes a folder of results/: letters, digits, _ and -"""
     dataset: Text
     """name in datasets: what networks are pretrained and evaluated on"""
     seeds: list[Annotated[Count, Field(description="one seed")]] = Field(min_length=1)

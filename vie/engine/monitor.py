@@ -14,6 +14,7 @@ from vie.frames.manifest import read_classes
 from vie.metrics.knn import knn_predict
 from vie.metrics.top_k import top_k
 from vie.runtime import distributed
+from vie.runtime.errors import VieError
 
 
 class KnnMonitor:
@@ -33,9 +34,15 @@ class KnnMonitor:
         self.labels = torch.from_numpy(load_index(data.train).labels)
         self.transform, self.workers = ClipTransform.of(recipe), workers
         self.clips = recipe["monitor"]["clips"]
+        neighbours = recipe["monitor"]["neighbours"]
+        if neighbours > len(self.labels):
+            raise VieError(
+                f"monitor.neighbours: {neighbours} of {len(self.labels)} training videos: set 1 to "
+                f"{len(self.labels)}, or use more videos"
+            )
         self.how = {
             "classes": len(read_classes(data.classes)),
-            "k": recipe["monitor"]["neighbours"],
+            "k": neighbours,
             "temperature": recipe["objective"]["temperature"],
         }
 

@@ -51,6 +51,9 @@ def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, proces
     annotated clip, the clip is read (`vie.frames.excerpts`). The shard's files appear together at
     the end.
 
+    The manifest's paths are relative to the folder `videos`; so many `processes` of ffmpeg run at
+    once.
+
     Raises:
         VieError: the settings or the manifest are wrong, ffmpeg is missing, or all files of the
             shard are gone.

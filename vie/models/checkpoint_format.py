@@ -25,7 +25,10 @@ FORMAT = 1  # raise it when a field changes its meaning
 FIELDS = {"format", "vie_version", "recipe", "transform", "fps"}
 ENCODER, CLASSIFIER = "encoder", "network"  # fields with the weights, by kind of checkpoint
 # Kind of checkpoint -> the other kind, and what loads that.
-OTHER_KIND = {ENCODER: (CLASSIFIER, "load_classifier"), CLASSIFIER: (ENCODER, "load_encoder")}
+OTHER_KIND = {
+    ENCODER: (CLASSIFIER, "is a checkpoint of finetuning: load it with vie.load_classifier"),
+    CLASSIFIER: (ENCODER, "is a checkpoint of pretraining: load it with vie.load_encoder"),
+}
 Network = TypeVar("Network", Encoder, Classifier)
 METADATA = ("stage", "step", "seed", "n_train", "vie_version")
 
@@ -66,10 +69,11 @@ def read(path: str | Path, weights: str = ENCODER) -> dict[str, Any]:
             f"{path} has format {found}, and this is vie {__version__}, which reads format "
             f"{FORMAT}: use vie {content.get('vie_version')}, which wrote it"
         )
+    other, advice = OTHER_KIND[weights]
+    if weights not in content and other in content:
+        raise VieError(f"{path} {advice}")
     if missing := sorted((FIELDS | {weights}) - set(content)):
-        other, reader = OTHER_KIND[weights]
-        advice = f"load it with vie.{reader}" if other in content else "make it again"
-        raise VieError(f"{path} holds no {', '.join(missing)}: {advice}")
+        raise VieError(f"{path} holds no {', '.join(missing)}: make it again")
     return content
 
 

@@ -51,12 +51,13 @@ class LocalAggregation(Objective):
         threads: int | None = None,
     ):
         super().__init__()
-        for name, number in (("clusters", clusters), ("neighbours", neighbours)):
-            if not 1 <= number <= instances:
-                raise VieError(
-                    f"local aggregation with {number} {name} on {instances} videos: set {name} to "
-                    f"1 to {instances}, or use more videos"
-                )
+        counts = {"clusters": clusters, "neighbours": neighbours}
+        wrong = [f"{n} {name}" for name, n in counts.items() if not 1 <= n <= instances]
+        if wrong:
+            raise VieError(
+                f"objective.local_aggregation: {' and '.join(wrong)} do not fit {instances} "
+                f"videos: set 1 to {instances}, or use more videos"
+            )
         if temperature <= 0 or clusterings < 1:
             raise VieError(
                 f"temperature {temperature} and clusterings {clusterings} must be above 0"

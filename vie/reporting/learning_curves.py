@@ -21,9 +21,9 @@ def read_curves(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """
     rows = []
     for file in files:
-        rows += [json.loads(line) | file for line in Path(file["path"]).read_text().splitlines()]
-    measured = pd.DataFrame(rows, columns=COLUMNS).dropna(subset="knn_top1")
-    return measured.round({"epoch": 3, "knn_top1": 2})
+        with Path(file["path"]).open() as lines:
+            rows += [row | file for row in map(json.loads, lines) if "knn_top1" in row]
+    return pd.DataFrame(rows, columns=COLUMNS).round({"epoch": 3, "knn_top1": 2})
 
 
 def plot_curves(curves: pd.DataFrame, paths: Sequence[Path]) -> None:

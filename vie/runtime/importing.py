@@ -5,9 +5,12 @@ trusted first.
 """
 
 import importlib
+import importlib.machinery
 import os
+import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from vie.runtime.errors import VieError
@@ -44,6 +47,22 @@ def load_object(path: str) -> Any:
         return getattr(module, name)
     except AttributeError as error:
         raise VieError(f"{path}: the module {module_name} has no {name!r}") from error
+
+
+def problem_with(path: str) -> str | None:
+    """Why `load_object` cannot import `path`, as far as files tell; no module of `path` runs."""
+    module_name, _, name = path.partition(":")
+    here = os.getcwd()
+    file = Path(here, *module_name.split("."))
+    beside = [one for one in (file.with_suffix(".py"), file / "__init__.py") if one.is_file()]
+    package = importlib.machinery.PathFinder.find_spec(module_name.split(".")[0])
+    places = list(package.submodule_search_locations or [package.origin or ""]) if package else []
+    if not beside and all(Path(place).parent == Path(here) for place in places):
+        return f"there is no module {module_name!r}, neither installed nor in {here}"
+    text = beside[0].read_text(errors="replace") if beside else name
+    if not re.search(rf"\b{re.escape(name)}\b|import \*", text):
+        return f"{beside[0]} has no {name!r}"
+    return None
 
 
 def trust(paths: Iterable[str]) -> None:

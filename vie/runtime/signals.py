@@ -132,4 +132,5 @@ def _slurm(*command: str) -> str:
         return ""
     if done.returncode:
         log.warning("%s: %s", " ".join(command), done.stderr.strip())
+        return ""
     return done.stdout.strip()

@@ -35,8 +35,8 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
     except Exception as error:  # torch and pickle raise many kinds on damaged files
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise VieError(
-            f"{path} is not a checkpoint that can be read ({reason}); delete it to have it made "
-            "again"
+            f"{path} is not a checkpoint that can be read ({reason}). If a rule made it, delete it "
+            "to have it made again"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Rule members: which videos a split trains on, validates on and tests on."""
+"""Rule split_assignment: which videos a split trains on, validates on and tests on."""
 
 from pathlib import Path
 
