@@ -19,7 +19,7 @@ if (BASE / "vie").is_dir():
     sys.path.insert(0, str(BASE))
 
 from vie.config.load import validate
-from vie.config.settings import canonical, dataset_folder, recipes_of
+from vie.config.settings import canonical, dataset_folder, probe_of, recipes_of
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME

@@ -40,7 +40,8 @@ def scale_crop(
 ) -> ClipTransform:
     """CropPolicy at five places and scales, no colour noise: the paper's Table 2."""
     geometry = recipe["geometry"]
-    crop = ScaleCrop(geometry["size"], tuple(settings["scales"]), geometry["flip"])
+    reduced = geometry.get("reduced_decoding", False)
+    crop = ScaleCrop(geometry["size"], tuple(settings["scales"]), geometry["flip"], reduced)
     return ClipTransform(sampling(clip), crop, None)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vie.clips.loader import Batch, steps_per_epoch
 from vie.clips.transform import ClipTransform
-from vie.config.settings import LAYERS
+from vie.config.settings import LAYERS, resolve_steps
 from vie.engine.device import accelerator, to_device
 from vie.engine.predict import class_probabilities, predict_clips, write_table
 from vie.engine.run import Data, Run, TrainingClips, fit
@@ -23,7 +23,7 @@ from vie.frames.manifest import read_classes
 from vie.metrics.knn import knn_predict
 from vie.metrics.top_k import top_k
 from vie.models.checkpoint_format import encoder_of, read
-from vie.models.classifiers import Classifiers, FrozenEncoders, probe_features
+from vie.models.classifiers import Classifiers, FrozenEncoders
 from vie.models.encoders import feature_shapes
 from vie.runtime.files import write_json
 from vie.runtime.randomness import torch_seed
@@ -42,8 +42,7 @@ def build_classifiers(
     shapes = feature_shapes(network, (3, transform.sampling.frames, size, size))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "probe"))
-        widths = {name: probe_features(torch.empty(1, *shapes[name])).shape[1] for name in LAYERS}
-        return Classifiers(network, widths, classes)
+        return Classifiers(network, {name: shapes[name][0] for name in LAYERS}, classes)
 
 
 class Probing(Task[Classifiers]):
@@ -186,6 +185,10 @@ def probe(
         "sampling": asdict(transform.sampling),
         "size": transform.geometry.size,
         "probe": settings,
+        "steps": resolve_steps(
+            settings["schedule"]["duration"],
+            steps_per_epoch(len(train), settings["optimiser"]["batch"]),
+        ),
     }
     write_json(metadata | run.record, outputs.metadata)
     run.copy_metrics(outputs.metrics)

@@ -164,6 +164,8 @@ def _evaluation(key: str, evaluation: dict[str, Any], recipes: dict[str, Any]) -
             yield _absent(f"{key}.recipe", name, "recipes", recipes)
     if clip_frames(evaluation["clip"]).windows:
         yield f"{key}.clip: evaluations take frames with a stride, not windows"
+    if "geometry" in evaluation:
+        yield from _geometry(key, evaluation["geometry"])
     shared = [setting for setting in ("geometry", "color_jitter") if setting not in evaluation]
     transforms = [[recipes[name][one] for one in shared] for name in names if name in recipes]
     if any(one != transforms[0] for one in transforms):
@@ -173,8 +175,7 @@ def _evaluation(key: str, evaluation: dict[str, Any], recipes: dict[str, Any]) -
         )
 
 
-def _recipe(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> Iterator[str]:
-    key, geometry = f"recipes.{name}", recipe["geometry"]
+def _geometry(key: str, geometry: dict[str, Any]) -> Iterator[str]:
     (low, high), size = geometry["train_shorter_side"], geometry["size"]
     if not size <= low <= high:
         yield (
@@ -183,6 +184,11 @@ def _recipe(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> Iterat
         )
     if geometry["test_shorter_side"] < size:
         yield f"{key}.geometry.test_shorter_side: must be at least size ({size})"
+
+
+def _recipe(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> Iterator[str]:
+    key = f"recipes.{name}"
+    yield from _geometry(key, recipe["geometry"])
     wrong_encoder = list(_encoder(key, recipe, config["networks"]))
     yield from wrong_encoder
     found = set(stages(recipe))

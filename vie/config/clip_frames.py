@@ -9,6 +9,13 @@ from typing import Any
 
 from vie.runtime.errors import VieError
 
+# Where the release starts the clips of a test (protocol section 2).
+TEST_STARTS = {
+    "inside": "evenly spaced between the first and the last possible start, these two left out",
+    "ends": "evenly spaced, these two among them; a short video is looped until none overlap",
+    "parts": "in the middle of as many equal parts of the video",
+}
+
 
 @dataclass(frozen=True)
 class ClipFrames:
@@ -22,6 +29,7 @@ class ClipFrames:
         windows: in place of stride and bin: lengths of windows, over any of which the frames are
             spread evenly. In training one of the lengths, placed where the video moves; in testing
             the longest.
+        test_starts: where the clips of a test lie (`TEST_STARTS`).
 
     Raises:
         VieError: the numbers do not fit each other.
@@ -31,6 +39,7 @@ class ClipFrames:
     stride: float = 1.0
     bin: int = 1
     windows: tuple[int, ...] = ()
+    test_starts: str = "inside"
 
     def __post_init__(self) -> None:
         if self.windows and ((self.stride, self.bin) != (1, 1) or min(self.windows) < self.frames):
@@ -44,6 +53,11 @@ class ClipFrames:
                 f"clip sampling with frames {self.frames}, stride {self.stride}, bin {self.bin}: "
                 "frames and stride must be at least 1 and a bin must fit into its stride"
             )
+        if self.test_starts not in TEST_STARTS:
+            raise VieError(
+                f"clip sampling with test_starts {self.test_starts!r}: use one of: "
+                f"{', '.join(TEST_STARTS)}"
+            )
 
     @property
     def span(self) -> int:
@@ -55,11 +69,11 @@ class ClipFrames:
 
 # Name -> clip, of protocol sections 2 and 9.
 CLIPS: dict[str, dict[str, Any]] = {
-    "single": {"frames": 1},
+    "single": {"frames": 1, "test_starts": "parts"},
     "trn": {"frames": 4, "stride": 12, "bin": 12},
     "slow": {"frames": 4, "stride": 16},
-    "slowfast": {"frames": 16, "stride": 4},
-    "3dresnet": {"frames": 16},
+    "slowfast": {"frames": 16, "stride": 4, "test_starts": "ends"},
+    "3dresnet": {"frames": 16, "test_starts": "ends"},
     "3dresnet_16fps": {"frames": 16, "stride": 25 / 16},
     "opn": {"frames": 4, "windows": [10, 16]},
 }

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -123,6 +123,10 @@ class ClipNumbers(Model):
     """frames of the video from one frame of the clip to the next"""
     bin: Natural = 1
     """each frame of the clip is drawn from this many consecutive frames"""
+    test_starts: Literal["inside", "ends", "parts"] = "inside"
+    """where the clips of a test lie. inside: evenly spaced, without the first and the last possible
+    start (paper: trn, slow); ends: with these two, and short videos looped until no clips overlap
+    (paper: slowfast, 3dresnet); parts: in the middle of as many equal parts (paper: single)"""
     windows: list[Annotated[int, *whole(ge=2), Field(description="frames of a window")]] | None = (
         Field(None, min_length=1)
     )

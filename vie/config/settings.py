@@ -69,3 +69,11 @@ def resolve_steps(duration: str, steps_per_epoch: int) -> int:
         raise VieError(f'a duration is written "500 steps" or "2.5 epochs", but got {duration!r}')
     steps, epochs = found.groups()
     return int(steps) if steps else math.ceil(float(epochs) * steps_per_epoch - 1e-9)
+
+
+def probe_of(config: dict[str, Any], evaluation: str) -> dict[str, Any]:
+    """Settings of the linear probe of an evaluation: `probe`, with a schedule of its own if any."""
+    probe: dict[str, Any] = config["probe"]
+    return probe | {
+        "schedule": config["evaluations"][evaluation].get("schedule", probe["schedule"])
+    }

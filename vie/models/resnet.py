@@ -21,7 +21,16 @@ from vie.runtime.errors import VieError
 FORMS = ("preactivation", "postactivation")
 FEATURES = ("conv1", "conv2", "conv3", "conv4", "conv5")
 BN_EPS = 1e-5  # protocol section 4
+CUT_NORMAL = 0.8796256610342398  # deviation of a standard normal without |x| > 2
 Network = TypeVar("Network", bound=nn.Module)
+
+
+def variance_scaling_(weight: Tensor, scale: float = 1) -> None:
+    """Draw weights (O, I, ...) from a normal distribution of variance scale / fan-in, without what
+    lies beyond two standard deviations of the distribution that is cut: TensorFlow's default.
+    """
+    deviation = math.sqrt(scale / weight[0].numel()) / CUT_NORMAL
+    nn.init.trunc_normal_(weight, std=deviation, a=-2 * deviation, b=2 * deviation)
 
 
 def fold(clip: Tensor) -> Tensor:
@@ -71,8 +80,8 @@ def narrow_convolution(
 class FrameConvolution(nn.Module):
     """Convolution of folded frames, without bias, padded to keep the size at stride 1.
 
-    The weight is (O, I, k, k) for a temporal kernel of 1, else (O, I, k_t, k, k). He
-    initialisation over the fan-out, as torchvision's ResNet.
+    The weight is (O, I, k, k) for a temporal kernel of 1, else (O, I, k_t, k, k), at first as
+    `variance_scaling_` says (protocol section 4).
     """
 
     def __init__(
@@ -91,7 +100,7 @@ class FrameConvolution(nn.Module):
         temporal = (temporal_kernel,) if temporal_kernel > 1 else ()
         self.narrow_stem = stem and bool(temporal) and temporal_stride == 1 and outputs <= 8
         self.weight = nn.Parameter(torch.empty(outputs, inputs, *temporal, kernel, kernel))
-        nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
+        variance_scaling_(self.weight)
 
     def forward(self, x: Tensor, T: int) -> tuple[Tensor, int]:
         """(B*T, I, H, W) -> (B*T', O, H', W') and T' = ceil(T / temporal stride)."""

@@ -35,6 +35,13 @@ ROWS = {
     "Sf-Input-Single": ("single", "slowfast"),
     "VIE-3DResNet": ("3dresnet", "3dresnet"),
 }
+# For each of these rows, the step of its classifiers' last drop of the learning rate (section 7).
+PROBE_STEPS = {
+    "TRN-Input-Single": 324_998,
+    "Slow-Input-Single": 344_998,
+    "Sf-Input-Single": 209_999,
+    "VIE-3DResNet": 255_000,
+}
 NETWORKS = {"single": {"size": 224, "batch": 128}, "3dresnet": {"size": 112, "batch": 64}}
 ENCODER = {"width": 64, "embedding": 128, "bn_momentum": 0.003}
 # Step of the last drop of the learning rate of VIE's networks (section 6).
@@ -58,15 +65,15 @@ PRETEXT = {
         "size": 80,
         "batch": 128,
         "encoder": {"network": "single", "width": 64},
-        "objective": {"frame_shift": 5, "channel_dropping": True},
+        "objective": {"hidden": 512, "frame_shift": 5, "channel_dropping": True},
     }
 }
 PRETEXT_STEPS = 269_998
 FINETUNED_QUANTITY = "{target} top-1, finetuned, {pipeline}"  # of other.csv, for tables 2 and 3
 # Optimiser of finetuned networks (True) and of those trained from scratch (section 8).
 FINETUNED = {
-    True: {"batch": 128, "lr": 0.0005, "weight_decay": 1e-5},
-    False: {"batch": 128, "lr": 0.01, "weight_decay": 1e-4},
+    True: {"batch": 128, "lr": 0.0005, "weight_decay": 1e-5, "decayed": "new_layer"},
+    False: {"batch": 128, "lr": 0.01, "weight_decay": 1e-4, "decayed": "all"},
 }
 
 
@@ -167,6 +174,7 @@ def comparable(metadata: Metadata, label: str, dataset: str | float) -> bool:
         and len(networks) == 1
         and _holds(networks[0], pretraining)
         and networks[0]["steps"] >= LAST_DROPS[network]
+        and metadata["steps"] >= PROBE_STEPS[label]
     )
 
 

@@ -25,7 +25,7 @@ import yaml
 
 from vie.clips.sampling import sampling
 from vie.config.load import load_config
-from vie.config.settings import dataset_folder, recipes_of, resolve_steps
+from vie.config.settings import dataset_folder, probe_of, recipes_of, resolve_steps
 from vie.datasets.facts import expected
 from vie.datasets.holdout import COUNTS
 from vie.datasets.layouts import LAYOUTS
@@ -48,7 +48,9 @@ CLIP, STORED, INPUT = 1.6e-3, 3.8e-3, 12e-3
 # Seconds of a core: a frame written, a video extracted, 10^6 pixels of it, a flow, a video indexed.
 WRITE, VIDEO, EXTRACT, FLOW, INDEX = 1.35e-3, 0.04, 0.015, 1.9e-3, 5.7e-5
 START, LIGHT = 15, 3  # seconds before the work of a job with a network, and of any other
-JPEG = 0.2  # bytes of a pixel at ffmpeg's quality 3; they fall with the quality's power of 0.8
+# Bytes of a pixel at ffmpeg's quality 3, which fall with the quality's power of 0.8; and the
+# quality that has about as many as ffmpeg's default.
+JPEG, DEFAULT_QUALITY = 0.2, 16
 FRAME = 512 + 256 + 8.5  # bytes of a frame besides its JPEG: of the tar, and of the shard's table
 ROW, FLOAT, RECORDS = 60, 4, 150_000  # bytes: a video in a list, a number, a table with its plots
 NOTES = f"""
@@ -169,7 +171,8 @@ class Estimator:
         videos, frames = self.sizes(wild["dataset"], wild["split"])
         videos /= int(wild.get("shards", 1))
         total, pixels = videos * frames, dataset["frames"]["shorter_side"] ** 2 * ASPECT
-        jpeg = pixels * JPEG * (3 / dataset["frames"]["quality"]) ** 0.8
+        quality = dataset["frames"]["quality"]
+        jpeg = pixels * JPEG * (3 / (DEFAULT_QUALITY if quality == "default" else quality)) ** 0.8
         if rule == "frames":
             extracting = videos * VIDEO + total * pixels / 1e6 * EXTRACT
             return Work(extracting, disk=total * (jpeg + FRAME))
@@ -191,7 +194,8 @@ class Estimator:
         return Work(work.load, work.compute * views(recipe) + bank, disk)
 
     def _probe(self, wild: dict[str, str]) -> Work:
-        probe, batch = self.config["probe"], self.config["probe"]["optimiser"]["batch"]
+        probe = probe_of(self.config, wild["evaluation"])
+        batch = probe["optimiser"]["batch"]
         train, val = (self.sizes(wild["dataset"], split)[0] for split in ("train", "val"))
         steps = resolve_steps(probe["schedule"]["duration"], max(1, int(train // batch)))
         passes = steps * batch + val * probe["clips"] + train  # the networks are frozen
