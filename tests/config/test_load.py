@@ -57,8 +57,12 @@ def test_the_papers_finetuning():
     config = load_config(ROOT / "config.yaml", ROOT / "experiments" / "kinetics400.yaml")
     settings = config["finetuning"]
     rates = {"batch": 128, "momentum": 0.9}
-    assert settings["trained"] == rates | {"lr": 0.0005, "weight_decay": 1e-5}
-    assert settings["untrained"] == rates | {"lr": 0.01, "weight_decay": 1e-4}
+    assert settings["trained"] == rates | {
+        "lr": 0.0005,
+        "weight_decay": 1e-5,
+        "decayed": "new_layer",
+    }
+    assert settings["untrained"] == rates | {"lr": 0.01, "weight_decay": 1e-4, "decayed": "all"}
     scales = [2 ** (-i / 4) for i in range(5)]
     assert settings["scale_crop"]["scales"] == pytest.approx(scales, abs=1e-6)
     assert {target["split"] for target in settings["targets"].values()} == {1}
@@ -132,7 +136,8 @@ def test_a_recipe_with_windows_is_read_out_on_its_longest_one_anywhere():
     del config["evaluations"]["opn"]
     config["recipes"]["opn"] |= {"clip": "opn", "min_frames": 16}
     validate(config)
-    assert config["evaluations"]["opn"]["clip"] == {"frames": 4, "stride": 5, "bin": 1}
+    found = {"frames": 4, "stride": 5, "bin": 1, "test_starts": "inside"}
+    assert config["evaluations"]["opn"]["clip"] == found
 
 
 def test_dimensions_may_be_written_as_text_and_evaluations_have_their_own_colour():

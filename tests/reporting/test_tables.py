@@ -50,15 +50,16 @@ def metadata(seed, **other):
         "probe": {
             "clips": 5,
             "optimiser": {"batch": 128, "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4},
-            "schedule": {"duration": "60 epochs", "lr_drops": ["30 epochs"]},
+            "schedule": {"duration": "400000 steps", "lr_drops": ["150000 steps"]},
         },
+        "steps": 400_000,
     } | other
 
 
 SAMPLINGS = {
-    "trn": {"frames": 4, "stride": 12, "bin": 12, "windows": []},
-    "slow": {"frames": 4, "stride": 16, "bin": 1, "windows": []},
-    "sf": {"frames": 16, "stride": 4, "bin": 1, "windows": []},
+    "trn": {"frames": 4, "stride": 12, "bin": 12, "windows": [], "test_starts": "inside"},
+    "slow": {"frames": 4, "stride": 16, "bin": 1, "windows": [], "test_starts": "inside"},
+    "sf": {"frames": 16, "stride": 4, "bin": 1, "windows": [], "test_starts": "ends"},
 }
 
 
@@ -173,7 +174,7 @@ def test_the_published_row_of_3dresnet_has_its_own_scale():
     theirs = network(
         steps=1_600_000, batch=64, encoder=network()["encoder"] | {"network": "3dresnet"}
     )
-    sampling = {"frames": 16, "stride": 1, "bin": 1, "windows": []}
+    sampling = {"frames": 16, "stride": 1, "bin": 1, "windows": [], "test_starts": "ends"}
     known = metadata(0, size=112, networks=[theirs], sampling=sampling)
     assert comparable(known, "VIE-3DResNet", "kinetics400")
     assert not comparable(known | {"size": 224}, "VIE-3DResNet", "kinetics400")

@@ -85,7 +85,7 @@ def test_the_classifiers_of_a_probe_are_as_wide_as_the_features(config, paper):
         frozen = FrozenEncoders([build_encoder({"network": "single", "width": 16})])
         features = frozen(torch.zeros(1, 3, 1, size, size))
         layers = ("conv3", "conv4", "conv5")
-        width = sum(probe_features(features[layer]).shape[1] for layer in layers)
+        width = sum(features[layer].shape[1] for layer in layers)
         assert width == 16 * size**2 * 7 / 128
 
 
