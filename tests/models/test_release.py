@@ -16,7 +16,7 @@ import torch
 from vie.config.load import load_config
 from vie.models.checkpoint_format import encoder_of
 from vie.models.release import read_release
-from vie.models.tensor_bundle import FOOTER, TensorBundle
+from vie.models.tensorflow_checkpoint import FOOTER, TensorBundle
 from vie.runtime.errors import VieError
 
 HERE = Path(__file__).with_name("released")

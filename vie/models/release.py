@@ -16,7 +16,7 @@ from vie.clips.transform import ClipTransform
 from vie.models.checkpoint_format import ENCODER, describe
 from vie.models.encoders import Encoder, build_encoder
 from vie.models.resnet import PreactivationBlock, ResNet18
-from vie.models.tensor_bundle import TensorBundle
+from vie.models.tensorflow_checkpoint import TensorBundle
 from vie.runtime.errors import VieError
 
 log = logging.getLogger(__name__)
