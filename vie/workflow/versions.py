@@ -33,6 +33,7 @@ VERSIONS: dict[str, Version] = {
     "index": Version(1, "first version"),
     "motion": Version(1, "first version"),
     "untrained": Version(1, "first version"),
+    "import": Version(1, "first version"),  # weights from elsewhere
     "pretrain": Version(1, "first version"),  # clips, encoders, schedules, the loop
     "pretrain.instance_recognition": Version(1, "first version"),
     "pretrain.local_aggregation": Version(1, "first version"),

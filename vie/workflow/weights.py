@@ -1,0 +1,29 @@
+"""Files whose weights a recipe takes over."""
+
+from pathlib import Path
+
+from vie.config.settings import weights_file
+from vie.runtime.errors import VieError
+from vie.workflow.paths import Experiment
+
+
+def weights_files(experiment: Experiment, recipe: str, seed: str | int) -> list[str]:
+    """The file that `weights` of a recipe names, and the shards beside an `.index`.
+
+    What was imported needs them no more: they may be deleted.
+
+    Raises:
+        VieError: the file is not there, and was not imported before.
+    """
+    settings = experiment.recipes[recipe]
+    path, made = weights_file(settings), Path(experiment.final_checkpoint(recipe, seed))
+    if not path.is_file() and not made.exists():
+        raise VieError(
+            f"{path}: no such file of weights. See the config's `recipes.{recipe}.weights` "
+            f"({settings['weights']!r}); a path is relative to {Path.cwd()}"
+        )
+    shards = sorted(path.parent.iterdir()) if path.suffix == ".index" and path.exists() else []
+    return [
+        str(path),
+        *(str(file) for file in shards if file.name.startswith(f"{path.stem}.data-")),
+    ]
