@@ -360,6 +360,10 @@ WRONG = [
         ["recipes.vie_3dresnet.weights: 'checkpoint.tar.gz' ends in none of .tar, .index, .pt"],
     ),
     (
+        lambda c: c["recipes"]["vie_3dresnet"].update(weights="{a}.pt"),
+        ["recipes.vie_3dresnet.weights: '{a}.pt': Snakemake reads no path with braces"],
+    ),
+    (
         lambda c: c["recipes"]["vie_3dresnet"].update(weights=""),
         ["recipes.vie_3dresnet.weights: '' is not a text that is not empty"],
     ),

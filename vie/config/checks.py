@@ -224,6 +224,8 @@ def _weights(key: str, recipe: dict[str, Any]) -> Iterator[str]:
             f"{', '.join((*RELEASE, CHECKPOINT, STATE))} (an archive that is compressed has to be "
             "unpacked)"
         )
+    if {"{", "}"} & set(recipe["weights"]):
+        yield f"{key}.weights: {recipe['weights']!r}: Snakemake reads no path with braces"
     if suffix in RELEASE and network != "3dresnet":
         yield (
             f"{key}.encoder.network: {suffix} is the authors' checkpoint, which holds 3dresnet, "

@@ -22,8 +22,8 @@ def weights_files(experiment: Experiment, recipe: str, seed: str | int) -> list[
             f"{path}: no such file of weights. See the config's `recipes.{recipe}.weights` "
             f"({settings['weights']!r}); a path is relative to {Path.cwd()}"
         )
-    shards = sorted(path.parent.iterdir()) if path.suffix == ".index" and path.exists() else []
-    return [
-        str(path),
-        *(str(file) for file in shards if file.name.startswith(f"{path.stem}.data-")),
-    ]
+    files = [path]
+    if path.suffix == ".index" and path.exists():
+        beside = sorted(path.parent.iterdir())
+        files += [file for file in beside if file.name.startswith(f"{path.stem}.data-")]
+    return [str(file) for file in files]
