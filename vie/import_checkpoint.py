@@ -27,9 +27,11 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m vie.import_checkpoint", description=__doc__)
     parser.add_argument("release", type=Path, help="the released .tar, or an unpacked .index")
     parser.add_argument("checkpoint", type=Path, help="file to write, such as vie_3dresnet.pt")
-    parser.add_argument("--recipe", default="vie_3dresnet", help="of the config: clips and crops")
-    parser.add_argument("--configfile", type=Path, nargs="+", default=CONFIGS, help="overlays")
     parser.add_argument("--index", type=Path, help="index.parquet of the memory bank's videos")
+    parser.add_argument("--recipe", default="vie_3dresnet", help="of the config: clips and crops")
+    parser.add_argument(
+        "--configfile", type=Path, nargs="+", default=CONFIGS, help="later ones win"
+    )
     given = parser.parse_args(arguments)
     recipes = load_config(*given.configfile)["recipes"]
     if given.recipe not in recipes:

@@ -1,11 +1,13 @@
 """A checkpoint that the authors' code wrote, at width 8 with random weights, and its outputs."""
 
 import io
+import json
 import logging
 import random
 import shutil
 import struct
 import tarfile
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +17,7 @@ import pytest
 import torch
 
 import vie
+from vie.clips.sampling import sampling
 from vie.config.load import load_config
 from vie.import_checkpoint import main
 from vie.models import release
@@ -143,8 +146,9 @@ def test_at_the_papers_scale_it_is_comparable(recipe):
         **{"n_train": 239_000, "n_val": 19_600, "classes": 400, "size": 112},
         "frames": {"fps": 25, "shorter_side": 320},
         "networks": [_network_metadata(content)],
-        "sampling": {"frames": 16, "stride": 1, "bin": 1, "windows": []},
+        "sampling": json.loads(json.dumps(asdict(sampling("3dresnet")))),
         "probe": {"clips": 5, "optimiser": PROBE},
+        "steps": 595_000,
     }
     assert comparable(known, "VIE-3DResNet", "kinetics400")
     known["networks"][0]["encoder"]["width"] = 8

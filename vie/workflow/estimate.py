@@ -25,7 +25,7 @@ import yaml
 
 from vie.clips.sampling import sampling
 from vie.config.load import load_config
-from vie.config.settings import STATE, dataset_folder, recipes_of, resolve_steps, weights_file
+from vie.config.settings import dataset_folder, recipes_of, resolve_steps
 from vie.datasets.facts import expected
 from vie.datasets.holdout import COUNTS
 from vie.datasets.layouts import LAYOUTS
@@ -37,6 +37,7 @@ from vie.runtime.threads import loader_workers
 from vie.workflow.paths import Experiment
 from vie.workflow.resources import ASPECT, Config, views
 from vie.workflow.videos import annotation
+from vie.workflow.weights import missing_weights
 
 # TFLOP/s of an H200 in training, 2026-11: single and slow in bf16, the others in TF32. Testing is
 # taken to be as fast, and any other network as VIE-Single.
@@ -116,13 +117,11 @@ def stand_ins(config: Config, folder: Path) -> Config:
         overlay[name] = {"annotations" if layout.lists else "videos": str(here)}
         print(f"{name} is not here ({paths[0]} is missing); its size is the expected one.")
     recipes: Config = {}
-    for name in experiment.imported_recipes():
-        path, empty = weights_file(config["recipes"][name]), folder / f"{name}{STATE}"
-        networks = (Path(experiment.final_checkpoint(name, seed)) for seed in config["seeds"])
-        if not path.exists() and not all(network.exists() for network in networks):
-            empty.touch()
-            recipes[name] = {"weights": str(empty)}
-            print(f"{path}, the weights of {name}, is not here.")
+    for name, path in missing_weights(experiment).items():
+        empty = folder / f"{name}{path.suffix}"
+        empty.touch()
+        recipes[name] = {"weights": str(empty)}
+        print(f"{path}, the weights of {name}, is not here.")
     return {"datasets": overlay, "recipes": recipes}
 
 
