@@ -27,6 +27,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m vie.import_checkpoint", description=__doc__)
     parser.add_argument("release", type=Path, help="the released .tar, or an unpacked .index")
     parser.add_argument("checkpoint", type=Path, help="file to write, such as vie_3dresnet.pt")
+    parser.add_argument("--index", type=Path, help="index.parquet of the memory bank's videos")
     parser.add_argument("--recipe", default="vie_3dresnet", help="of the config: clips and crops")
     parser.add_argument(
         "--configfile", type=Path, nargs="+", default=CONFIGS, help="later ones win"
@@ -37,7 +38,7 @@ def main(arguments: list[str]) -> None:
         raise VieError(f"--recipe {given.recipe}: the config has {', '.join(recipes)}")
     if given.checkpoint.exists():
         raise VieError(f"{given.checkpoint} is there already: give another name")
-    content = read_release(given.release, recipes[given.recipe])
+    content = read_release(given.release, recipes[given.recipe], given.index)
     torch_files.save(given.checkpoint, content)
     print(f"{given.checkpoint}: step {content['step']}, {content['n_train']} videos")
 

@@ -12,7 +12,7 @@ from vie.config.layouts import LAYOUTS
 from vie.config.load import load_config, merge, validate
 from vie.config.models import Config
 from vie.config.recipes import Encoder
-from vie.config.settings import NETWORKS, stages
+from vie.config.settings import NETWORKS, stages, weights_file
 from vie.runtime.errors import VieError
 
 ROOT = Path(__file__).parents[2]
@@ -168,6 +168,18 @@ def test_gpus_that_cannot_share_a_batch_are_refused():
     validate(config | {"gpus": 2})
     with pytest.raises(VieError, match="gpus: 3 GPUs cannot share the batch of 32 in recipes"):
         validate(config | {"gpus": 3})
+
+
+def test_a_recipe_with_weights_has_no_stages(tmp_path):
+    """Its schedule and objective may stand there, as overlays merge; they train nothing."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    for name in ("vie_slow", "opn"):
+        config["recipes"][name] |= {"weights": "~/network.safetensors", "objective": {}}
+    config["recipes"]["opn"]["optimiser"] = {**config["recipes"]["opn"]["optimiser"], "batch": 33}
+    validate(config | {"gpus": 2, "threads": config["threads"] | {"pretrain": 8}})
+    assert stages(config["recipes"]["vie_slow"]) == stages(config["recipes"]["opn"]) == []
+    assert weights_file(config["recipes"]["opn"]) == Path.home() / "network.safetensors"
+    assert "weights" not in config["recipes"]["vie_single"]
 
 
 OWN_CODE = {

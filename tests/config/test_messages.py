@@ -351,6 +351,30 @@ WRONG = [
         ),
         ["recipes.vie_single.objective.moco: 3 is not a mapping"],
     ),
+    (
+        lambda c: c["recipes"]["vie_trn"].update(weights="trn.pt"),
+        ["recipes.vie_trn.start_from: a network whose weights come from a file (weights) is not"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_3dresnet"].update(weights="checkpoint.tar.gz"),
+        ["recipes.vie_3dresnet.weights: 'checkpoint.tar.gz' ends in none of .tar, .index, .pt"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_3dresnet"].update(weights="{a}.pt"),
+        ["recipes.vie_3dresnet.weights: '{a}.pt': Snakemake reads no path with braces"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_3dresnet"].update(weights=""),
+        ["recipes.vie_3dresnet.weights: '' is not a text that is not empty"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_slow"].update(weights="checkpoint.index"),
+        ["recipes.vie_slow.encoder.network: .index is the authors' checkpoint", "not slow"],
+    ),
+    (
+        lambda c: c.update(objectives={"imported": "mine:Imported"}),
+        ["objectives.imported: this name is taken"],
+    ),
     (lambda c: c["finetuning"].update(validation="val"), ["'val' is not one of held_out, test"]),
     (lambda c: c["finetuning"]["scale_crop"].update(scales=[2]), ["scale_crop.scales.0: 2"]),
 ]

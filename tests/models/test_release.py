@@ -1,23 +1,33 @@
 """A checkpoint that the authors' code wrote, at width 8 with random weights, and its outputs."""
 
 import io
+import json
 import logging
 import random
 import shutil
 import struct
 import tarfile
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import google_crc32c
 import numpy as np
 import pytest
 import torch
 
+import vie
+from vie.clips.sampling import sampling
 from vie.config.load import load_config
+from vie.import_checkpoint import main
+from vie.models import release
 from vie.models.checkpoint_format import encoder_of
 from vie.models.release import read_release
-from vie.models.tensor_bundle import FOOTER, TensorBundle
+from vie.models.tensorflow_checkpoint import FOOTER, TensorBundle
+from vie.probe import _network_metadata
+from vie.reporting.published import PROBE, comparable
 from vie.runtime.errors import VieError
+from vie.runtime.torch_files import content_digest
 
 HERE = Path(__file__).with_name("released")
 NAME = "checkpoint-1450000"
@@ -64,18 +74,95 @@ def test_the_network_gives_what_the_authors_code_gave(recipe):
         assert error < 1e-5, name  # float32's of the authors' code: 2e-6
 
 
-def test_step_bank_and_unused_variables_are_said(recipe, caplog):
+def test_step_and_unused_variables_are_said(recipe, caplog):
     with caplog.at_level(logging.INFO):
         content = read_release(HERE / f"{NAME}.index", recipe)
-    assert content["step"] == 1_450_000
-    bank = content["bank"]["vectors"]
-    assert bank.shape == (40, 128)
-    torch.testing.assert_close(bank.norm(dim=1), torch.ones(40))
+    assert (content["step"], content["n_train"]) == (1_450_000, 40)
     assert content["recipe"]["encoder"]["width"] == 8
-    [message] = caplog.messages
-    unused = message.split("not used: ")[1].split(", ")
-    assert len(unused) == 57 + 2  # slots of the optimiser, labels and clusters
-    assert {"instance/all_labels", "resnet_model/conv3d/kernel/Momentum"} <= set(unused)
+    assert "bank" not in content
+    assert "memory bank is left out: no index of training videos is given" in caplog.messages[0]
+    unused = caplog.messages[-1].split("not used: ")[1].split(", ")
+    assert len(unused) == 57 + 3  # slots of the optimiser; bank, labels and clusters
+    assert {"instance/memory_bank", "resnet_model/conv3d/kernel/Momentum"} <= set(unused)
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [
+        (lambda theirs: np.unique(theirs, return_inverse=True)[1], None),
+        (lambda theirs: theirs[:-1], "it has 40 rows, and index.parquet 39 videos"),
+        (lambda theirs: np.roll(theirs, 1), "rows that have one class there are of several"),
+        (lambda theirs: np.zeros_like(theirs), "rows that have one class there are of several"),
+        (lambda theirs: np.arange(40), "rows that have one class there are of several"),
+    ],
+)
+def test_the_bank_is_taken_where_its_videos_are_the_indexs(
+    recipe, caplog, monkeypatch, labels, problem
+):
+    """As far as the classes of all rows tell: the release numbers them in another order."""
+    theirs = TensorBundle(HERE / f"{NAME}.index").array("instance/all_labels").copy()
+    theirs[:2] = 245  # two videos of one class
+    ours, real = labels(theirs), TensorBundle.array
+    monkeypatch.setattr(
+        TensorBundle, "array", lambda b, n: theirs if n == "instance/all_labels" else real(b, n)
+    )
+    monkeypatch.setattr(release, "load_index", lambda path: SimpleNamespace(labels=ours))
+    with caplog.at_level(logging.INFO):
+        content = read_release(HERE / f"{NAME}.index", recipe, Path("index.parquet"))
+    assert (problem or "not used") in caplog.text
+    if problem:
+        assert "bank" not in content
+        return
+    vectors = content["bank"]["vectors"]
+    assert vectors.shape == (40, 128)
+    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(40))
+    assert "instance/all_labels" not in caplog.messages[-1]
+
+
+def test_the_paths_of_a_checkpoint_may_be_any(bundle, tmp_path, recipe):
+    """Brackets in names, and links to other places."""
+    folder = tmp_path / "a [b]* {c}"
+    folder.mkdir()
+    for file in (bundle, bundle.with_name(DATA)):
+        shutil.copy(file, folder / file.name.replace(NAME, "step[1]"))
+    (tmp_path / "step1.index").touch()
+    odd = read_release(folder / "step[1].index", recipe)
+    (tmp_path / "linked").mkdir()
+    for name in (bundle.name, DATA):
+        (tmp_path / "linked" / name).symlink_to(tmp_path / name)
+    linked = read_release(tmp_path / "linked" / bundle.name, recipe)
+    tar = packed(tmp_path, tmp_path / "released.tar")
+    (tmp_path / "link.tar").symlink_to(tar)
+    found = [content_digest(one["encoder"]) for one in (odd, linked)]
+    assert found == [content_digest(read_release(tmp_path / "link.tar", recipe)["encoder"])] * 2
+
+
+def test_at_the_papers_scale_it_is_comparable(recipe):
+    """What the file and the paper's recipe say is what published values ask for, but for width."""
+    content = read_release(HERE / f"{NAME}.index", recipe)
+    content["recipe"]["encoder"]["width"] = 64
+    known = {
+        "dataset_official_name": "kinetics400",
+        **{"n_train": 239_000, "n_val": 19_600, "classes": 400, "size": 112},
+        "frames": {"fps": 25, "shorter_side": 320},
+        "networks": [_network_metadata(content)],
+        "sampling": json.loads(json.dumps(asdict(sampling("3dresnet")))),
+        "probe": {"clips": 5, "optimiser": PROBE},
+        "steps": 595_000,
+    }
+    assert comparable(known, "VIE-3DResNet", "kinetics400")
+    known["networks"][0]["encoder"]["width"] = 8
+    assert not comparable(known, "VIE-3DResNet", "kinetics400")
+
+
+def test_the_command_line_writes_a_checkpoint(tmp_path, capsys):
+    output = tmp_path / "vie_3dresnet.pt"
+    main([str(HERE / f"{NAME}.index"), str(output)])
+    assert "step 1450000, 40 videos" in capsys.readouterr().out
+    encoder = vie.load_encoder(output)
+    assert (encoder.input.frames, encoder.input.size, encoder.dimensions) == (16, 112, 128)
+    with pytest.raises(VieError, match="is there already"):
+        main([str(HERE / f"{NAME}.index"), str(output)])
 
 
 def test_a_tar_is_read_where_it_lies(bundle, tmp_path):

@@ -180,6 +180,21 @@ def test_the_published_row_of_3dresnet_has_its_own_scale():
     assert not comparable(known | {"size": 224}, "VIE-3DResNet", "kinetics400")
 
 
+def test_values_of_the_table_have_their_place_and_others_have_none():
+    """The same quantities on ImageNet come after those on Kinetics in the file."""
+    every = pd.read_csv(PUBLISHED / "other.csv").drop_duplicates(["model", "quantity", "dataset"])
+    imagenet = every[every["dataset"] == "imagenet"].set_index("quantity")["value"]
+    theirs = read_published(PUBLISHED, ["VIE-3DResNet"]).loc["VIE-3DResNet"]
+    assert theirs["dataset"] == "kinetics400"
+    assert imagenet["linear probe conv5 top-1 (last printed validation)"] == 32.5
+    assert theirs[["conv3", "conv4", "conv5", "knn10"]].tolist() == [33.42, 41.58, 43.46, 32.07]
+
+
+def test_curves_of_networks_that_are_not_trained_are_an_error():
+    with pytest.raises(VieError, match=r"no network of tables\.table_1 in the config is trained"):
+        read_curves([])
+
+
 def test_one_seed_below_the_papers_scale_spoils_the_row(probes):
     Path(probes[1][3]).write_text(json.dumps(metadata(1, networks=[network(steps=1000)])))
     assert s1(probes)["comparable"].tolist() == [True, False, True]

@@ -100,6 +100,20 @@ def test_data_that_are_not_here_are_planned_for(capsys, tmp_path):
     assert rows["frames"][4] == "0.00"  # GPU-hours
 
 
+def test_released_weights_that_are_not_here_are_planned_for(capsys, tmp_path):
+    lists_of_kinetics(tmp_path)
+    released = [*KINETICS, "experiments/released_weights.yaml"]
+    options = ["--config", f"roots={{kinetics400: {tmp_path}}}", "--forceall"]
+    assert main([*released, *options, "--", "results/table_1.csv"]) == 0
+    out = capsys.readouterr().out
+    assert "data/checkpoint-1450000.tar, the weights of vie_3dresnet, is not here" in out
+    rows = rows_of(out)
+    assert rows["import_weights"][0] == "1"
+    # 33.2 million numbers, and the bank: 800 videos.
+    assert float(rows["import_weights"][1]) == pytest.approx(0.133, abs=0.01)
+    assert "pretrain" not in rows
+
+
 def test_a_small_disk_is_exit_status_1_and_a_sentence(one_job, capsys, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(10**9, 10**9, 0))
     assert main(KINETICS) == 1

@@ -216,6 +216,10 @@ class Recipe(Model):
     schedule: Schedule
     start_from: Text | None = None
     """recipe whose trained network this one starts from; else random weights"""
+    weights: Text | None = None
+    """file with this network's weights, relative to the folder you start in. It is then not
+    trained: objective, optimiser and schedule only say how it was. .tar or .index: the authors'
+    checkpoint; .pt: one of vie; .safetensors: an encoder's state_dict (docs/networks.md)"""
     start_first: Flag = False
     """whether its pretraining starts before that of other recipes. Good for the longest: the others
     then train beside it"""

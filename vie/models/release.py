@@ -9,20 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vie.clips.transform import ClipTransform
+from vie.frames.index import load_index
 from vie.models.checkpoint_format import ENCODER, describe
 from vie.models.encoders import Encoder, build_encoder
 from vie.models.resnet import PreactivationBlock, ResNet18
-from vie.models.tensor_bundle import TensorBundle
+from vie.models.tensorflow_checkpoint import TensorBundle
 from vie.runtime.errors import VieError
 
 log = logging.getLogger(__name__)
 NETWORK = "3dresnet"  # the only one whose weights were released
 FPS = 25  # of the frames that it was trained on; protocol section 1
-BANK = "instance/memory_bank"
+STEP, BANK, LABELS = "global_step", "instance/memory_bank", "instance/all_labels"
 BATCH_NORM = {
     "gamma": "weight",
     "beta": "bias",
@@ -30,6 +32,7 @@ BATCH_NORM = {
     "moving_variance": "running_var",
 }
 WIDEST = 1024  # filters of the stem, 64 in the release
+NO_INDEX = "no index of training videos is given, as only training that goes on from it needs it"
 
 
 class Weight(NamedTuple):
@@ -71,16 +74,21 @@ def weights(network: Encoder) -> Iterator[Weight]:
     yield Weight("resnet_model/dense/bias", "head.bias")
 
 
-def read_release(path: str | Path, recipe: dict[str, Any]) -> dict[str, Any]:
+def read_release(
+    path: str | Path, recipe: dict[str, Any], index: Path | None = None
+) -> dict[str, Any]:
     """Content of a checkpoint of vie, from a checkpoint of the authors' code.
 
     Args:
         path: the released tar, or the `.index` file of an unpacked one.
-        recipe: of VIE-3DResNet, for all that the file does not say: clips, crops, colour noise.
+        recipe: of VIE-3DResNet, for all that the file does not say: clips, crops, colour noise,
+            batch and objective.
+        index: index.parquet of the training videos, if the memory bank is wanted.
 
     Returns:
-        What `vie.models.checkpoint_format` describes, with "step", and the memory bank (N, D) as
-        "bank". What the file holds besides is named in the log.
+        What `vie.models.checkpoint_format` describes, with "step", "n_train" and "objectives", and
+        the memory bank (N, D) as "bank" where its rows are the videos of the index. What is not
+        used is named in the log.
 
     Raises:
         VieError: the file is damaged, or holds another network.
@@ -89,27 +97,53 @@ def read_release(path: str | Path, recipe: dict[str, Any]) -> dict[str, Any]:
     bundle.check()
     recipe = {**recipe, "encoder": {**recipe["encoder"], **_sizes(bundle)}}
     network = build_encoder(recipe["encoder"])
-    state, used = network.state_dict(), {"global_step", BANK}
+    state, used = network.state_dict(), {STEP}
     for weight in weights(network):
         state[weight.ours] = _as_ours(bundle, weight.theirs, state[weight.ours])
         used.add(weight.theirs)
-    step, bank = bundle.array("global_step"), torch.from_numpy(bundle.array(BANK).copy())
+    step, bank = bundle.array(STEP), _numbers(bundle, BANK)
     if step.size != 1 or step.item() < 0:
-        raise VieError(f"{path}: global_step is no number of steps")
+        raise VieError(f"{path}: {STEP} is no number of steps")
     if bank.ndim != 2 or bank.shape[1] != network.dimensions:
         raise VieError(
             f"{path}: its memory bank has the shape {tuple(bank.shape)}, not videos x "
             f"{network.dimensions}"
         )
-    if unused := sorted(set(bundle.entries) - used):
-        log.info("%s: not used: %s", path, ", ".join(unused))
-    return {
+    content = {
         **describe(recipe, ClipTransform.of(recipe), FPS),
         ENCODER: state,
-        "bank": {"vectors": bank},
         "step": int(step.item()),
         "n_train": len(bank),
+        "objectives": recipe.get("objective"),
     }
+    if problem := _other_videos(bundle, len(bank), index):
+        log.info("%s: its memory bank is left out: %s", path, problem)
+    else:
+        content["bank"] = {"vectors": bank}
+        used |= {BANK, LABELS}
+    log.info("%s does not say its clips, batch and objective: those of the recipe are noted", path)
+    if unused := sorted(set(bundle.entries) - used):
+        log.info("%s: not used: %s", path, ", ".join(unused))
+    return content
+
+
+def _other_videos(bundle: TensorBundle, rows: int, index: Path | None) -> str | None:
+    """Why rows of the memory bank may be of other videos than those of an index, if they may.
+
+    The file does not name its videos, but their classes, which it numbers in an order of its own.
+    """
+    if index is None:
+        return NO_INDEX
+    ours = load_index(index).labels
+    if len(ours) != rows:
+        return f"it has {rows} rows, and {index} {len(ours)} videos"
+    theirs = bundle.array(LABELS) if LABELS in bundle.entries else np.empty(0)
+    if theirs.shape != ours.shape:
+        return f"{LABELS} does not say the class of each row"
+    pairs = np.unique(np.stack([theirs, ours]), axis=1).shape[1]
+    if not pairs == len(np.unique(theirs)) == len(np.unique(ours)):
+        return f"rows that have one class there are of several classes in {index}, or the reverse"
+    return None
 
 
 def _sizes(bundle: TensorBundle) -> dict[str, Any]:
@@ -147,12 +181,18 @@ def _as_ours(bundle: TensorBundle, name: str, ours: Tensor) -> Tensor:
             f"{bundle.path} does not hold the authors' VIE-3DResNet: {name} {found}, and "
             f"{tuple(ours.shape)} is needed"
         )
-    if entry.dtype != "<f4":
-        raise VieError(f"{bundle.path}: {name} holds numbers of type {entry.dtype}, not float32")
-    array = torch.from_numpy(bundle.array(name).copy()).permute(_axes(len(shape)))
-    if not bool(array.isfinite().all()):
-        raise VieError(f"{bundle.path}: {name} holds numbers that are not finite")
+    array = _numbers(bundle, name).permute(_axes(len(shape)))
     return array.reshape(ours.shape).contiguous()  # (O, I, 1, H, W) -> (O, I, H, W) in 1x1 layers
+
+
+def _numbers(bundle: TensorBundle, name: str) -> Tensor:
+    """The array `name`: float32, and finite."""
+    array = bundle.array(name)
+    if array.dtype != np.float32:
+        raise VieError(f"{bundle.path}: {name} holds numbers of type {array.dtype}, not float32")
+    if not np.isfinite(array).all():
+        raise VieError(f"{bundle.path}: {name} holds numbers that are not finite")
+    return torch.from_numpy(array.copy())
 
 
 def _axes(dimensions: int) -> tuple[int, ...]:

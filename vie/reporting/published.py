@@ -17,8 +17,9 @@ Metadata = dict[str, Any]  # of a result
 
 # What makes an evaluation the paper's: counts and frames of protocol section 1, 5 test clips of
 # section 2, objectives of section 5.
-PAPER = {f"n_{split}": count for split, count in COUNTS["kinetics400"].items()}
-PAPER |= {"classes": CLASSES["kinetics400"], "clips": 5}
+DATASET = "kinetics400"
+PAPER = {f"n_{split}": count for split, count in COUNTS[DATASET].items()}
+PAPER |= {"classes": CLASSES[DATASET], "clips": 5}
 FRAMES = {"fps": 25, "shorter_side": 320}
 OBJECTIVE = {
     "temperature": 0.07,
@@ -53,9 +54,10 @@ LAST_DROPS = {
     "trn": 1_570_011,
 }
 MISSING_SHARE = 0.05  # videos disappear from the web: every copy of Kinetics lacks some
-# Quantities of other.csv that are columns of a table.
-QUANTITIES = {f"linear probe {layer} top-1 (end of training)": layer for layer in LAYERS}
-QUANTITIES |= {"10-nearest-neighbour top-1 at the end of pretraining": "knn10"}
+# Quantities of other.csv that are columns of Tables 1 and S1; those of other datasets are not.
+LAST = "(last printed validation)"
+QUANTITIES = {f"linear probe {layer} top-1 {LAST}": layer for layer in LAYERS}
+QUANTITIES |= {f"10-nearest-neighbour top-1 at about step 1.47 million {LAST}": "knn10"}
 # What makes a pretext task the published one (section 9), and the step of OPN's last drop of the
 # learning rate.
 PRETEXT_QUANTITY = "frame-order accuracy on its training task"
@@ -96,7 +98,7 @@ def read_published(folder: Path, labels: list[str], *, all_known: bool = False) 
     wide = _read(folder / "table_s1.csv", ("model", "dataset", *LAYERS))
     published = wide.set_index("model").reindex(columns=[*QUANTITIES.values(), "dataset"])
     for quantity, column in QUANTITIES.items():
-        for model, row in _values(folder, quantity).iterrows():
+        for model, row in _values(folder, quantity, DATASET).iterrows():
             published.loc[model, [column, "dataset"]] = row["value"], row["dataset"]
     unknown = [label for label in labels if label not in published.index]
     if unknown and all_known:
@@ -110,7 +112,7 @@ def read_published(folder: Path, labels: list[str], *, all_known: bool = False) 
 
 def read_published_pretext(folder: Path, labels: list[str]) -> pd.DataFrame:
     """As `read_published`, accuracies of pretext tasks: columns value (percent) and dataset."""
-    return _values(folder, PRETEXT_QUANTITY).reindex(labels)
+    return _values(folder, PRETEXT_QUANTITY, DATASET).reindex(labels)
 
 
 def read_published_finetuned(
@@ -120,14 +122,15 @@ def read_published_finetuned(
     columns = {}
     for target in targets:
         quantity = FINETUNED_QUANTITY.format(target=target, pipeline=pipeline)
-        columns[target] = _values(folder, quantity)["value"]
+        columns[target] = _values(folder, quantity, target)["value"]
     return pd.DataFrame(columns, dtype=float).reindex(labels)
 
 
-def _values(folder: Path, quantity: str) -> pd.DataFrame:
-    """Columns value and dataset of a quantity of other.csv, by model."""
+def _values(folder: Path, quantity: str, dataset: str) -> pd.DataFrame:
+    """Columns value and dataset of a quantity of other.csv, measured on a dataset, by model."""
     table = _read(folder / "other.csv", ("model", "quantity", "value", "dataset"))
-    return table[table["quantity"] == quantity].set_index("model")[["value", "dataset"]]
+    found = table[(table["quantity"] == quantity) & (table["dataset"] == dataset)]
+    return found.set_index("model")[["value", "dataset"]]
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -214,7 +217,7 @@ def comparable_finetuned(metadata: Metadata) -> bool:
         and n_train >= (1 - MISSING_SHARE) * counts[TRAIN]
         and metadata["n_test"] >= (1 - MISSING_SHARE) * counts[TEST]
         and network["encoder"].get("width") == ENCODER["width"]
-        and (not trained or metadata["pretrained_on"] == "kinetics400")
+        and (not trained or metadata["pretrained_on"] == DATASET)
         and (not trained or network["steps"] >= LAST_DROPS.get(trunk, 0))
     )
 

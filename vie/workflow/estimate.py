@@ -37,6 +37,7 @@ from vie.runtime.threads import loader_workers
 from vie.workflow.paths import Experiment
 from vie.workflow.resources import ASPECT, Config, views
 from vie.workflow.videos import annotation
+from vie.workflow.weights import missing_weights
 
 # TFLOP/s of an H200 in training, 2026-11: single and slow in bf16, the others in TF32. Testing is
 # taken to be as fast, and any other network as VIE-Single.
@@ -101,10 +102,11 @@ def seconds_of_like(benchmark: str) -> float | None:
 
 
 def stand_ins(config: Config, folder: Path) -> Config:
-    """An overlay with empty annotations for the user's datasets that are not here: an estimate is
-    wanted before the data are. What was made of annotations needs none."""
+    """An overlay with empty annotations for the user's datasets that are not here, and empty files
+    of weights: an estimate is wanted before the data are. What was made of them needs none."""
     overlay: Config = {}
-    for name in Experiment(config).datasets_used():
+    experiment = Experiment(config)
+    for name in experiment.datasets_used():
         dataset, here = config["datasets"][name], folder / name
         paths = [annotation(config, name, split) for split in dataset["shards"]]
         made = "generator" in dataset or Path("resources", name, "classes.csv").exists()
@@ -116,7 +118,13 @@ def stand_ins(config: Config, folder: Path) -> Config:
             path.touch() if path.suffix else path.mkdir(exist_ok=True)
         overlay[name] = {"annotations" if layout.lists else "videos": str(here)}
         print(f"{name} is not here ({paths[0]} is missing); its size is the expected one.")
-    return {"datasets": overlay}
+    recipes: Config = {}
+    for name, path in missing_weights(experiment).items():
+        empty = folder / f"{name}{path.suffix}"
+        empty.touch()
+        recipes[name] = {"weights": str(empty)}
+        print(f"{path}, the weights of {name}, is not here.")
+    return {"datasets": overlay, "recipes": recipes}
 
 
 class Estimator:
@@ -160,6 +168,7 @@ class Estimator:
         """Of a job with these wildcards."""
         wild = {"dataset": self.config["dataset"], **wild}
         known = {"pretrain": self._pretrain, "probe": self._probe, "finetune": self._finetune}
+        known["import_weights"] = self._import
         if rule in known:
             return known[rule](wild)
         dataset = self.config["datasets"][wild["dataset"]]
@@ -192,6 +201,12 @@ class Estimator:
         bank = 2 * dimensions * pairs / (GPU_BANK if self.on_gpu else CPU)
         disk = FLOAT * (2 * numbers + videos * dimensions) + RECORDS
         return Work(work.load, work.compute * views(recipe) + bank, disk)
+
+    def _import(self, wild: dict[str, str]) -> Work:
+        shown = {"recipe": wild["recipe"], **self.config["recipes"][wild["recipe"]]}
+        _, numbers, dimensions = self.shown(wild["dataset"], shown, 0, 0)
+        videos = self.sizes(wild["dataset"], "train")[0]
+        return Work(disk=FLOAT * (numbers + videos * dimensions) + RECORDS)
 
     def _probe(self, wild: dict[str, str]) -> Work:
         probe = probe_of(self.config, wild["evaluation"])

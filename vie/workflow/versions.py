@@ -33,9 +33,11 @@ VERSIONS: dict[str, Version] = {
     "index": Version(1, "first version"),
     "motion": Version(1, "first version"),
     "untrained": Version(2, "first weights and max pool are the release's"),
+    "import": Version(1, "first version"),  # weights from elsewhere
+    # clips, encoders, schedules, the loop
     "pretrain": Version(
         2, "clips, first weights, max pool and the step of a drop are the release's"
-    ),  # clips, encoders, schedules, the loop
+    ),
     "pretrain.instance_recognition": Version(1, "first version"),
     "pretrain.local_aggregation": Version(1, "first version"),
     "pretrain.supervised": Version(2, "a linear layer on the pooled features, no temperature"),

@@ -7,6 +7,7 @@ into before anything is read, checksums are compared, nothing is unpacked, and n
 followed.
 """
 
+import glob
 import math
 import re
 import tarfile
@@ -167,7 +168,7 @@ def _parts(path: Path) -> tuple[Part, list[Part]]:
     if not path.is_file():
         raise _DamageError("there is no such file")
     if path.suffix == ".index":
-        files = [file for file in path.parent.glob(path.stem + ".*") if file.is_file()]
+        files = [file for file in path.parent.glob(glob.escape(path.stem) + ".*") if file.is_file()]
         parts = {file.name: Part(file, 0, file.stat().st_size) for file in files}
     else:
         parts = dict(_members(path))
