@@ -10,7 +10,8 @@ from vie.clips.transform import ClipTransform
 from vie.engine.predict import class_probabilities, predict_clips
 from vie.engine.run import Data, Run
 from vie.frames.index import load_index
-from vie.models.classifiers import Classifiers, probe_features
+from vie.models.classifiers import Classifiers, FrozenEncoders, probe_features
+from vie.models.encoders import build_encoder, feature_shapes
 from vie.models.untrained import write_untrained
 from vie.probe import ProbeOutputs, Probing, build_classifiers, probe, train_probe
 from vie.runtime import torch_files
@@ -144,6 +145,18 @@ def test_networks_side_by_side_are_both_there_layer_by_layer(recipe, tmp_path):
         torch.testing.assert_close(both(clip)[layer], features[layer])
     one, other = (network.with_embedding(clip)[1] for network in (single, slowfast))
     torch.testing.assert_close(embedding, torch.cat([one, other], 1) / 2**0.5)
+
+
+def test_the_papers_widths_of_two_networks():
+    """Conv3 of Single has 100,352 numbers and of SlowFast 125,440: neither is pooled, although
+    both together have more than 200,000 (protocol section 7)."""
+    networks = [build_encoder({"network": name}) for name in ("single", "slowfast")]
+    shapes = feature_shapes(FrozenEncoders(networks), (3, 16, 224, 224))
+    assert shapes == {
+        "conv3": (100_352 + 125_440,),
+        "conv4": (196 * (256 + 320),),
+        "conv5": (49 * (512 + 640),),
+    }
 
 
 def run_probe(folder, dataset, recipe, paths, clip="single", clips=2):

@@ -33,6 +33,32 @@ def test_equals_torchvisions_resized_crop(height, width, flip):
         assert (ours[:, t].int() - theirs.int()).abs().max() <= 1
 
 
+@pytest.mark.parametrize(("height", "width"), [(320, 427), (427, 320)])
+def test_squeezed_crops_are_those_of_a_squeezed_frame(height, width):
+    """3DRotNet: frames of 136 x 136 whatever their form, then a crop (protocol section 9)."""
+    from torchvision.transforms import functional
+
+    (frame,) = frames(1, height, width)
+    image = torch.from_numpy(frame).permute(2, 0, 1)
+    squeezed = functional.resize(image, [136, 136], antialias=True)
+    theirs = functional.center_crop(squeezed, [112, 112])
+    policy = RandomResizedCrop(112, (136, 136), 136, squeeze=True)
+    ours = crop_frames([frame], policy.centre_crop(), 112)[:, 0]
+    square = crop_frames([frame], RandomResizedCrop(112, (136, 136), 136).centre_crop(), 112)[:, 0]
+    off, apart = ((one.int() - theirs.int()).abs().float().mean() for one in (ours, square))
+    assert off < apart / 3  # the box is in whole pixels of the frame
+    rng = np.random.default_rng(0)
+    boxes = np.array([policy.train_crop(rng).box(height, width) for _ in range(500)])
+    assert {tuple(box) for box in boxes[:, 2:].tolist()} == {
+        (round(112 / 136 * height), round(112 / 136 * width))
+    }
+    for axis, length in ((0, height), (1, width)):  # uniform over all places
+        room = length - round(112 / 136 * length)
+        assert boxes[:, axis].min() < 0.03 * room
+        assert boxes[:, axis].max() > 0.97 * room
+        assert abs(boxes[:, axis].mean() - room / 2) < 5 * room / (12 * 500) ** 0.5
+
+
 def test_equals_resizing_the_frame_then_cropping():
     """The protocol's order of doing it, on whole frames, is within the rounding of the box."""
     from torchvision.transforms import functional

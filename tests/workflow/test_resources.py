@@ -11,7 +11,7 @@ import torch
 
 from vie.clips.sampling import sampling
 from vie.config.load import load_config
-from vie.models.classifiers import FrozenEncoders, probe_features
+from vie.models.classifiers import FrozenEncoders
 from vie.models.encoders import build_encoder
 from vie.workflow import resources
 
