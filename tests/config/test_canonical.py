@@ -146,7 +146,7 @@ def test_what_means_the_same_is_written_the_same():
     raw = copy.deepcopy(RAW)
     recipe = raw["recipes"]["vie_single"]
     assert recipe["clip"] == "single"
-    recipe["clip"] = {"frames": 1, "stride": 1.0}
+    recipe["clip"] = {"frames": 1, "stride": 1.0, "test_starts": "parts"}
     recipe["schedule"]["lr_drops"] = recipe["schedule"]["lr_drops"][::-1]
     raw["evaluations"]["trn_input_single"]["clip"] = {"stride": 12, "bin": 12, "frames": 4}
     assert canonical(raw) == canonical(RAW)
