@@ -65,6 +65,13 @@ def test_more_of_everything_needs_more(paper):
     assert resources.index(paper, "kinetics400", "train") >= resources.LEAST
 
 
+def test_the_bank_is_as_wide_as_the_embedding(config, paper):
+    """Or asks for up to twice as much: the networks are not built here."""
+    for recipe in (*config["recipes"].values(), *paper["recipes"].values()):
+        exact = build_encoder(recipe["encoder"]).dimensions
+        assert exact <= resources.dimensions_of(recipe["encoder"]) <= 2 * exact
+
+
 def test_no_job_of_the_default_experiment_asks_for_less_than_was_measured(config):
     """Peaks of benchmarks/runs on two cores without a GPU, MB."""
     for gpus in (0, 1):
