@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vie.clips.loader import Batch, long_enough, steps_per_epoch
+from vie.config.clip_frames import trained_clip
 from vie.config.settings import resolve_steps, stages
 from vie.engine.device import accelerator, described, to_device
 from vie.engine.monitor import KnnMonitor
@@ -309,7 +310,8 @@ def _key(recipe: dict[str, Any], stage: str, previous: dict[str, Any] | None) ->
     # Mappings are settings of a stage.
     objective = recipe["objective"].items()
     trains["objective"] = {k: v for k, v in objective if k == stage or not isinstance(v, dict)}
-    # The test crop is the monitor's.
+    # Test clips and test crops are the monitor's.
+    trains["clip"] = trained_clip(recipe["clip"])
     geometry = recipe["geometry"].items()
     trains["geometry"] = {k: v for k, v in geometry if k != "test_shorter_side"}
     passed_on = _passed_on(previous) if previous else None

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vie.clips.loader import Batch, steps_per_epoch
 from vie.clips.transform import ClipTransform
+from vie.config.clip_frames import trained_clip
 from vie.config.settings import LAYERS, resolve_steps
 from vie.engine.device import accelerator, to_device
 from vie.engine.predict import class_probabilities, predict_clips, write_table
@@ -99,6 +100,7 @@ def train_probe(
     task = Probing(classifiers, settings["optimiser"], schedule, run.precision)
     shown = transform.to_dict()
     shown["crop"].pop("test_shorter_side", None)  # trains nothing
+    shown["sampling"] = trained_clip(shown["sampling"])
     fit(
         task,
         run,

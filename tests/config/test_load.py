@@ -142,12 +142,12 @@ def test_a_recipe_with_windows_is_read_out_on_its_longest_one_anywhere():
 
 def test_dimensions_may_be_written_as_text_and_evaluations_have_their_own_colour():
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    config["recipes"]["rotnet"]["encoder"]["embedding"] = "64"
+    config["recipes"]["vie_single"]["encoder"]["embedding"] = "64"
     pair = {"label": "Pair", "recipe": ["vie_single", "rotnet"], "clip": "single"}
     colour = config["recipes"]["vie_single"]["color_jitter"]
     config["evaluations"]["pair"] = pair | {"weights": "trained", "color_jitter": colour}
     validate(config)
-    assert config["recipes"]["rotnet"]["encoder"]["embedding"] == 64
+    assert config["recipes"]["vie_single"]["encoder"]["embedding"] == 64
     del config["evaluations"]["pair"]["color_jitter"]
     with pytest.raises(VieError, match="see the same clips, so their geometry and color_jitter"):
         validate(config)

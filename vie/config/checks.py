@@ -217,6 +217,12 @@ def _recipe(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> Iterat
     for stage in Objective.model_fields:
         if stage in found and stage not in recipe["objective"]:
             yield f"{key}.objective: lacks {stage}, which its schedule names"
+    heads = [stage for stage in ("supervised", *PRETEXTS) if stage in found]
+    if heads and recipe["encoder"]["embedding"] != "pooled":
+        yield (
+            f"{key}.encoder.embedding: {recipe['encoder']['embedding']} is a linear layer that "
+            f"{heads[0]} would not train, as it has one of its own: set it to pooled"
+        )
     if "order_prediction" in found and not wrong_encoder:
         yield from _order(key, recipe)
 

@@ -9,12 +9,9 @@ from typing import Any
 
 from vie.runtime.errors import VieError
 
-# Where the release starts the clips of a test (protocol section 2).
-TEST_STARTS = {
-    "inside": "evenly spaced between the first and the last possible start, these two left out",
-    "ends": "evenly spaced, these two among them; a short video is looped until none overlap",
-    "parts": "in the middle of as many equal parts of the video",
-}
+# Where the clips of a test lie, as in the release (protocol section 2): evenly spaced without the
+# first and the last possible start, with these two, or in the middle of equal parts of the video.
+TEST_STARTS = ("inside", "ends", "parts")
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,8 @@ class ClipFrames:
         windows: in place of stride and bin: lengths of windows, over any of which the frames are
             spread evenly. In training one of the lengths, placed where the video moves; in testing
             the longest.
-        test_starts: where the clips of a test lie (`TEST_STARTS`).
+        test_starts: where the clips of a test lie (`TEST_STARTS`). With "ends" a clip takes
+            frames * stride frames of its video, in training too.
 
     Raises:
         VieError: the numbers do not fit each other.
@@ -90,6 +88,15 @@ def clip_settings(setting: str | dict[str, Any]) -> dict[str, Any]:
             raise VieError(f"clip sampling {setting!r} is unknown; known: {', '.join(CLIPS)}")
         setting = CLIPS[setting]
     return {**setting, "windows": tuple(setting.get("windows", ()))}
+
+
+def trained_clip(setting: str | dict[str, Any]) -> dict[str, Any]:
+    """Numbers of a clip that training depends on: where test clips lie is none of them, unless the
+    clips of training, too, take a stride after their last frame."""
+    settings = clip_settings(setting)
+    if settings.get("test_starts") != "ends":
+        settings.pop("test_starts", None)
+    return settings
 
 
 def clip_frames(setting: str | dict[str, Any]) -> ClipFrames:

@@ -21,7 +21,7 @@ from vie.runtime import torch_files
 from vie.runtime.errors import VieError
 from vie.runtime.importing import check_trusted
 
-FORMAT = 1  # raise it when a field changes its meaning
+FORMAT = 2  # 2: the first max pool pads at its end. Raise it when a field changes its meaning
 FIELDS = {"format", "vie_version", "recipe", "transform", "fps"}
 ENCODER, CLASSIFIER = "encoder", "network"  # fields with the weights, by kind of checkpoint
 # Kind of checkpoint -> the other kind, and what loads that.
@@ -67,7 +67,7 @@ def read(path: str | Path, weights: str = ENCODER) -> dict[str, Any]:
     if found != FORMAT:
         raise VieError(
             f"{path} has format {found}, and this is vie {__version__}, which reads format "
-            f"{FORMAT}: use vie {content.get('vie_version')}, which wrote it"
+            f"{FORMAT}: make it again, or use vie {content.get('vie_version')}, which wrote it"
         )
     other, advice = OTHER_KIND[weights]
     if weights not in content and other in content:
