@@ -176,24 +176,31 @@ def probe(
     classes = probabilities[LAYERS[0]].shape[1]
     probabilities["knn"] = knn_predict(bank, labels, queries, classes=classes).numpy()
     _write_predictions(val, probabilities, outputs.predictions)
-    metadata = {
-        "seed": run.seed,
-        "dataset_official_name": official_name,
+    origin = {"seed": run.seed, "dataset_official_name": official_name, "classes": classes}
+    about = _metadata(contents, transform, settings, train, val)
+    write_json(origin | about | run.record, outputs.metadata)
+    run.copy_metrics(outputs.metrics)
+
+
+def _metadata(
+    contents: Sequence[dict[str, Any]],
+    transform: ClipTransform,
+    settings: dict[str, Any],
+    train: Index,
+    val: Index,
+) -> dict[str, Any]:
+    """What a probe says of its networks, its data and its settings."""
+    steps = steps_per_epoch(len(train), settings["optimiser"]["batch"])
+    return {
         "n_train": len(train),
         "n_val": len(val),
-        "classes": classes,
         "frames": {"fps": val.fps, "shorter_side": val.shorter_side},
         "networks": [_network_metadata(content) for content in contents],
         "sampling": asdict(transform.sampling),
         "size": transform.geometry.size,
         "probe": settings,
-        "steps": resolve_steps(
-            settings["schedule"]["duration"],
-            steps_per_epoch(len(train), settings["optimiser"]["batch"]),
-        ),
+        "steps": resolve_steps(settings["schedule"]["duration"], steps),
     }
-    write_json(metadata | run.record, outputs.metadata)
-    run.copy_metrics(outputs.metrics)
 
 
 def _network_metadata(content: dict[str, Any]) -> dict[str, Any]:

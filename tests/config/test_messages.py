@@ -169,6 +169,16 @@ WRONG = [
         lambda c: c["recipes"]["rotnet"]["encoder"].update(embedding="none"),
         ["encoder.embedding: 'none' is not a whole number of at least 1 or pooled (dimensions"],
     ),
+    (
+        lambda c: c["recipes"]["rotnet"]["encoder"].update(embedding=8),
+        ["recipes.rotnet.encoder.embedding: 8 is a linear layer that rotation would not train"],
+    ),
+    (
+        lambda c: c["evaluations"]["opn"].update(
+            geometry=c["recipes"]["opn"]["geometry"] | {"test_shorter_side": 20}
+        ),
+        ["evaluations.opn.geometry.test_shorter_side: must be at least size (64)"],
+    ),
     (lambda c: c.update(seeds=[1.0]), ["seeds.0: 1.0"]),
     (lambda c: c["datasets"]["embedded"].update({2020: 1}), ["unknown key 2020"]),
     (
