@@ -256,6 +256,7 @@ def _metadata(
             "steps": content["step"],
             "encoder": content["recipe"]["encoder"],
             "objective": content.get("objectives"),
+            "imported_from": content.get("imported_from"),  # a file, in place of training
         },
         "frames": {"fps": index.fps, "shorter_side": index.shorter_side},
         "validation": settings["validation"],

@@ -209,6 +209,7 @@ def _network_metadata(content: dict[str, Any]) -> dict[str, Any]:
         "encoder": content["recipe"]["encoder"],
         "batch": content["recipe"].get("optimiser", {}).get("batch"),
         "objective": content.get("objectives"),
+        "imported_from": content.get("imported_from"),  # a file, in place of training
     }
 
 
