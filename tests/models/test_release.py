@@ -14,11 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-import vie
 from tests.models.bundles import DATA, NAME, RELEASED, packed, rewritten, write_bundle
 from vie.clips.sampling import sampling
 from vie.config.load import load_config
-from vie.import_checkpoint import main
 from vie.models import release
 from vie.models.checkpoint_format import encoder_of
 from vie.models.release import read_release
@@ -140,16 +138,6 @@ def test_at_the_papers_scale_it_is_comparable(recipe):
     assert comparable(known, "VIE-3DResNet", "kinetics400")
     known["networks"][0]["encoder"]["width"] = 8
     assert not comparable(known, "VIE-3DResNet", "kinetics400")
-
-
-def test_the_command_line_writes_a_checkpoint(tmp_path, capsys):
-    output = tmp_path / "vie_3dresnet.pt"
-    main([str(RELEASED / f"{NAME}.index"), str(output)])
-    assert "step 1450000, 40 videos" in capsys.readouterr().out
-    encoder = vie.load_encoder(output)
-    assert (encoder.input.frames, encoder.input.size, encoder.dimensions) == (16, 112, 128)
-    with pytest.raises(VieError, match="is there already"):
-        main([str(RELEASED / f"{NAME}.index"), str(output)])
 
 
 def test_another_network_is_refused_before_memory_is_taken(tmp_path, recipe):

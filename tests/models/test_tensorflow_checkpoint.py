@@ -276,6 +276,19 @@ def test_headers_that_claim_much_are_refused(tmp_path, kind, size):
     refused(path, f"a header of {size} bytes")
 
 
+def test_a_header_may_give_the_size(tmp_path):
+    """As pax does where a file has more than 8 GB: the number in its own header means nothing."""
+    write_bundle(tmp_path / "x", {"a": np.arange(300, dtype="<f4")})
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        for name in ("x.index", "x.data-00000-of-00001"):
+            about = archive.gettarinfo(tmp_path / name, name)
+            about.pax_headers, about.size = {"size": str(about.size)}, 0
+            archive.addfile(about)
+            content = (tmp_path / name).read_bytes()
+            archive.fileobj.write(content.ljust(-(-len(content) // BLOCK) * BLOCK, b"\0"))
+    TensorBundle(tmp_path / "x.tar").check()
+
+
 def test_headers_in_a_row_are_no_recursion(bundle, tmp_path):
     whole = packed(tmp_path, tmp_path / "whole.tar").read_bytes()
     path = tmp_path / "x.tar"

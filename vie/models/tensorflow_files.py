@@ -133,12 +133,11 @@ def _members(path: Path) -> tuple[dict[str, Part], list[str]]:
             if name in parts:
                 raise DamageError(f"it holds {shown(name)} twice")
             # macOS packs a file `._name` of its own beside each file.
-            if header.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or PurePosixPath(
-                name
-            ).name.startswith("._"):
-                others.append(name)
-            else:
+            of_macos = PurePosixPath(name).name.startswith("._")
+            if header.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not of_macos:
                 parts[name] = Part(path, start, size)
+            else:
+                others.append(name)
     raise DamageError(f"it holds more than {MOST_HEADERS} files, and a checkpoint is a few")
 
 
@@ -156,9 +155,8 @@ def _said(kind: bytes, data: bytes) -> dict[str, str]:
 
     A pax header is lines `length key=value`, where the length counts the whole line.
     """
-    text = data.decode("utf-8", "surrogateescape")
     if kind == LONG_NAME:
-        return {"path": text.split("\0")[0]}
+        return {"path": data.split(b"\0")[0].decode("utf-8", "surrogateescape")}
     found, at = {}, 0
     while kind == PAX and at < len(data):
         digits = data[at : at + 8].split(b" ")[0]
