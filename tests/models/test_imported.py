@@ -79,6 +79,7 @@ def refused(path, recipe, match, **arguments):
     with pytest.raises(VieError, match=match) as error:
         import_weights(path, recipe, path.with_name("imported.pt"), **arguments)
     assert str(path) in str(error.value)
+    assert str(error.value).isprintable()
     assert not path.with_name("imported.pt").exists()
 
 
@@ -170,6 +171,34 @@ def released_beside(checkpoint):
     return folder / RELEASED.name
 
 
+def test_the_release_may_have_its_own_size(recipe, checkpoint, tmp_path):
+    """If asked, but no other network."""
+    path, output = released_beside(checkpoint), tmp_path / "imported.pt"
+    ours = recipe | {"encoder": {"network": "3dresnet", "width": 4, "embedding": 8}}
+    refused(path, ours, "width is 8 in the file and 4 in the recipe, embedding is 128")
+    content = import_weights(path, ours, output, own_size=True)
+    assert content["recipe"]["encoder"] == ours["encoder"] | {"width": 8, "embedding": 128}
+    output.unlink()
+    refused(path, recipe, "network is '3dresnet' in the file and 'single'", own_size=True)
+
+
+def test_what_a_file_says_is_quoted(recipe, checkpoint, state, tmp_path, caplog):
+    """No file writes lines or colours of its own into a log."""
+    bad = "a\x1b[31m\nERROR"
+    with caplog.at_level(logging.INFO):
+        import_weights(checkpoint(**{bad: 1}), recipe, tmp_path / "a.pt")
+        import_weights(state({bad: "x"}), recipe, tmp_path / "b.pt")
+    assert all(message.isprintable() for message in caplog.messages)
+    assert f"not used: {bad!r}, bank" in caplog.text
+    assert f"notes on {bad!r}" in caplog.text
+    refused(state(**{bad: torch.zeros(1)}), recipe, r"unknown: 'a\\x1b\[31m\\nERROR'$")
+    path = state()
+    path.write_bytes(path.read_bytes().replace(b'"F32"', b'"F\x1b2"').replace(b'"I64"', b'"\n64"'))
+    refused(path, recipe, "is no file of safetensors")
+    found = {"encoder": recipe["encoder"] | {bad: bad}}
+    refused(checkpoint(recipe=found), recipe, r"'a\\x1b\[31m\\nERROR' is 'a\\x1b\[31m\\nERROR' in")
+
+
 HEAD = "head__weight"
 
 
@@ -218,7 +247,7 @@ def test_damaged_files_are_sentences(recipe, state, checkpoint, tmp_path):
         path.unlink()
         refused(path, recipe, "No such file|no such checkpoint")
         path.mkdir()
-        refused(path, recipe, match)
+        refused(path, recipe, "is a folder: name the file of weights in it")
     (tmp_path / "weights.pth").touch()
     refused(tmp_path / "weights.pth", recipe, r"files that end in \.tar, \.index, \.pt, \.saf")
 

@@ -30,6 +30,10 @@ def test_the_released_network_is_evaluated_without_pretraining(copy, tmp_path, s
     arguments = ("-n", "-q", "rules", "--cores", "8", "--configfile", *PAPER, "mine.yaml", "--")
     output = snakemake(copy, *arguments, "results/table_2.csv", fails=True)
     assert f"{tmp_path}/it.tar: no such file of weights. See the config's `recipes.vie_3d" in output
+    (tmp_path / "it.tar").mkdir()
+    output = snakemake(copy, *arguments, "results/table_2.csv", fails=True)
+    assert f"{tmp_path}/it.tar: a folder, not a file of weights. See the config's" in output
+    (tmp_path / "it.tar").rmdir()
     (tmp_path / "it.tar").touch()
     output = snakemake(copy, *arguments, "results/table_2.csv", "results/table_3.csv")
     expected = {"untrained": 1, "import_weights": 1, "finetune": 8, "frames": 24}

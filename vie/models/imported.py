@@ -15,7 +15,7 @@ from vie.frames.index import load_index
 from vie.models.checkpoint_format import ENCODER, FIELDS, METADATA, describe, encoder_of, read
 from vie.models.encoders import build_encoder
 from vie.models.release import NO_INDEX, read_release
-from vie.runtime.errors import VieError
+from vie.runtime.errors import VieError, shown
 from vie.runtime.files import digest
 from vie.runtime.torch_files import save
 
@@ -24,6 +24,7 @@ Content = dict[str, Any]  # of a checkpoint
 # Fields that a checkpoint of vie keeps. What else training goes on from (its optimiser, the head of
 # its objective) belongs to the run that wrote it.
 KEPT = {*FIELDS, *METADATA, ENCODER, "epoch", "objectives"}
+SIZES = ("width", "embedding")  # settings that the arrays of a release tell
 SHOWN = 5  # names in a message
 
 
@@ -36,7 +37,8 @@ def import_weights(
     fps: float | None = None,
     version: str = "",
     code: str = "",
-) -> None:
+    own_size: bool = False,
+) -> Content:
     """Write the network in a file as a checkpoint that all that reads networks can read.
 
     Besides the fields of `vie.models.checkpoint_format` it holds "step", "imported_from", and, as
@@ -47,13 +49,20 @@ def import_weights(
         recipe: encoder, clips and crops; objective and optimiser, for what the release lacks.
         index: index.parquet of the training videos, if a memory bank is wanted.
         fps: of the frames that a network is shown whose file does not say.
+        own_size: whether width and embedding of the release may be other than the recipe's.
+
+    Returns:
+        What was written.
 
     Raises:
         VieError: the file is damaged, or its network is not that of the recipe.
     """
+    if path.is_dir():
+        raise VieError(f"{path} is a folder: name the file of weights in it")
     if path.suffix in RELEASE:
         content = read_release(path, recipe, index)
-        _check_encoder(path, content["recipe"], recipe)
+        sizes = {key: content["recipe"]["encoder"][key] for key in SIZES if own_size}
+        _check_encoder(path, content["recipe"], {"encoder": recipe["encoder"] | sizes})
     elif path.suffix == CHECKPOINT:
         content = read_checkpoint(path, recipe, index)
     elif path.suffix == STATE:
@@ -64,7 +73,9 @@ def import_weights(
     if "bank" in content and index is not None:
         log.info("%s: its memory bank is taken over, for the videos of %s", path, index)
         content["bank_index"] = digest(index)
-    save(output, content | {"imported_from": str(path), "version": version, "code": code})
+    content |= {"imported_from": str(path), "version": version, "code": code}
+    save(output, content)
+    return content
 
 
 def read_checkpoint(path: Path, recipe: dict[str, Any], index: Path | None) -> Content:
@@ -90,7 +101,7 @@ def read_checkpoint(path: Path, recipe: dict[str, Any], index: Path | None) -> C
     else:
         kept["bank"] = {"vectors": content["bank"]["vectors"]}
     if unused := sorted(map(str, set(content) - set(kept))):
-        log.info("%s: not used: %s", path, ", ".join(unused))
+        log.info("%s: not used: %s", path, ", ".join(map(shown, unused)))
     return kept
 
 
@@ -130,10 +141,11 @@ def read_state(path: Path, recipe: dict[str, Any], fps: float | None) -> Content
             state = {name: file.get_tensor(name) for name in names}
             notes = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise VieError(f"{path} is no file of safetensors that can be read ({error})") from None
+        problem = shown(error, longest=300)
+        raise VieError(f"{path} is no file of safetensors that can be read ({problem})") from None
     log.info("%s does not say how its network was trained: it counts as step 0", path)
     if notes:
-        log.info("%s: not used: notes on %s", path, ", ".join(sorted(notes)))
+        log.info("%s: not used: notes on %s", path, ", ".join(map(shown, sorted(notes))))
     about = {key: value for key, value in recipe.items() if key not in ("objective", "optimiser")}
     described = describe(about, ClipTransform.of(recipe), fps)
     return {**described, ENCODER: _as_ours(path, state, ours), "step": 0}
@@ -148,10 +160,11 @@ def _check_encoder(path: Path, found: Any, recipe: dict[str, Any]) -> None:
     for key in dict.fromkeys([*here, *there]):
         theirs, ours = (canonical(one.get(key)) for one in (there, here))
         if repr(theirs) != repr(ours):
-            differ.append(f"{key} is {theirs!r} in the file and {ours!r} in the recipe")
+            said = shown(repr(theirs))
+            differ.append(f"{shown(key)} is {said} in the file and {ours!r} in the recipe")
     if differ:
         raise VieError(
-            f"{path} holds another network than the recipe's encoder: {', '.join(differ)}. Write "
+            f"{path} holds another network than the recipe's encoder: {_some(differ)}. Write "
             "into encoder what the file has, or name another file in weights"
         )
 
@@ -160,22 +173,22 @@ def _check_shapes(path: Path, found: dict[str, tuple[int, ...]], ours: dict[str,
     """Compare names and shapes of tensors with those that a network has."""
     shapes = {name: tuple(value.shape) for name, value in ours.items()}
     other = [
-        f"{name} {found[name]}, not {shape}"
+        f"{name} {shown(found[name])}, not {shape}"
         for name, shape in shapes.items()
         if name in found and found[name] != shape
     ]
     kinds = {
         "missing": [name for name in shapes if name not in found],
-        "unknown": [str(name) for name in found if name not in shapes],
+        "unknown": [shown(name) for name in found if name not in shapes],
         "of another shape": other,
     }
-    if problems := [f"{kind}: {_listed(names)}" for kind, names in kinds.items() if names]:
+    if problems := [f"{kind}: {_some(names)}" for kind, names in kinds.items() if names]:
         raise VieError(
             f"{path} does not fit the encoder of the recipe. Tensors {'; '.join(problems)}"
         )
 
 
-def _listed(names: list[str]) -> str:
+def _some(names: list[str]) -> str:
     rest = len(names) - SHOWN
     return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 

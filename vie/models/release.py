@@ -19,7 +19,7 @@ from vie.models.checkpoint_format import ENCODER, describe
 from vie.models.encoders import Encoder, build_encoder
 from vie.models.resnet import PreactivationBlock, ResNet18
 from vie.models.tensorflow_checkpoint import TensorBundle
-from vie.runtime.errors import VieError
+from vie.runtime.errors import VieError, shown
 
 log = logging.getLogger(__name__)
 NETWORK = "3dresnet"  # the only one whose weights were released
@@ -86,60 +86,71 @@ def read_release(
         index: index.parquet of the training videos, if the memory bank is wanted.
 
     Returns:
-        What `vie.models.checkpoint_format` describes, with "step", "n_train" and "objectives", and
-        the memory bank (N, D) as "bank" where its rows are the videos of the index. What is not
-        used is named in the log.
+        What `vie.models.checkpoint_format` describes, with "step" and "objectives", where the file
+        has a memory bank "n_train", and where the rows of that (N, D) are the videos of the index
+        "bank". What is not used is named in the log.
 
     Raises:
         VieError: the file is damaged, or holds another network.
     """
     bundle = TensorBundle(path)
-    bundle.check()
     recipe = {**recipe, "encoder": {**recipe["encoder"], **_sizes(bundle)}}
     network = build_encoder(recipe["encoder"])
     state, used = network.state_dict(), {STEP}
     for weight in weights(network):
-        state[weight.ours] = _as_ours(bundle, weight.theirs, state[weight.ours])
+        _check_shape(bundle, weight.theirs, state[weight.ours])
+    bundle.check()  # now that its network is known to be no larger than ours
+    for weight in weights(network):
+        state[weight.ours] = _as_ours(bundle, weight, state[weight.ours])
         used.add(weight.theirs)
-    step, bank = bundle.array(STEP), _numbers(bundle, BANK)
-    if step.size != 1 or step.item() < 0:
-        raise VieError(f"{path}: {STEP} is no number of steps")
-    if bank.ndim != 2 or bank.shape[1] != network.dimensions:
-        raise VieError(
-            f"{path}: its memory bank has the shape {tuple(bank.shape)}, not videos x "
-            f"{network.dimensions}"
-        )
     content = {
         **describe(recipe, ClipTransform.of(recipe), FPS),
         ENCODER: state,
-        "step": int(step.item()),
-        "n_train": len(bank),
+        "step": _step(bundle),
         "objectives": recipe.get("objective"),
     }
-    if problem := _other_videos(bundle, len(bank), index):
+    bank = bundle.entries.get(BANK)
+    if bank is not None and len(bank.shape) == 2:
+        content["n_train"] = bank.shape[0]
+    if problem := _other_videos(bundle, network.dimensions, index):
         log.info("%s: its memory bank is left out: %s", path, problem)
     else:
-        content["bank"] = {"vectors": bank}
+        content["bank"] = {"vectors": _numbers(bundle, BANK)}
         used |= {BANK, LABELS}
     log.info("%s does not say its clips, batch and objective: those of the recipe are noted", path)
-    if unused := sorted(set(bundle.entries) - used):
-        log.info("%s: not used: %s", path, ", ".join(unused))
+    if unused := [*bundle.others, *sorted(set(bundle.entries) - used)]:
+        log.info("%s: not used: %s", path, ", ".join(map(shown, unused)))
     return content
 
 
-def _other_videos(bundle: TensorBundle, rows: int, index: Path | None) -> str | None:
+def _step(bundle: TensorBundle) -> int:
+    entry = bundle.entries.get(STEP)
+    if entry is None or entry.shape not in ((), (1,)) or np.dtype(entry.dtype).kind != "i":
+        raise VieError(f"{bundle.path} holds no whole number of steps as {STEP}")
+    step = int(bundle.array(STEP).item())
+    if step < 0:
+        raise VieError(f"{bundle.path}: {STEP} is {step}, which is no number of steps")
+    return step
+
+
+def _other_videos(bundle: TensorBundle, dimensions: int, index: Path | None) -> str | None:
     """Why rows of the memory bank may be of other videos than those of an index, if they may.
 
     The file does not name its videos, but their classes, which it numbers in an order of its own.
     """
+    bank, labels = bundle.entries.get(BANK), bundle.entries.get(LABELS)
+    if bank is None:
+        return "it holds none"
+    if len(bank.shape) != 2 or bank.shape[1] != dimensions:
+        return f"it has the shape {bank.shape}, not videos x {dimensions}"
     if index is None:
         return NO_INDEX
     ours = load_index(index).labels
-    if len(ours) != rows:
-        return f"it has {rows} rows, and {index} {len(ours)} videos"
-    theirs = bundle.array(LABELS) if LABELS in bundle.entries else np.empty(0)
-    if theirs.shape != ours.shape:
+    if len(ours) != bank.shape[0]:
+        return f"it has {bank.shape[0]} rows, and {index} {len(ours)} videos"
+    if labels is None or labels.shape != ours.shape:
         return f"{LABELS} does not say the class of each row"
+    theirs = bundle.array(LABELS)
     pairs = np.unique(np.stack([theirs, ours]), axis=1).shape[1]
     if not pairs == len(np.unique(theirs)) == len(np.unique(ours)):
         return f"rows that have one class there are of several classes in {index}, or the reverse"
@@ -170,8 +181,7 @@ def _sizes(bundle: TensorBundle) -> dict[str, Any]:
     return {"network": NETWORK, "width": width, "embedding": dense[1]}
 
 
-def _as_ours(bundle: TensorBundle, name: str, ours: Tensor) -> Tensor:
-    """The array `name` in our layout: DHWIO -> OIDHW, (inputs, outputs) -> (outputs, inputs)."""
+def _check_shape(bundle: TensorBundle, name: str, ours: Tensor) -> None:
     entry = bundle.entries.get(name)
     shape = entry.shape if entry else ()
     turned = tuple(shape[i] for i in _axes(len(shape)))
@@ -181,7 +191,14 @@ def _as_ours(bundle: TensorBundle, name: str, ours: Tensor) -> Tensor:
             f"{bundle.path} does not hold the authors' VIE-3DResNet: {name} {found}, and "
             f"{tuple(ours.shape)} is needed"
         )
-    array = _numbers(bundle, name).permute(_axes(len(shape)))
+
+
+def _as_ours(bundle: TensorBundle, weight: Weight, ours: Tensor) -> Tensor:
+    """An array in our layout: DHWIO -> OIDHW, (inputs, outputs) -> (outputs, inputs)."""
+    array = _numbers(bundle, weight.theirs)
+    if weight.theirs.endswith("/moving_variance") and bool((array < 0).any()):
+        raise VieError(f"{bundle.path}: {weight.theirs} holds a variance below zero")
+    array = array.permute(_axes(array.ndim))
     return array.reshape(ours.shape).contiguous()  # (O, I, 1, H, W) -> (O, I, H, W) in 1x1 layers
 
 

@@ -7,48 +7,29 @@ into before anything is read, checksums are compared, nothing is unpacked, and n
 followed.
 """
 
-import glob
+import contextlib
 import math
-import re
-import tarfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import google_crc32c
 import numpy as np
 
-from vie.runtime.errors import VieError
+from vie.models.tensorflow_files import DamageError, Part, find_files
+from vie.runtime.errors import VieError, shown
 
 FOOTER = 48  # bytes: two block handles, padded, and the magic number of LevelDB's tables
 MAGIC = 0xDB4775248B80FB57
 TRAILER = 5  # bytes after each block: its compression and its checksum
-LARGEST_INDEX = 1 << 26  # bytes; the release's has about 20,000
+LARGEST_INDEX = 1 << 20  # bytes; the release's has about 20,000
+LONGEST_NAME, MOST_VARIABLES = 1000, 10_000
+MOST_DIMENSIONS, LARGEST_ARRAY = 8, 1 << 40  # numbers
+CHUNK = 1 << 22  # bytes that are read at once to compare checksums
 DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}  # types.proto: float, double, int32, int64
-SHARD = re.compile(r"\.data-(\d{5})-of-(\d{5})$")
 WORDS = {1: 8, 5: 4}  # protobuf's wire types of fixed length: bytes
-
-
-class Part(NamedTuple):
-    """A file, or a member of a tar: `size` bytes from `start` in the file `path`."""
-
-    path: Path
-    start: int
-    size: int
-
-    def read(self, offset: int, size: int) -> bytes:
-        if not 0 <= offset <= offset + size <= self.size:
-            raise _DamageError(
-                f"bytes {offset} to {offset + size} lie outside of {self.size} bytes"
-            )
-        with self.path.open("rb") as file:
-            file.seek(self.start + offset)
-            data = file.read(size)
-        if len(data) != size:
-            raise _DamageError(f"{self.path} ends early")
-        return data
 
 
 @dataclass(frozen=True)
@@ -64,10 +45,6 @@ class Entry:
     checksum: int
 
 
-class _DamageError(Exception):
-    """What is wrong, without the name of the file."""
-
-
 class TensorBundle:
     """The variables of a checkpoint.
 
@@ -76,6 +53,7 @@ class TensorBundle:
 
     Attributes:
         entries: name -> `Entry`, sorted by name.
+        others: names of what else is in a tar.
 
     Raises:
         VieError: it is no such checkpoint, or damaged, or of a form that is not read.
@@ -83,154 +61,134 @@ class TensorBundle:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        try:
-            index, self._shards = _parts(self.path)
+        with self._sentences():
+            index, self._shards, self.others = find_files(self.path)
             self.entries = dict(self._entries(index))
             self._check_places()
-        except _DamageError as error:
-            raise VieError(f"{path}: {error}") from None
 
     def array(self, name: str) -> np.ndarray[Any, Any]:
-        """The numbers of a variable, checked against their checksum.
+        """The numbers of a variable, which takes the memory that its entry says.
+
+        `check` compares them with their checksum.
 
         Raises:
-            VieError: there is no such variable, or its bytes are damaged.
+            VieError: there is no such variable.
         """
         entry = self.entries.get(name)
         if entry is None:
             raise VieError(f"{self.path} holds no variable {name}")
-        try:
+        with self._sentences(name):
             data = self._shards[entry.shard].read(entry.offset, entry.size)
-        except _DamageError as error:
-            raise VieError(f"{self.path}: {name}: {error}") from None
-        if _masked_checksum(data) != entry.checksum:
-            raise VieError(
-                f"{self.path}: the bytes of {name} are not those that were written (their checksum "
-                "differs): get the file again"
-            )
         return np.frombuffer(data, entry.dtype).reshape(entry.shape)
 
     def check(self) -> None:
-        """Compare all variables with their checksums, one at a time.
+        """Compare all variables with their checksums, of whatever size they are.
 
         Raises:
             VieError: one is damaged.
         """
-        for name in self.entries:
-            self.array(name)
+        for name, entry in self.entries.items():
+            crc, end = 0, entry.offset + entry.size
+            with self._sentences(name):
+                for start in range(entry.offset, end, CHUNK):
+                    data = self._shards[entry.shard].read(start, min(CHUNK, end - start))
+                    crc = google_crc32c.extend(crc, data)
+                if _masked(crc) != entry.checksum:
+                    raise DamageError(
+                        "its bytes are not those that were written (their checksum differs): get "
+                        "the file again"
+                    )
+
+    @contextlib.contextmanager
+    def _sentences(self, name: str | None = None) -> Iterator[None]:
+        """What is wrong, with the name of the file, and of the variable."""
+        place = f"{self.path}: " + ("" if name is None else f"{shown(name)}: ")
+        try:
+            yield
+        except DamageError as error:
+            raise VieError(f"{place}{error}") from None
+        except OSError as error:
+            raise VieError(f"{place}it cannot be read ({error.strerror})") from None
 
     def _entries(self, index: Part) -> Iterator[tuple[str, Entry]]:
         table = _table(index)
-        if not table or table[0][0] != b"":
-            raise _DamageError("its index has no header")
-        header, _ = _message(table[0][1])  # 1 shards, 2 endianness
+        key, value = next(table, (None, b""))
+        if key != b"":
+            raise DamageError("its index has no header")
+        header, _ = _message(value)  # 1 shards, 2 endianness
         if header[2] != 0:
-            raise _DamageError("its numbers are big-endian, which is not read")
+            raise DamageError("its numbers are big-endian, which is not read")
         if header[1] != len(self._shards):
-            raise _DamageError(
+            raise DamageError(
                 f"its index names {header[1]} shards, but {len(self._shards)} are there"
             )
-        for key, value in table[1:]:
+        for number, (key, value) in enumerate(table):
+            if number == MOST_VARIABLES:
+                raise DamageError(f"it holds more than {number} variables")
             try:
                 name = key.decode()
             except UnicodeDecodeError:
-                raise _DamageError(f"its index has a name that is no text: {key[:50]!r}") from None
+                raise DamageError(f"its index has a name that is no text: {key[:50]!r}") from None
             try:
                 entry = _entry(name, value)
-            except _DamageError as error:
-                raise _DamageError(f"{name}: {error}") from None
+            except DamageError as error:
+                raise DamageError(f"{shown(name)}: {error}") from None
             if not 0 <= entry.shard < len(self._shards):
-                raise _DamageError(f"{name} lies in shard {entry.shard} of {len(self._shards)}")
+                raise DamageError(
+                    f"{shown(name)} lies in shard {entry.shard} of {len(self._shards)}"
+                )
             yield name, entry
 
     def _check_places(self) -> None:
-        """The variables fill each shard from its start to its end, side by side."""
+        """No variable lies over another, and the last ends where its shard does.
+
+        There may be gaps between them: TensorFlow leaves some if it was told to align variables.
+        """
         ends = [0] * len(self._shards)
         for entry in sorted(self.entries.values(), key=lambda entry: (entry.shard, entry.offset)):
             if entry.offset < ends[entry.shard]:
-                raise _DamageError(f"{entry.name} lies where another variable lies")
+                raise DamageError(f"{shown(entry.name)} lies where another variable lies")
             ends[entry.shard] = entry.offset + entry.size
         for number, (end, part) in enumerate(zip(ends, self._shards, strict=True)):
             if end > part.size:
-                raise _DamageError(
+                raise DamageError(
                     f"its variables end at byte {end} of shard {number}, which has {part.size}: it "
                     "is cut off, get the file again"
                 )
             if end < part.size:
-                raise _DamageError(
+                raise DamageError(
                     f"its variables end at byte {end} of shard {number}, which has {part.size}: "
                     "index and shard are not of one checkpoint"
                 )
 
 
-def _parts(path: Path) -> tuple[Part, list[Part]]:
-    """The index and the shards in order."""
-    if not path.is_file():
-        raise _DamageError("there is no such file")
-    if path.suffix == ".index":
-        files = [file for file in path.parent.glob(glob.escape(path.stem) + ".*") if file.is_file()]
-        parts = {file.name: Part(file, 0, file.stat().st_size) for file in files}
-    else:
-        parts = dict(_members(path))
-    indexes = [name for name in parts if name.endswith(".index")]
-    if len(indexes) != 1:
-        raise _DamageError(
-            f"a tar of one checkpoint of TensorFlow holds one .index file, this one holds "
-            f"{len(indexes)}"
-        )
-    index = parts[indexes[0]]
-    stem = indexes[0].removesuffix(".index")
-    found = {}
-    for name, part in parts.items():
-        if name.startswith(stem) and (match := SHARD.fullmatch(name[len(stem) :])):
-            found[int(match[1]), int(match[2])] = part
-    of = {total for _, total in found}
-    if len(of) != 1 or sorted(number for number, _ in found) != list(range(*of)):
-        names = ", ".join(sorted(f"{n:05d}-of-{total:05d}" for n, total in found)) or "none"
-        raise _DamageError(f"its shards are incomplete: found {names}")
-    return index, [found[key] for key in sorted(found)]
-
-
-def _members(path: Path) -> Iterator[tuple[str, Part]]:
-    """Name without folders, and place, of the plain files in a tar."""
-    size, seen = path.stat().st_size, set()
-    try:
-        with tarfile.open(path, "r:") as archive:
-            for member in archive:
-                if not member.isreg() or member.sparse is not None:
-                    continue
-                name = member.name.rsplit("/", 1)[-1]
-                if name in seen:
-                    raise _DamageError(f"it holds {name} twice")
-                if member.size < 0 or member.offset_data + member.size > size:
-                    raise _DamageError(f"its {name} is cut off: get the file again")
-                seen.add(name)
-                yield name, Part(path, member.offset_data, member.size)
-    except (tarfile.TarError, ValueError, OSError, OverflowError) as error:
-        raise _DamageError(f"it is no uncompressed tar, or damaged ({error})") from None
-
-
-def _table(index: Part) -> list[tuple[bytes, bytes]]:
-    """Keys and values of a LevelDB table, in order."""
+def _table(index: Part) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values of a LevelDB table, in order: each block and each key comes after the last,
+    so that nothing is read twice."""
     if index.size > LARGEST_INDEX:
-        raise _DamageError(
+        raise DamageError(
             f"its index has {index.size} bytes, more than any checkpoint of a network"
         )
     if index.size < FOOTER:
-        raise _DamageError("its index is cut off")
+        raise DamageError("its index is cut off")
     data = index.read(0, index.size)
     footer = data[-FOOTER:]
     if int.from_bytes(footer[-8:], "little") != MAGIC:
-        raise _DamageError("its index is no LevelDB table, or is cut off")
-    about, at = _handle(footer, 0)
-    _block(data, *about)  # about the table itself: only its checksum matters here
-    blocks, _ = _handle(footer, at)
-    found = []
-    for _, handle in _block(data, *blocks):
-        found += _block(data, *_handle(handle, 0)[0])
-    if [key for key, _ in found] != sorted({key for key, _ in found}):
-        raise _DamageError("the names in its index are out of order")
-    return found
+        raise DamageError("its index is no LevelDB table, or is cut off")
+    (offset, size), at = _handle(footer, 0)
+    _block(data, offset, size)  # about the table itself: only its checksum matters here
+    (offset, size), _ = _handle(footer, at)
+    last, end = None, 0
+    for _, handle in _items(_block(data, offset, size)):
+        (offset, size), _ = _handle(handle, 0)
+        if offset < end:
+            raise DamageError("the blocks of its index are out of order")
+        end = offset + size
+        for key, value in _items(_block(data, offset, size)):
+            if last is not None and key <= last:
+                raise DamageError("the names in its index are out of order")
+            yield key, value
+            last = key
 
 
 def _handle(data: bytes, at: int) -> tuple[tuple[int, int], int]:
@@ -240,46 +198,54 @@ def _handle(data: bytes, at: int) -> tuple[tuple[int, int], int]:
     return (offset, size), at
 
 
-def _block(data: bytes, offset: int, size: int) -> list[tuple[bytes, bytes]]:
-    """Keys and values of one block: each key repeats the start of the one before."""
+def _block(data: bytes, offset: int, size: int) -> bytes:
+    """The items of one block."""
     end = offset + size
     if size < 4 or end + TRAILER > len(data) - FOOTER:
-        raise _DamageError("its index points outside of itself")
+        raise DamageError("its index points outside of itself")
     if data[end] != 0:
-        raise _DamageError("its index is compressed, which is not read")
+        raise DamageError("its index is compressed, which is not read")
     checksum = int.from_bytes(data[end + 1 : end + TRAILER], "little")
-    if _masked_checksum(data[offset : end + 1]) != checksum:
-        raise _DamageError("its index is damaged (a checksum differs): get the file again")
+    if _masked(google_crc32c.value(data[offset : end + 1])) != checksum:
+        raise DamageError("its index is damaged (a checksum differs): get the file again")
     restarts = int.from_bytes(data[end - 4 : end], "little")
-    stop = end - 4 - 4 * restarts
-    if stop < offset:
-        raise _DamageError("its index is damaged")
-    found, key, at = [], b"", offset
-    while at < stop:
-        shared, at = _varint(data, at)
-        more, at = _varint(data, at)
-        length, at = _varint(data, at)
-        if shared > len(key) or at + more + length > stop:
-            raise _DamageError("its index is damaged")
-        key = key[:shared] + data[at : at + more]
-        found.append((key, data[at + more : at + more + length]))
+    if 4 + 4 * restarts > size:
+        raise DamageError("its index is damaged")
+    return data[offset : end - 4 - 4 * restarts]
+
+
+def _items(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values: each key repeats the start of the one before."""
+    key, at = b"", 0
+    while at < len(block):
+        shared, at = _varint(block, at)
+        more, at = _varint(block, at)
+        length, at = _varint(block, at)
+        if shared > len(key) or at + more + length > len(block):
+            raise DamageError("its index is damaged")
+        if shared + more > LONGEST_NAME:
+            raise DamageError(f"its index has a name of {shared + more} characters")
+        key = key[:shared] + block[at : at + more]
+        yield key, block[at + more : at + more + length]
         at += more + length
-    return found
 
 
 def _entry(name: str, value: bytes) -> Entry:
     """BundleEntryProto: 1 dtype, 2 shape, 3 shard, 4 offset, 5 size, 6 checksum, 7 slices."""
     numbers, messages = _message(value)
     if 7 in messages:
-        raise _DamageError("it is cut into slices, which is not read")
+        raise DamageError("it is cut into slices, which is not read")
     dtype = DTYPES.get(numbers[1])
     if dtype is None:
-        raise _DamageError(f"its type of numbers, {numbers[1]} in types.proto, is not read")
-    dimensions = [
-        _message(dimension)[0][1] for shape in messages[2] for dimension in _message(shape)[1][2]
-    ]
+        raise DamageError(f"its type of numbers, {numbers[1]} in types.proto, is not read")
+    described = [dimension for shape in messages[2] for dimension in _message(shape)[1][2]]
+    if len(described) > MOST_DIMENSIONS:
+        raise DamageError(f"it has {len(described)} dimensions, more than any layer")
+    dimensions = [_message(dimension)[0][1] for dimension in described]
+    if math.prod(n or 1 for n in dimensions) > LARGEST_ARRAY:
+        raise DamageError(f"its shape {'x'.join(map(str, dimensions))} is larger than any layer's")
     if math.prod(dimensions) * np.dtype(dtype).itemsize != numbers[5]:
-        raise _DamageError(
+        raise DamageError(
             f"{numbers[5]} bytes are no array of the shape {'x'.join(map(str, dimensions))}"
         )
     return Entry(name, dtype, tuple(dimensions), numbers[3], numbers[4], numbers[5], numbers[6])
@@ -301,9 +267,9 @@ def _message(data: bytes) -> tuple[Counter[int], defaultdict[int, list[bytes]]]:
         elif wire in WORDS:
             length = WORDS[wire]
         else:
-            raise _DamageError("its index is damaged")
+            raise DamageError("its index is damaged")
         if at + length > len(data):
-            raise _DamageError("its index is damaged")
+            raise DamageError("its index is damaged")
         content = data[at : at + length]
         if wire == 2:
             messages[field].append(content)
@@ -323,10 +289,9 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         at += 1
         if data[at - 1] < 0x80:
             return value, at
-    raise _DamageError("its index is damaged")
+    raise DamageError("its index is damaged")
 
 
-def _masked_checksum(data: bytes) -> int:
-    """CRC-32C as LevelDB stores it: turned by 15 bits, plus a constant."""
-    crc: int = google_crc32c.value(data)
+def _masked(crc: int) -> int:
+    """A CRC-32C as LevelDB stores it: turned by 15 bits, plus a constant."""
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

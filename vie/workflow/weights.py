@@ -18,8 +18,9 @@ def weights_files(experiment: Experiment, recipe: str, seed: str | int) -> list[
     settings = experiment.recipes[recipe]
     path = weights_file(settings)
     if _is_missing(experiment, recipe, seed):
+        what = "a folder, not a file" if path.is_dir() else "no such file"
         raise VieError(
-            f"{path}: no such file of weights. See the config's `recipes.{recipe}.weights` "
+            f"{path}: {what} of weights. See the config's `recipes.{recipe}.weights` "
             f"({settings['weights']!r}); a path is relative to {Path.cwd()}"
         )
     files = [path]
