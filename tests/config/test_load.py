@@ -300,3 +300,9 @@ def test_snakemake_reads_the_config_without_torch_pandas_and_numpy():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
+
+
+def test_a_file_that_is_no_mapping(tmp_path):
+    (tmp_path / "list.yaml").write_text("- recipes\n")
+    with pytest.raises(VieError, match=r"list\.yaml: a config is a mapping of keys, not a list"):
+        load_config(tmp_path / "list.yaml")
