@@ -19,7 +19,7 @@ if (BASE / "vie").is_dir():
     sys.path.insert(0, str(BASE))
 
 from vie.config.load import validate
-from vie.config.settings import canonical, dataset_folder, recipes_of
+from vie.config.settings import IMPORTED, canonical, dataset_folder, probe_of, recipes_of
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
@@ -28,6 +28,7 @@ from vie.workflow import resources, videos
 from vie.workflow.fingerprint import code_digest
 from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, in_order_of
 from vie.workflow.versions import version
+from vie.workflow.weights import weights_files
 
 if (BASE / "config.yaml").is_file():
     in_order = in_order_of(config, yaml.safe_load((BASE / "config.yaml").read_text()))
@@ -77,7 +78,7 @@ wildcard_constraints:
     recipe="|".join(config["recipes"]),
     evaluation="|".join(config["evaluations"]),
     weights="trained|untrained",
-    stage="|".join(experiment.stages()),
+    stage="|".join(experiment.stages()) or "(?!)",
     target="|".join(experiment.targets),
     pipeline="|".join(PIPELINES.values()),
     table="|".join(PIPELINES),
@@ -113,6 +114,7 @@ videos_folder = of(lambda dataset: dataset_folder(config, dataset, "videos"))
 annotation_files = partial(videos.annotation_files, config)
 annotation = partial(videos.annotation, config)
 listing = partial(videos.listing, config)
+weights_input = of(lambda recipe, seed: weights_files(experiment, recipe, seed))
 index_memory = of(partial(resources.index, config))
 
 

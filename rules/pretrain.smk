@@ -1,5 +1,5 @@
-# A recipe -> its untrained network, the network at the end of each stage of its schedule, and, for
-# a pretext task, its answers on validation videos.
+# A recipe -> its untrained network, the network at the end of each stage of its schedule or the one
+# whose weights it names, and, for a pretext task, its answers on validation videos.
 rule untrained:
     output:
         f"{RESULTS}/pretrain/{{recipe}}/seed{{seed}}/untrained.pt",
@@ -19,6 +19,33 @@ rule untrained:
         version=version("untrained"),
     script:
         "../workflow_scripts/untrained.py"
+
+
+# The network of a recipe whose weights come from a file.
+rule import_weights:
+    input:
+        weights=weights_input,
+        index=of(experiment.bank_index),
+    output:
+        f"{RESULTS}/pretrain/{{recipe}}/seed{{seed}}/{IMPORTED}.pt",
+    log:
+        f"{LOGS}/pretrain/{{recipe}}/seed{{seed}}/{IMPORTED}.log",
+    benchmark:
+        f"{RUNS}/pretrain/{{recipe}}/seed{{seed}}/{IMPORTED}.tsv"
+    wildcard_constraints:
+        recipe="|".join(experiment.imported_recipes()) or "(?!)",
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=minutes(30),
+    params:
+        recipe=of(experiment.imported_recipe),
+        fps=config["datasets"][DATASET]["frames"]["fps"],
+        version=version("import"),
+    script:
+        "../workflow_scripts/import_weights.py"
 
 
 rule pretrain:

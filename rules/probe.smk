@@ -23,7 +23,7 @@ rule probe:
     params:
         clip=of(lambda evaluation: experiment.evaluations[evaluation]["clip"]),
         transform=of(experiment.transform),
-        probe=canonical(config["probe"]),
+        probe=of(lambda evaluation: probe_of(config, evaluation)),
         precision=config["precision"],
         official_name=config["datasets"][DATASET].get("official_name"),
         version=version("probe"),

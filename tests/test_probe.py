@@ -10,7 +10,8 @@ from vie.clips.transform import ClipTransform
 from vie.engine.predict import class_probabilities, predict_clips
 from vie.engine.run import Data, Run
 from vie.frames.index import load_index
-from vie.models.classifiers import Classifiers, probe_features
+from vie.models.classifiers import Classifiers, FrozenEncoders, probe_features
+from vie.models.encoders import build_encoder, feature_shapes
 from vie.models.untrained import write_untrained
 from vie.probe import ProbeOutputs, Probing, build_classifiers, probe, train_probe
 from vie.runtime import torch_files
@@ -50,9 +51,9 @@ def test_input_single_averages_frames_that_are_read_one_by_one(recipe, tmp_path)
     together = classifiers(clip)
     for layer, head in classifiers.heads.items():
         with torch.no_grad():
-            frames = [classifiers.network(clip[:, :, t : t + 1])[layer][:, :, 0] for t in range(4)]
-        average = sum(frames) / 4
-        torch.testing.assert_close(together[layer], head(average.flatten(1)), atol=1e-5, rtol=1e-4)
+            frames = [classifiers.network(clip[:, :, t : t + 1])[layer] for t in range(4)]
+        average = sum(frames) / 4  # (B, W)
+        torch.testing.assert_close(together[layer], head(average), atol=1e-5, rtol=1e-4)
 
 
 def test_the_network_stays_frozen_and_the_classifiers_learn(recipe, small_dataset, tmp_path):
@@ -94,7 +95,8 @@ def test_training_mode_leaves_the_trunk_in_evaluation_mode(recipe, tmp_path):
 
 
 def test_outputs_come_in_the_order_of_videos_and_clips(recipe, small_dataset):
-    path, transform = small_dataset / "val" / "index.parquet", ClipTransform.of(recipe, "slow")
+    path = small_dataset / "val" / "index.parquet"
+    transform = ClipTransform.of(recipe, {"frames": 2, "stride": 5})
     ours = predict_clips(
         lambda clips: {"mean": clips.mean((2, 3, 4))},
         path,
@@ -111,9 +113,8 @@ def test_outputs_come_in_the_order_of_videos_and_clips(recipe, small_dataset):
         device=torch.device("cpu"),
     )["mean"]
     assert ours.shape == (8, 3, 3)
-    # These videos are shorter than a clip: all three clips start at frame 0.
-    assert torch.equal(ours[:, 0], ours[:, 2])
-    torch.testing.assert_close(ours[:, 0], alone[:, 0])
+    assert not torch.equal(ours[:, 0], ours[:, 2])
+    torch.testing.assert_close(ours[:, 1], alone[:, 0])  # the middle one
 
 
 def test_a_probe_of_a_checkpoint_that_is_missing(recipe, small_dataset, tmp_path):
@@ -138,12 +139,24 @@ def test_networks_side_by_side_are_both_there_layer_by_layer(recipe, tmp_path):
     features, embedding = both.with_embedding(clip)
     for layer in ("conv3", "conv4", "conv5"):
         # Single sees each frame on its own and is averaged over the 16.
-        frames = [single(clip[:, :, t : t + 1])[layer][:, :, 0] for t in range(16)]
-        expected = torch.cat([sum(frames) / 16, slowfast(clip)[layer].mean(2)], 1)
-        torch.testing.assert_close(features[layer][:, :, 0], expected, atol=1e-5, rtol=1e-4)
+        frames = [single(clip[:, :, t : t + 1])[layer] for t in range(16)]
+        expected = torch.cat([sum(frames) / 16, slowfast(clip)[layer]], 1)
+        torch.testing.assert_close(features[layer], expected, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(both(clip)[layer], features[layer])
     one, other = (network.with_embedding(clip)[1] for network in (single, slowfast))
     torch.testing.assert_close(embedding, torch.cat([one, other], 1) / 2**0.5)
+
+
+def test_the_papers_widths_of_two_networks():
+    """Conv3 of Single has 100,352 numbers and of SlowFast 125,440: neither is pooled, although
+    both together have more than 200,000 (protocol section 7)."""
+    networks = [build_encoder({"network": name}) for name in ("single", "slowfast")]
+    shapes = feature_shapes(FrozenEncoders(networks), (3, 16, 224, 224))
+    assert shapes == {
+        "conv3": (100_352 + 125_440,),
+        "conv4": (196 * (256 + 320),),
+        "conv5": (49 * (512 + 640),),
+    }
 
 
 def run_probe(folder, dataset, recipe, paths, clip="single", clips=2):
@@ -173,7 +186,13 @@ def test_what_a_probe_writes(recipe, small_dataset, tmp_path):
         "single",
         "slowfast",
     ]
-    assert metadata["sampling"] == {"frames": 16, "stride": 4, "bin": 1, "windows": []}
+    assert metadata["sampling"] == {
+        "frames": 16,
+        "stride": 4,
+        "bin": 1,
+        "windows": [],
+        "test_starts": "ends",
+    }
     assert (metadata["version"], metadata["code"]) == ("probe 1", "abc")
 
 

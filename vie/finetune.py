@@ -40,7 +40,8 @@ def scale_crop(
 ) -> ClipTransform:
     """CropPolicy at five places and scales, no colour noise: the paper's Table 2."""
     geometry = recipe["geometry"]
-    crop = ScaleCrop(geometry["size"], tuple(settings["scales"]), geometry["flip"])
+    reduced = geometry.get("reduced_decoding", False)
+    crop = ScaleCrop(geometry["size"], tuple(settings["scales"]), geometry["flip"], reduced)
     return ClipTransform(sampling(clip), crop, None)
 
 
@@ -255,6 +256,7 @@ def _metadata(
             "steps": content["step"],
             "encoder": content["recipe"]["encoder"],
             "objective": content.get("objectives"),
+            "imported_from": content.get("imported_from"),  # a file, in place of training
         },
         "frames": {"fps": index.fps, "shorter_side": index.shorter_side},
         "validation": settings["validation"],

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vie.clips.loader import Batch, long_enough, steps_per_epoch
+from vie.config.clip_frames import trained_clip
 from vie.config.settings import resolve_steps, stages
 from vie.engine.device import accelerator, described, to_device
 from vie.engine.monitor import KnnMonitor
@@ -134,13 +135,30 @@ class Pretraining(Task[Encoder]):
         """Take over the end of the previous stage, or of the recipe that this one starts from.
 
         Network and bank go on; so does the optimiser's momentum between stages with the same
-        parameters and settings.
+        parameters and settings. A network that was imported has no momentum, and not always a
+        bank.
 
         Raises:
             VieError: the bank is of another dataset or network.
         """
-        self.first_epoch = content["epoch"]
+        self.first_epoch = content.get("epoch", 0.0)
         self.network().init_from(content["encoder"])
+        if "optimiser" in content:
+            self._take_momentum(content)
+        imported = content.get("imported_from")
+        shape = content["bank"]["vectors"].shape if "bank" in content else None
+        if shape == self.bank.vectors.shape:
+            self.bank.load_state_dict(content["bank"])
+        elif imported:
+            log.info("%s has no memory bank of these videos: a new, random one is used", imported)
+        else:
+            raise VieError(
+                f"the checkpoint's memory bank has {tuple(shape or ())} entries, the index and "
+                f"recipe ask for {tuple(self.bank.vectors.shape)}: pretrain what it starts from "
+                "again"
+            )
+
+    def _take_momentum(self, content: dict[str, Any]) -> None:
         settings = ("encoder", "optimiser")
         same = all(content["recipe"][key] == self.recipe[key] for key in settings)
         # A head that an objective brought along is a new one here, and so is its momentum.
@@ -149,13 +167,6 @@ class Pretraining(Task[Encoder]):
         before, after = ([len(group["params"]) for group in each] for each in groups)
         if same and not heads and before == after:
             self.optimiser.load_state_dict(content["optimiser"])
-        shape = content["bank"]["vectors"].shape
-        if shape != self.bank.vectors.shape:
-            raise VieError(
-                f"the checkpoint's memory bank has {tuple(shape)} entries, the index and recipe "
-                f"ask for {tuple(self.bank.vectors.shape)}: pretrain what it starts from again"
-            )
-        self.bank.load_state_dict(content["bank"])
 
 
 @dataclass(frozen=True)
@@ -285,7 +296,7 @@ def train_stage(
             "steps_per_epoch": steps,
             "n_train": len(videos),
             # Of all stages so far: a stage's own recipe may have been stripped of the others'.
-            "objectives": {**(previous["objectives"] if previous else {}), **recipe["objective"]},
+            "objectives": {**((previous or {}).get("objectives") or {}), **recipe["objective"]},
         },
     )
     if distributed.is_main_process():
@@ -299,7 +310,8 @@ def _key(recipe: dict[str, Any], stage: str, previous: dict[str, Any] | None) ->
     # Mappings are settings of a stage.
     objective = recipe["objective"].items()
     trains["objective"] = {k: v for k, v in objective if k == stage or not isinstance(v, dict)}
-    # The test crop is the monitor's.
+    # Test clips and test crops are the monitor's.
+    trains["clip"] = trained_clip(recipe["clip"])
     geometry = recipe["geometry"].items()
     trains["geometry"] = {k: v for k, v in geometry if k != "test_shorter_side"}
     passed_on = _passed_on(previous) if previous else None
@@ -309,5 +321,6 @@ def _key(recipe: dict[str, Any], stage: str, previous: dict[str, Any] | None) ->
 def _passed_on(content: dict[str, Any]) -> str:
     """Digest of what `Pretraining.start_from` and the schedule take from a checkpoint."""
     recipe, names = content["recipe"], ("step", "epoch", "encoder", "optimiser", "bank")
-    settings = [recipe["encoder"], recipe["optimiser"], sorted(recipe["schedule"])]
-    return content_digest({name: content[name] for name in names} | {"settings": settings})
+    settings = [recipe["encoder"], recipe.get("optimiser"), sorted(recipe.get("schedule", {}))]
+    taken = {name: content[name] for name in names if name in content}
+    return content_digest(taken | {"settings": settings})

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from vie.clips.loader import Batch, steps_per_epoch
 from vie.clips.transform import ClipTransform
-from vie.config.settings import LAYERS
+from vie.config.clip_frames import trained_clip
+from vie.config.settings import LAYERS, resolve_steps
 from vie.engine.device import accelerator, to_device
 from vie.engine.predict import class_probabilities, predict_clips, write_table
 from vie.engine.run import Data, Run, TrainingClips, fit
@@ -23,7 +24,7 @@ from vie.frames.manifest import read_classes
 from vie.metrics.knn import knn_predict
 from vie.metrics.top_k import top_k
 from vie.models.checkpoint_format import encoder_of, read
-from vie.models.classifiers import Classifiers, FrozenEncoders, probe_features
+from vie.models.classifiers import Classifiers, FrozenEncoders
 from vie.models.encoders import feature_shapes
 from vie.runtime.files import write_json
 from vie.runtime.randomness import torch_seed
@@ -42,8 +43,7 @@ def build_classifiers(
     shapes = feature_shapes(network, (3, transform.sampling.frames, size, size))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "probe"))
-        widths = {name: probe_features(torch.empty(1, *shapes[name])).shape[1] for name in LAYERS}
-        return Classifiers(network, widths, classes)
+        return Classifiers(network, {name: shapes[name][0] for name in LAYERS}, classes)
 
 
 class Probing(Task[Classifiers]):
@@ -100,6 +100,7 @@ def train_probe(
     task = Probing(classifiers, settings["optimiser"], schedule, run.precision)
     shown = transform.to_dict()
     shown["crop"].pop("test_shorter_side", None)  # trains nothing
+    shown["sampling"] = trained_clip(shown["sampling"])
     fit(
         task,
         run,
@@ -175,20 +176,31 @@ def probe(
     classes = probabilities[LAYERS[0]].shape[1]
     probabilities["knn"] = knn_predict(bank, labels, queries, classes=classes).numpy()
     _write_predictions(val, probabilities, outputs.predictions)
-    metadata = {
-        "seed": run.seed,
-        "dataset_official_name": official_name,
+    origin = {"seed": run.seed, "dataset_official_name": official_name, "classes": classes}
+    about = _metadata(contents, transform, settings, train, val)
+    write_json(origin | about | run.record, outputs.metadata)
+    run.copy_metrics(outputs.metrics)
+
+
+def _metadata(
+    contents: Sequence[dict[str, Any]],
+    transform: ClipTransform,
+    settings: dict[str, Any],
+    train: Index,
+    val: Index,
+) -> dict[str, Any]:
+    """What a probe says of its networks, its data and its settings."""
+    steps = steps_per_epoch(len(train), settings["optimiser"]["batch"])
+    return {
         "n_train": len(train),
         "n_val": len(val),
-        "classes": classes,
         "frames": {"fps": val.fps, "shorter_side": val.shorter_side},
         "networks": [_network_metadata(content) for content in contents],
         "sampling": asdict(transform.sampling),
         "size": transform.geometry.size,
         "probe": settings,
+        "steps": resolve_steps(settings["schedule"]["duration"], steps),
     }
-    write_json(metadata | run.record, outputs.metadata)
-    run.copy_metrics(outputs.metrics)
 
 
 def _network_metadata(content: dict[str, Any]) -> dict[str, Any]:
@@ -197,6 +209,7 @@ def _network_metadata(content: dict[str, Any]) -> dict[str, Any]:
         "encoder": content["recipe"]["encoder"],
         "batch": content["recipe"].get("optimiser", {}).get("batch"),
         "objective": content.get("objectives"),
+        "imported_from": content.get("imported_from"),  # a file, in place of training
     }
 
 

@@ -20,7 +20,7 @@ def crops(draw):
 
 @given(crops(), sides, sides)
 def test_a_box_lies_inside_its_frame(crop, height, width):
-    top, left, side = crop.box(height, width)
+    top, left, side, _ = crop.box(height, width)
     assert 1 <= side <= min(height, width)
     assert 0 <= top <= height - side
     assert 0 <= left <= width - side
@@ -28,7 +28,7 @@ def test_a_box_lies_inside_its_frame(crop, height, width):
 
 @given(crops(), sides, sides)
 def test_a_shifted_box_stays_inside_where_there_is_room(crop, height, width):
-    top, left, side = crop.box(height, width)
+    top, left, side, _ = crop.box(height, width)
     margin = round(crop.frame_shift * side)
     for start, length in ((top, height), (left, width)):
         room = min(margin, (length - side) // 2)

@@ -24,13 +24,39 @@ def test_equals_torchvisions_resized_crop(height, width, flip):
 
     clip = frames(2, height, width)
     crop = Crop(scale=0.81, top=0.3, left=0.9, flip=flip)
-    top, left, side = crop.box(height, width)
+    top, left, side, _ = crop.box(height, width)
     ours = crop_frames(clip, crop, 64)
     for t, frame in enumerate(clip):
         image = torch.from_numpy(frame).permute(2, 0, 1)
         theirs = functional.resized_crop(image, top, left, side, side, [64, 64], antialias=True)
         theirs = functional.hflip(theirs) if flip else theirs
         assert (ours[:, t].int() - theirs.int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize(("height", "width"), [(320, 427), (427, 320)])
+def test_squeezed_crops_are_those_of_a_squeezed_frame(height, width):
+    """3DRotNet: frames of 136 x 136 whatever their form, then a crop (protocol section 9)."""
+    from torchvision.transforms import functional
+
+    (frame,) = frames(1, height, width)
+    image = torch.from_numpy(frame).permute(2, 0, 1)
+    squeezed = functional.resize(image, [136, 136], antialias=True)
+    theirs = functional.center_crop(squeezed, [112, 112])
+    policy = RandomResizedCrop(112, (136, 136), 136, squeeze=True)
+    ours = crop_frames([frame], policy.centre_crop(), 112)[:, 0]
+    square = crop_frames([frame], RandomResizedCrop(112, (136, 136), 136).centre_crop(), 112)[:, 0]
+    off, apart = ((one.int() - theirs.int()).abs().float().mean() for one in (ours, square))
+    assert off < apart / 3  # the box is in whole pixels of the frame
+    rng = np.random.default_rng(0)
+    boxes = np.array([policy.train_crop(rng).box(height, width) for _ in range(500)])
+    assert {tuple(box) for box in boxes[:, 2:].tolist()} == {
+        (round(112 / 136 * height), round(112 / 136 * width))
+    }
+    for axis, length in ((0, height), (1, width)):  # uniform over all places
+        room = length - round(112 / 136 * length)
+        assert boxes[:, axis].min() < 0.03 * room
+        assert boxes[:, axis].max() > 0.97 * room
+        assert abs(boxes[:, axis].mean() - room / 2) < 5 * room / (12 * 500) ** 0.5
 
 
 def test_equals_resizing_the_frame_then_cropping():
@@ -54,7 +80,7 @@ def test_train_crops_follow_the_protocol():
     assert {round(s) for s in shorter} == set(range(256, 321))
     assert abs(shorter.mean() - 288) < 1
     assert abs(np.mean([crop.flip for crop in crops]) - 0.5) < 0.02
-    boxes = np.array([crop.box(320, 427) for crop in crops])
+    boxes = np.array([crop.box(320, 427)[:3] for crop in crops])
     assert boxes[:, 2].min() == 224
     assert boxes[:, 2].max() == 280
     # Positions reach both borders, and their mean is the middle.
@@ -68,7 +94,7 @@ def test_a_crop_never_leaves_the_frame():
     for height, width in [(17, 16), (320, 427), (81, 80)]:
         for scale in (0.05, 0.7, 1.0):
             for place in (0.0, 0.5, 1.0):
-                top, left, side = Crop(scale, place, place, False).box(height, width)
+                top, left, side, _ = Crop(scale, place, place, False).box(height, width)
                 assert 0 <= top <= height - side
                 assert 0 <= left <= width - side
 
@@ -84,7 +110,7 @@ def test_jitter_moves_single_frames_and_never_leaves_the_frame(flip):
     )
     for _ in range(200):
         crop = geometry.train_crop(rng, frame_shift=5)
-        top, left, side = crop.box(120, 160)
+        top, left, side, _ = crop.box(120, 160)
         shifts = rng.integers(-5, 6, size=(4, 2))
         found = crop_frames([frame] * 4, crop, 80, shifts).float()
         for t, (down, right) in enumerate(shifts * side / 80):
@@ -109,7 +135,7 @@ def test_scale_crops_are_five_places_and_five_scales():
     crops = [geometry.train_crop(rng) for _ in range(20_000)]
     height, width, seen = 320, 427, {}
     for crop in crops:
-        top, left, side = crop.box(height, width)
+        top, left, side, _ = crop.box(height, width)
         room = height - side, width - side
         place = tuple(
             "start" if at == 0 and most else "end" if at == most and most else "middle"
@@ -137,6 +163,6 @@ def test_scale_crops_are_five_places_and_five_scales():
 
 
 def test_scale_crop_tests_on_the_centre_of_the_full_shorter_side():
-    top, left, side = ScaleCrop(64, (0.5,)).centre_crop().box(320, 427)
+    top, left, side, _ = ScaleCrop(64, (0.5,)).centre_crop().box(320, 427)
     assert (top, side) == (0, 320)
     assert left == pytest.approx((427 - 320) / 2, abs=1)

@@ -50,6 +50,17 @@ def test_decode_reads_the_pixels_that_pillow_reads():
     assert np.abs(decode(jpeg, 40) - halved).mean() < 4
 
 
+@pytest.mark.parametrize(("reduced", "apart"), [(False, 0), (True, 1)])
+def test_frames_are_decoded_in_full_unless_the_crop_allows_less(small_dataset, reduced, apart):
+    index = load_index(small_dataset / "train" / "index.parquet")
+    crop, frames = Crop(1, 0, 0, False, reduced_decoding=reduced), np.array([0])
+    found = load_clip(index, 0, frames, crop, 16)[:, 0].permute(1, 2, 0).numpy()  # (16, 16, 3)
+    [jpeg] = index.read_frames(0, frames)
+    whole = Image.open(io.BytesIO(jpeg)).crop((0, 0, 40, 40))
+    theirs = np.asarray(whole.resize((16, 16), Image.Resampling.BILINEAR)).astype(int)
+    assert (np.abs(found - theirs).max() > 3) == bool(apart)
+
+
 def test_a_clip_is_its_frames_cut_alike(small_dataset):
     from torchvision.transforms import functional
 
@@ -58,7 +69,7 @@ def test_a_clip_is_its_frames_cut_alike(small_dataset):
     clip = load_clip(index, 5, frames, crop, 32)
     assert clip.shape == (3, 4, 32, 32)
     assert torch.equal(clip[:, 0], clip[:, 2])
-    top, left, side = crop.box(40, 52)
+    top, left, side, _ = crop.box(40, 52)
     for t, jpeg in enumerate(index.read_frames(5, frames)):
         image = torch.from_numpy(np.array(Image.open(io.BytesIO(jpeg)))).permute(2, 0, 1)
         theirs = functional.resized_crop(image, top, left, side, side, [32, 32], antialias=True)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
+from vie.config.clip_frames import trained_clip
 from vie.config.load import merge, validate
 
 ROOT = Path(__file__).parents[2]
@@ -146,7 +147,17 @@ def test_what_means_the_same_is_written_the_same():
     raw = copy.deepcopy(RAW)
     recipe = raw["recipes"]["vie_single"]
     assert recipe["clip"] == "single"
-    recipe["clip"] = {"frames": 1, "stride": 1.0}
+    recipe["clip"] = {"frames": 1, "stride": 1.0, "test_starts": "parts"}
     recipe["schedule"]["lr_drops"] = recipe["schedule"]["lr_drops"][::-1]
     raw["evaluations"]["trn_input_single"]["clip"] = {"stride": 12, "bin": 12, "frames": 4}
     assert canonical(raw) == canonical(RAW)
+
+
+def test_where_test_clips_lie_trains_nothing_but_for_ends():
+    """A clip of "ends" takes a stride after its last frame in training too."""
+    inside, parts, ends = (
+        trained_clip({"frames": 8, "stride": 4, "test_starts": starts})
+        for starts in ("inside", "parts", "ends")
+    )
+    assert inside == parts != ends
+    assert trained_clip("slow") == trained_clip({"frames": 4, "stride": 16})

@@ -12,7 +12,7 @@ from vie.config.layouts import LAYOUTS
 from vie.config.load import load_config, merge, validate
 from vie.config.models import Config
 from vie.config.recipes import Encoder
-from vie.config.settings import NETWORKS, stages
+from vie.config.settings import NETWORKS, stages, weights_file
 from vie.runtime.errors import VieError
 
 ROOT = Path(__file__).parents[2]
@@ -57,8 +57,12 @@ def test_the_papers_finetuning():
     config = load_config(ROOT / "config.yaml", ROOT / "experiments" / "kinetics400.yaml")
     settings = config["finetuning"]
     rates = {"batch": 128, "momentum": 0.9}
-    assert settings["trained"] == rates | {"lr": 0.0005, "weight_decay": 1e-5}
-    assert settings["untrained"] == rates | {"lr": 0.01, "weight_decay": 1e-4}
+    assert settings["trained"] == rates | {
+        "lr": 0.0005,
+        "weight_decay": 1e-5,
+        "decayed": "new_layer",
+    }
+    assert settings["untrained"] == rates | {"lr": 0.01, "weight_decay": 1e-4, "decayed": "all"}
     scales = [2 ** (-i / 4) for i in range(5)]
     assert settings["scale_crop"]["scales"] == pytest.approx(scales, abs=1e-6)
     assert {target["split"] for target in settings["targets"].values()} == {1}
@@ -132,17 +136,18 @@ def test_a_recipe_with_windows_is_read_out_on_its_longest_one_anywhere():
     del config["evaluations"]["opn"]
     config["recipes"]["opn"] |= {"clip": "opn", "min_frames": 16}
     validate(config)
-    assert config["evaluations"]["opn"]["clip"] == {"frames": 4, "stride": 5, "bin": 1}
+    found = {"frames": 4, "stride": 5, "bin": 1, "test_starts": "inside"}
+    assert config["evaluations"]["opn"]["clip"] == found
 
 
 def test_dimensions_may_be_written_as_text_and_evaluations_have_their_own_colour():
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    config["recipes"]["rotnet"]["encoder"]["embedding"] = "64"
+    config["recipes"]["vie_single"]["encoder"]["embedding"] = "64"
     pair = {"label": "Pair", "recipe": ["vie_single", "rotnet"], "clip": "single"}
     colour = config["recipes"]["vie_single"]["color_jitter"]
     config["evaluations"]["pair"] = pair | {"weights": "trained", "color_jitter": colour}
     validate(config)
-    assert config["recipes"]["rotnet"]["encoder"]["embedding"] == 64
+    assert config["recipes"]["vie_single"]["encoder"]["embedding"] == 64
     del config["evaluations"]["pair"]["color_jitter"]
     with pytest.raises(VieError, match="see the same clips, so their geometry and color_jitter"):
         validate(config)
@@ -163,6 +168,18 @@ def test_gpus_that_cannot_share_a_batch_are_refused():
     validate(config | {"gpus": 2})
     with pytest.raises(VieError, match="gpus: 3 GPUs cannot share the batch of 32 in recipes"):
         validate(config | {"gpus": 3})
+
+
+def test_a_recipe_with_weights_has_no_stages(tmp_path):
+    """Its schedule and objective may stand there, as overlays merge; they train nothing."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    for name in ("vie_slow", "opn"):
+        config["recipes"][name] |= {"weights": "~/network.safetensors", "objective": {}}
+    config["recipes"]["opn"]["optimiser"] = {**config["recipes"]["opn"]["optimiser"], "batch": 33}
+    validate(config | {"gpus": 2, "threads": config["threads"] | {"pretrain": 8}})
+    assert stages(config["recipes"]["vie_slow"]) == stages(config["recipes"]["opn"]) == []
+    assert weights_file(config["recipes"]["opn"]) == Path.home() / "network.safetensors"
+    assert "weights" not in config["recipes"]["vie_single"]
 
 
 OWN_CODE = {
@@ -283,3 +300,9 @@ def test_snakemake_reads_the_config_without_torch_pandas_and_numpy():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
+
+
+def test_a_file_that_is_no_mapping(tmp_path):
+    (tmp_path / "list.yaml").write_text("- recipes\n")
+    with pytest.raises(VieError, match=r"list\.yaml: a config is a mapping of keys, not a list"):
+        load_config(tmp_path / "list.yaml")

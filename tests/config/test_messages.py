@@ -169,6 +169,16 @@ WRONG = [
         lambda c: c["recipes"]["rotnet"]["encoder"].update(embedding="none"),
         ["encoder.embedding: 'none' is not a whole number of at least 1 or pooled (dimensions"],
     ),
+    (
+        lambda c: c["recipes"]["rotnet"]["encoder"].update(embedding=8),
+        ["recipes.rotnet.encoder.embedding: 8 is a linear layer that rotation would not train"],
+    ),
+    (
+        lambda c: c["evaluations"]["opn"].update(
+            geometry=c["recipes"]["opn"]["geometry"] | {"test_shorter_side": 20}
+        ),
+        ["evaluations.opn.geometry.test_shorter_side: must be at least size (64)"],
+    ),
     (lambda c: c.update(seeds=[1.0]), ["seeds.0: 1.0"]),
     (lambda c: c["datasets"]["embedded"].update({2020: 1}), ["unknown key 2020"]),
     (
@@ -350,6 +360,30 @@ WRONG = [
             c["recipes"]["vie_single"]["objective"].update(moco=3),
         ),
         ["recipes.vie_single.objective.moco: 3 is not a mapping"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_trn"].update(weights="trn.pt"),
+        ["recipes.vie_trn.start_from: a network whose weights come from a file (weights) is not"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_3dresnet"].update(weights="checkpoint.tar.gz"),
+        ["recipes.vie_3dresnet.weights: 'checkpoint.tar.gz' ends in none of .tar, .index, .pt"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_3dresnet"].update(weights="{a}.pt"),
+        ["recipes.vie_3dresnet.weights: '{a}.pt': Snakemake reads no path with braces"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_3dresnet"].update(weights=""),
+        ["recipes.vie_3dresnet.weights: '' is not a text that is not empty"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_slow"].update(weights="checkpoint.index"),
+        ["recipes.vie_slow.encoder.network: .index is the authors' checkpoint", "not slow"],
+    ),
+    (
+        lambda c: c.update(objectives={"imported": "mine:Imported"}),
+        ["objectives.imported: this name is taken"],
     ),
     (lambda c: c["finetuning"].update(validation="val"), ["'val' is not one of held_out, test"]),
     (lambda c: c["finetuning"]["scale_crop"].update(scales=[2]), ["scale_crop.scales.0: 2"]),

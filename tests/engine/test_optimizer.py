@@ -16,6 +16,15 @@ def test_only_batch_norm_does_not_decay():
     assert len(others["params"]) + len(undecayed) == len(names)
 
 
+def test_one_part_alone_decays():
+    """Finetuning decays its new linear layer (protocol section 8)."""
+    encoder = build_encoder({"network": "single", "width": 2, "embedding": 4})
+    decayed, others = parameter_groups(encoder, 0.1, encoder.head)
+    assert {id(p) for p in decayed["params"]} == {id(p) for p in encoder.head.parameters()}
+    assert others["weight_decay"] == 0
+    assert len(decayed["params"]) + len(others["params"]) == len(list(encoder.parameters()))
+
+
 def test_two_steps_by_hand():
     model = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), torch.nn.BatchNorm1d(1))
     with torch.no_grad():

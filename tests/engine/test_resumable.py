@@ -52,9 +52,10 @@ def work(tmp_path):
         (Schedule(0, 100), Schedule(0, 50), 40, True),  # shorter, but not there yet
         (Schedule(0, 100), Schedule(0, 40), 40, True),  # just there
         (Schedule(0, 100), Schedule(0, 39), 40, False),
-        (Schedule(0, 100, (40,)), Schedule(0, 100), 40, True),  # step 39 was the last
-        (Schedule(0, 100, (39,)), Schedule(0, 100), 40, False),
-        (Schedule(0, 100), Schedule(0, 100, (39,)), 40, False),
+        (Schedule(0, 100, (39,)), Schedule(0, 100), 40, True),  # step 39 was the last
+        (Schedule(0, 100, (38,)), Schedule(0, 100), 40, False),
+        (Schedule(0, 100), Schedule(0, 100, (38,)), 40, False),
+        (Schedule(50, 100, (49,)), Schedule(50, 100, (50,)), 52, False),
         (Schedule(0, 100, (60,)), Schedule(0, 200, (120,)), 40, True),  # drops to come
         (Schedule(0, 100, (20, 60)), Schedule(0, 200, (20, 120)), 40, True),
         (Schedule(0, 100, (20, 60)), Schedule(0, 200, (25, 120)), 40, False),

@@ -157,6 +157,22 @@ def test_first_frame_that_comes_late_is_not_padded(tmp_path):
     assert len(extract_jpegs(video, FrameSettings(shorter_side=64, **SETTINGS)).jpegs) == 10
 
 
+def test_the_default_quality_is_what_ffmpeg_does_when_not_told(tmp_path):
+    """The release's command, which names files; its tables of quantisation frame by frame."""
+    noise = np.random.default_rng(0).integers(0, 256, (12, 96, 128, 3), dtype=np.uint8)
+    video = encode(tmp_path / "noise.mp4", noise.repeat(2, 1).repeat(2, 2), *H264)
+    plain = f"-y -v error -i {video} -vf scale=-1:192,fps=25 {tmp_path}/%06d.jpg"
+    subprocess.run([ffmpeg_executable(), *plain.split()], check=True)
+    files = [path.read_bytes() for path in sorted(tmp_path.glob("*.jpg"))]
+    theirs = [Image.open(io.BytesIO(jpeg)).quantization for jpeg in files]
+    settings = FrameSettings(shorter_side=192, **SETTINGS | {"quality": "default"})
+    ours = extract_jpegs(video, settings).jpegs
+    found = [Image.open(io.BytesIO(jpeg)).quantization for jpeg in ours]
+    assert len(found) == len(theirs) == 12
+    assert found == theirs
+    assert len({str(one) for one in found}) > 1  # it grows coarser, to keep to a bit rate
+
+
 def test_same_bytes_every_time(tmp_path):
     video = encode(tmp_path / "x.mp4", pictures(10, 96, 64), *H264)
     first, second = (

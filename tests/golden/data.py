@@ -63,7 +63,7 @@ def crops(folder: Path) -> Numbers:
         drawn = [policy.train_crop(generator(4, name, i), frame_shift=i % 3 * 8) for i in range(8)]
         for shape in ((320, 427), (480, 270)):
             every = [*drawn, policy.centre_crop()]
-            numbers[f"{name} {shape}"] = [[*crop.box(*shape), int(crop.flip)] for crop in every]
+            numbers[f"{name} {shape}"] = [[*crop.box(*shape)[:3], int(crop.flip)] for crop in every]
     return numbers
 
 
@@ -106,7 +106,7 @@ def train_clips(folder: Path) -> Numbers:
     numbers: list[object] = []
 
     def seen(index, instance, frames, crop, size, shifts):
-        numbers.append([*frames.tolist(), *crop.box(80, 107), int(crop.flip), *shifts.ravel()])
+        numbers.append([*frames.tolist(), *crop.box(80, 107)[:3], int(crop.flip), *shifts.ravel()])
         frames = torch.arange(3)[:, None, None, None].expand(3, len(frames), size, size)
         return frames.to(torch.uint8)
 

@@ -80,9 +80,9 @@ HARM = {
         "clusters,\n",
         "clusters - 1,\n",
     ),
-    "temperature of the control": (
-        *("supervised", Supervised.forward),
-        *("/ self.temperature", "/ (1.001 * self.temperature)"),
+    "control of the embedding": (
+        *("supervised", Supervised.losses),
+        *('features["pooled"]', "embedding"),
     ),
     "activation of OPN": (
         "order_prediction",
@@ -125,7 +125,13 @@ HARM = {
         "momentum=momentum",
         "momentum=momentum, nesterov=True",
     ),
-    "drop one step late": ("supervised", schedules.Schedule.lr, ">=", ">"),
+    "drop one step early": ("supervised", schedules.Schedule.lr, "> drop", ">= drop"),
+    "decay of all layers": (
+        "finetune_scale_crop",
+        optimizer.parameter_groups,
+        "(decayed or model)",
+        "model",
+    ),
     "patience": ("finetune_scale_crop", plateau.Plateau.see, "> self.patience", ">= self.patience"),
     "ties are better": (
         "finetune_scale_crop",
@@ -134,7 +140,11 @@ HARM = {
         "score < self.best",
     ),
     # networks
-    "padding of the pool": ("networks", resnet.ResNet18._pool, "x, 3, 2, 1)", "x, 2, 2, 0)"),
+    "padding of the pool": ("networks", resnet.ResNet18._pool, "size % 2 if", "1 if"),
+    "width of the first weights": (
+        *("untrained", resnet.variance_scaling_),
+        *("scale / weight[0].numel()", "scale / len(weight)"),
+    ),
     "no final ReLU": (
         "softmax",
         resnet.ResNet18.run,
@@ -152,7 +162,7 @@ HARM = {
     "TRN's order": ("networks", trunks.frame_pool, ".transpose(1, 2)", ""),
     "first weights of the head": (
         "untrained",
-        encoders.Encoder.__init__,
+        encoders.glorot_,
         "xavier_uniform_",
         "xavier_normal_",
     ),
@@ -166,8 +176,8 @@ HARM = {
     "temperature of kNN": (
         "probe",
         knn.knn_predict,
-        "similarity / temperature",
-        "similarity / temperature / 1.001",
+        "/ temperature",
+        "/ temperature / 1.001",
     ),
     "pool of large maps": ("probe", training.probe_features, "F.avg_pool2d", "F.max_pool2d"),
     "largest over time": (
@@ -197,14 +207,10 @@ HARM = {
         "self.starts(n_frames)",
         "self.starts(n_frames) + 1",
     ),
-    "last start": (
-        "sampling",
-        sampling.Sampling.test,
-        "self.starts(n_frames) - 1",
-        "self.starts(n_frames)",
-    ),
-    "halves down": ("sampling", sampling.Sampling.test, "+ 0.5", "+ 0.49"),
-    "a bin's first frame": ("sampling", sampling.Sampling.test, "self.bin // 2", "0"),
+    "last start": ("sampling", sampling.Sampling.test, "- length) / (clips", "- room) / (clips"),
+    "ends among the starts": ("sampling", sampling.Sampling.test, "(clips + 1)", "clips"),
+    "a bin's first frame": ("sampling", sampling.Sampling._of_bins, "(low + end) // 2", "low"),
+    "least motion is drawn": ("sampling", sampling.Sampling._window, "- inside.min()", "- 0"),
     "frames over a window": ("sampling", sampling.Sampling._spread, "(window - 1)", "window"),
     "no wrap": (
         "sampling",
@@ -292,6 +298,6 @@ def test_a_harmful_edit_changes_a_number(name, tmp_path, monkeypatch):
 
 def test_an_edit_without_effect_changes_none(tmp_path, monkeypatch):
     """So what the others change is not a trace of how they are made."""
-    edit(monkeypatch, Supervised.forward, "logits = embedding @", "scores = logits = embedding @")
+    edit(monkeypatch, Supervised.losses, "pooled = features", "found = pooled = features")
     found = measure("supervised", tmp_path)
     assert not differences(load("supervised")["numbers"], found, GROUPS["supervised"])

@@ -75,8 +75,9 @@ def local_aggregation() -> Numbers:
 
 def supervised() -> Numbers:
     """The supervised control."""
+    encoder = synthetic.recipe()["encoder"] | {"embedding": "pooled"}
     with double_precision():
-        return pretrained("supervised")[1]
+        return pretrained("supervised", encoder=encoder)[1]
 
 
 def pretext(stage: str, **changed: object) -> Numbers:
@@ -156,7 +157,7 @@ def probe(encoders: int = 1) -> Numbers:
     with double_precision():
         network = FrozenEncoders(_encoders(encoders))
         shapes = feature_shapes(network, (3, 2, synthetic.SIZE, synthetic.SIZE))
-        widths = {k: probe_features(torch.empty(1, *shapes[k])).shape[1] for k in LAYERS}
+        widths = {layer: shapes[layer][0] for layer in LAYERS}
         torch.manual_seed(SEED)
         classifiers = Classifiers(network, widths, CLASSES)
         settings = synthetic.recipe()["optimiser"]
@@ -194,7 +195,8 @@ def finetune(jitter: bool) -> Numbers:
             top1 = (scores.argmax(1) == LABELS).double().mean()
             return float(top1), float(F.cross_entropy(scores, LABELS))
 
-        settings = synthetic.recipe()["optimiser"] | {"lr": 0.01}
+        decayed = {"decayed": "all" if jitter else "new_layer"}
+        settings = synthetic.recipe()["optimiser"] | {"lr": 0.01} | decayed
         task = Finetuning(classifier, settings, Plateau(1, 3), validate, every=2)
         losses, validations = [], []
         recipe = synthetic.recipe()

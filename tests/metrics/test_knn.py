@@ -25,11 +25,24 @@ def test_against_loops(k, chunk):
             f = queries[v, c].double().numpy()
             similarity = [float(np.dot(row, f)) for row in vectors.double().numpy()]
             best = sorted(range(N), key=lambda j: -similarity[j])[:k]
-            votes = np.zeros(classes)
-            for j in best:
-                votes[labels[j]] += math.exp(similarity[j] / tau)
-            expected[v] += votes / votes.sum() / C
+            for j in best:  # raw votes of all clips, added: protocol section 5
+                expected[v][labels[j]] += math.exp(similarity[j] / tau)
+    expected /= expected.sum(1, keepdims=True)
     np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_a_clip_with_nearer_neighbours_counts_more():
+    """Normalised clip by clip, the two clips of the second class would win."""
+    vectors, labels = torch.eye(3), torch.tensor([0, 1, 2])
+    near, far = torch.tensor([1.0, 0, 0]), F.normalize(torch.tensor([0.0, 0.8, 0.8]), dim=0)
+    found = knn_predict(vectors, labels, torch.stack([near, far, far])[None], classes=3, k=1)
+    assert found.argmax(1).tolist() == [0]
+
+
+def test_small_temperatures_do_not_overflow():
+    vectors, labels = torch.eye(2), torch.tensor([0, 1])
+    found = knn_predict(vectors, labels, vectors[None], classes=2, k=2, temperature=1e-3)
+    torch.testing.assert_close(found, torch.tensor([[0.5, 0.5]]))
 
 
 def test_errors():

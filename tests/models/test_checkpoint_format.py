@@ -111,7 +111,8 @@ def test_a_transform_comes_back_from_plain_values(name, tmp_path):
     ("changes", "reason"),
     [
         ({"format": None}, "version of vie before 0.2"),
-        ({"format": 2, "vie_version": "9.1"}, r"format 2.*use vie 9\.1"),
+        ({"format": 1}, "format 1.*format 2.*make it again"),
+        ({"format": 3, "vie_version": "9.1"}, r"format 3.*use vie 9\.1"),
         ({"recipe": None}, "holds no recipe"),
         ({"fps": None}, "holds no fps: make it again"),
     ],

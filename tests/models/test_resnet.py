@@ -63,7 +63,9 @@ def reference_preactivation(network, images):
             min=0
         )
 
-    x = F.max_pool2d(F.conv2d(images, network.stem.weight, stride=2, padding=3), 3, 2, 1)
+    x = F.conv2d(images, network.stem.weight, stride=2, padding=3)
+    pads = [p for size in reversed(x.shape[2:]) for p in ((1, 1) if size % 2 else (0, 1))]
+    x = F.max_pool2d(F.pad(x, pads, value=-torch.inf), 3, 2)  # TensorFlow's SAME
     outputs = [x]
     for number, stage in enumerate(network.stages):
         stride = 1 if number == 0 else 2

@@ -30,7 +30,7 @@ def test_scores_loss_and_accuracy_by_hand(hidden):
         for b in range(2):
             x = pooled[turn * 2 + b].numpy()
             if hidden:
-                x = np.maximum(weights[0] @ x + weights[1], 0)
+                x = weights[0] @ x + weights[1]  # no non-linearity, protocol section 9
             scores = weights[-2] @ x + weights[-1]
             losses.append(np.log(np.exp(scores).sum()) - scores[turn])
             hits.append(scores.argmax() == turn)

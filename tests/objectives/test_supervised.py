@@ -5,36 +5,50 @@ import pytest
 import torch
 
 from vie.objectives.supervised import Supervised
-from vie.runtime.errors import VieError
 
 
 def test_loss_and_gradients_by_hand():
     torch.manual_seed(0)
     labels = torch.tensor([2, 0, 1, 1, 2])
-    objective = Supervised(labels, 3, temperature=0.1, seed=1).double()
-    f = torch.nn.functional.normalize(torch.randn(2, 3, dtype=torch.float64), dim=1)
-    f.requires_grad_()
+    objective = Supervised(labels, 3).double()
+    pooled = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
     instances = torch.tensor([3, 0])
-    loss = objective(f, instances, torch.zeros(5, 3))
-    W, total = objective.weight.detach().numpy(), 0.0
-    for row, i in zip(f.detach().numpy(), instances.tolist(), strict=True):
-        scores = [sum(w * x for w, x in zip(W[c], row, strict=True)) / 0.1 for c in range(3)]
+
+    def loss(pooled, weight, bias):
+        parameters = {"head.weight": weight, "head.bias": bias}
+        inputs = None, {"pooled": pooled}, instances, None, None
+        return torch.func.functional_call(Losses(objective), rename(parameters), inputs)
+
+    weight, bias = objective.head.weight, objective.head.bias
+    W, b, total = weight.detach().numpy(), bias.detach().numpy(), 0.0
+    for row, i in zip(pooled.detach().numpy(), instances.tolist(), strict=True):
+        scores = [sum(w * x for w, x in zip(W[c], row, strict=True)) + b[c] for c in range(3)]
         total -= scores[labels[i]] - np.log(sum(np.exp(s) for s in scores))
-    assert loss.item() == pytest.approx(total / 2, rel=1e-10)
-    assert torch.autograd.gradcheck(
-        lambda f, w: torch.func.functional_call(
-            objective, {"weight": w}, (f, instances, torch.zeros(5, 3))
-        ),
-        (f, objective.weight),
-    )
+    assert loss(pooled, weight, bias).item() == pytest.approx(total / 2, rel=1e-10)
+    assert torch.autograd.gradcheck(loss, (pooled, weight, bias))
 
 
-def test_weights_come_from_the_seed_and_are_trained():
-    labels = torch.tensor([0, 3])
-    one, two, other = (Supervised(labels, 4, temperature=1.0, seed=s) for s in (1, 1, 2))
-    assert torch.equal(one.weight, two.weight)
-    assert not torch.equal(one.weight, other.weight)
-    assert one.weight.shape == (4, 4)
-    assert [name for name, _ in one.named_parameters()] == ["weight"]
-    with pytest.raises(VieError, match="temperature 0"):
-        Supervised(labels, 4, temperature=0, seed=0)
+class Losses(torch.nn.Module):
+    """The loss as a module's call."""
+
+    def __init__(self, objective):
+        super().__init__()
+        self.objective = objective
+
+    def forward(self, *inputs):
+        return self.objective.losses(*inputs)["loss"]
+
+
+def rename(parameters):
+    return {f"objective.{name}": value for name, value in parameters.items()}
+
+
+def test_the_first_weights_are_glorots():
+    """Uniform in +-sqrt(6 / (inputs + outputs)), no bias; as many rows as there are classes."""
+    torch.manual_seed(0)
+    objective = Supervised(torch.tensor([0, 149]), 250)
+    weight, bound = objective.head.weight, (6 / (250 + 150)) ** 0.5
+    assert weight.shape == (150, 250)
+    assert 0.99 * bound < weight.abs().max().item() <= bound
+    assert weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.02)
+    assert not objective.head.bias.any()

@@ -54,7 +54,13 @@ def metadata(**other):
         "steps": 8,
         "saturated": True,
         "frames": {"fps": 25, "shorter_side": 320},
-        "optimiser": {"batch": 128, "lr": 0.0005, "weight_decay": 1e-5, "momentum": 0.9},
+        "optimiser": {
+            "batch": 128,
+            "lr": 0.0005,
+            "weight_decay": 1e-5,
+            "momentum": 0.9,
+            "decayed": "new_layer",
+        },
         "network": {"encoder": {"network": "slow", "width": 64}, "steps": 1_500_000},
     } | other
 

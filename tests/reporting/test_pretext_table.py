@@ -29,8 +29,14 @@ def metadata(**other):
         "batch": 128,
         "encoder": {"network": "single", "width": 64, "embedding": "pooled"},
         "size": 80,
-        "sampling": {"frames": 4, "stride": 1, "bin": 1, "windows": [10, 16]},
-        "objective": {"hidden": 128, "frame_shift": 5, "channel_dropping": True},
+        "sampling": {
+            "frames": 4,
+            "stride": 1,
+            "bin": 1,
+            "windows": [10, 16],
+            "test_starts": "inside",
+        },
+        "objective": {"hidden": 512, "frame_shift": 5, "channel_dropping": True},
     } | other
 
 

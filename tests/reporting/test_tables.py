@@ -50,15 +50,16 @@ def metadata(seed, **other):
         "probe": {
             "clips": 5,
             "optimiser": {"batch": 128, "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4},
-            "schedule": {"duration": "60 epochs", "lr_drops": ["30 epochs"]},
+            "schedule": {"duration": "400000 steps", "lr_drops": ["150000 steps"]},
         },
+        "steps": 400_000,
     } | other
 
 
 SAMPLINGS = {
-    "trn": {"frames": 4, "stride": 12, "bin": 12, "windows": []},
-    "slow": {"frames": 4, "stride": 16, "bin": 1, "windows": []},
-    "sf": {"frames": 16, "stride": 4, "bin": 1, "windows": []},
+    "trn": {"frames": 4, "stride": 12, "bin": 12, "windows": [], "test_starts": "inside"},
+    "slow": {"frames": 4, "stride": 16, "bin": 1, "windows": [], "test_starts": "inside"},
+    "sf": {"frames": 16, "stride": 4, "bin": 1, "windows": [], "test_starts": "ends"},
 }
 
 
@@ -173,10 +174,25 @@ def test_the_published_row_of_3dresnet_has_its_own_scale():
     theirs = network(
         steps=1_600_000, batch=64, encoder=network()["encoder"] | {"network": "3dresnet"}
     )
-    sampling = {"frames": 16, "stride": 1, "bin": 1, "windows": []}
+    sampling = {"frames": 16, "stride": 1, "bin": 1, "windows": [], "test_starts": "ends"}
     known = metadata(0, size=112, networks=[theirs], sampling=sampling)
     assert comparable(known, "VIE-3DResNet", "kinetics400")
     assert not comparable(known | {"size": 224}, "VIE-3DResNet", "kinetics400")
+
+
+def test_values_of_the_table_have_their_place_and_others_have_none():
+    """The same quantities on ImageNet come after those on Kinetics in the file."""
+    every = pd.read_csv(PUBLISHED / "other.csv").drop_duplicates(["model", "quantity", "dataset"])
+    imagenet = every[every["dataset"] == "imagenet"].set_index("quantity")["value"]
+    theirs = read_published(PUBLISHED, ["VIE-3DResNet"]).loc["VIE-3DResNet"]
+    assert theirs["dataset"] == "kinetics400"
+    assert imagenet["linear probe conv5 top-1 (last printed validation)"] == 32.5
+    assert theirs[["conv3", "conv4", "conv5", "knn10"]].tolist() == [33.42, 41.58, 43.46, 32.07]
+
+
+def test_curves_of_networks_that_are_not_trained_are_an_error():
+    with pytest.raises(VieError, match=r"no network of tables\.table_1 in the config is trained"):
+        read_curves([])
 
 
 def test_one_seed_below_the_papers_scale_spoils_the_row(probes):

@@ -93,10 +93,25 @@ def test_data_that_are_not_here_are_planned_for(capsys, tmp_path):
     assert f"kinetics400 is not here ({tmp_path}/nowhere/annotations/train.csv is missing)" in out
     rows = rows_of(out)
     assert rows["frames"][0] == "220"
-    # 259,541 videos of 250 frames of 569 x 320 pixels, 0.2 bytes each, and their headers.
-    gb = 259_541 * 250 * (320**2 * 16 / 9 * 0.2 + 776.5) / 1e9
+    # 259,541 videos of 250 frames of 569 x 320 pixels, 0.2 bytes each at quality 3 and less at
+    # ffmpeg's default, and their headers.
+    gb = 259_541 * 250 * (320**2 * 16 / 9 * 0.2 * (3 / 16) ** 0.8 + 776.5) / 1e9
     assert float(rows["frames"][1].replace(",", "")) == pytest.approx(gb, rel=0.01)
     assert rows["frames"][4] == "0.00"  # GPU-hours
+
+
+def test_released_weights_that_are_not_here_are_planned_for(capsys, tmp_path):
+    lists_of_kinetics(tmp_path)
+    released = [*KINETICS, "experiments/released_weights.yaml"]
+    options = ["--config", f"roots={{kinetics400: {tmp_path}}}", "--forceall"]
+    assert main([*released, *options, "--", "results/table_1.csv"]) == 0
+    out = capsys.readouterr().out
+    assert "data/checkpoint-1450000.tar, the weights of vie_3dresnet, is not here" in out
+    rows = rows_of(out)
+    assert rows["import_weights"][0] == "1"
+    # 33.2 million numbers, and the bank: 800 videos.
+    assert float(rows["import_weights"][1]) == pytest.approx(0.133, abs=0.01)
+    assert "pretrain" not in rows
 
 
 def test_a_small_disk_is_exit_status_1_and_a_sentence(one_job, capsys, monkeypatch):
@@ -162,11 +177,11 @@ def test_seconds_on_cores_by_hand(one_job, paper):
 
 
 def test_clusters_of_every_epoch_are_counted(paper):
-    """In 1,350,000 steps there are 720 epochs of 1,874 steps, and one more clustering."""
+    """In 1,325,000 steps there are 707 epochs of 1,874 steps, and one more clustering."""
     wildcards = {"dataset": "kinetics400", "recipe": "vie_single", "stage": "local_aggregation"}
     work = Estimator(paper, on_gpu=True).work("pretrain", wildcards)
-    clips, bank = 1_350_000 * 128, 239_888
-    compared = bank * (clips + 721 * 8000 * 21) * 2 * 128 / 10e12
+    clips, bank = 1_325_000 * 128, 239_888
+    compared = bank * (clips + 708 * 8000 * 21) * 2 * 128 / 10e12
     assert work.compute == pytest.approx(clips * 3 * FORWARD / 50e12 + compared)
 
 
@@ -174,7 +189,7 @@ def test_probes_and_finetuning_are_of_their_own_clips(paper):
     estimator = Estimator(paper, on_gpu=True)
     wildcards = {"dataset": "kinetics400", "evaluation": "slow_input_single", "weights": "trained"}
     work = estimator.work("probe", wildcards)
-    clips = 60 * 1874 * 128 + 19_653 * 5 + 239_888
+    clips = 394_998 * 128 + 19_653 * 5 + 239_888
     assert work.compute == pytest.approx(clips * 4 * FORWARD / 50e12, rel=1e-3)
     wildcards |= {"evaluation": "vie_single", "target": "ucf101"}
     work = estimator.work("finetune", wildcards)

@@ -9,7 +9,9 @@ import pytest
 
 from vie.config.load import load_config
 from vie.config.settings import canonical
+from vie.runtime.errors import VieError
 from vie.workflow.paths import Experiment, in_order_of
+from vie.workflow.weights import weights_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,6 +102,62 @@ def test_results_of_a_table_row_by_row(experiment):
     where = "results/demo/finetune/ucf101/color_jitter/scratch_single/untrained/seed0"
     assert found[0]["predictions"] == f"{where}/predictions.parquet"
     assert len(experiment.finetuned("table_3")) == 2 * len(found)
+
+
+def test_a_recipe_with_weights_is_imported_in_place_of_its_stages(config):
+    changed = copy.deepcopy(config)
+    for name in ("vie_single", "rotnet"):
+        changed["recipes"][name]["weights"] = "network.pt"
+    experiment, single = Experiment(changed), "results/demo/pretrain/vie_single/seed2/imported.pt"
+    assert experiment.final_checkpoint("vie_single", 2) == single
+    assert experiment.networks("trn_input_single", "trained", 2) == [single]
+    untrained = single.replace("imported", "untrained")
+    assert experiment.networks("trn_input_single", "untrained", 2) == [untrained]
+    assert experiment.previous_checkpoint("vie_trn", 2, "local_aggregation") == single
+    assert {row["model"] for row in experiment.pretext_rows()} == {"OPN", "3DRotNet"}
+    assert "VIE-Single" not in {curve["model"] for curve in experiment.curves("table_1")}
+    # Only training that goes on from it needs the videos of its bank.
+    assert experiment.bank_index("vie_single") == "resources/embedded/train/index.parquet"
+    assert experiment.bank_index("rotnet") == []
+
+
+def test_an_imported_network_depends_on_nothing_that_is_not_noted_of_it(config, experiment):
+    before = copy.deepcopy(experiment.imported_recipe("vie_single"))
+    recipe = experiment.recipes["vie_single"]
+    recipe |= {"label": "another", "schedule": {"lr_drops": []}, "monitor": {}, "weights": "a.pt"}
+    assert experiment.imported_recipe("vie_single") == before
+    recipe["geometry"] = recipe["geometry"] | {"flip": 0.1}
+    assert experiment.imported_recipe("vie_single") != before
+
+
+def test_without_training_there_are_no_curves_and_no_pretext_table(config):
+    changed = copy.deepcopy(config)
+    for recipe in changed["recipes"].values():
+        recipe["weights"] = "network.pt"
+    experiment = Experiment(changed)
+    assert experiment.stages() == []
+    files = experiment.published_files()
+    assert not {"results/learning_curves.csv", "results/pretext.csv"} & set(files)
+    assert "results/table_1.csv" in files
+
+
+def test_weights_that_are_not_there_are_named(config, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    changed = copy.deepcopy(config)
+    changed["recipes"]["vie_single"]["weights"] = "a [1].index"
+    experiment = Experiment(changed)
+    with pytest.raises(
+        VieError, match=r"a \[1\]\.index: no such file .*recipes\.vie_single\.weights"
+    ):
+        weights_files(experiment, "vie_single", "0")
+    made = tmp_path / experiment.final_checkpoint("vie_single", 0)
+    made.parent.mkdir(parents=True)
+    made.touch()  # what was imported needs its file no more
+    assert weights_files(experiment, "vie_single", "0") == ["a [1].index"]
+    for name in ("a [1].index", "a [1].data-00000-of-00001", "a [1].meta", "b.data-00000-of-00001"):
+        (tmp_path / name).touch()
+    expected = ["a [1].index", "a [1].data-00000-of-00001"]
+    assert weights_files(experiment, "vie_single", "0") == expected
 
 
 def test_another_experiment_has_a_folder_of_its_own(config):

@@ -11,7 +11,7 @@ import torch
 
 from vie.clips.sampling import sampling
 from vie.config.load import load_config
-from vie.models.classifiers import FrozenEncoders, probe_features
+from vie.models.classifiers import FrozenEncoders
 from vie.models.encoders import build_encoder
 from vie.workflow import resources
 
@@ -65,6 +65,13 @@ def test_more_of_everything_needs_more(paper):
     assert resources.index(paper, "kinetics400", "train") >= resources.LEAST
 
 
+def test_the_bank_is_as_wide_as_the_embedding(config, paper):
+    """Or asks for up to twice as much: the networks are not built here."""
+    for recipe in (*config["recipes"].values(), *paper["recipes"].values()):
+        exact = build_encoder(recipe["encoder"]).dimensions
+        assert exact <= resources.dimensions_of(recipe["encoder"]) <= 2 * exact
+
+
 def test_no_job_of_the_default_experiment_asks_for_less_than_was_measured(config):
     """Peaks of benchmarks/runs on two cores without a GPU, MB."""
     for gpus in (0, 1):
@@ -85,7 +92,7 @@ def test_the_classifiers_of_a_probe_are_as_wide_as_the_features(config, paper):
         frozen = FrozenEncoders([build_encoder({"network": "single", "width": 16})])
         features = frozen(torch.zeros(1, 3, 1, size, size))
         layers = ("conv3", "conv4", "conv5")
-        width = sum(probe_features(features[layer]).shape[1] for layer in layers)
+        width = sum(features[layer].shape[1] for layer in layers)
         assert width == 16 * size**2 * 7 / 128
 
 

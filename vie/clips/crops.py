@@ -1,8 +1,8 @@
 """Crops and flips of uint8 frames, on the CPU (protocol section 3).
 
-The protocol resizes the shorter side to s, then crops size x size at random. Here a square of
-size / s of the shorter side is cut out first, and then resized to size x size: this touches only
-the pixels that are used.
+The protocol resizes the shorter side to s (both sides, where frames are squeezed), then crops
+size x size at random. Here a piece of size / s of the side is cut out first, and then resized to
+size x size: this touches only the pixels that are used.
 """
 
 from dataclasses import dataclass
@@ -18,22 +18,30 @@ POSITIONS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5))
 
 @dataclass(frozen=True)
 class Crop:
-    """A square crop as shares of the frame. It fits frames that are decoded at any size."""
+    """A crop as shares of the frame. It fits frames that are decoded at any size."""
 
-    scale: float  # side of the square as a share of the frame's shorter side, in (0, 1]
-    top: float  # position as a share of the room beside the square, in [0, 1]
+    scale: float  # side of the crop as a share of the frame's shorter side, in (0, 1]
+    top: float  # position as a share of the room beside the crop, in [0, 1]
     left: float
     flip: bool  # whether the crop is mirrored
-    # How far single frames may be shifted, as a share of the square's side. The square keeps this
+    # How far single frames may be shifted, as a share of the crop's side. The crop keeps this
     # distance from the borders of the frame, if there is room.
     frame_shift: float = 0.0
+    # Whether the crop has the form of the frame, and not that of a square: resized to a square, it
+    # is squeezed. `scale` is a share of both sides then.
+    squeeze: bool = False
+    reduced_decoding: bool = False  # whether a JPEG may be decoded at a fraction of its size
 
-    def box(self, height: int, width: int) -> tuple[int, int, int]:
-        """(top, left, side) in whole pixels of a height x width frame."""
-        side = max(1, min(round(self.scale * min(height, width)), height, width))
-        margin = round(self.frame_shift * side)
-        top = _within(self.top, height, side, margin)
-        return top, _within(self.left, width, side, margin), side
+    def box(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """(top, left, height, width) in whole pixels of a height x width frame."""
+        of = (height, width) if self.squeeze else (min(height, width),) * 2
+        tall, wide = (
+            max(1, min(round(self.scale * one), most))
+            for one, most in zip(of, (height, width), strict=True)
+        )
+        top = _within(self.top, height, tall, round(self.frame_shift * tall))
+        left = _within(self.left, width, wide, round(self.frame_shift * wide))
+        return top, left, tall, wide
 
 
 def _within(place: float, length: int, side: int, margin: int) -> int:
@@ -51,6 +59,8 @@ class RandomResizedCrop:
     train_shorter_side: tuple[int, int]  # range in training, in pixels, both ends included
     test_shorter_side: int  # in testing, in pixels
     flip: float = 0.5  # probability of a horizontal flip in training
+    squeeze: bool = False  # whether frames are resized to squares, not by their shorter sides
+    reduced_decoding: bool = False  # whether JPEGs are decoded at no more than the needed fraction
 
     def train_crop(self, rng: np.random.Generator, frame_shift: int = 0) -> Crop:
         """Random crop of a clip: shorter side uniform in its range, position uniform, flip.
@@ -60,11 +70,13 @@ class RandomResizedCrop:
         low, high = self.train_shorter_side
         shorter_side = rng.integers(low, high + 1)
         top, left, flip = rng.random(3)
-        return Crop(self.size / shorter_side, top, left, flip < self.flip, frame_shift / self.size)
+        place = self.size / shorter_side, top, left, flip < self.flip, frame_shift / self.size
+        return Crop(*place, self.squeeze, self.reduced_decoding)
 
     def centre_crop(self) -> Crop:
         """Centre crop, no flip."""
-        return Crop(self.size / self.test_shorter_side, 0.5, 0.5, False)
+        scale = self.size / self.test_shorter_side
+        return Crop(scale, 0.5, 0.5, False, 0.0, self.squeeze, self.reduced_decoding)
 
 
 @dataclass(frozen=True)
@@ -74,16 +86,18 @@ class ScaleCrop:
     size: int  # pixels of the network's square input
     scales: tuple[float, ...]  # sides of the square in training, as shares of the shorter side
     flip: float = 0.5  # probability of a horizontal flip in training
+    reduced_decoding: bool = False  # as of `RandomResizedCrop`
 
     def train_crop(self, rng: np.random.Generator, frame_shift: int = 0) -> Crop:
         """One of the scales, at one of the four corners or in the centre, perhaps mirrored."""
         scale = self.scales[rng.integers(len(self.scales))]
         top, left = POSITIONS[rng.integers(len(POSITIONS))]
-        return Crop(scale, top, left, rng.random() < self.flip, frame_shift / self.size)
+        place = scale, top, left, rng.random() < self.flip, frame_shift / self.size
+        return Crop(*place, reduced_decoding=self.reduced_decoding)
 
     def centre_crop(self) -> Crop:
         """The full shorter side in the centre, no flip."""
-        return Crop(1.0, 0.5, 0.5, False)
+        return Crop(1.0, 0.5, 0.5, False, reduced_decoding=self.reduced_decoding)
 
 
 CropPolicy = RandomResizedCrop | ScaleCrop
@@ -98,19 +112,19 @@ def crop_frames(
     say by how much each frame's crop is moved (at most `crop.frame_shift`).
     """
     height, width = frames[0].shape[:2]
-    top, left, side = crop.box(height, width)
+    top, left, tall, wide = crop.box(height, width)
     corners = np.tile([top, left], (len(frames), 1))  # (T, 2)
     if shifts is not None:
-        moved = corners + np.rint(shifts * (side / size)).astype(int)
-        corners = np.clip(moved, 0, [height - side, width - side])
+        moved = corners + np.rint(shifts * [tall / size, wide / size]).astype(int)
+        corners = np.clip(moved, 0, [height - tall, width - wide])
     out = torch.empty((3, len(frames), size, size), dtype=torch.uint8)
     # Several small frames in one call, but a large frame alone, so that it stays in the cache.
-    together = max(1, PIXELS_TOGETHER // side**2)
+    together = max(1, PIXELS_TOGETHER // (tall * wide))
     for t in range(0, len(frames), together):
         here = zip(frames[t : t + together], corners[t : t + together], strict=True)
-        squares = np.stack([frame[y : y + side, x : x + side] for frame, (y, x) in here])
-        cut = torch.from_numpy(squares).permute(0, 3, 1, 2)  # (n, side, side, 3) -> (n, 3, ...)
-        if side != size:
+        pieces = np.stack([frame[y : y + tall, x : x + wide] for frame, (y, x) in here])
+        cut = torch.from_numpy(pieces).permute(0, 3, 1, 2)  # (n, tall, wide, 3) -> (n, 3, ...)
+        if (tall, wide) != (size, size):
             cut = F.interpolate(cut, size=(size, size), mode="bilinear", antialias=True)
         cut = cut.flip(-1) if crop.flip else cut
         out[:, t : t + together] = cut.transpose(0, 1)  # (n, 3, size, size) -> (3, n, size, size)

@@ -40,10 +40,11 @@ class Batch(NamedTuple):
     color_jitter: ColorJitterDraws | None  # of each clip; None for clips without colour noise
 
 
-def decode(jpeg: bytes, least: float) -> np.ndarray:
-    """(H, W, 3) uint8 of a JPEG, at the fraction of its size that `fraction_of` allows: for small
-    inputs, most of the decoding is saved."""
-    image: np.ndarray = simplejpeg.decode_jpeg(jpeg, **fraction_of(jpeg, least))
+def decode(jpeg: bytes, least: float | None = None) -> np.ndarray:
+    """(H, W, 3) uint8 of a JPEG; with `least` pixels of its shorter side that are needed, at the
+    fraction of its size that `fraction_of` allows."""
+    fraction = fraction_of(jpeg, least) if least else {}
+    image: np.ndarray = simplejpeg.decode_jpeg(jpeg, **fraction)
     return image
 
 
@@ -62,7 +63,8 @@ def load_clip(
     unique, back = np.unique(frames, return_inverse=True)
     jpegs = index.read_frames(instance, unique)
     try:
-        decoded = [decode(jpeg, size / crop.scale) for jpeg in jpegs]
+        least = size / crop.scale if crop.reduced_decoding else None
+        decoded = [decode(jpeg, least) for jpeg in jpegs]
     except ValueError as error:
         video = index.videos[instance].as_py()
         raise VieError(

@@ -27,7 +27,7 @@ def windows(sampling: Sampling, n_frames: int, window: int = WINDOW) -> np.ndarr
     starts = np.arange(0, max(n_frames - length, 0) + 1, length)
     if (left := n_frames - length - starts[-1]) > 0:
         starts = np.append(starts, starts[-1] + left)
-    middle = sampling.test(length, 1)[0]  # (frames,), of a video as long as a window
+    middle = sampling.middle(length)  # (frames,)
     return wrap(starts[:, None] + middle, n_frames)  # (windows, 1) + (frames,)
 
 

@@ -11,12 +11,21 @@ from typing import Any
 from vie.config.clip_frames import clip_frames
 from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES
 from vie.config.recipes import PRETEXTS, STAGES, VIE, Objective, Schedule
-from vie.config.settings import NETWORKS, recipes_of, stages
+from vie.config.settings import (
+    CHECKPOINT,
+    IMPORTED,
+    NETWORKS,
+    RELEASE,
+    STATE,
+    recipes_of,
+    stages,
+    weights_file,
+)
 from vie.runtime.importing import problem_with
 
 TABLE_S1 = Path(__file__).parents[1] / "reporting" / "published" / "table_s1.csv"
 # Names that an objective of the user's cannot have: keys and files of that name exist.
-TAKEN = {*Schedule.model_fields, *Objective.model_fields, "untrained"}
+TAKEN = {*Schedule.model_fields, *Objective.model_fields, "untrained", IMPORTED}
 
 
 def across(config: dict[str, Any]) -> Iterator[str]:
@@ -62,7 +71,7 @@ def _shares(config: dict[str, Any]) -> Iterator[str]:
     gpus, threads = config["gpus"], config["threads"]["pretrain"]
     for name, recipe in config["recipes"].items():
         batch = recipe["optimiser"]["batch"]
-        if batch % max(gpus, 1):
+        if stages(recipe) and batch % max(gpus, 1):
             yield (
                 f"gpus: {gpus} GPUs cannot share the batch of {batch} in recipes.{name}."
                 "optimiser.batch: choose a number that divides it"
@@ -164,6 +173,8 @@ def _evaluation(key: str, evaluation: dict[str, Any], recipes: dict[str, Any]) -
             yield _absent(f"{key}.recipe", name, "recipes", recipes)
     if clip_frames(evaluation["clip"]).windows:
         yield f"{key}.clip: evaluations take frames with a stride, not windows"
+    if "geometry" in evaluation:
+        yield from _geometry(key, evaluation["geometry"])
     shared = [setting for setting in ("geometry", "color_jitter") if setting not in evaluation]
     transforms = [[recipes[name][one] for one in shared] for name in names if name in recipes]
     if any(one != transforms[0] for one in transforms):
@@ -173,8 +184,7 @@ def _evaluation(key: str, evaluation: dict[str, Any], recipes: dict[str, Any]) -
         )
 
 
-def _recipe(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> Iterator[str]:
-    key, geometry = f"recipes.{name}", recipe["geometry"]
+def _geometry(key: str, geometry: dict[str, Any]) -> Iterator[str]:
     (low, high), size = geometry["train_shorter_side"], geometry["size"]
     if not size <= low <= high:
         yield (
@@ -183,8 +193,17 @@ def _recipe(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> Iterat
         )
     if geometry["test_shorter_side"] < size:
         yield f"{key}.geometry.test_shorter_side: must be at least size ({size})"
+
+
+def _recipe(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> Iterator[str]:
+    key = f"recipes.{name}"
+    yield from _geometry(key, recipe["geometry"])
     wrong_encoder = list(_encoder(key, recipe, config["networks"]))
     yield from wrong_encoder
+    yield from _origins(name, config["recipes"])
+    if "weights" in recipe:
+        yield from _weights(key, recipe)
+        return
     found = set(stages(recipe))
     alone = [stage for stage in (*STAGES, *config["objectives"]) if stage not in VIE]
     if not found or (len(found) > 1 and found & set(alone)):
@@ -198,9 +217,37 @@ def _recipe(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> Iterat
     for stage in Objective.model_fields:
         if stage in found and stage not in recipe["objective"]:
             yield f"{key}.objective: lacks {stage}, which its schedule names"
+    heads = [stage for stage in ("supervised", *PRETEXTS) if stage in found]
+    if heads and recipe["encoder"]["embedding"] != "pooled":
+        yield (
+            f"{key}.encoder.embedding: {recipe['encoder']['embedding']} is a linear layer that "
+            f"{heads[0]} would not train, as it has one of its own: set it to pooled"
+        )
     if "order_prediction" in found and not wrong_encoder:
         yield from _order(key, recipe)
-    yield from _origins(name, config["recipes"])
+
+
+def _weights(key: str, recipe: dict[str, Any]) -> Iterator[str]:
+    """What a recipe whose weights come from a file cannot have."""
+    suffix, network = weights_file(recipe).suffix, recipe["encoder"]["network"]
+    if suffix not in (*RELEASE, CHECKPOINT, STATE):
+        yield (
+            f"{key}.weights: {recipe['weights']!r} ends in none of "
+            f"{', '.join((*RELEASE, CHECKPOINT, STATE))} (an archive that is compressed has to be "
+            "unpacked)"
+        )
+    if {"{", "}"} & set(recipe["weights"]):
+        yield f"{key}.weights: {recipe['weights']!r}: Snakemake reads no path with braces"
+    if suffix in RELEASE and network != "3dresnet":
+        yield (
+            f"{key}.encoder.network: {suffix} is the authors' checkpoint, which holds 3dresnet, "
+            f"not {network}"
+        )
+    if "start_from" in recipe:
+        yield (
+            f"{key}.start_from: a network whose weights come from a file (weights) is not trained, "
+            "so it starts from nothing: set start_from to null, or leave weights out"
+        )
 
 
 def _origins(name: str, recipes: dict[str, Any]) -> Iterator[str]:

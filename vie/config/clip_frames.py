@@ -9,6 +9,10 @@ from typing import Any
 
 from vie.runtime.errors import VieError
 
+# Where the clips of a test lie, as in the release (protocol section 2): evenly spaced without the
+# first and the last possible start, with these two, or in the middle of equal parts of the video.
+TEST_STARTS = ("inside", "ends", "parts")
+
 
 @dataclass(frozen=True)
 class ClipFrames:
@@ -22,6 +26,8 @@ class ClipFrames:
         windows: in place of stride and bin: lengths of windows, over any of which the frames are
             spread evenly. In training one of the lengths, placed where the video moves; in testing
             the longest.
+        test_starts: where the clips of a test lie (`TEST_STARTS`). With "ends" a clip takes
+            frames * stride frames of its video, in training too.
 
     Raises:
         VieError: the numbers do not fit each other.
@@ -31,6 +37,7 @@ class ClipFrames:
     stride: float = 1.0
     bin: int = 1
     windows: tuple[int, ...] = ()
+    test_starts: str = "inside"
 
     def __post_init__(self) -> None:
         if self.windows and ((self.stride, self.bin) != (1, 1) or min(self.windows) < self.frames):
@@ -44,6 +51,11 @@ class ClipFrames:
                 f"clip sampling with frames {self.frames}, stride {self.stride}, bin {self.bin}: "
                 "frames and stride must be at least 1 and a bin must fit into its stride"
             )
+        if self.test_starts not in TEST_STARTS:
+            raise VieError(
+                f"clip sampling with test_starts {self.test_starts!r}: use one of: "
+                f"{', '.join(TEST_STARTS)}"
+            )
 
     @property
     def span(self) -> int:
@@ -55,11 +67,11 @@ class ClipFrames:
 
 # Name -> clip, of protocol sections 2 and 9.
 CLIPS: dict[str, dict[str, Any]] = {
-    "single": {"frames": 1},
+    "single": {"frames": 1, "test_starts": "parts"},
     "trn": {"frames": 4, "stride": 12, "bin": 12},
     "slow": {"frames": 4, "stride": 16},
-    "slowfast": {"frames": 16, "stride": 4},
-    "3dresnet": {"frames": 16},
+    "slowfast": {"frames": 16, "stride": 4, "test_starts": "ends"},
+    "3dresnet": {"frames": 16, "test_starts": "ends"},
     "3dresnet_16fps": {"frames": 16, "stride": 25 / 16},
     "opn": {"frames": 4, "windows": [10, 16]},
 }
@@ -76,6 +88,15 @@ def clip_settings(setting: str | dict[str, Any]) -> dict[str, Any]:
             raise VieError(f"clip sampling {setting!r} is unknown; known: {', '.join(CLIPS)}")
         setting = CLIPS[setting]
     return {**setting, "windows": tuple(setting.get("windows", ()))}
+
+
+def trained_clip(setting: str | dict[str, Any]) -> dict[str, Any]:
+    """Numbers of a clip that training depends on: where test clips lie is none of them, unless the
+    clips of training, too, take a stride after their last frame."""
+    settings = clip_settings(setting)
+    if settings.get("test_starts") != "ends":
+        settings.pop("test_starts", None)
+    return settings
 
 
 def clip_frames(setting: str | dict[str, Any]) -> ClipFrames:

@@ -32,8 +32,9 @@ class Frames(Model):
     """frames per second (paper's release: 25)"""
     shorter_side: Annotated[int, *whole(ge=16)]
     """pixels of a frame's shorter side (paper's release: 320)"""
-    quality: Annotated[int, *whole(ge=2, le=31)]
-    """ffmpeg's JPEG quality, from 2 (best) to 31"""
+    quality: Annotated[int, *whole(ge=2, le=31)] | Literal["default"]
+    """ffmpeg's JPEG quality, from 2 (best) to 31. default: what ffmpeg does when not told, which
+    aims at 200 kbit/s and gives coarse frames (paper's release)"""
     timeout_seconds: Positive
     """a video that takes longer to decode is rejected"""
     max_seconds: Positive

@@ -17,6 +17,7 @@ from vie.config.fields import (
     Text,
     real,
 )
+from vie.config.recipes import Geometry
 
 # Names of columns of tables 2 and 3, but for those that they have anyway.
 TARGET = (
@@ -38,6 +39,13 @@ TargetName = Annotated[
 ]
 
 
+class ProbeSchedule(Model):
+    """How long the classifiers train."""
+
+    duration: Duration
+    lr_drops: Drops
+
+
 class Evaluation(Model):
     """A network, and the clips on which it is evaluated. One evaluation is one row of a table."""
 
@@ -46,17 +54,14 @@ class Evaluation(Model):
     recipe: Text | Annotated[list[Text], Field(min_length=1)]
     """recipe of the network, or a list: the features of several networks together"""
     clip: Clip
+    geometry: Geometry | None = None
+    """crops; left out, those of the recipe"""
     color_jitter: ColorJitter | None = None
     """random colour while the classifiers train; left out, that of the recipe"""
+    schedule: ProbeSchedule | None = None
+    """how long its classifiers train; left out, probe.schedule"""
     weights: Literal["trained", "untrained"]
     """trained: the network after its recipe; untrained: before its first step"""
-
-
-class ProbeSchedule(Model):
-    """How long the classifiers train."""
-
-    duration: Duration
-    lr_drops: Drops
 
 
 class Probe(Model):
@@ -85,6 +90,14 @@ class ScaleCrop(Model):
     ] = Field(min_length=1)
     """sides of the crops, as shares of the shorter side (paper: 2^0, 2^-1/4, 2^-1/2, 2^-3/4,
     2^-1)"""
+
+
+class FinetuneOptimiser(Optimiser):
+    """SGD of a whole network with a new linear layer."""
+
+    decayed: Literal["all", "new_layer"] = "all"
+    """what weight decay is for: all but batch norm, or the new linear layer alone (paper: new_layer
+    for pretrained networks, all from scratch)"""
 
 
 class FinetuneSchedule(Model):
@@ -116,9 +129,9 @@ class Finetuning(Model):
     """share of each class's training videos that is held out, in whole groups; not used with
     validation: test"""
     scale_crop: ScaleCrop
-    trained: Optimiser
+    trained: FinetuneOptimiser
     """for pretrained networks (paper: batch 128, lr 0.0005, weight decay 1e-5)"""
-    untrained: Optimiser
+    untrained: FinetuneOptimiser
     """for training from scratch (paper: batch 128, lr 0.01, weight decay 1e-4)"""
     schedule: FinetuneSchedule
     clips: Natural

@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from vie.config.clip_frames import CLIPS, ClipFrames, clip_frames
+from vie.config.clip_frames import CLIPS, TEST_STARTS, ClipFrames, clip_frames
 from vie.config.settings import canonical
 from vie.runtime.errors import VieError
 
@@ -123,6 +123,11 @@ class ClipNumbers(Model):
     """frames of the video from one frame of the clip to the next"""
     bin: Natural = 1
     """each frame of the clip is drawn from this many consecutive frames"""
+    test_starts: Annotated[str, OneOf(TEST_STARTS)] = "inside"
+    """where the clips of a test lie. inside: evenly spaced, without the first and the last possible
+    start (paper: trn, slow); ends: with these two, and short videos looped until no clips overlap
+    (paper: slowfast, 3dresnet; a clip then takes frames x stride frames, in training too); parts:
+    in the middle of as many equal parts (paper: single)"""
     windows: list[Annotated[int, *whole(ge=2), Field(description="frames of a window")]] | None = (
         Field(None, min_length=1)
     )

@@ -21,7 +21,10 @@ def load_config(*paths: str | Path) -> dict[str, Any]:
     config: dict[str, Any] = {}
     for path in paths:
         with Path(path).open() as file:
-            merge(config, yaml.safe_load(file) or {})
+            overlay = yaml.safe_load(file) or {}
+        if not isinstance(overlay, dict):
+            raise VieError(f"{path}: a config is a mapping of keys, not a {type(overlay).__name__}")
+        merge(config, overlay)
     validate(config)
     return config
 

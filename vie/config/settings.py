@@ -19,6 +19,9 @@ NETWORKS: dict[str, dict[str, int | float]] = {
     "3dresnet": FAMILY,
 }
 LAYERS = ("conv3", "conv4", "conv5")  # that classifiers read, protocol section 7
+# Files that a recipe's `weights` may name: the authors' checkpoint, one of vie, a state_dict.
+RELEASE, CHECKPOINT, STATE = (".tar", ".index"), ".pt", ".safetensors"
+IMPORTED = "imported"  # in place of a stage's name: the network of a recipe that has `weights`
 
 
 def canonical(value: Any) -> Any:
@@ -47,8 +50,15 @@ def dataset_folder(config: dict[str, Any], name: str, kind: str) -> str:
     return os.path.normpath(os.path.join(os.path.expanduser(root), given)) if root else given
 
 
+def weights_file(recipe: dict[str, Any]) -> Path:
+    """The file that `weights` of a recipe names; a `~` in front is the user's home."""
+    return Path(os.path.expanduser(recipe["weights"]))
+
+
 def stages(recipe: dict[str, Any]) -> list[str]:
-    """Stages of a checked recipe's pretraining, in order."""
+    """Stages of a checked recipe's pretraining, in order; none where its weights are given."""
+    if "weights" in recipe:
+        return []
     return [key for key in recipe["schedule"] if key != "lr_drops"]
 
 
@@ -69,3 +79,11 @@ def resolve_steps(duration: str, steps_per_epoch: int) -> int:
         raise VieError(f'a duration is written "500 steps" or "2.5 epochs", but got {duration!r}')
     steps, epochs = found.groups()
     return int(steps) if steps else math.ceil(float(epochs) * steps_per_epoch - 1e-9)
+
+
+def probe_of(config: dict[str, Any], evaluation: str) -> dict[str, Any]:
+    """Settings of the linear probe of an evaluation: `probe`, with a schedule of its own if any."""
+    probe: dict[str, Any] = config["probe"]
+    return probe | {
+        "schedule": config["evaluations"][evaluation].get("schedule", probe["schedule"])
+    }

@@ -13,6 +13,7 @@ from vie.engine.device import accelerator, to_device
 from vie.engine.task import Task
 from vie.models.classifiers import Classifier
 
+NEW_LAYER = "new_layer"  # `decayed` of `finetuning.trained`
 # (top-1 as a fraction, mean loss) of a network on the validation videos
 Validation = Callable[[nn.Module], tuple[float, float]]
 
@@ -69,7 +70,8 @@ class Finetuning(Task[Classifier]):
         every: int,
         precision: str = "float32",
     ) -> None:
-        super().__init__(classifier, optimiser, accelerator(precision))
+        decayed = classifier.head if optimiser.get("decayed") == NEW_LAYER else None
+        super().__init__(classifier, optimiser, accelerator(precision), decayed=decayed)
         self.plateau, self.validate, self.every = plateau, validate, every
         self.parts["network"] = classifier
         self.best: dict[str, Tensor] = {}

@@ -31,11 +31,12 @@ def same_settings(one: Any, other: Any) -> bool:
 def same_so_far(before: Schedule, now: Schedule, step: int) -> bool:
     """Whether a run that was trained to `step` under one schedule is the run of another so far.
 
-    The end and the drops of the learning rate from `step` on may differ: no step has seen them.
+    The end and the drops of the learning rate from `step` - 1 on may differ: no step has seen them.
     """
 
     def drops(schedule: Schedule) -> list[int]:
-        return sorted(max(drop, schedule.first) for drop in schedule.drops if drop < step)
+        before = schedule.first - 1  # a drop has its effect from the step after it on
+        return sorted(max(drop, before) for drop in schedule.drops if drop < step - 1)
 
     return before.first == now.first and drops(before) == drops(now) and step <= now.last
 

@@ -12,10 +12,12 @@ class Schedule:
 
     first: int
     last: int  # the steps are first .. last - 1
-    drops: tuple[int, ...] = ()  # steps at which the learning rate is divided by 10
+    drops: tuple[int, ...] = ()  # the last steps before the learning rate is divided by 10
 
     def lr(self, base: float, step: int) -> float:
-        return base * 0.1 ** sum(step >= drop for drop in self.drops)
+        """The rate of a step. Step numbers start at 0; as in the release, the step with the number
+        of a drop is still taken at the old rate."""
+        return base * 0.1 ** sum(step > drop for drop in self.drops)
 
 
 def pretraining_schedule(

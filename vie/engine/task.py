@@ -21,6 +21,7 @@ class Task(Generic[Network]):
         optimiser: of the config.
         accelerator: of the device.
         model: all that has parameters, if that is more than the network.
+        decayed: the part of it that weight decay is for, if not for all of it.
 
     Attributes:
         parts: by name, what a checkpoint holds the `state_dict` of.
@@ -32,11 +33,14 @@ class Task(Generic[Network]):
         optimiser: dict[str, Any],
         accelerator: "Accelerator",
         model: nn.Module | None = None,
+        decayed: nn.Module | None = None,
     ) -> None:
         model = network if model is None else model
-        settings = {k: v for k, v in optimiser.items() if k != "batch"}
+        settings = {k: optimiser[k] for k in ("lr", "momentum", "weight_decay")}
         self.accelerator, self.lr = accelerator, optimiser["lr"]
-        self.model, self.optimiser = accelerator.prepare(model, sgd(model, **settings))
+        self.model, self.optimiser = accelerator.prepare(
+            model, sgd(model, **settings, decayed=decayed)
+        )
         self.parts: dict[str, Any] = {"optimiser": self.optimiser}
         self._network = network
 

@@ -41,7 +41,7 @@ class FrameSettings:
 
     fps: float  # frames per second (25 in protocol section 1)
     shorter_side: int  # of the frames, in pixels (320 in protocol section 1)
-    quality: int  # ffmpeg's JPEG scale, 2 (best) to 31
+    quality: int | str  # ffmpeg's JPEG scale, 2 (best) to 31; "default": ffmpeg decides
     timeout_seconds: float  # wall-clock time that one video may take
     max_seconds: float  # longest clip; a longer one is refused, not cut
 
@@ -219,11 +219,12 @@ def _command(stream: Any, cut: list[str], settings: FrameSettings) -> Any:
             "setsar=1",
         ]
     )
+    quality = {} if settings.quality == "default" else {"q:v": settings.quality}
     return ffmpeg.output(
         stream["V:0"],  # V: not a cover picture
         "pipe:1",
         vf=filters,
-        **{"c:v": "mjpeg", "q:v": settings.quality, "flags:v": "+bitexact"},
+        **{"c:v": "mjpeg", **quality, "flags:v": "+bitexact"},
         threads=1,
         format="image2pipe",
     ).global_args("-xerror")

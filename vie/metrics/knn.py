@@ -20,8 +20,8 @@ def knn_predict(
 ) -> Tensor:
     """Class probabilities of videos from their nearest bank entries.
 
-    A neighbour v votes for its class with the weight exp(v . f / temperature). The votes are
-    normalised per clip, then averaged over the clips of a video.
+    A neighbour v votes for its class with the weight exp(v . f / temperature). The votes for all
+    clips of a video are added, so a clip counts the more, the nearer its neighbours are.
 
     Args:
         vectors: (N, D) of unit length, the bank.
@@ -45,14 +45,15 @@ def knn_predict(
     V, C, _ = queries.shape
     labels = labels.to(vectors.device)
     flat = queries.flatten(0, 1).to(vectors)  # (V, C, D) -> (V*C, D)
-    probabilities = vectors.new_zeros(V * C, classes)
+    logits, classes_of = vectors.new_empty(V * C, k), labels.new_empty(V * C, k)
     with torch.autocast(vectors.device.type, enabled=False):
         for start in range(0, V * C, chunk):
-            part = flat[start : start + chunk]
-            rows = nearest(part, vectors, k)  # (c, k)
+            here = slice(start, start + chunk)
+            rows = nearest(flat[here], vectors, k)  # (c, k)
             # (c, k, D) x (c, D, 1) -> (c, k, 1) -> (c, k)
-            similarity = torch.bmm(vectors[rows], part[:, :, None])[:, :, 0]
-            # Normalised weights are a softmax, which cannot overflow.
-            weights = torch.softmax(similarity / temperature, dim=1)
-            probabilities[start : start + chunk].scatter_add_(1, labels[rows], weights)
-    return probabilities.view(V, C, classes).mean(1)  # (V, C, classes) -> (V, classes)
+            logits[here] = torch.bmm(vectors[rows], flat[here][:, :, None])[:, :, 0] / temperature
+            classes_of[here] = labels[rows]
+    # (V*C, k) -> (V, C*k): shares of all votes are a softmax, which cannot overflow
+    weights = torch.softmax(logits.view(V, C * k), dim=1)
+    probabilities = vectors.new_zeros(V, classes)
+    return probabilities.scatter_add_(1, classes_of.view(V, C * k), weights)

@@ -18,10 +18,10 @@ from vie.models.encoders import Encoder, build_encoder, load_weights
 from vie.models.input import InputSpec
 from vie.models.resnet import channels_last
 from vie.runtime import torch_files
-from vie.runtime.errors import VieError
+from vie.runtime.errors import VieError, shown
 from vie.runtime.importing import check_trusted
 
-FORMAT = 1  # raise it when a field changes its meaning
+FORMAT = 2  # 2: the first max pool pads at its end. Raise it when a field changes its meaning
 FIELDS = {"format", "vie_version", "recipe", "transform", "fps"}
 ENCODER, CLASSIFIER = "encoder", "network"  # fields with the weights, by kind of checkpoint
 # Kind of checkpoint -> the other kind, and what loads that.
@@ -65,9 +65,10 @@ def read(path: str | Path, weights: str = ENCODER) -> dict[str, Any]:
             "network was shown: make it again, or load it with the version that wrote it"
         )
     if found != FORMAT:
+        wrote = shown(content.get("vie_version"))
         raise VieError(
-            f"{path} has format {found}, and this is vie {__version__}, which reads format "
-            f"{FORMAT}: use vie {content.get('vie_version')}, which wrote it"
+            f"{path} has format {shown(found)}, and this is vie {__version__}, which reads format "
+            f"{FORMAT}: make it again, or use vie {wrote}, which wrote it"
         )
     other, advice = OTHER_KIND[weights]
     if weights not in content and other in content:

@@ -10,20 +10,21 @@ from torch import Tensor, nn
 from vie.config.settings import LAYERS
 from vie.models.encoders import Encoder
 from vie.models.input import InputSpec
-from vie.models.resnet import channels_last
+from vie.models.resnet import channels_last, variance_scaling_
 
 POOL_ABOVE = 200_000  # numbers in a feature map, protocol section 7
 
 
 def probe_features(features: Tensor) -> Tensor:
-    """Average over time, pool 2x2 where the map is very large, flatten over space.
+    """Average over time, pool 2x2 (or 4x4) where the map is very large, flatten over space.
 
     (B, C, T, H, W) -> (B, C * H' * W') float32. A single-frame network on several frames is the
     paper's Input-Single by this average.
     """
     maps = features.mean(2, dtype=torch.float32)  # (B, C, T, H, W) -> (B, C, H, W)
     if maps[0].numel() > POOL_ABOVE:
-        maps = F.avg_pool2d(maps, 2)  # (B, C, H // 2, W // 2)
+        pool = 4 if maps[0].numel() / 4 > POOL_ABOVE else 2
+        maps = F.avg_pool2d(maps, pool, ceil_mode=True)  # (B, C, H / pool, W / pool), rounded up
     return maps.flatten(1)
 
 
@@ -36,29 +37,33 @@ class FrozenEncoders(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, clips: Tensor) -> dict[str, Tensor]:
-        """(B, 3, T, H, W) -> {layer: (B, C, T', H', W')}, all encoders' channels."""
-        return self._concatenated([encoder.trunk(clips) for encoder in self._each()])
+        """(B, 3, T, H, W) -> {layer: (B, W)}: `probe_features` of each encoder, one behind the
+        other."""
+        return self._together([encoder.trunk(clips) for encoder in self._each()])
 
     def with_embedding(self, clips: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """The same, and all embeddings one behind the other: (B, sum of D), of unit length."""
         found = [(encoder, encoder.trunk(clips)) for encoder in self._each()]
         embeddings = [encoder.embed(features) for encoder, features in found]
-        features = self._concatenated([features for _, features in found])
+        features = self._together([features for _, features in found])
         return features, F.normalize(torch.cat(embeddings, 1), dim=1)
 
     def _each(self) -> list[Encoder]:
         return cast(list[Encoder], list(self.encoders))  # torch types them as modules
 
     @staticmethod
-    def _concatenated(features: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-        if len(features) == 1:
-            return features[0]
+    def _together(features: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         return {
-            # Networks may differ in T', which the evaluation averages over in any case:
-            # (B, C, T', H', W') -> (B, C, 1, H', W'), one behind the other
-            name: torch.cat([one[name].mean(2, keepdim=True) for one in features], 1)
-            for name in LAYERS
+            name: torch.cat([probe_features(one[name]) for one in features], 1) for name in LAYERS
         }
+
+
+def new_classifier(width: int, classes: int) -> nn.Linear:
+    """A classifier before its first step: variance 2 / fan-in, no bias (protocol section 4)."""
+    head = nn.Linear(width, classes)
+    variance_scaling_(head.weight, 2)
+    nn.init.zeros_(head.bias)
+    return head
 
 
 class Classifiers(nn.Module):
@@ -67,11 +72,8 @@ class Classifiers(nn.Module):
     def __init__(self, network: FrozenEncoders, widths: dict[str, int], classes: int) -> None:
         super().__init__()
         self.network = network
-        heads = {k: nn.Linear(width, classes) for k, width in widths.items()}
+        heads = {name: new_classifier(width, classes) for name, width in widths.items()}
         self.heads = nn.ModuleDict(heads)
-        for head in heads.values():
-            nn.init.normal_(head.weight, std=0.01)
-            nn.init.zeros_(head.bias)
 
     def train(self, mode: bool = True) -> "Classifiers":
         """The network stays in evaluation mode, whatever the classifiers do."""
@@ -91,7 +93,7 @@ class Classifiers(nn.Module):
         return {**self._logits(features), "embedding": embedding}
 
     def _logits(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {name: head(probe_features(features[name])) for name, head in self.heads.items()}
+        return {name: head(features[name]) for name, head in self.heads.items()}
 
 
 class Classifier(nn.Module):
@@ -107,9 +109,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.trunk = encoder.trunk
         self.metadata: dict[str, Any] = {}
-        self.head = nn.Linear(encoder.trunk.channels, classes)
-        nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.zeros_(self.head.bias)
+        self.head = new_classifier(encoder.trunk.channels, classes)
 
     def forward(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) normalised floats -> (B, classes) logits, float32 under autocast."""

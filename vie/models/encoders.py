@@ -17,6 +17,13 @@ from vie.runtime.importing import load_object
 POOLED = "pooled"  # as the embedding, in place of its dimensions
 
 
+def glorot_(layer: nn.Linear) -> nn.Linear:
+    """Give a linear layer Glorot's uniform weights and no bias (protocol section 4)."""
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 class Encoder(nn.Module):
     """Trunk, pool, one linear layer, L2 normalisation (protocol section 4).
 
@@ -41,9 +48,7 @@ class Encoder(nn.Module):
             return
         self.dimensions = cast(int, embedding)
         head = self.head = nn.Linear(trunk.channels, self.dimensions)
-        # The release does not state it: Glorot's uniform without bias, TensorFlow's default.
-        nn.init.xavier_uniform_(head.weight)
-        nn.init.zeros_(head.bias)
+        glorot_(head)
 
     def forward(self, clip: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """(B, 3, T, H, W) normalised floats -> embedding and features.
@@ -79,14 +84,12 @@ class TRNEncoder(Encoder):
     trunk: TRNTrunk
 
     def init_from(self, state: dict[str, Tensor]) -> None:
-        """Take over another TRN, or VIE-Single: each frame's part of the linear layer is Single's
-        divided by the number of frames, so a clip's first embedding is Single's of its averaged
-        features. (*open*: the release loads the shared layers and does not say more.)
-        """
-        given, frames = state.get("head.weight"), self.trunk.frames
-        if given is not None and given.shape[1] * frames == self.trunk.channels:
-            # (D, C) -> (D, T * C)
-            state = dict(state, **{"head.weight": given.repeat(1, frames) / frames})
+        """Take over another TRN, or VIE-Single's trunk: the linear layer, which has other inputs,
+        stays as it is, as in the release (protocol section 4)."""
+        given = state.get("head.weight")
+        if given is not None and given.shape[1] * self.trunk.frames == self.trunk.channels:
+            own = {name: value for name, value in self.state_dict().items() if "head." in name}
+            state = {**state, **own}
         super().init_from(state)
 
 

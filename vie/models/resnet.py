@@ -5,8 +5,8 @@ whose temporal kernel is 1 is then a plain 2D convolution, batch norm sees the s
 in 3D, and nothing is reshaped in a network without temporal kernels. A temporal convolution
 unfolds to (B, C, T, H, W) and folds back; in channels-last memory both are views.
 
-Padding is symmetric, as in torchvision (TensorFlow's "fixed padding" of the release pads the same
-amounts, and strided windows lie alike).
+Convolutions pad symmetrically, as torchvision's and the release's do. The release's max pool pads
+as TensorFlow's SAME does: an even size at its end only.
 """
 
 import math
@@ -21,7 +21,16 @@ from vie.runtime.errors import VieError
 FORMS = ("preactivation", "postactivation")
 FEATURES = ("conv1", "conv2", "conv3", "conv4", "conv5")
 BN_EPS = 1e-5  # protocol section 4
+CUT_NORMAL = 0.8796256610342398  # deviation of a standard normal without |x| > 2
 Network = TypeVar("Network", bound=nn.Module)
+
+
+def variance_scaling_(weight: Tensor, scale: float = 1) -> None:
+    """Draw weights (O, I, ...) from a normal distribution of variance scale / fan-in, without what
+    lies beyond two standard deviations of the distribution that is cut: TensorFlow's default.
+    """
+    deviation = math.sqrt(scale / weight[0].numel()) / CUT_NORMAL
+    nn.init.trunc_normal_(weight, std=deviation, a=-2 * deviation, b=2 * deviation)
 
 
 def fold(clip: Tensor) -> Tensor:
@@ -71,8 +80,8 @@ def narrow_convolution(
 class FrameConvolution(nn.Module):
     """Convolution of folded frames, without bias, padded to keep the size at stride 1.
 
-    The weight is (O, I, k, k) for a temporal kernel of 1, else (O, I, k_t, k, k). He
-    initialisation over the fan-out, as torchvision's ResNet.
+    The weight is (O, I, k, k) for a temporal kernel of 1, else (O, I, k_t, k, k), at first as
+    `variance_scaling_` says (protocol section 4).
     """
 
     def __init__(
@@ -91,7 +100,7 @@ class FrameConvolution(nn.Module):
         temporal = (temporal_kernel,) if temporal_kernel > 1 else ()
         self.narrow_stem = stem and bool(temporal) and temporal_stride == 1 and outputs <= 8
         self.weight = nn.Parameter(torch.empty(outputs, inputs, *temporal, kernel, kernel))
-        nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
+        variance_scaling_(self.weight)
 
     def forward(self, x: Tensor, T: int) -> tuple[Tensor, int]:
         """(B*T, I, H, W) -> (B*T', O, H', W') and T' = ceil(T / temporal stride)."""
@@ -222,6 +231,7 @@ class ResNet18(nn.Module):
             )
         preactivation = form == "preactivation"
         self.temporal_pool = temporal_pool
+        self.same_pool = preactivation
         self.stem = FrameConvolution(3, width, 7, 2, temporal_kernels[0], stem=True)
         self.stem_bn = None if preactivation else nn.BatchNorm2d(width, BN_EPS, bn_momentum)
         block = PreactivationBlock if preactivation else PostactivationBlock
@@ -280,10 +290,17 @@ class ResNet18(nn.Module):
         return features, outputs
 
     def _pool(self, x: Tensor, T: int) -> tuple[Tensor, int]:
-        """3x3 max pool of stride 2, over 3 frames where it strides in time."""
+        """3x3 max pool of stride 2, over 3 frames where it strides in time.
+
+        The pre-activation form's is TensorFlow's SAME (protocol section 4): ceil(size / 2) windows,
+        which start at -1 where the size is odd and at 0 where it is even.
+        """
+        sizes = (T, *x.shape[2:])
+        padding = [size % 2 if self.same_pool else 1 for size in sizes]
         if self.temporal_pool == 1:
-            return F.max_pool2d(x, 3, 2, 1), T
-        y = F.max_pool3d(unfold(x, T), 3, (self.temporal_pool, 2, 2), 1)
+            return F.max_pool2d(x, 3, 2, padding[1:], ceil_mode=self.same_pool), T
+        stride = (self.temporal_pool, 2, 2)
+        y = F.max_pool3d(unfold(x, T), 3, stride, padding, ceil_mode=self.same_pool)
         return fold(y), y.shape[2]
 
 

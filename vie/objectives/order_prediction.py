@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vie.clips.transform import ClipTransform
-from vie.models.encoders import Encoder
+from vie.models.encoders import Encoder, glorot_
 from vie.models.trunks import frame_pool
 from vie.objectives.base import Pretext, Settings
 from vie.objectives.table import BUILTIN
@@ -51,7 +51,7 @@ class OrderPrediction(Pretext):
     classes: Tensor
     facts = BUILTIN["order_prediction"].facts
 
-    def __init__(self, channels: int, *, frames: int = 4, hidden: int = 128) -> None:
+    def __init__(self, channels: int, *, frames: int = 4, hidden: int = 512) -> None:
         super().__init__()
         if frames not in FRAMES:
             raise VieError(
@@ -63,8 +63,8 @@ class OrderPrediction(Pretext):
         self.register_buffer("pairs", shown[:, pairs], persistent=False)  # (n!, P, 2) frames
         self.register_buffer("classes", classes, persistent=False)
         self.chance = 2 / len(shown)
-        self.pair = nn.Linear(2 * channels, hidden)
-        self.head = nn.Linear(len(pairs) * hidden, len(shown) // 2)
+        self.pair = glorot_(nn.Linear(2 * channels, hidden))
+        self.head = glorot_(nn.Linear(len(pairs) * hidden, len(shown) // 2))
 
     @classmethod
     def build(

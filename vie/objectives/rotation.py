@@ -1,11 +1,12 @@
 """Rotation: by which multiple of 90 degrees is a clip turned? (protocol section 9)."""
 
+import itertools
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from vie.models.encoders import Encoder
+from vie.models.encoders import Encoder, glorot_
 from vie.objectives.base import Pretext, Settings
 from vie.objectives.table import BUILTIN, ROTATIONS
 
@@ -18,7 +19,8 @@ class Rotation(Pretext):
 
     Args:
         channels: C of the trunk's pooled features.
-        hidden: units between these and the four answers; 0 for none. 3DRotNet has 64.
+        hidden: units of a linear layer between these and the four answers; 0 for none. 3DRotNet
+            has 64, without a non-linearity between the two layers.
     """
 
     facts = BUILTIN["rotation"].facts
@@ -26,8 +28,9 @@ class Rotation(Pretext):
 
     def __init__(self, channels: int, *, hidden: int = 0) -> None:
         super().__init__()
-        below = [nn.Linear(channels, hidden), nn.ReLU()] if hidden else []
-        self.head = nn.Sequential(*below, nn.Linear(hidden or channels, ROTATIONS))
+        sizes = [channels, hidden, ROTATIONS] if hidden else [channels, ROTATIONS]
+        layers = (glorot_(nn.Linear(*each)) for each in itertools.pairwise(sizes))
+        self.head = nn.Sequential(*layers)
 
     @classmethod
     def build(

@@ -6,57 +6,46 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from vie.models.encoders import Encoder
+from vie.models.encoders import Encoder, glorot_
 from vie.objectives.base import Objective, Settings
 from vie.objectives.table import BUILTIN
-from vie.runtime.errors import VieError
-from vie.runtime.randomness import torch_seed
 
 
 class Supervised(Objective):
-    """Cross-entropy of a linear classifier on the embedding.
+    """Cross-entropy of a linear classifier on the pooled features, as in the release.
 
-    The logits are W f / temperature with f of unit length: the class weights stand where the
-    memory bank stands in instance recognition, all else is the same.
+    The classifier takes the place of the embedding's linear layer, so `encoder.embedding` is
+    "pooled" in its recipes: a linear layer to an embedding would not be trained.
 
     Args:
         labels: (N,) int64, the class of every training video.
-        dimensions: D of the embedding.
-        seed: of the initial class weights, drawn as the bank's first vectors are.
+        channels: C of the trunk's pooled features.
     """
 
     labels: Tensor
     facts = BUILTIN["supervised"].facts
 
-    def __init__(self, labels: Tensor, dimensions: int, *, temperature: float, seed: int) -> None:
+    def __init__(self, labels: Tensor, channels: int) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise VieError(f"temperature {temperature} must be above 0")
-        self.temperature = temperature
         self.register_buffer("labels", labels.clone())
-        generator = Generator().manual_seed(seed)
-        weight = torch.randn(int(labels.max()) + 1, dimensions, generator=generator)
-        self.weight = nn.Parameter(F.normalize(weight, dim=1))  # (classes, D)
+        self.head = glorot_(nn.Linear(channels, int(labels.max()) + 1))
 
     @classmethod
     def build(
         cls, recipe: Settings, settings: Settings, labels: Tensor, seed: int, encoder: Encoder
     ) -> Self:
         """As for `Objective`."""
-        return cls(
-            labels,
-            encoder.dimensions,
-            temperature=recipe["objective"]["temperature"],
-            seed=torch_seed(seed, "supervised"),
-            **settings,
-        )
+        return cls(labels, encoder.trunk.channels, **settings)
 
-    def forward(
-        self, embedding: Tensor, instances: Tensor, bank: Tensor, generator: Generator | None = None
-    ) -> Tensor:
-        """As for `Objective.losses`, without bank and noise."""
-        with torch.autocast(embedding.device.type, enabled=False):
-            embedding = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
-            weight = self.weight.to(embedding.dtype)
-            logits = embedding @ weight.T / self.temperature  # (B, D) x (D, C) -> (B, C)
-            return F.cross_entropy(logits, self.labels[instances])
+    def losses(
+        self,
+        embedding: Tensor,
+        features: dict[str, Tensor],
+        instances: Tensor,
+        bank: Tensor,
+        generator: Generator | None,
+    ) -> dict[str, Tensor]:
+        """The cross-entropy, of the features alone."""
+        pooled = features["pooled"]  # (B, C), float32 under autocast too
+        with torch.autocast(pooled.device.type, enabled=False):
+            return {"loss": F.cross_entropy(self.head(pooled), self.labels[instances])}

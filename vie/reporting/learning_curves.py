@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from vie.reporting.plots import new_figure, save
+from vie.runtime.errors import VieError
 
 COLUMNS = ["model", "seed", "stage", "epoch", "knn_top1"]
 
@@ -18,7 +19,14 @@ def read_curves(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
     Args:
         files: to read, each {"path": JSON lines of a stage, "model": label, "seed", "stage"}, with
             the stages of a recipe in order.
+
+    Raises:
+        VieError: there are none.
     """
+    if not files:
+        raise VieError(
+            "there are no learning curves: no network of tables.table_1 in the config is trained"
+        )
     rows = []
     for file in files:
         with Path(file["path"]).open() as lines:

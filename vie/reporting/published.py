@@ -17,8 +17,9 @@ Metadata = dict[str, Any]  # of a result
 
 # What makes an evaluation the paper's: counts and frames of protocol section 1, 5 test clips of
 # section 2, objectives of section 5.
-PAPER = {f"n_{split}": count for split, count in COUNTS["kinetics400"].items()}
-PAPER |= {"classes": CLASSES["kinetics400"], "clips": 5}
+DATASET = "kinetics400"
+PAPER = {f"n_{split}": count for split, count in COUNTS[DATASET].items()}
+PAPER |= {"classes": CLASSES[DATASET], "clips": 5}
 FRAMES = {"fps": 25, "shorter_side": 320}
 OBJECTIVE = {
     "temperature": 0.07,
@@ -35,6 +36,13 @@ ROWS = {
     "Sf-Input-Single": ("single", "slowfast"),
     "VIE-3DResNet": ("3dresnet", "3dresnet"),
 }
+# For each of these rows, the step of its classifiers' last drop of the learning rate (section 7).
+PROBE_STEPS = {
+    "TRN-Input-Single": 324_998,
+    "Slow-Input-Single": 344_998,
+    "Sf-Input-Single": 209_999,
+    "VIE-3DResNet": 255_000,
+}
 NETWORKS = {"single": {"size": 224, "batch": 128}, "3dresnet": {"size": 112, "batch": 64}}
 ENCODER = {"width": 64, "embedding": 128, "bn_momentum": 0.003}
 # Step of the last drop of the learning rate of VIE's networks (section 6).
@@ -46,9 +54,10 @@ LAST_DROPS = {
     "trn": 1_570_011,
 }
 MISSING_SHARE = 0.05  # videos disappear from the web: every copy of Kinetics lacks some
-# Quantities of other.csv that are columns of a table.
-QUANTITIES = {f"linear probe {layer} top-1 (end of training)": layer for layer in LAYERS}
-QUANTITIES |= {"10-nearest-neighbour top-1 at the end of pretraining": "knn10"}
+# Quantities of other.csv that are columns of Tables 1 and S1; those of other datasets are not.
+LAST = "(last printed validation)"
+QUANTITIES = {f"linear probe {layer} top-1 {LAST}": layer for layer in LAYERS}
+QUANTITIES |= {f"10-nearest-neighbour top-1 at about step 1.47 million {LAST}": "knn10"}
 # What makes a pretext task the published one (section 9), and the step of OPN's last drop of the
 # learning rate.
 PRETEXT_QUANTITY = "frame-order accuracy on its training task"
@@ -58,15 +67,15 @@ PRETEXT = {
         "size": 80,
         "batch": 128,
         "encoder": {"network": "single", "width": 64},
-        "objective": {"frame_shift": 5, "channel_dropping": True},
+        "objective": {"hidden": 512, "frame_shift": 5, "channel_dropping": True},
     }
 }
 PRETEXT_STEPS = 269_998
 FINETUNED_QUANTITY = "{target} top-1, finetuned, {pipeline}"  # of other.csv, for tables 2 and 3
 # Optimiser of finetuned networks (True) and of those trained from scratch (section 8).
 FINETUNED = {
-    True: {"batch": 128, "lr": 0.0005, "weight_decay": 1e-5},
-    False: {"batch": 128, "lr": 0.01, "weight_decay": 1e-4},
+    True: {"batch": 128, "lr": 0.0005, "weight_decay": 1e-5, "decayed": "new_layer"},
+    False: {"batch": 128, "lr": 0.01, "weight_decay": 1e-4, "decayed": "all"},
 }
 
 
@@ -89,7 +98,7 @@ def read_published(folder: Path, labels: list[str], *, all_known: bool = False) 
     wide = _read(folder / "table_s1.csv", ("model", "dataset", *LAYERS))
     published = wide.set_index("model").reindex(columns=[*QUANTITIES.values(), "dataset"])
     for quantity, column in QUANTITIES.items():
-        for model, row in _values(folder, quantity).iterrows():
+        for model, row in _values(folder, quantity, DATASET).iterrows():
             published.loc[model, [column, "dataset"]] = row["value"], row["dataset"]
     unknown = [label for label in labels if label not in published.index]
     if unknown and all_known:
@@ -103,7 +112,7 @@ def read_published(folder: Path, labels: list[str], *, all_known: bool = False) 
 
 def read_published_pretext(folder: Path, labels: list[str]) -> pd.DataFrame:
     """As `read_published`, accuracies of pretext tasks: columns value (percent) and dataset."""
-    return _values(folder, PRETEXT_QUANTITY).reindex(labels)
+    return _values(folder, PRETEXT_QUANTITY, DATASET).reindex(labels)
 
 
 def read_published_finetuned(
@@ -113,14 +122,15 @@ def read_published_finetuned(
     columns = {}
     for target in targets:
         quantity = FINETUNED_QUANTITY.format(target=target, pipeline=pipeline)
-        columns[target] = _values(folder, quantity)["value"]
+        columns[target] = _values(folder, quantity, target)["value"]
     return pd.DataFrame(columns, dtype=float).reindex(labels)
 
 
-def _values(folder: Path, quantity: str) -> pd.DataFrame:
-    """Columns value and dataset of a quantity of other.csv, by model."""
+def _values(folder: Path, quantity: str, dataset: str) -> pd.DataFrame:
+    """Columns value and dataset of a quantity of other.csv, measured on a dataset, by model."""
     table = _read(folder / "other.csv", ("model", "quantity", "value", "dataset"))
-    return table[table["quantity"] == quantity].set_index("model")[["value", "dataset"]]
+    found = table[(table["quantity"] == quantity) & (table["dataset"] == dataset)]
+    return found.set_index("model")[["value", "dataset"]]
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -167,6 +177,7 @@ def comparable(metadata: Metadata, label: str, dataset: str | float) -> bool:
         and len(networks) == 1
         and _holds(networks[0], pretraining)
         and networks[0]["steps"] >= LAST_DROPS[network]
+        and metadata["steps"] >= PROBE_STEPS[label]
     )
 
 
@@ -206,7 +217,7 @@ def comparable_finetuned(metadata: Metadata) -> bool:
         and n_train >= (1 - MISSING_SHARE) * counts[TRAIN]
         and metadata["n_test"] >= (1 - MISSING_SHARE) * counts[TEST]
         and network["encoder"].get("width") == ENCODER["width"]
-        and (not trained or metadata["pretrained_on"] == "kinetics400")
+        and (not trained or metadata["pretrained_on"] == DATASET)
         and (not trained or network["steps"] >= LAST_DROPS.get(trunk, 0))
     )
 

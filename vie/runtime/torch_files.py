@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from vie.runtime.errors import VieError
+from vie.runtime.errors import VieError, shown
 from vie.runtime.files import atomic_write
 
 
@@ -25,6 +25,7 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:  # torch does not compare the checksums
+            _check_sizes(path, archive.infolist())
             damaged = archive.testzip()
         if damaged is not None:
             raise ValueError(f"the checksum of {damaged} is wrong")
@@ -33,11 +34,19 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
     except FileNotFoundError:
         raise VieError(f"{path}: no such checkpoint") from None
     except Exception as error:  # torch and pickle raise many kinds on damaged files
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = shown(next(iter(str(error).splitlines()), type(error).__name__), longest=300)
         raise VieError(
             f"{path} is not a checkpoint that can be read ({reason}). If a rule made it, delete it "
             "to have it made again"
         ) from error
+
+
+def _check_sizes(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    """Refuse what would take more memory than the file has bytes; torch writes no such files."""
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise ValueError("its content is compressed, which torch never does")
+    if sum(member.file_size for member in members) > Path(path).stat().st_size:
+        raise ValueError("it promises more bytes than it has")
 
 
 def content_digest(content: Any) -> str:

@@ -25,7 +25,7 @@ import yaml
 
 from vie.clips.sampling import sampling
 from vie.config.load import load_config
-from vie.config.settings import dataset_folder, recipes_of, resolve_steps
+from vie.config.settings import dataset_folder, probe_of, recipes_of, resolve_steps
 from vie.datasets.facts import expected
 from vie.datasets.holdout import COUNTS
 from vie.datasets.layouts import LAYOUTS
@@ -37,6 +37,7 @@ from vie.runtime.threads import loader_workers
 from vie.workflow.paths import Experiment
 from vie.workflow.resources import ASPECT, Config, views
 from vie.workflow.videos import annotation
+from vie.workflow.weights import missing_weights
 
 # TFLOP/s of an H200 in training, 2026-11: single and slow in bf16, the others in TF32. Testing is
 # taken to be as fast, and any other network as VIE-Single.
@@ -48,7 +49,9 @@ CLIP, STORED, INPUT = 1.6e-3, 3.8e-3, 12e-3
 # Seconds of a core: a frame written, a video extracted, 10^6 pixels of it, a flow, a video indexed.
 WRITE, VIDEO, EXTRACT, FLOW, INDEX = 1.35e-3, 0.04, 0.015, 1.9e-3, 5.7e-5
 START, LIGHT = 15, 3  # seconds before the work of a job with a network, and of any other
-JPEG = 0.2  # bytes of a pixel at ffmpeg's quality 3; they fall with the quality's power of 0.8
+# Bytes of a pixel at ffmpeg's quality 3, which fall with the quality's power of 0.8; and the
+# quality that has about as many as ffmpeg's default.
+JPEG, DEFAULT_QUALITY = 0.2, 16
 FRAME = 512 + 256 + 8.5  # bytes of a frame besides its JPEG: of the tar, and of the shard's table
 ROW, FLOAT, RECORDS = 60, 4, 150_000  # bytes: a video in a list, a number, a table with its plots
 NOTES = f"""
@@ -99,10 +102,11 @@ def seconds_of_like(benchmark: str) -> float | None:
 
 
 def stand_ins(config: Config, folder: Path) -> Config:
-    """An overlay with empty annotations for the user's datasets that are not here: an estimate is
-    wanted before the data are. What was made of annotations needs none."""
+    """An overlay with empty annotations for the user's datasets that are not here, and empty files
+    of weights: an estimate is wanted before the data are. What was made of them needs none."""
     overlay: Config = {}
-    for name in Experiment(config).datasets_used():
+    experiment = Experiment(config)
+    for name in experiment.datasets_used():
         dataset, here = config["datasets"][name], folder / name
         paths = [annotation(config, name, split) for split in dataset["shards"]]
         made = "generator" in dataset or Path("resources", name, "classes.csv").exists()
@@ -114,7 +118,13 @@ def stand_ins(config: Config, folder: Path) -> Config:
             path.touch() if path.suffix else path.mkdir(exist_ok=True)
         overlay[name] = {"annotations" if layout.lists else "videos": str(here)}
         print(f"{name} is not here ({paths[0]} is missing); its size is the expected one.")
-    return {"datasets": overlay}
+    recipes: Config = {}
+    for name, path in missing_weights(experiment).items():
+        empty = folder / f"{name}{path.suffix}"
+        empty.touch()
+        recipes[name] = {"weights": str(empty)}
+        print(f"{path}, the weights of {name}, is not here.")
+    return {"datasets": overlay, "recipes": recipes}
 
 
 class Estimator:
@@ -158,6 +168,7 @@ class Estimator:
         """Of a job with these wildcards."""
         wild = {"dataset": self.config["dataset"], **wild}
         known = {"pretrain": self._pretrain, "probe": self._probe, "finetune": self._finetune}
+        known["import_weights"] = self._import
         if rule in known:
             return known[rule](wild)
         dataset = self.config["datasets"][wild["dataset"]]
@@ -169,7 +180,8 @@ class Estimator:
         videos, frames = self.sizes(wild["dataset"], wild["split"])
         videos /= int(wild.get("shards", 1))
         total, pixels = videos * frames, dataset["frames"]["shorter_side"] ** 2 * ASPECT
-        jpeg = pixels * JPEG * (3 / dataset["frames"]["quality"]) ** 0.8
+        quality = dataset["frames"]["quality"]
+        jpeg = pixels * JPEG * (3 / (DEFAULT_QUALITY if quality == "default" else quality)) ** 0.8
         if rule == "frames":
             extracting = videos * VIDEO + total * pixels / 1e6 * EXTRACT
             return Work(extracting, disk=total * (jpeg + FRAME))
@@ -190,8 +202,15 @@ class Estimator:
         disk = FLOAT * (2 * numbers + videos * dimensions) + RECORDS
         return Work(work.load, work.compute * views(recipe) + bank, disk)
 
+    def _import(self, wild: dict[str, str]) -> Work:
+        shown = {"recipe": wild["recipe"], **self.config["recipes"][wild["recipe"]]}
+        _, numbers, dimensions = self.shown(wild["dataset"], shown, 0, 0)
+        videos = self.sizes(wild["dataset"], "train")[0]
+        return Work(disk=FLOAT * (numbers + videos * dimensions) + RECORDS)
+
     def _probe(self, wild: dict[str, str]) -> Work:
-        probe, batch = self.config["probe"], self.config["probe"]["optimiser"]["batch"]
+        probe = probe_of(self.config, wild["evaluation"])
+        batch = probe["optimiser"]["batch"]
         train, val = (self.sizes(wild["dataset"], split)[0] for split in ("train", "val"))
         steps = resolve_steps(probe["schedule"]["duration"], max(1, int(train // batch)))
         passes = steps * batch + val * probe["clips"] + train  # the networks are frozen

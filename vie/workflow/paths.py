@@ -10,7 +10,7 @@ from typing import Any
 
 from vie.config.clip_frames import clip_frames
 from vie.config.recipes import PRETEXTS, STAGES
-from vie.config.settings import recipes_of, stages
+from vie.config.settings import IMPORTED, recipes_of, stages
 from vie.workflow.versions import version
 
 Entries = dict[str, dict[str, Any]]
@@ -107,12 +107,12 @@ class Experiment:
     # Pretraining
 
     def checkpoint(self, recipe: str, seed: str | int, stage: str) -> str:
-        """The network at the end of a stage, or `untrained`."""
+        """The network at the end of a stage, `untrained`, or `imported`."""
         return f"{self.folder}/pretrain/{recipe}/seed{seed}/{stage}.pt"
 
     def final_checkpoint(self, recipe: str, seed: str | int) -> str:
-        """The network at the end of a recipe's last stage."""
-        return self.checkpoint(recipe, seed, stages(self.recipes[recipe])[-1])
+        """The network at the end of a recipe's last stage, or the one that its weights are of."""
+        return self.checkpoint(recipe, seed, [IMPORTED, *stages(self.recipes[recipe])][-1])
 
     def previous_checkpoint(self, recipe: str, seed: str | int, stage: str) -> str | list[str]:
         """What a stage starts from: the previous one, the end of another recipe, or nothing."""
@@ -154,6 +154,20 @@ class Experiment:
             needed["classes"] = {network: path}
         return needed
 
+    def imported_recipes(self) -> list[str]:
+        """Recipes whose weights come from a file."""
+        return [name for name, one in self.recipes.items() if "weights" in one]
+
+    def imported_recipe(self, recipe: str) -> dict[str, Any]:
+        """What of a recipe an imported network says of itself, where its file does not."""
+        whole = self.recipes[recipe]
+        return self.encoder(recipe) | {key: whole[key] for key in ("objective", "optimiser")}
+
+    def bank_index(self, recipe: str) -> str | list[str]:
+        """The videos that rows of an imported memory bank have to be of, if a recipe uses it."""
+        used = any(one.get("start_from") == recipe for one in self.recipes.values())
+        return f"resources/{self.dataset}/train/index.parquet" if used else []
+
     def stages(self) -> list[str]:
         """Stages that some recipe has."""
         found = [stage for recipe in self.recipes.values() for stage in stages(recipe)]
@@ -192,7 +206,7 @@ class Experiment:
                 "metadata": f"{self.folder}/pretext/{name}/seed{seed}/metadata.json",
             }
             for name, recipe in self.recipes.items()
-            if stages(recipe)[-1] in PRETEXTS
+            if set(stages(recipe)) & set(PRETEXTS)
             for seed in self.config["seeds"]
         ]
 
@@ -276,7 +290,8 @@ class Experiment:
 
     def published_files(self) -> list[str]:
         """One file of each table and plot that `results/` has of the experiment that is named."""
-        names = ["table_s1", "random_control", "table_1", "learning_curves", *PIPELINES]
+        names = ["table_s1", "random_control", "table_1", *PIPELINES]
+        names += ["learning_curves"] if self.curves("table_1") else []
         names += [f"{table}_{target}_classes" for table in PIPELINES for target in self.targets]
         names += ["pretext"] if self.pretext_rows() else []
         names += [f"summary_{dataset}" for dataset in self.datasets_used()]

@@ -42,6 +42,14 @@ def width(encoder: Config) -> int:
     return int(encoder.get("width", 64) + encoder.get("fast_width", 0))
 
 
+def dimensions_of(encoder: Config) -> int:
+    """Of an encoder's embedding; for pooled features those of TRN, whose frames stand side by side,
+    or at most."""
+    if encoder["embedding"] != "pooled":
+        return int(encoder["embedding"])
+    return (8 * encoder["frames"] if encoder["network"] == "trn" else 16) * width(encoder)
+
+
 def step(gpus: int, encoders: list[Config], clips: int, frames: int, size: int) -> float:
     """Of the main processes, one for each GPU, and what a training step on a CPU keeps."""
     kept = ACTIVATIONS * clips * frames * size**2 * sum(map(width, encoders)) / 1e6
@@ -53,7 +61,7 @@ def pretrain(config: Config, dataset: str, recipe: Config, threads: int) -> int:
     gpus, size, shares = config["gpus"], recipe["geometry"]["size"], max(config["gpus"], 1)
     frames, batch = sampling(recipe["clip"]).frames, recipe["optimiser"]["batch"]
     encoder, videos = recipe["encoder"], expected(config["datasets"][dataset], "train").videos
-    dimensions = encoder["embedding"] if encoder["embedding"] != "pooled" else 16 * width(encoder)
+    dimensions = dimensions_of(encoder)
     total = step(gpus, [encoder], batch * views(recipe), frames, size)
     if not gpus:  # a GPU has it in its own memory
         total += max(scratch_bytes(recipe, s, videos, dimensions) for s in stages(recipe)) / 1e6

@@ -32,17 +32,27 @@ VERSIONS: dict[str, Version] = {
     "frames": Version(1, "first version"),
     "index": Version(1, "first version"),
     "motion": Version(1, "first version"),
-    "untrained": Version(1, "first version"),
-    "pretrain": Version(1, "first version"),  # clips, encoders, schedules, the loop
+    "untrained": Version(2, "first weights and max pool are the release's"),
+    "import": Version(1, "first version"),  # weights from elsewhere
+    # clips, encoders, schedules, the loop
+    "pretrain": Version(
+        2, "clips, first weights, max pool and the step of a drop are the release's"
+    ),
     "pretrain.instance_recognition": Version(1, "first version"),
     "pretrain.local_aggregation": Version(1, "first version"),
-    "pretrain.supervised": Version(1, "first version"),
-    "pretrain.order_prediction": Version(1, "first version"),
-    "pretrain.rotation": Version(1, "first version"),
-    "probe": Version(1, "first version"),
-    "finetune": Version(1, "first version"),
-    "pretext": Version(1, "first version"),
-    "tables": Version(1, "first version"),
+    "pretrain.supervised": Version(2, "a linear layer on the pooled features, no temperature"),
+    "pretrain.order_prediction": Version(
+        2, "Glorot's weights; motion above that of the least window"
+    ),
+    "pretrain.rotation": Version(2, "no non-linearity in the head"),
+    "probe": Version(
+        2, "test clips, first weights, two networks' maps and nearest neighbours are the release's"
+    ),
+    "finetune": Version(
+        2, "first weights, decay of the new layer alone, windows' middles are the release's"
+    ),
+    "pretext": Version(2, "the heads of its networks changed"),
+    "tables": Version(2, "comparable asks for the length of the probe and what decays"),
 }
 
 
