@@ -146,11 +146,14 @@ def main() -> None:
     asked = parser.parse_args()
     if bool(asked.release) != bool(asked.python):
         parser.error("--release and --python belong together")
+    cases = {k: v for k, v in all_cases().items() if fnmatch.fnmatchcase(k, asked.cases)}
+    if not cases:
+        parser.error(f"--cases {asked.cases}: there are {', '.join(all_cases())}")
     print(HEAD)
-    good = [stored_case()] if not asked.release else []
-    for name, make in all_cases().items() if asked.release else ():
-        if fnmatch.fnmatchcase(name, asked.cases):
-            good.append(release_case(name, make(), asked.release, asked.python))
+    if asked.release:
+        good = [release_case(k, v(), asked.release, asked.python) for k, v in cases.items()]
+    else:
+        good = [stored_case()]
     sys.exit(0 if all(good) else 1)
 
 

@@ -57,13 +57,14 @@ def crops(folder: Path) -> Numbers:
     policies = {
         "random": RandomResizedCrop(224, (256, 320), 256, 0.5),
         "scale": ScaleCrop(112, (1.0, 0.84, 0.71, 0.59, 0.5), 0.5),
+        "squeezed": RandomResizedCrop(112, (136, 136), 136, 0.5, squeeze=True),
     }
     numbers: Numbers = {}
     for name, policy in policies.items():
         drawn = [policy.train_crop(generator(4, name, i), frame_shift=i % 3 * 8) for i in range(8)]
         for shape in ((320, 427), (480, 270)):
             every = [*drawn, policy.centre_crop()]
-            numbers[f"{name} {shape}"] = [[*crop.box(*shape)[:3], int(crop.flip)] for crop in every]
+            numbers[f"{name} {shape}"] = [[*crop.box(*shape), int(crop.flip)] for crop in every]
     return numbers
 
 

@@ -229,6 +229,7 @@ HARM = {
     "shorter side": ("crops", crops.RandomResizedCrop.train_crop, "high + 1", "high"),
     "centre of the scale crop": ("crops", crops.ScaleCrop.centre_crop, "1.0", "0.875"),
     "rounding of a crop": ("crops", crops.Crop.box, "round(self.scale", "int(self.scale"),
+    "squeezed by the shorter side": ("crops", crops.Crop.box, "if self.squeeze", "if False"),
     "room of a crop": ("crops", crops._within, "(room + 1)", "room"),
     "no antialiasing": ("resized", crops.crop_frames, "antialias=True", "antialias=False"),
     "another interpolation": ("resized", crops.crop_frames, '"bilinear"', '"bicubic"'),

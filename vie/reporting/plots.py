@@ -136,7 +136,7 @@ def plot_points(table: pd.DataFrame, title: str, paths: Sequence[Path]) -> None:
     """Points of the layers and neighbours of `vie.reporting.tables.with_neighbours`."""
     figure, axis = new_figure(7.2, 1.4 + 0.32 * len(table))
     _draw_points(axis, table, (*LAYERS, "knn10"), 0.16)
-    axis.set_xlim(left=0)
+    axis.set_xlim(0, min(100, axis.get_xlim()[1]))  # an interval over few seeds may reach further
     axis.set_xlabel(f"validation top-1 accuracy (%), {_interval_of(table)}", fontsize=8)
     axis.set_title(title, fontsize=11)
     figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=5)
@@ -159,7 +159,7 @@ def plot_comparison(rows: pd.DataFrame, paths: Sequence[Path]) -> None:
         title = f"{experiment}: {first['n_val']} validation videos, seeds {first['seeds']}"
         axis.set_title(title, fontsize=10, loc="left")
         axis.spines[["top", "right"]].set_visible(False)
-    grid[-1, 0].set_xlim(left=0)
+    grid[-1, 0].set_xlim(0, min(100, grid[-1, 0].get_xlim()[1]))
     grid[-1, 0].set_xlabel("validation top-1 accuracy (%), bars: 95 % intervals", fontsize=8)
     handles = grid[0, 0].get_legend_handles_labels()
     figure.legend(*handles, frameon=False, fontsize=8, loc="outside lower center", ncols=3)
