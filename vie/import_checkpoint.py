@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from vie.config.load import load_config
-from vie.config.settings import RELEASE
+from vie.config.settings import CHECKPOINT, RELEASE
 from vie.models.imported import import_weights
 from vie.models.release import NETWORK
 from vie.runtime.errors import VieError
@@ -20,7 +20,7 @@ from vie.workflow.fingerprint import code_digest
 from vie.workflow.versions import version
 
 HERE = Path(__file__).parents[1]
-CONFIGS = [HERE / "config.yaml", HERE / "experiments" / "kinetics400.yaml"]
+DEFAULT, PAPER = HERE / "config.yaml", HERE / "experiments" / "kinetics400.yaml"
 
 
 def main(arguments: list[str]) -> None:
@@ -38,16 +38,25 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--index", type=Path, help="index.parquet of the memory bank's videos")
     parser.add_argument("--recipe", default="vie_3dresnet", help="of the config: clips and crops")
     parser.add_argument(
-        "--configfile", type=Path, nargs="+", default=CONFIGS, help="later ones win"
+        "--configfile",
+        type=Path,
+        nargs="+",
+        default=[PAPER],
+        help="on top of config.yaml; later ones win",
     )
     given = parser.parse_args(arguments)
     output = given.checkpoint or Path(f"{given.release.stem}.pt")
     try:
-        recipe = _recipe(given.configfile, given.recipe)
+        recipe = _recipe([DEFAULT, *given.configfile], given.recipe)
         if output.exists():
             raise VieError(f"{output} is there already: give another name")
         if given.release.is_file() and given.release.suffix not in RELEASE:
-            raise VieError(f"{given.release} is no {' or '.join(RELEASE)}, as the authors' files")
+            raise VieError(
+                f"{given.release} is no {' or '.join(RELEASE)}, as the authors' files (an archive "
+                "that is compressed has to be unpacked)"
+            )
+        if output.suffix != CHECKPOINT:
+            raise VieError(f"{output}: a checkpoint of vie ends in {CHECKPOINT}")
         content = import_weights(
             given.release,
             recipe,

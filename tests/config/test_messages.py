@@ -179,6 +179,10 @@ WRONG = [
         ),
         ["evaluations.opn.geometry.test_shorter_side: must be at least size (64)"],
     ),
+    (
+        lambda c: c["evaluations"]["opn"].update(schedule={"duration": "0 steps", "lr_drops": []}),
+        ["evaluations.opn.schedule.duration: 0 steps trains no classifiers"],
+    ),
     (lambda c: c.update(seeds=[1.0]), ["seeds.0: 1.0"]),
     (lambda c: c["datasets"]["embedded"].update({2020: 1}), ["unknown key 2020"]),
     (

@@ -114,7 +114,7 @@ def test_what_is_not_used_is_said(recipe, checkpoint, state, tmp_path, caplog):
         import_weights(checkpoint(), recipe, tmp_path / "a.pt")
         import_weights(state({"made_by": "me"}), recipe, tmp_path / "b.pt")
     for words in (
-        "no memory bank is taken over: no index of training videos",
+        "no memory bank is taken over: only training that goes on",
         "not used: bank, optimiser, run_key",
         "it counts as step 0",
         "not used: notes on made_by",

@@ -56,10 +56,10 @@ def test_several_shards_are_read(bundle):
     np.testing.assert_array_equal(theirs.array("a"), np.arange(6).reshape(2, 3))
     np.testing.assert_array_equal(theirs.array("b"), np.arange(4))
     (bundle.parent / "two.data-00001-of-00002").unlink()
-    with pytest.raises(VieError, match="shards are incomplete: found 00000-of-00002"):
+    with pytest.raises(VieError, match="beside its index: found 00000-of-00002"):
         TensorBundle(halves)
     data.unlink()
-    with pytest.raises(VieError, match="shards are incomplete: found none"):
+    with pytest.raises(VieError, match="beside its index: found none"):
         TensorBundle(bundle)
 
 

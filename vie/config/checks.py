@@ -173,6 +173,9 @@ def _evaluation(key: str, evaluation: dict[str, Any], recipes: dict[str, Any]) -
             yield _absent(f"{key}.recipe", name, "recipes", recipes)
     if clip_frames(evaluation["clip"]).windows:
         yield f"{key}.clip: evaluations take frames with a stride, not windows"
+    own = evaluation.get("schedule", {"duration": "1 epochs"})["duration"]
+    if not float(own.split()[0]):
+        yield f"{key}.schedule.duration: {own} trains no classifiers: choose more"
     if "geometry" in evaluation:
         yield from _geometry(key, evaluation["geometry"])
     shared = [setting for setting in ("geometry", "color_jitter") if setting not in evaluation]

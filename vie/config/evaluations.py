@@ -95,6 +95,8 @@ class ScaleCrop(Model):
 class FinetuneOptimiser(Optimiser):
     """SGD of a whole network with a new linear layer."""
 
+    weight_decay: Annotated[float, *real(ge=0)]
+    """weight decay of what decayed says (paper: 1e-5 for pretrained networks, 1e-4 from scratch)"""
     decayed: Literal["all", "new_layer"] = "all"
     """what weight decay is for: all but batch norm, or the new linear layer alone (paper: new_layer
     for pretrained networks, all from scratch)"""

@@ -32,7 +32,7 @@ BATCH_NORM = {
     "moving_variance": "running_var",
 }
 WIDEST = 1024  # filters of the stem, 64 in the release
-NO_INDEX = "no index of training videos is given, as only training that goes on from it needs it"
+NO_INDEX = "only training that goes on from this network needs it, with the index of its videos"
 
 
 class Weight(NamedTuple):

@@ -80,7 +80,7 @@ def find_files(path: Path) -> Files:
     of = {total for _, total in found}
     if len(of) != 1 or sorted(number for number, _ in found) != list(range(*of)):
         names = ", ".join(sorted(f"{n:05d}-of-{total:05d}" for n, total in found)[:9]) or "none"
-        raise DamageError(f"its shards are incomplete: found {names}")
+        raise DamageError(f"its .data-* files are not all beside its index: found {names}")
     return Files(parts[name], [found[key] for key in sorted(found)], others)
 
 

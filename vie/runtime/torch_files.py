@@ -37,7 +37,7 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
         reason = shown(next(iter(str(error).splitlines()), type(error).__name__), longest=300)
         raise VieError(
             f"{path} is not a checkpoint that can be read ({reason}). If a rule made it, delete it "
-            "to have it made again"
+            "to have it made again; the authors' .tar goes through python -m vie.import_checkpoint"
         ) from error
 
 

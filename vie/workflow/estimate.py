@@ -52,12 +52,13 @@ START, LIGHT = 15, 3  # seconds before the work of a job with a network, and of 
 # Bytes of a pixel at ffmpeg's quality 3, which fall with the quality's power of 0.8; and the
 # quality that has about as many as ffmpeg's default.
 JPEG, DEFAULT_QUALITY = 0.2, 16
+DEFAULT_JPEG = JPEG * (3 / DEFAULT_QUALITY) ** 0.8
 FRAME = 512 + 256 + 8.5  # bytes of a frame besides its JPEG: of the tar, and of the shard's table
 ROW, FLOAT, RECORDS = 60, 4, 150_000  # bytes: a video in a list, a number, a table with its plots
 NOTES = f"""
 The rest is computed. GPU: H200, {GPU["single"]} (VIE-Single) to {GPU["slow"]} TFLOP/s (VIE-Slow).
 CPU-hours are the threads of a job times its hours, GPU-hours its GPUs times these.
-Frames are taken to be 16:9, with {JPEG} bytes a pixel at quality 3.
+Frames are taken to be 16:9, with {JPEG} bytes a pixel at quality 3, {DEFAULT_JPEG:.2f} at default.
 Finetuning is counted to its last epoch. It ends sooner where validation saturates.
 Not counted: the monitor's tests, a cluster's queue, slow disks, unfinished checkpoints."""
 ADVICE = "make room, link resources/ or results/ to a larger disk, or lower frames.shorter_side"
