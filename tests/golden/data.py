@@ -57,7 +57,7 @@ def crops(folder: Path) -> Numbers:
     policies = {
         "random": RandomResizedCrop(224, (256, 320), 256, 0.5),
         "scale": ScaleCrop(112, (1.0, 0.84, 0.71, 0.59, 0.5), 0.5),
-        "squeezed": RandomResizedCrop(112, (136, 136), 136, 0.5, squeeze=True),
+        "squeezed": RandomResizedCrop(112, (136, 150), 136, 0.5, squeeze=True),
     }
     numbers: Numbers = {}
     for name, policy in policies.items():
