@@ -276,7 +276,9 @@ WRONG = [
     ),
     (
         lambda c: c["tables"]["table_3"]["evaluations"].append("vie_two_pathway"),
-        ["tables.table_3.evaluations: vie_two_pathway is several networks, not one to finetune"],
+        [
+            "tables.table_3.evaluations: vie_two_pathway is several networks, and this table is of single ones"
+        ],
     ),
     (lambda c: c.update(readouts={}), ["unknown key readouts (did you mean evaluations?)"]),
     (

@@ -115,6 +115,13 @@ def _dataset(key: str, dataset: dict[str, Any]) -> Iterator[str]:
     elif generator and set(generator) != {"dataset_seed", *facts.generator}:
         wanted = ", ".join(sorted(("dataset_seed", *facts.generator)))
         yield f"{key}.generator: layout {layout} takes {wanted}"
+    for own in ("cut", "val_share", "dataset_seed"):
+        if own in dataset and not facts.finds:
+            yield f"{key}.{own}: is for layout flat, not {layout}"
+    if "cut" in dataset and dataset["cut"]["overlap"] >= dataset["cut"]["seconds"]:
+        yield f"{key}.cut.overlap: must be less than seconds ({dataset['cut']['seconds']})"
+    if isinstance(dataset.get("videos"), list) and not facts.finds:
+        yield f"{key}.videos: a list of folders is for layout flat, not {layout}"
     if facts.missing is None and "missing" in dataset:
         yield f"{key}.missing: layout {layout} has no lists of videos, so none can be missing"
     found = tuple(dataset["shards"])
@@ -140,14 +147,14 @@ def _finetuning(config: dict[str, Any]) -> Iterator[str]:
     (longest, unit), (between, other) = most.split(), every.split()
     if unit == other and not 0 < float(between) <= float(longest):
         yield f"finetuning.schedule.every: {every} must be more than 0 and at most {most} (most)"
-    for table in ("table_2", "table_3"):
+    for table in ("table_2", "table_3", "retrieval"):
         key, names = f"tables.{table}.evaluations", config["tables"][table]["evaluations"]
         rows = {name: evaluations[name] for name in names if name in evaluations}
         if not any(row["weights"] == "trained" for row in rows.values()):
             yield f"{key}: needs at least one evaluation with weights trained"
         for name, row in rows.items():
             if len(recipes_of(row)) > 1:
-                yield f"{key}: {name} is several networks, not one to finetune"
+                yield f"{key}: {name} is several networks, and this table is of single ones"
 
 
 def _table(table: str, names: list[str], evaluations: dict[str, Any]) -> Iterator[str]:

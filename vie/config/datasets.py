@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from vie.config.fields import Count, Model, Natural, OneOf, Positive, Text, whole
+from vie.config.fields import Count, Model, Natural, OneOf, Positive, Text, real, whole
 from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES
 
 
@@ -28,16 +28,16 @@ class Generator(Model):
 class Frames(Model):
     """How videos become JPEG frames."""
 
-    fps: Positive
+    fps: Positive = 25
     """frames per second (paper's release: 25)"""
-    shorter_side: Annotated[int, *whole(ge=16)]
+    shorter_side: Annotated[int, *whole(ge=16)] = 128
     """pixels of a frame's shorter side (paper's release: 320)"""
-    quality: Annotated[int, *whole(ge=2, le=31)] | Literal["default"]
+    quality: Annotated[int, *whole(ge=2, le=31)] | Literal["default"] = 3
     """ffmpeg's JPEG quality, from 2 (best) to 31. default: what ffmpeg does when not told, which
     aims at 200 kbit/s and gives coarse frames (paper's release)"""
-    timeout_seconds: Positive
+    timeout_seconds: Positive = 60
     """a video that takes longer to decode is rejected"""
-    max_seconds: Positive
+    max_seconds: Positive = 30
     """a video that plays longer is rejected; where a list names some seconds of a longer file, only
     these count"""
 
@@ -53,6 +53,16 @@ class Shards(Model):
     """shards of all videos, for datasets that networks are finetuned on"""
 
 
+class Cut(Model):
+    """Pieces of long videos; each piece is an instance of its own."""
+
+    seconds: Natural
+    """length of a piece; what is left at the end of a video is a piece if it is at least half as
+    long"""
+    overlap: Count = 0
+    """seconds that a piece shares with the next one"""
+
+
 class Dataset(Model):
     """Where a dataset lies and how its frames are stored."""
 
@@ -61,10 +71,11 @@ class Dataset(Model):
     official_name: Annotated[str, OneOf(OFFICIAL_NAMES)] | None = None
     """name of this dataset in publications. Tables then show published results beside yours, and
     the sizes of ucf101 and hmdb51 are checked. Leave out for other data"""
-    videos: Text | None = None
+    videos: Text | Annotated[list[Text], Field(min_length=1)] | None = None
     """folder of the videos, relative to the dataset's root if roots has one. kinetics: it holds the
-    folders train and val, or what copies call them (docs/paper-scale.md); the others: the class
-    folders. Leave out with generator"""
+    folders train and val, or what copies call them (docs/paper-scale.md); flat: videos lie anywhere
+    in it, and it may be a list of folders, or a list file, .txt or .csv (docs/own-videos.md); the
+    others: the class folders. Leave out with generator"""
     annotations: Text | None = None
     """folder of the annotations, relative to the dataset's root if roots has one. kinetics:
     train.csv and val.csv or validate.csv; ucf101: classInd.txt and the lists of the splits; hmdb51:
@@ -74,12 +85,26 @@ class Dataset(Model):
     reject: it becomes a row of rejected.csv (default of kinetics). folders has no lists, so leave
     it out there"""
     generator: Generator | None = None
-    frames: Frames
-    shards: Shards
-    min_frames: Natural
+    cut: Cut | None = None
+    """flat: videos that are longer than a piece are cut into pieces"""
+    val_share: Annotated[float, *real(gt=0, lt=1)] | None = None
+    """flat: share of the videos that validates, in whole folders or recordings (default: 0.1)"""
+    dataset_seed: Count | None = None
+    """flat: seed of the draw of these videos (default: 0)"""
+    frames: Frames = Frames()
+    shards: Shards = Shards()
+    """default: those of the layout"""
+    min_frames: Natural = 3
     """a video with fewer frames is rejected (paper's release: 3)"""
 
     @model_validator(mode="after")
     def _fill_in(self) -> "Dataset":
-        self.missing = self.missing or LAYOUTS[self.layout].missing
+        facts = LAYOUTS[self.layout]
+        self.missing = self.missing or facts.missing
+        if not self.shards.model_fields_set:
+            split = facts.splits[0]
+            self.shards = Shards.model_validate({one: 4 if one == "train" else 1 for one in split})
+        if facts.finds:
+            self.val_share = self.val_share or 0.1
+            self.dataset_seed = self.dataset_seed or 0
         return self

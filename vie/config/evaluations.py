@@ -13,11 +13,13 @@ from vie.config.fields import (
     Model,
     Natural,
     NoRepeats,
+    OneOf,
     Optimiser,
     Text,
     real,
 )
 from vie.config.recipes import Geometry
+from vie.config.settings import VECTORS
 
 # Names of columns of tables 2 and 3, but for those that they have anyway.
 TARGET = (
@@ -140,6 +142,17 @@ class Finetuning(Model):
     """clips of each validation video, evenly spaced"""
 
 
+class Features(Model):
+    """Features of whole videos, for files, retrieval, sheets of neighbours and maps."""
+
+    clips: Natural = 5
+    """clips of each video, evenly spaced; its features are their average (paper: 5)"""
+    layers: Annotated[list[Annotated[str, OneOf(VECTORS)]], *NoRepeats] = Field(
+        ["embedding", "conv5"], min_length=1
+    )
+    """what is written: the embedding, of unit length, and averages of feature maps"""
+
+
 class Table(Model):
     """One table."""
 
@@ -162,3 +175,6 @@ class Tables(Model):
     untrained is trained from scratch"""
     table_3: Table
     """the same with crops and random colour"""
+    retrieval: Table
+    """nearest videos of the same class: evaluations of one recipe each. Without labels, the encoders
+    that are made if no file is named"""

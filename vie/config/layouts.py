@@ -18,6 +18,7 @@ class LayoutFacts(NamedTuple):
         missing: what becomes of a listed video without a file, where the config does not say; None
             if no lists say which videos there are.
         official_splits: how many numbered splits are official; 0: any number is a split.
+        finds: whether videos are looked for anywhere, and their splits are made here.
     """
 
     splits: tuple[tuple[str, ...], ...]
@@ -25,6 +26,7 @@ class LayoutFacts(NamedTuple):
     generator: tuple[str, ...] = ()
     missing: Literal["error", "reject"] | None = None
     official_splits: int = 0
+    finds: bool = False
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -43,6 +45,7 @@ LAYOUTS = {
     "ucf101": LayoutFacts((FINETUNING,), ("ucf101",), GROUPS, "error", official_splits=3),
     "hmdb51": LayoutFacts((FINETUNING,), ("hmdb51",), GROUPS, "error", official_splits=3),
     "folders": LayoutFacts((PRETRAINING, FINETUNING)),
+    "flat": LayoutFacts((PRETRAINING,), finds=True),
 }
 OFFICIAL_NAMES = {
     name: layout for layout, facts in LAYOUTS.items() for name in facts.official_names

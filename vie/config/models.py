@@ -12,7 +12,7 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_va
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from vie.config.datasets import Dataset
-from vie.config.evaluations import Evaluation, Finetuning, Probe, Tables
+from vie.config.evaluations import Evaluation, Features, Finetuning, Probe, Tables
 from vie.config.fields import ClipNumbers, Count, Model, Name, Natural, Text, spacing
 from vie.config.recipes import ClassPath, Encoder, Objective, Recipe, Schedule
 
@@ -71,8 +71,12 @@ class Config(Model):
     name stands here"""
     probe: Probe
     finetuning: Finetuning
+    features: Features = Features()
     tables: Tables
     threads: Threads
+    licence: Text | None = None
+    """licence of the encoders that are made, as their files and model cards say it; it depends on
+    the videos too"""
 
     @model_validator(mode="wrap")
     @classmethod

@@ -19,6 +19,7 @@ NETWORKS: dict[str, dict[str, int | float]] = {
     "3dresnet": FAMILY,
 }
 LAYERS = ("conv3", "conv4", "conv5")  # that classifiers read, protocol section 7
+VECTORS = ("embedding", *LAYERS)  # of a whole video, that can be written to files
 # Files that a recipe's `weights` may name: the authors' checkpoint, one of vie, a state_dict.
 RELEASE, CHECKPOINT, STATE = (".tar", ".index"), ".pt", ".safetensors"
 IMPORTED = "imported"  # in place of a stage's name: the network of a recipe that has `weights`
