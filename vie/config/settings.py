@@ -48,11 +48,11 @@ def dataset_folder(config: dict[str, Any], name: str, kind: str) -> str:
     return f"resources/{name}/{kind}" if given is None else _below_root(config, name, given)
 
 
-def dataset_places(config: dict[str, Any], name: str) -> list[str]:
+def dataset_places(config: dict[str, Any], dataset: str) -> list[str]:
     """Folders and list files of a dataset whose videos are looked for."""
-    given = config["datasets"][name]["videos"]
+    given = config["datasets"][dataset]["videos"]
     return [
-        _below_root(config, name, one) for one in ([given] if isinstance(given, str) else given)
+        _below_root(config, dataset, one) for one in ([given] if isinstance(given, str) else given)
     ]
 
 
