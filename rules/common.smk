@@ -65,6 +65,7 @@ LOGS = f"logs/{experiment.name}"
 RUNS = f"benchmarks/runs/{experiment.name}"
 DATASET = experiment.dataset
 LABELLED = videos.is_labelled(config, DATASET)
+CURVES = experiment.curves("table_1" if LABELLED else "retrieval")
 ALL = experiment.published_files() if LABELLED else experiment.unlabelled_files()
 ONE_GPU = min(config["gpus"], 1)
 PUBLISHED_DIGESTS = [digest(PUBLISHED / name) for name in ("table_s1.csv", "other.csv")]
