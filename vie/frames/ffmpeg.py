@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -27,7 +27,7 @@ from vie.frames.unusable import UnusableVideoError
 from vie.runtime.errors import VieError
 
 # Containers that are read. No playlists (hls, dash, concat, ...): they name other files or hosts.
-FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
+FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,gif,mxf,rm"
 MAX_PIXELS = 8192 * 8192  # of a decoded frame
 MAX_OUTPUT_BYTES = 512 * 2**20  # of one video's JPEGs, held in memory
 MAX_MESSAGE_BYTES = 64 * 2**10
@@ -55,7 +55,7 @@ class FrameSettings:
 class Frames(NamedTuple):
     """The frames of one video."""
 
-    jpegs: list[bytes]  # one per frame at the asked rate, in order
+    jpegs: Sequence[bytes]  # one per frame at the asked rate, in order
     width: int  # of every frame, in pixels
     height: int
 

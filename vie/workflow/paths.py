@@ -319,6 +319,13 @@ class Experiment:
 
     # Tables
 
+    def unlabelled_files(self) -> list[str]:
+        """What is made of videos without labels if no file is named."""
+        recipes = [recipes_of(self.evaluations[name])[0] for name in self.rows["retrieval"]]
+        own = [f"{self.folder}/encoders/{recipe}.pt" for recipe in dict.fromkeys(recipes)]
+        curves = ["learning_curves"] if self.curves("retrieval") else []
+        return [*own, *(f"results/{name}.csv" for name in (*curves, f"summary_{self.dataset}"))]
+
     def published_files(self) -> list[str]:
         """One file of each table and plot that `results/` has of the experiment that is named."""
         names = ["table_s1", "random_control", "table_1", *PIPELINES]

@@ -1,10 +1,14 @@
 """Where the videos and annotations of datasets lie, and what says that they have changed."""
 
+import functools
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
-from vie.config.settings import dataset_folder
+from vie.config import layouts
+from vie.config.settings import dataset_folder, dataset_places
+from vie.datasets.finding import LISTS, Finding, base_of, find_videos
 from vie.datasets.layouts import LAYOUTS
 from vie.runtime.errors import VieError
 
@@ -59,3 +63,80 @@ def listing(config: dict[str, Any], dataset: str, split: str) -> str | None:
         return str(error)  # the job will say so
     names = "\n".join(video.path for video in videos)
     return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+# Datasets whose videos are looked for (layout flat)
+
+
+def are_found(config: dict[str, Any], dataset: str) -> bool:
+    """Whether the videos of a dataset are looked for in folders and lists."""
+    return layouts.LAYOUTS[config["datasets"][dataset]["layout"]].finds
+
+
+def videos_folder(config: dict[str, Any], dataset: str) -> str:
+    """The folder that paths in manifests of a dataset are relative to."""
+    if are_found(config, dataset):
+        return str(base_of(dataset_places(config, dataset)))
+    return dataset_folder(config, dataset, "videos")
+
+
+def list_files(config: dict[str, Any], dataset: str) -> list[str]:
+    """The list files among the places of a dataset.
+
+    Raises:
+        VieError: a place is not there, and no manifest has been made of it.
+    """
+    places = dataset_places(config, dataset)
+    if gone := [place for place in places if not os.path.exists(place)]:
+        if not Path("resources", dataset, "train", "manifest.parquet").exists():
+            raise VieError(
+                f"{gone[0]}: no such file or folder. See the config's `datasets.{dataset}.videos`; "
+                f"a path is relative to {Path.cwd()}"
+            )
+        return []
+    return [place for place in places if place.lower().endswith(LISTS)]
+
+
+@functools.cache
+def _finding(places: tuple[str, ...]) -> Finding:
+    return find_videos(places)
+
+
+def found_listing(config: dict[str, Any], dataset: str) -> str:
+    """A digest of the names of all videos that are found: new ones are seen.
+
+    Raises:
+        VieError: as `find_videos`.
+    """
+    places = dataset_places(config, dataset)
+    recorded = Path("resources", dataset, "listing.txt")
+    if recorded.exists() and not all(map(os.path.exists, places)):
+        return recorded.read_text()  # they may be deleted once their frames are extracted
+    names = "\n".join(map(repr, _finding(tuple(places)).videos))
+    return hashlib.sha256(names.encode()).hexdigest()[:12]
+
+
+def is_labelled(config: dict[str, Any], dataset: str) -> bool:
+    """Whether the videos of a dataset have labels, as far as can be told before they are read."""
+    if not are_found(config, dataset):
+        return True
+    classes = Path("resources", dataset, "classes.csv")
+    places = dataset_places(config, dataset)
+    if all(map(os.path.exists, places)):
+        return any(one.label for one in _finding(tuple(places)).videos)
+    return classes.exists() and len(classes.read_text().splitlines()) > 1
+
+
+def labels_of(config: dict[str, Any], dataset: str) -> str:
+    """`classes.csv` of a dataset, for what needs labels.
+
+    Raises:
+        VieError: it has none.
+    """
+    if not is_labelled(config, dataset):
+        raise VieError(
+            f"the videos of {dataset} have no labels, and this needs them: probes, supervised "
+            "networks, and the tables and curves of these. Without labels there are encoders, "
+            "features, neighbours and maps: name no file, or see docs/own-videos.md"
+        )
+    return f"resources/{dataset}/classes.csv"
