@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -114,7 +114,7 @@ def extract_jpegs(
 
 def stream_jpegs(
     video: Path, settings: FrameSettings, excerpt: tuple[float, float] | None = None
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     """The JPEGs of `extract_jpegs` one after the other: a video may be too long to be held.
 
     `timeout_seconds` is the longest time without output. Errors are those of `extract_jpegs` and
