@@ -150,6 +150,13 @@ def probe_memory(wildcards, threads):
     return resources.probe(config, DATASET, recipes, *settings, threads)
 
 
+def features_memory(wildcards, threads):
+    evaluation = experiment.evaluations[wildcards.evaluation]
+    recipes = [experiment.recipes[name] for name in recipes_of(evaluation)]
+    settings = evaluation["clip"], experiment.transform(wildcards.evaluation)
+    return resources.features(config, wildcards.dataset, recipes, *settings, threads)
+
+
 def finetune_memory(wildcards, threads):
     evaluation = experiment.evaluations[wildcards.evaluation]
     size = experiment.transform(wildcards.evaluation)["geometry"]["size"]

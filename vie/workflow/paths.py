@@ -17,6 +17,7 @@ Entries = dict[str, dict[str, Any]]
 PIPELINES = {"table_2": "scale_crop", "table_3": "color_jitter"}
 PUBLISHED = Path(__file__).parents[1] / "reporting" / "published"  # the paper's values
 # Keys of a recipe that no weight depends on. What it starts from is an input.
+TRAINED_KEYS = ("objective", "optimiser", "schedule", "min_frames", "start_from")
 UNTRAINED_KEYS = ("label", "start_from", "start_first", "monitor")
 
 
@@ -209,6 +210,36 @@ class Experiment:
             if set(stages(recipe)) & set(PRETEXTS)
             for seed in self.config["seeds"]
         ]
+
+    # Encoders and features
+
+    def first_checkpoint(self, recipe: str) -> str:
+        """The finished network of the first seed: of which encoder files are made."""
+        return self.final_checkpoint(recipe, self.config["seeds"][0])
+
+    def described_recipe(self, recipe: str) -> dict[str, Any]:
+        """What the file of an encoder says of its recipe besides what its checkpoint says: its
+        label, and, of one that was trained here, how all of its stages were."""
+        whole = self.recipes[recipe]
+        keys = ("label",) if "weights" in whole else ("label", *TRAINED_KEYS)
+        return {key: whole[key] for key in keys if key in whole}
+
+    def provenance(self, recipe: str) -> dict[str, Any]:
+        """What the file of an encoder says of where it comes from, as far as the config knows."""
+        whole = self.recipes[recipe]
+        return {
+            "experiment": self.name,
+            "dataset": None if "weights" in whole else self.dataset,
+            "official_name": None
+            if "weights" in whole
+            else self.datasets[self.dataset].get("official_name"),
+            "stages": stages(whole),
+        }
+
+    def features(self, recipe: str) -> str:
+        """Features of the experiment's own dataset by a finished network of the first seed."""
+        seed = self.config["seeds"][0]
+        return f"{self.folder}/features/{self.dataset}/{recipe}/trained/seed{seed}.parquet"
 
     # Evaluations
 

@@ -87,6 +87,20 @@ def probe(
     return _rounded(total + loading(threads, gpus, batch, frames, size))
 
 
+def features(
+    config: Config, dataset: str, recipes: list[Config], clip: Any, transform: Config, threads: int
+) -> int:
+    """Features of a dataset: one loader, a forward pass keeps little; vectors in three copies."""
+    gpus, size = min(config["gpus"], 1), transform["geometry"]["size"]
+    encoders, frames = [recipe["encoder"] for recipe in recipes], sampling(clip).frames
+    shards = config["datasets"][dataset]["shards"]
+    videos = sum(expected(config["datasets"][dataset], split).videos for split in shards)
+    # Embedding, conv3, conv4 and conv5, which have 2 to 8 times (in TRN and fast, more) the stem's.
+    numbers = sum(dimensions_of(encoder) + 14 * width(encoder) for encoder in encoders)
+    total = step(gpus, encoders, TEST_CLIPS // 4, frames, size) + 3 * videos * numbers * 4 / 1e6
+    return _rounded(total + loading(threads, gpus, TEST_CLIPS, frames, size))
+
+
 def finetune(
     config: Config, recipe: Config, clip: Any, size: int, weights: str, threads: int
 ) -> int:

@@ -51,6 +51,8 @@ VERSIONS: dict[str, Version] = {
     "finetune": Version(
         2, "first weights, decay of the new layer alone, windows' middles are the release's"
     ),
+    "encoder": Version(1, "first version"),  # encoder files
+    "features": Version(1, "first version"),
     "pretext": Version(2, "the heads of its networks changed"),
     "tables": Version(2, "comparable asks for the length of the probe and what decays"),
 }
