@@ -126,16 +126,19 @@ def _columns(names: np.ndarray) -> int:
 def _draw(axis: "Axes", points: np.ndarray, kind: str, names: np.ndarray) -> None:
     """Points in the colours and shapes of their names; with a legend if there are few."""
     every, numbers = np.unique(names, return_inverse=True)
-    size = 5 + 2000 / (len(points) + 50)
+    (x, y), size = points.T, 5 + 2000 / (len(points) + 50)
     if len(every) > NAMED:
-        axis.scatter(*points.T, size, numbers, cmap="viridis", lw=0, alpha=0.8)
+        axis.scatter(x, y, size, numbers, cmap="viridis", lw=0, alpha=0.8)
         axis.set_title(f"by {kind}: {len(every)}, too many to name", fontsize=9)
         return
     handles = []
     for i in range(len(every)):
         colour, shape = PALETTE[i % len(PALETTE)], SHAPES[i // len(PALETTE)]
-        style = {"color": colour, "marker": shape, "lw": 0.8 if shape == "+" else 0}
-        handles.append(axis.scatter(*points[numbers == i].T, size, alpha=0.8, **style))
+        here, line = numbers == i, 0.8 if shape == "+" else 0
+        drawn_points = axis.scatter(
+            x[here], y[here], size, colour, marker=shape, lw=line, alpha=0.8
+        )
+        handles.append(drawn_points)
     if len(every) > 1:
         axis.set_title(f"by {kind}", fontsize=9)
         # A blank in front: matplotlib leaves out names that begin with _.
