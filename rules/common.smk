@@ -27,6 +27,7 @@ from vie.runtime.threads import PROMISED
 from vie.workflow import resources, videos
 from vie.workflow.fingerprint import code_digest
 from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, in_order_of
+from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
 from vie.workflow.versions import version
 from vie.workflow.weights import weights_files
 
@@ -136,6 +137,12 @@ def in_report(file, caption, plot=None, category="Tables", **labels):
         "svg": report(f"{plot}.svg", labels=labels | {"shown as": "plot"}, **shown),
         "png": f"{plot}.png",
     }
+
+
+def of_recipe(caption, shown):
+    """How the report shows a picture that each recipe has."""
+    labels = {"recipe": "{recipe}", "shown as": shown}
+    return {"caption": f"../report/{caption}.rst", "category": "Videos", "labels": labels}
 
 
 def tables_of_experiments():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vie.config.clip_frames import clip_frames
+from vie.config.layouts import LAYOUTS
 from vie.config.recipes import PRETEXTS, STAGES
 from vie.config.settings import IMPORTED, recipes_of, stages
 from vie.workflow.versions import version
@@ -332,5 +333,6 @@ class Experiment:
         names += ["learning_curves"] if self.curves("table_1") else []
         names += [f"{table}_{target}_classes" for table in PIPELINES for target in self.targets]
         names += ["pretext"] if self.pretext_rows() else []
+        names += [] if LAYOUTS[self.datasets[self.dataset]["layout"]].finds else ["retrieval"]
         names += [f"summary_{dataset}" for dataset in self.datasets_used()]
         return [f"results/{name}.csv" for name in names]
