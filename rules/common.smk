@@ -20,7 +20,7 @@ if (BASE / "vie").is_dir():
     sys.path.insert(0, str(BASE))
 
 from vie.config.load import validate
-from vie.config.settings import IMPORTED, canonical, dataset_folder, probe_of, recipes_of
+from vie.config.settings import IMPORTED, canonical, dataset_places, probe_of, recipes_of
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
@@ -65,7 +65,8 @@ RESULTS = experiment.folder
 LOGS = f"logs/{experiment.name}"
 RUNS = f"benchmarks/runs/{experiment.name}"
 DATASET = experiment.dataset
-ALL = experiment.published_files()
+LABELLED = videos.is_labelled(config, DATASET)
+ALL = experiment.published_files() if LABELLED else experiment.unlabelled_files()
 ONE_GPU = min(config["gpus"], 1)
 PUBLISHED_DIGESTS = [digest(PUBLISHED / name) for name in ("table_s1.csv", "other.csv")]
 
@@ -117,16 +118,23 @@ def generated_as(*layouts):
     return "|".join(names) or "(?!)"
 
 
+def found(found=True):
+    """Constraint of a wildcard: datasets whose videos are looked for, or the others."""
+    names = [name for name in config["datasets"] if videos.are_found(config, name) == found]
+    return "|".join(names) or "(?!)"
+
+
 def generated_videos(wildcards):
     """The folder of videos where the workflow writes it: newer videos need new frames."""
     generated = wildcards.dataset in experiment.generated()
     return f"resources/{wildcards.dataset}/videos" if generated else []
 
 
-videos_folder = of(lambda dataset: dataset_folder(config, dataset, "videos"))
+videos_folder = of(partial(videos.videos_folder, config))
 annotation_files = partial(videos.annotation_files, config)
 annotation = partial(videos.annotation, config)
 listing = partial(videos.listing, config)
+list_files, found_listing = (partial(one, config) for one in (videos.list_files, videos.found_listing))
 weights_input = of(lambda recipe, seed: weights_files(experiment, recipe, seed))
 index_memory = of(partial(resources.index, config))
 

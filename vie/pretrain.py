@@ -13,7 +13,7 @@ from vie.clips.loader import Batch, long_enough, steps_per_epoch
 from vie.config.clip_frames import trained_clip
 from vie.config.settings import resolve_steps
 from vie.engine.device import accelerator, described, to_device
-from vie.engine.monitor import KnnMonitor
+from vie.engine.monitor import Monitor, build_monitor
 from vie.engine.resumable import CHECKPOINT
 from vie.engine.run import Data, Run, TrainingClips, fit
 from vie.engine.schedules import Schedule, pretraining_schedule
@@ -36,7 +36,6 @@ from vie.runtime.torch_files import content_digest
 log = logging.getLogger(__name__)
 # Of a recipe: what its training does not read, and its durations, which `same_so_far` compares.
 NOT_IN_THE_KEY = ("label", "start_from", "start_first", "monitor", "schedule")
-Monitor = Callable[[torch.nn.Module, Tensor], dict[str, float]]
 
 
 class EncoderWithLoss(torch.nn.Module):
@@ -248,9 +247,7 @@ def train_stage(
         steps_per_epoch=steps,
         precision=run.precision,
     )
-    if monitor is None and data.val and data.classes:
-        monitor = KnnMonitor(recipe, data, workers)
-    task.monitor = monitor
+    task.monitor = monitor or build_monitor(recipe, data, workers)
     if previous is not None:
         task.start_from(previous)
     transform, n_views = transform_of(recipe, stage), task.objective.facts.n_views

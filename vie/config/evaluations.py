@@ -176,5 +176,5 @@ class Tables(Model):
     table_3: Table
     """the same with crops and random colour"""
     retrieval: Table
-    """nearest videos of the same class: evaluations of one recipe each. Without labels, the encoders
-    that are made if no file is named"""
+    """nearest videos of the same class: evaluations of one recipe each. Of videos without labels:
+    the encoders that are made if no file is named"""

@@ -45,8 +45,18 @@ def dataset_folder(config: dict[str, Any], name: str, kind: str) -> str:
     A `~` in front is the user's home: no shell sees it in a config.
     """
     given: str | None = config["datasets"][name].get(kind)
-    if given is None:
-        return f"resources/{name}/{kind}"
+    return f"resources/{name}/{kind}" if given is None else _below_root(config, name, given)
+
+
+def dataset_places(config: dict[str, Any], dataset: str) -> list[str]:
+    """Folders and list files of a dataset whose videos are looked for."""
+    given = config["datasets"][dataset]["videos"]
+    return [
+        _below_root(config, dataset, one) for one in ([given] if isinstance(given, str) else given)
+    ]
+
+
+def _below_root(config: dict[str, Any], name: str, given: str) -> str:
     given, root = os.path.expanduser(given), config.get("roots", {}).get(name)
     return os.path.normpath(os.path.join(os.path.expanduser(root), given)) if root else given
 

@@ -18,7 +18,7 @@ Column = Sequence[Any] | np.ndarray
 
 
 def make_table(columns: Mapping[str, Column], schema: pa.Schema) -> pa.Table:
-    """A table from one sequence per column: integers, strings or lists of integers."""
+    """A table from one sequence per column: numbers, strings or lists of integers."""
     arrays = [_array(columns[field.name], field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
@@ -54,9 +54,14 @@ def numbers(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def read_table(
-    path: Path, schema: pa.Schema, kind: str, columns: list[str] | None = None
+    path: Path,
+    schema: pa.Schema,
+    kind: str,
+    columns: list[str] | None = None,
+    *,
+    other: pa.Schema | None = None,
 ) -> pa.Table:
-    """Read a Parquet table with this schema, or only some of its columns.
+    """Read a Parquet table with this schema or the `other`, or only some of its columns.
 
     Messages call it a `kind`.
 
@@ -65,7 +70,7 @@ def read_table(
     """
     try:
         with pq.ParquetFile(path) as file:  # pq.read_table would import pyarrow.dataset, 0.5 s
-            if not file.schema_arrow.equals(schema):
+            if not any(file.schema_arrow.equals(one) for one in (schema, other or schema)):
                 raise VieError(
                     f"{path}: not the format of {kind}: its columns are "
                     f"{', '.join(file.schema_arrow.names)}; "

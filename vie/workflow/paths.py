@@ -288,6 +288,12 @@ class Experiment:
 
     # Tables
 
+    def unlabelled_files(self) -> list[str]:
+        """What is made of videos without labels if no file is named."""
+        recipes = [recipes_of(self.evaluations[name])[0] for name in self.rows["retrieval"]]
+        own = [f"{self.folder}/encoders/{recipe}.pt" for recipe in dict.fromkeys(recipes)]
+        return [*own, f"results/summary_{self.dataset}.csv"]
+
     def published_files(self) -> list[str]:
         """One file of each table and plot that `results/` has of the experiment that is named."""
         names = ["table_s1", "random_control", "table_1", *PIPELINES]
