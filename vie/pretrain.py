@@ -1,7 +1,6 @@
 """Pretraining, stage by stage (protocol sections 5, 6 and 9)."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
