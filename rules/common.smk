@@ -1,4 +1,5 @@
 # What the rules share; no rules here. Paths and settings are worked out in vie/workflow/.
+import functools
 import inspect
 import os
 import signal
@@ -24,7 +25,7 @@ from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
 from vie.runtime.threads import PROMISED
-from vie.workflow import resources, videos
+from vie.workflow import resources, sizes, videos
 from vie.workflow.fingerprint import code_digest
 from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, in_order_of
 from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
@@ -99,6 +100,18 @@ def of(function):
             raise WorkflowError(str(error)) from None
 
     return found
+
+
+most_videos = functools.cache(partial(videos.most_videos, config))
+
+
+def previous_checkpoint(recipe, seed, stage):
+    """What a stage starts from. Settings that cannot fit the videos are refused before a job runs;
+    jobs look for themselves, at the index."""
+    in_job = workflow.remote_exec or workflow.subprocess_exec
+    if not in_job and (most := most_videos(DATASET, "train")):
+        sizes.check_graph(config, recipe, most)
+    return experiment.previous_checkpoint(recipe, seed, stage)
 
 
 def generated_as(*layouts):

@@ -176,6 +176,25 @@ def video_seconds(video: Path, *, timeout_seconds: float) -> float:
         raise UnusableVideoError("cannot be decoded: its frames have no times") from None
 
 
+def frame_size(video: Path, *, timeout_seconds: float) -> tuple[int, int]:
+    """(width, height) of the first frame of a video file, in pixels, as a player shows it.
+
+    Raises:
+        UnusableVideoError: the message is the reason.
+        VieError: ffmpeg is missing or was killed from outside.
+    """
+    import ffmpeg
+
+    check_file(video)
+    one = {"frames:v": 1, "vf": "scale=w='round(ih*dar)':h=ih,format=yuvj420p", "c:v": "mjpeg"}
+    command = ffmpeg.output(_open(video)["V:0"], "pipe:1", format="image2pipe", **one)
+    with contextlib.closing(_stream(video, command, timeout_seconds)) as chunks:
+        sizes = [size for _, size in split_jpegs(chunks)]
+    if not sizes:
+        raise UnusableVideoError("no frames")
+    return sizes[0]
+
+
 def _stream(
     video: Path, command: Any, timeout_seconds: float, in_all: bool = True
 ) -> Generator[bytes]:
