@@ -61,14 +61,13 @@ elif (most := workflow.global_resources.get("gpu").value) is not None and most <
         "line or in a profile) leaves no job more than that: raise it, or change `gpus`"
     )
 
-experiment = Experiment(config)
+experiment = Experiment(config, labelled=videos.is_labelled(config, config["dataset"]))
 RESULTS = experiment.folder
 LOGS = f"logs/{experiment.name}"
 RUNS = f"benchmarks/runs/{experiment.name}"
 DATASET = experiment.dataset
-LABELLED = videos.is_labelled(config, DATASET)
-CURVES = experiment.curves("table_1" if LABELLED else "retrieval")
-ALL = experiment.published_files() if LABELLED else experiment.unlabelled_files()
+CURVES = experiment.curves("table_1" if experiment.labelled else "retrieval")
+ALL = experiment.published_files()
 ONE_GPU = min(config["gpus"], 1)
 PUBLISHED_DIGESTS = [digest(PUBLISHED / name) for name in ("table_s1.csv", "other.csv")]
 
