@@ -107,6 +107,8 @@ most_videos = functools.cache(partial(videos.most_videos, config))
 def previous_checkpoint(recipe, seed, stage):
     """What a stage starts from. Settings that cannot fit the videos are refused before a job runs;
     jobs look for themselves, at the index."""
+    if stage == "supervised":
+        videos.labels_of(config, DATASET)
     in_job = workflow.remote_exec or workflow.subprocess_exec
     if not in_job and (most := most_videos(DATASET, "train")):
         sizes.check_graph(config, recipe, most)
