@@ -238,7 +238,9 @@ class Exported(NamedTuple):
     difference: float | None  # largest, of the embeddings of clips of noise; None: not compared
 
 
-def export(encoder: Encoder, content: Content, stem: Path, formats: Sequence[str]) -> list[Exported]:
+def export(
+    encoder: Encoder, content: Content, stem: Path, formats: Sequence[str]
+) -> list[Exported]:
     """Write an encoder as `<stem><suffix>` of each of the formats, and compare what each gives.
 
     Args:
