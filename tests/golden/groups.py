@@ -76,6 +76,7 @@ GROUPS: Mapping[str, Group] = {
     },
     "split_assignment": Group(("split_assignment",), data.split_assignment),
     "tables": Group(("tables",), data.tables),
+    "retrieval": Group(("retrieval",), data.retrieval),
 }
 
 
