@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 
 from vie.engine.feature_table import FeatureTable, read_features
 from vie.extract import extract
-from vie.features import EMBEDDING, Extractor
+from vie.features import EMBEDDING
 from vie.metrics.retrieval import unit
 from vie.models.checkpoint_format import load_encoder
 from vie.runtime.errors import VieError, shown
 from vie.runtime.files import atomic_write, digest, write_json
+from vie.runtime.torch_files import content_digest
 
 log = logging.getLogger(__name__)
 FLAT = 1_000_000  # vectors that are all compared; of more, those of the cells that are nearest
@@ -58,8 +59,7 @@ def search(
     if k < 1:
         raise VieError(f"-k {k}: at least 1 neighbour is needed")
     table, network = read_features(features), load_encoder(encoder)
-    made_with = Extractor([network], [EMBEDDING]).metadata(0)["encoder"]
-    if table.metadata.get("encoder") != made_with:
+    if table.metadata.get("encoder") != content_digest(network.state_dict()):
         label = shown(table.metadata.get("recipe") or "another")
         raise VieError(
             f"{features} holds features of {label}, not of {encoder}: similarities between two "
@@ -152,8 +152,9 @@ def main(arguments: Sequence[str]) -> None:
         print(shown(video, longest=1000))
         for one in neighbours:
             place = f"{one.start:.1f}-{one.end:.1f} s"
-            words = [f"{one.cosine:.3f}", shown(one.video, longest=1000), place, shown(one.label)]
-            print("  " + "  ".join(filter(None, words)))
+            words = [f"{one.cosine:.3f}", shown(one.video, longest=1000), place]
+            words += [shown(one.label)] if one.label else []
+            print("  " + "  ".join(words))
 
 
 if __name__ == "__main__":

@@ -30,8 +30,10 @@ from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
 from vie.frames.flow import magnitudes
 from vie.frames.index import load_index
 from vie.frames.manifest import Video, class_names, read_manifest, write_manifest
+from vie.metrics.retrieval import nearest, rank
 from vie.metrics.top_k import top_k
 from vie.objectives.bank import MemoryBank
+from vie.reporting.gallery import drawn
 from vie.reporting.statistics import interval
 from vie.runtime.randomness import generator, torch_seed
 
@@ -281,4 +283,21 @@ def tables(folder: Path) -> Numbers:
         "three seeds": interval(right),
         "groups": interval(right, groups),
         "top_k": [top_k(scores, np.arange(8) % 5, k).tolist() for k in (1, 2, 3)],
+    }
+
+
+def retrieval(folder: Path) -> Numbers:
+    """Ranks in a small gallery with ties, neighbours, and the videos that are drawn for a sheet."""
+    gallery = (np.arange(240).reshape(60, 4) * 37 % 53 - 26).astype(np.float32)
+    queries, labels = gallery[::5] + gallery[3::5], np.arange(60) * 13 % 7
+    ranking = rank(queries, labels[::5], gallery, labels)
+    rows, cosines = nearest(queries[:3], gallery, 4)
+    numbers: Numbers = {f"r{k}": float(ranking.hits(k).mean()) for k in (1, 5, 20)}
+    return numbers | {
+        "first": ranking.first.tolist(),
+        "precision": ranking.precision.tolist(),
+        "chance": ranking.chance.tolist(),
+        "nearest": rows.tolist(),
+        "cosines": cosines.tolist(),
+        "drawn": drawn(np.arange(500), 10, 3, "neighbours").tolist(),
     }

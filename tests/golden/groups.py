@@ -77,6 +77,7 @@ GROUPS: Mapping[str, Group] = {
     "manifest_flat": Group(("manifest", "manifest.flat"), data.manifest_flat),
     "split_assignment": Group(("split_assignment",), data.split_assignment),
     "tables": Group(("tables",), data.tables),
+    "retrieval": Group(("retrieval",), data.retrieval),
 }
 
 

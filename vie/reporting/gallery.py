@@ -202,7 +202,7 @@ def plot_sheet(sheet: Sheet, paths: Sequence[Path]) -> None:
             x, y = 12 + column * across + 10 * (column > 0), top + number * down
             colour = "#333333" if one.similarity is None else COLOURS[one.right]
             frame = (x - edge, y - edge), wide + 2 * edge, high + 2 * edge
-            axis.add_patch(Rectangle(*frame, color=colour, zorder=-1))
+            axis.add_patch(Rectangle(*frame, color=colour, lw=0, zorder=-1))
             three = np.concatenate([one.frames[i] for i in (0, FRAMES // 2, -1)], axis=1)
             axis.imshow(three, extent=(x, x + wide, y + high, y), interpolation="nearest")
             write(x, y + high + 18, fitting(one.heading(), 38), 6.5)
