@@ -53,6 +53,7 @@ VERSIONS: dict[str, Version] = {
         2, "first weights, decay of the new layer alone, windows' middles are the release's"
     ),
     "pretext": Version(2, "the heads of its networks changed"),
+    "advice": Version(1, "first version"),
     "tables": Version(2, "comparable asks for the length of the probe and what decays"),
 }
 
