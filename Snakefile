@@ -26,6 +26,11 @@ include: "rules/retrieval.smk"
 include: "rules/publish.smk"
 
 
+# Jobs inherit it: the first that knows how many videos there are checks all that will be trained.
+onstart:
+    os.environ[sizes.PLANNED] = sizes.planned(workflow.dag.needrun_jobs())
+
+
 rule all:
     default_target: True
     input:

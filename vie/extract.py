@@ -132,15 +132,16 @@ def _extracted(
     }
     how |= {key: str(getattr(settings.frames, key)) for key in ("shorter_side", "quality")}
     parts = Parts(work, about | how)
-    left = [one for one in finding.videos if one.id not in parts.done]
-    files = [VideoFile(finding.base / one.path, one.start, one.end) for one in left]
-    total, done = len(finding.videos), len(finding.videos) - len(left)
-    with Progress(total=total, initial=done, label="features", unit="videos") as bar, parts:
-        for found in file_features(extractor, files, settings, threads):
-            _add(parts, left[found.number], found)
+    videos = finding.videos
+    done = {number for number, one in enumerate(videos) if one.id in parts.done}
+    files = [VideoFile(finding.base / one.path, one.start, one.end) for one in videos]
+    bar = Progress(total=len(videos), initial=len(done), label="features", unit="videos")
+    with bar, parts:
+        for found in file_features(extractor, files, settings, threads, done):
+            _add(parts, videos[found.number], found)
             bar.set_postfix(rejected=len(parts.rejected))
             bar.update(1)
-    return parts.table([one.id for one in finding.videos], about), parts.rejected
+    return parts.table([one.id for one in videos], about), parts.rejected
 
 
 def _add(parts: Parts, video: Found, found: VideoVectors) -> None:

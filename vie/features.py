@@ -1,6 +1,6 @@
 """Features of videos: of an index of the workflow, or straight from files."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from torch import Tensor
 import vie
 from vie.clips.loader import Batch
 from vie.clips.transform import ClipTransform
-from vie.clips.video_files import FileClips, ReadClips, VideoFile, read_videos
+from vie.clips.video_files import FileClips, ReadClips, VideoFile, read_clips
 from vie.engine.device import inference, to_device
 from vie.engine.feature_table import FeatureTable, join, write_features
 from vie.engine.predict import clip_outputs, joined
@@ -151,9 +151,13 @@ class VideoVectors(NamedTuple):
 
 
 def file_features(
-    extractor: Extractor, videos: Sequence[VideoFile], settings: FileClips, threads: int
+    extractor: Extractor,
+    videos: Sequence[VideoFile],
+    settings: FileClips,
+    threads: int,
+    done: Collection[int] = (),
 ) -> Iterator[VideoVectors]:
-    """Features of video files, in the order in which they are ready.
+    """Features of video files but those that are done, in the order in which they are ready.
 
     So many `threads` read files while the network computes. A video is a row, or, with
     `stride_seconds`, each of its clips is.
@@ -165,7 +169,7 @@ def file_features(
     sampling, size = settings.transform.sampling, settings.transform.geometry.size
     together = max(1, PIXELS[extractor.device.type] // (sampling.frames * size**2))
     unfinished: dict[int, list[Rows]] = {}
-    for batch in _batches(read_videos(videos, settings, threads), together):
+    for batch in _batches(read_clips(videos, settings, threads, done), together):
         rows = _rows_of(extractor, batch, together)
         for part in batch:
             if part.clips is not None:

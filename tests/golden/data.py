@@ -20,8 +20,10 @@ from vie.clips.crops import Crop, RandomResizedCrop, ScaleCrop, crop_frames
 from vie.clips.sampling import SAMPLINGS
 from vie.clips.transform import ClipTransform
 from vie.clips.windows import windows
+from vie.datasets.finding import find_videos
 from vie.datasets.holdout import hold_out
 from vie.datasets.layouts import LAYOUTS
+from vie.datasets.layouts.flat import FlatSettings, cut_up, validation
 from vie.datasets.synthetic import actions
 from vie.datasets.synthetic.render import CLASSES, render
 from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
@@ -222,6 +224,19 @@ def manifest(folder: Path, layout: str) -> Numbers:
     write_manifest(found, class_names(found), folder / "manifest.parquet")
     rows = read_manifest(folder / "manifest.parquet").to_pylist()
     return {"videos": [[v for v in row.values() if v is not None] for row in rows]}
+
+
+def manifest_flat(folder: Path) -> Numbers:
+    """Ids, pieces and parts of videos that are looked for; their lengths are given."""
+    names = [*(f"day{i % 3}/{i}.mp4" for i in range(9)), "talk_part1.mp4", "talk_part2.mp4"]
+    for name in names:
+        (folder / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "videos" / name).write_text(name)
+    found = find_videos([folder / "videos"]).videos
+    cut = {"seconds": 10, "overlap": 2}
+    pieces = [one for i, video in enumerate(found) for one in cut_up(video, 4.3 * i, cut)]
+    val, _ = validation(pieces, FlatSettings(cut, 0.2, 5))
+    return {"videos": [[*one, int(one.id in val)] for one in pieces]}
 
 
 def split_assignment(folder: Path) -> Numbers:

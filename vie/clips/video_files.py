@@ -7,7 +7,7 @@ bounded: a file may be hours long.
 import queue
 import tempfile
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,12 +22,11 @@ from vie.clips.loader import cut_clip
 from vie.clips.sampling import wrap
 from vie.clips.transform import ClipTransform
 from vie.frames.ffmpeg import FrameSettings, stream_jpegs
+from vie.frames.pieces import IN_MEMORY, ROUNDED, Stored, extract_pieces
 from vie.frames.unusable import UnusableVideoError
 
-HELD_BYTES = 32 * 2**20  # of the JPEGs of a video that are kept in memory; the others on disk
 FRAMES_TOGETHER = 64  # of strided clips, decoded in one go
 WAITING = 4  # parts of videos that are ready, for each thread
-ROUNDED = 1.0  # seconds by which a place in a video may lie beyond its end
 
 
 class VideoFile(NamedTuple):
@@ -47,7 +46,7 @@ class FileClips:
         frames: how videos become JPEGs; `timeout_seconds` is the longest silence of ffmpeg.
         clips: evenly spaced clips of each video, or
         stride_seconds: one clip that starts every so many seconds.
-        scratch: folder for JPEGs that do not fit the memory.
+        scratch: folder for JPEGs of videos that do not fit the memory.
     """
 
     transform: ClipTransform
@@ -67,40 +66,19 @@ class ReadClips(NamedTuple):
     problem: str = ""  # why it cannot be used, at its end; earlier clips do not count then
 
 
-class JpegStore:
-    """The JPEGs of one video, in memory, or, where they are many, in a file that has no name."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(folder))  # noqa: SIM115
-        self.ends = [0]
-
-    def add(self, jpeg: bytes) -> None:
-        """Append a frame."""
-        self.file.write(jpeg)
-        self.ends.append(self.ends[-1] + len(jpeg))
-
-    def __len__(self) -> int:
-        return len(self.ends) - 1
-
-    def read(self, frames: np.ndarray) -> list[bytes]:
-        """JPEGs of frames by number."""
-        found = []
-        for frame in map(int, frames):
-            self.file.seek(self.ends[frame])
-            found.append(self.file.read(self.ends[frame + 1] - self.ends[frame]))
-        return found
-
-    def close(self) -> None:
-        """Give memory and disk back."""
-        self.file.close()
-
-
-def read_videos(
-    videos: Sequence[VideoFile], settings: FileClips, threads: int
+def read_clips(
+    videos: Sequence[VideoFile],
+    settings: FileClips,
+    threads: int,
+    done: Collection[int] = (),
 ) -> Iterator[ReadClips]:
-    """Clips of all videos, in the order in which they are ready; each video has one end.
+    """Clips of all videos but those that are done, in the order in which they are ready.
 
-    So many `threads` read at once. Closing the iterator ends them and their ffmpeg.
+    Each video has one end. So many `threads` read at once. Closing the iterator ends them and
+    their ffmpeg.
+
+    Raises:
+        VieError: ffmpeg is missing or was killed from outside.
     """
     ready: queue.Queue[ReadClips | BaseException] = queue.Queue(WAITING * threads)
     stop = threading.Event()
@@ -112,22 +90,22 @@ def read_videos(
             except queue.Full:
                 pass
 
-    def read(number: int) -> None:
+    def read(numbers: list[int]) -> None:
         try:
-            with closing(read_video(videos[number], settings, number, stop)) as parts:
-                for part in parts:
+            together = {number: videos[number] for number in numbers}
+            for part in _parts(together, settings, stop):
+                if part.number not in done:
                     hand_over(part)
-        except UnusableVideoError as error:
-            hand_over(ReadClips(number, problem=str(error)))
         except BaseException as error:  # for the thread that asked
             hand_over(error)
 
     # Resizing is spread over threads by torch: here each reader has its own core already.
     pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        for number in range(len(videos)):
-            pool.submit(read, number)
-        left = len(videos)
+        for numbers in _together(videos, settings):
+            if not set(numbers) <= set(done):
+                pool.submit(read, numbers)
+        left = len(videos) - len(done)
         while left:
             part = ready.get()
             if isinstance(part, BaseException):
@@ -139,44 +117,70 @@ def read_videos(
         pool.shutdown(cancel_futures=True)
 
 
-def read_video(
-    video: VideoFile, settings: FileClips, number: int = 0, stop: threading.Event | None = None
-) -> Generator[ReadClips]:
-    """The clips of one video and its end, with frames as `extract_jpegs` gives them.
-
-    Raises:
-        UnusableVideoError: the message is the reason; it may come after clips.
-        VieError: ffmpeg is missing or was killed from outside.
-    """
-    excerpt = (video.start, video.end) if video.end else None
-    # The iterator stays in this frame, so that ffmpeg ends with it.
-    with closing(stream_jpegs(video.path, settings.frames, excerpt)) as jpegs:
-        parts = _strided if settings.stride_seconds else _spread
-        yield from parts(_until(stop, jpegs), video, settings, number)
+def _together(videos: Sequence[VideoFile], settings: FileClips) -> list[list[int]]:
+    """Numbers of videos that are read together: the pieces of one file, as for shards."""
+    groups: dict[tuple[Path, int], list[int]] = {}
+    for number, video in enumerate(videos):
+        alone = not video.end or settings.stride_seconds is not None
+        groups.setdefault((video.path, number if alone else -1), []).append(number)
+    return list(groups.values())
 
 
-def _until(stop: threading.Event | None, jpegs: Iterator[bytes]) -> Iterator[bytes]:
-    for jpeg in jpegs:
-        if stop is not None and stop.is_set():
-            raise UnusableVideoError("not read to its end")  # nobody is told
-        yield jpeg
-
-
-def _spread(
-    jpegs: Iterator[bytes], video: VideoFile, settings: FileClips, number: int
+def _parts(
+    videos: dict[int, VideoFile], settings: FileClips, stop: threading.Event
 ) -> Iterator[ReadClips]:
-    """Evenly spaced clips: where they lie is known when all frames are there."""
-    with closing(JpegStore(settings.scratch)) as store:
+    """Clips and ends of videos that are read together."""
+    (number, video), *_ = videos.items()
+    try:
+        if settings.stride_seconds is not None:
+            yield from _strided(number, video, settings, stop)
+        elif video.end:
+            yield from _pieces(videos, settings)
+        else:
+            with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(settings.scratch)) as file:
+                jpegs = Stored(file)
+                for jpeg in _stream(video, settings, stop):
+                    jpegs.places.append((file.tell(), len(jpeg)))
+                    file.write(jpeg)
+                yield from _spread(number, jpegs, settings)
+    except UnusableVideoError as error:
+        yield ReadClips(number, problem=str(error))
+
+
+def _stream(video: VideoFile, settings: FileClips, stop: threading.Event) -> Generator[bytes]:
+    excerpt = (video.start, video.end) if video.end else None
+    with closing(stream_jpegs(video.path, settings.frames, excerpt)) as jpegs:
         for jpeg in jpegs:
-            store.add(jpeg)
-        _check_length(video, len(store), settings)
-        frames = settings.transform.sampling.test(len(store), settings.clips)
-        yield ReadClips(number, _cut(store.read, frames, settings))
-        yield ReadClips(number, n_frames=len(store))
+            if stop.is_set():
+                raise UnusableVideoError("not read to its end")  # nobody is told
+            yield jpeg
+
+
+def _pieces(videos: dict[int, VideoFile], settings: FileClips) -> Iterator[ReadClips]:
+    """Evenly spaced clips of some pieces of a file."""
+    path = next(iter(videos.values())).path
+    pieces = [(video.start, video.end) for video in videos.values()]
+    found = extract_pieces(path, settings.frames, pieces)
+    for number, frames in zip(videos, found, strict=True):
+        if isinstance(frames, UnusableVideoError):
+            yield ReadClips(number, problem=str(frames))
+        else:
+            yield from _spread(number, frames.jpegs, settings)
+
+
+def _spread(number: int, jpegs: Sequence[bytes], settings: FileClips) -> Iterator[ReadClips]:
+    """Evenly spaced clips: where they lie is known when all frames are there."""
+    frames = settings.transform.sampling.test(len(jpegs), settings.clips)
+    try:
+        yield ReadClips(number, _cut(jpegs.__getitem__, frames, settings))
+    except UnusableVideoError as error:
+        yield ReadClips(number, problem=str(error))
+    else:
+        yield ReadClips(number, n_frames=len(jpegs))
 
 
 def _strided(
-    jpegs: Iterator[bytes], video: VideoFile, settings: FileClips, number: int
+    number: int, video: VideoFile, settings: FileClips, stop: threading.Event
 ) -> Iterator[ReadClips]:
     """Clips that start every so many seconds and end within the video; at least one.
 
@@ -193,7 +197,7 @@ def _strided(
 
     def cut() -> ReadClips:
         frames = np.stack(complete)[:, None] + within  # (clips, 1) + (T,)
-        clips = _cut(lambda wanted: [held[int(frame)] for frame in wanted], frames, settings)
+        clips = _cut(held.__getitem__, frames, settings)
         starts = video.start + np.array(complete) / fps
         complete.clear()
         least = begun[0] if begun else n_frames
@@ -201,7 +205,7 @@ def _strided(
             del held[frame]
         return ReadClips(number, clips, starts)
 
-    for jpeg in jpegs:
+    for jpeg in _stream(video, settings, stop):
         while round(started * settings.stride_seconds * fps) <= n_frames:
             begun.append(round(started * settings.stride_seconds * fps))
             started += 1
@@ -213,21 +217,27 @@ def _strided(
             complete.append(begun.pop(0))
         if len(complete) >= together:
             yield cut()
-    _check_length(video, n_frames, settings)
+    read, missing = n_frames / fps, (video.end - video.start) - n_frames / fps
+    if video.end and missing > ROUNDED:
+        raise UnusableVideoError(
+            f"clip incomplete: {read:.1f} s from second {video.start:g} on can be read"
+        )
     if n_frames < sampling.span:
         frames = wrap(within, n_frames)[None]  # (1, T)
-        short = _cut(lambda wanted: [held[int(frame)] for frame in wanted], frames, settings)
+        short = _cut(held.__getitem__, frames, settings)
         yield ReadClips(number, short, np.array([video.start]))
     elif complete:
         yield cut()
     yield ReadClips(number, n_frames=n_frames)
 
 
-def _cut(
-    read: Callable[[np.ndarray], list[bytes]], frames: np.ndarray, settings: FileClips
-) -> Tensor:
+def _cut(jpeg_of: Callable[[int], bytes], frames: np.ndarray, settings: FileClips) -> Tensor:
     """Clips (clips, 3, T, H, W) uint8 of `frames` (clips, T)."""
     geometry = settings.transform.geometry
+
+    def read(wanted: np.ndarray) -> list[bytes]:
+        return [jpeg_of(int(frame)) for frame in wanted]
+
     try:
         many = cut_clip(read, frames.ravel(), geometry.centre_crop(), geometry.size)
     except ValueError as error:
@@ -235,13 +245,3 @@ def _cut(
     # (3, clips * T, H, W) -> (3, clips, T, H, W) -> (clips, 3, T, H, W)
     clips: Tensor = many.unflatten(1, frames.shape).transpose(0, 1)
     return clips
-
-
-def _check_length(video: VideoFile, n_frames: int, settings: FileClips) -> None:
-    """Refuse seconds of a video that are not all there."""
-    read, wanted = n_frames / settings.frames.fps, video.end - video.start
-    if video.end and read < wanted - ROUNDED:
-        raise UnusableVideoError(
-            f"clip incomplete: {read:.1f} of {wanted:.1f} s from second {video.start:g} on can be "
-            "read"
-        )

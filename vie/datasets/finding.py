@@ -18,7 +18,20 @@ from vie.datasets.layouts.video_files import EXTENSIONS, listed, scan, text_of
 from vie.runtime.errors import VieError
 
 # Unusual ones, which ffmpeg reads all the same.
-MORE_EXTENSIONS = (".3gp", ".mts", ".m2ts", ".gif", ".mxf", ".ogg", ".rm", ".vob", ".mpe", ".m2v")
+MORE_EXTENSIONS = (
+    ".3gp",
+    ".mts",
+    ".m2ts",
+    ".gif",
+    ".mxf",
+    ".ogg",
+    ".rm",
+    ".vob",
+    ".mpe",
+    ".m2v",
+    ".3g2",
+    ".f4v",
+)
 LISTS = (".txt", ".csv")
 LONGEST_ID = 150  # bytes; a tar has room for 155
 MOST_SECONDS = 10**6  # of a place in a video: 11 days
@@ -73,16 +86,16 @@ def find_videos(places: Sequence[str | Path]) -> Finding:
             found.append(_found(path, base))
     videos, again = _once(found, base)
     if again:
-        notes.append(f"{again} files are names of files that are there already, and are left out")
+        notes.append(f"{again} names of files that were found already are left out")
     if hidden := others.pop("hidden", 0):
-        notes.append(f"{hidden} hidden files and folders are left out")
+        notes.append(f"hidden files and folders are left out: {hidden}")
     if foreign := others.pop("foreign", 0):
         notes.append(
             f"{foreign} files have names that are not UTF-8, and are left out: rename them"
         )
     if others:
         kinds = ", ".join(f"{n} {ext or 'without extension'}" for ext, n in others.most_common(12))
-        notes.append(f"{others.total()} files are no videos: {kinds}")
+        notes.append(f"files that are no videos: {kinds}")
     if not videos:
         raise VieError(
             f"{listed([str(path) for path in paths])}: no video there. "
@@ -106,9 +119,10 @@ def _in_folder(root: Path) -> tuple[list[str], Counter[str]]:
     """Paths of videos below a folder, and what else lies there, by extension."""
     names: list[str] = []
     others: Counter[str] = Counter()
-    waiting, seen = [""], set()
-    while waiting:
-        below = waiting.pop()
+    seen: set[tuple[int, int]] = set()
+    waiting, linked = [""], list[str]()  # links come last: a folder is best known by its own name
+    while waiting or linked:
+        below = (waiting or linked).pop()
         status = os.stat(root / below)
         if (status.st_dev, status.st_ino) in seen:  # a link to a folder that holds it, or twice
             continue
@@ -121,7 +135,7 @@ def _in_folder(root: Path) -> tuple[list[str], Counter[str]]:
                 elif not _is_utf8(entry.name):
                     others["foreign"] += 1
                 elif entry.is_dir():
-                    waiting.append(path)
+                    (linked if entry.is_symlink() else waiting).append(path)
                 elif suffix in (*EXTENSIONS, *MORE_EXTENSIONS):
                     names.append(path)
                 else:

@@ -18,7 +18,7 @@ Column = Sequence[Any] | np.ndarray
 
 
 def make_table(columns: Mapping[str, Column], schema: pa.Schema) -> pa.Table:
-    """A table from one sequence per column: integers, strings or lists of integers.
+    """A table from one sequence per column: numbers, strings or lists of integers.
 
     A column of lists of one size is an array (n, size).
     """
@@ -60,9 +60,14 @@ def numbers(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def read_table(
-    path: Path, schema: pa.Schema, kind: str, columns: list[str] | None = None
+    path: Path,
+    schema: pa.Schema,
+    kind: str,
+    columns: list[str] | None = None,
+    *,
+    other: pa.Schema | None = None,
 ) -> pa.Table:
-    """Read a Parquet table with this schema, or only some of its columns.
+    """Read a Parquet table with this schema or the `other`, or only some of its columns.
 
     Messages call it a `kind`.
 
@@ -71,7 +76,7 @@ def read_table(
     """
     try:
         with pq.ParquetFile(path) as file:  # pq.read_table would import pyarrow.dataset, 0.5 s
-            if not file.schema_arrow.equals(schema):
+            if not any(file.schema_arrow.equals(one) for one in (schema, other or schema)):
                 raise VieError(
                     f"{path}: not the format of {kind}: its columns are "
                     f"{', '.join(file.schema_arrow.names)}; "

@@ -6,17 +6,15 @@ All of it follows from the config alone. Imports neither torch, pandas nor Snake
 from itertools import product
 from typing import Any
 
-from vie.config.layouts import LAYOUTS
 from vie.workflow.paths import Experiment
 
 
 def retrieval_datasets(experiment: Experiment) -> dict[str, str]:
-    """{name in the table: dataset}: the experiment's own, and those that networks are finetuned on.
-
-    Videos that are looked for in folders have no labels.
+    """{name in the table: dataset}: the experiment's own if it has labels, and those that networks
+    are finetuned on.
     """
     own = experiment.dataset
-    found = {} if LAYOUTS[experiment.datasets[own]["layout"]].finds else {own: own}
+    found = {own: own} if experiment.labelled else {}
     return found | {name: target["dataset"] for name, target in experiment.targets.items()}
 
 

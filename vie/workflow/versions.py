@@ -28,6 +28,7 @@ VERSIONS: dict[str, Version] = {
     "manifest.ucf101": Version(1, "first version"),
     "manifest.hmdb51": Version(1, "first version"),
     "manifest.folders": Version(1, "first version"),
+    "manifest.flat": Version(1, "first version"),
     "split_assignment": Version(1, "first version"),
     "frames": Version(1, "first version"),
     "index": Version(1, "first version"),
