@@ -159,6 +159,7 @@ def main(arguments: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # it reports how it is loaded
     try:
         main(sys.argv[1:])
     except VieError as error:
