@@ -1,4 +1,5 @@
 # What the rules share; no rules here. Paths and settings are worked out in vie/workflow/.
+import functools
 import inspect
 import os
 import signal
@@ -24,9 +25,10 @@ from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
 from vie.runtime.threads import PROMISED
-from vie.workflow import resources, videos
+from vie.workflow import resources, sizes, videos
 from vie.workflow.fingerprint import code_digest
 from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, in_order_of
+from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
 from vie.workflow.versions import version
 from vie.workflow.weights import weights_files
 
@@ -59,14 +61,13 @@ elif (most := workflow.global_resources.get("gpu").value) is not None and most <
         "line or in a profile) leaves no job more than that: raise it, or change `gpus`"
     )
 
-experiment = Experiment(config)
+experiment = Experiment(config, labelled=videos.is_labelled(config, config["dataset"]))
 RESULTS = experiment.folder
 LOGS = f"logs/{experiment.name}"
 RUNS = f"benchmarks/runs/{experiment.name}"
 DATASET = experiment.dataset
-LABELLED = videos.is_labelled(config, DATASET)
-CURVES = experiment.curves("table_1" if LABELLED else "retrieval")
-ALL = experiment.published_files() if LABELLED else experiment.unlabelled_files()
+CURVES = experiment.curves("table_1" if experiment.labelled else "retrieval")
+ALL = experiment.published_files()
 ONE_GPU = min(config["gpus"], 1)
 PUBLISHED_DIGESTS = [digest(PUBLISHED / name) for name in ("table_s1.csv", "other.csv")]
 
@@ -98,6 +99,20 @@ def of(function):
             raise WorkflowError(str(error)) from None
 
     return found
+
+
+most_videos = functools.cache(partial(videos.most_videos, config))
+
+
+def previous_checkpoint(recipe, seed, stage):
+    """What a stage starts from. Settings that cannot fit the videos are refused before a job runs;
+    jobs look for themselves, at the index."""
+    if stage == "supervised":
+        videos.labels_of(config, DATASET)
+    in_job = workflow.remote_exec or workflow.subprocess_exec
+    if not in_job and (most := most_videos(DATASET, "train")):
+        sizes.check_graph(config, recipe, most)
+    return experiment.previous_checkpoint(recipe, seed, stage)
 
 
 def generated_as(*layouts):
@@ -136,6 +151,12 @@ def in_report(file, caption, plot=None, category="Tables", **labels):
         "svg": report(f"{plot}.svg", labels=labels | {"shown as": "plot"}, **shown),
         "png": f"{plot}.png",
     }
+
+
+def of_recipe(caption, shown):
+    """How the report shows a picture that each recipe has."""
+    labels = {"recipe": "{recipe}", "shown as": shown}
+    return {"caption": f"../report/{caption}.rst", "category": "Videos", "labels": labels}
 
 
 def tables_of_experiments():

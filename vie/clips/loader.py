@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from vie.clips.color_jitter import ColorJitterDraws, draw_color_jitter
 from vie.clips.crops import Crop, crop_frames
 from vie.clips.transform import ClipTransform
+from vie.config.settings import too_many
 from vie.frames.index import Index, load_index
 from vie.frames.jpeg import fraction_of
 from vie.frames.motion import Motion
@@ -200,11 +201,8 @@ def steps_per_epoch(videos: int, batch: int) -> int:
     Raises:
         VieError: there is none.
     """
-    if batch > videos:
-        raise VieError(
-            f"a batch of {batch} videos cannot be drawn from {videos}: lower the batch of its "
-            "optimiser or use more videos"
-        )
+    if problem := too_many("optimiser.batch", batch, videos, "videos that take part"):
+        raise VieError(problem[0])
     return videos // batch
 
 

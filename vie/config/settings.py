@@ -79,6 +79,14 @@ def recipes_of(evaluation: dict[str, Any]) -> list[str]:
     return [recipe] if isinstance(recipe, str) else list(recipe)
 
 
+def too_many(key: str, value: int, videos: int, of: str = "videos") -> list[str]:
+    """A sentence if a setting `key` asks for more than there are videos, else nothing."""
+    if value <= videos:
+        return []
+    choice = f"choose 1 to {videos}, or " if videos else ""
+    return [f"{key}: {value} is more than the {videos} {of}: {choice}use more videos"]
+
+
 def resolve_steps(duration: str, steps_per_epoch: int) -> int:
     """Steps of a duration such as "500 steps" or "2.5 epochs", rounded up.
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vie.clips.transform import ClipTransform
+from vie.config.settings import too_many
 from vie.engine.predict import predict_clips
 from vie.engine.run import Data
 from vie.frames.index import load_index
@@ -61,11 +62,8 @@ class KnnMonitor:
         self.transform, self.workers = ClipTransform.of(recipe), workers
         self.clips = recipe["monitor"]["clips"]
         neighbours = recipe["monitor"]["neighbours"]
-        if neighbours > len(self.labels):
-            raise VieError(
-                f"monitor.neighbours: {neighbours} of {len(self.labels)} training videos: set 1 to "
-                f"{len(self.labels)}, or use more videos"
-            )
+        if problem := too_many("monitor.neighbours", neighbours, len(self.labels)):
+            raise VieError(problem[0])
         self.how = {
             "classes": len(read_classes(data.classes)),
             "k": neighbours,

@@ -146,7 +146,12 @@ def _frames(
 
 
 def video_seconds(video: Path, *, timeout_seconds: float) -> float:
-    """Seconds from the start of a video file to the end of its last frame.
+    """Seconds from the start of a video file to the end of its last frame; see `video_span`."""
+    return video_span(video, timeout_seconds=timeout_seconds)[1]
+
+
+def video_span(video: Path, *, timeout_seconds: float) -> tuple[float, float]:
+    """Seconds from the start of a video file to its first frame, and to the end of its last one.
 
     The times of all frames are read, without decoding; the length in the file's header is not
     relied on. The result is exact to a few frames for containers without such times.
@@ -170,10 +175,31 @@ def video_seconds(video: Path, *, timeout_seconds: float) -> float:
     try:
         base = Fraction(next(line for line in lines if line.startswith("#tb 0:")).split()[2])
         # A frame without a time of its own (AVI has none) is shown when it is decoded, or later.
-        times = [(int(row[1]), int(row[2]), int(row[3])) for row in rows]
-        return float(max((dts if pts == NO_TIME else pts) + n for dts, pts, n in times) * base)
+        numbers = [(int(row[1]), int(row[2]), int(row[3])) for row in rows]
+        times = [(dts if pts == NO_TIME else pts, n) for dts, pts, n in numbers]
+        first, last = min(time for time, _ in times), max(time + n for time, n in times)
+        return float(first * base), float(last * base)
     except (ValueError, IndexError, StopIteration, ZeroDivisionError):
         raise UnusableVideoError("cannot be decoded: its frames have no times") from None
+
+
+def frame_size(video: Path, *, timeout_seconds: float) -> tuple[int, int]:
+    """(width, height) of the first frame of a video file, in pixels, as a player shows it.
+
+    Raises:
+        UnusableVideoError: the message is the reason.
+        VieError: ffmpeg is missing or was killed from outside.
+    """
+    import ffmpeg
+
+    check_file(video)
+    one = {"frames:v": 1, "vf": "scale=w='round(ih*dar)':h=ih,format=yuvj420p", "c:v": "mjpeg"}
+    command = ffmpeg.output(_open(video)["V:0"], "pipe:1", format="image2pipe", **one)
+    with contextlib.closing(_stream(video, command, timeout_seconds)) as chunks:
+        sizes = [size for _, size in split_jpegs(chunks)]
+    if not sizes:
+        raise UnusableVideoError("no frames")
+    return sizes[0]
 
 
 def _stream(

@@ -31,8 +31,8 @@ def read_curves(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """
     if not files:
         raise VieError(
-            "there are no learning curves: no network of tables.table_1 (or, without labels, of "
-            "tables.retrieval) in the config is trained"
+            "there are no learning curves: no network of tables.table_1 in the config is trained "
+            "(of videos without labels: of tables.retrieval)"
         )
     rows = []
     for file in files:

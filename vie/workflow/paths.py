@@ -40,6 +40,7 @@ class Experiment:
 
     Args:
         config: validated.
+        labelled: whether the videos of its dataset have labels.
 
     Attributes:
         name: of the experiment; all its results are in `folder`.
@@ -49,8 +50,8 @@ class Experiment:
         rows: {table: its evaluations, in order}.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
-        self.config = config
+    def __init__(self, config: dict[str, Any], *, labelled: bool = True) -> None:
+        self.config, self.labelled = config, labelled
         self.name: str = config["experiment"]
         self.folder = f"results/{self.name}"
         self.dataset: str = config["dataset"]
@@ -319,18 +320,25 @@ class Experiment:
 
     # Tables
 
-    def unlabelled_files(self) -> list[str]:
-        """What is made of videos without labels if no file is named."""
-        recipes = [recipes_of(self.evaluations[name])[0] for name in self.rows["retrieval"]]
-        own = [f"{self.folder}/encoders/{recipe}.pt" for recipe in dict.fromkeys(recipes)]
-        curves = ["learning_curves"] if self.curves("retrieval") else []
-        return [*own, *(f"results/{name}.csv" for name in (*curves, f"summary_{self.dataset}"))]
-
     def published_files(self) -> list[str]:
-        """One file of each table and plot that `results/` has of the experiment that is named."""
-        names = ["table_s1", "random_control", "table_1", *PIPELINES]
+        """What is made if no file is named: one file of each table and plot.
+
+        Videos without labels have no tables; an encoder is made of them, and pictures.
+        """
+        if not self.labelled:
+            return self._unlabelled_files()
+        names = ["table_s1", "random_control", "table_1", *PIPELINES, "retrieval"]
         names += ["learning_curves"] if self.curves("table_1") else []
         names += [f"{table}_{target}_classes" for table in PIPELINES for target in self.targets]
         names += ["pretext"] if self.pretext_rows() else []
         names += [f"summary_{dataset}" for dataset in self.datasets_used()]
         return [f"results/{name}.csv" for name in names]
+
+    def _unlabelled_files(self) -> list[str]:
+        recipes = [recipes_of(self.evaluations[name])[0] for name in self.rows["retrieval"]]
+        names = ("encoders/{}.pt", "features/{}.parquet", "neighbours_{}.png", "map_{}.svg")
+        own = [
+            f"{self.folder}/{name}".format(one) for one in dict.fromkeys(recipes) for name in names
+        ]
+        curves = ["learning_curves"] if self.curves("retrieval") else []
+        return [*own, *(f"results/{name}.csv" for name in (*curves, f"summary_{self.dataset}"))]

@@ -55,6 +55,9 @@ VERSIONS: dict[str, Version] = {
     "encoder": Version(1, "first version"),  # encoder files
     "features": Version(1, "first version"),
     "pretext": Version(2, "the heads of its networks changed"),
+    # ranking, sheets of neighbours, maps
+    "retrieval": Version(1, "first version"),
+    "advice": Version(1, "first version"),
     "tables": Version(2, "comparable asks for the length of the probe and what decays"),
 }
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from vie.config import layouts
 from vie.config.settings import dataset_folder, dataset_places
+from vie.datasets.facts import expected
 from vie.datasets.finding import LISTS, Finding, base_of, find_videos
 from vie.datasets.layouts import LAYOUTS
+from vie.frames.unusable import BY_SETTINGS
 from vie.runtime.errors import VieError
 
 
@@ -140,3 +142,71 @@ def labels_of(config: dict[str, Any], dataset: str) -> str:
             "features, neighbours and maps: name no file, or see docs/own-videos.md"
         )
     return f"resources/{dataset}/classes.csv"
+
+
+# How many there are
+
+
+def most_videos(config: dict[str, Any], dataset: str, split: str) -> tuple[int, str] | None:
+    """How many usable videos a split has at most, and how that is known; None if it is not.
+
+    Known from what the lists or folders say now. Where a manifest has just these videos, or they
+    are gone, those that were found to be broken do not count. Those that other settings of the
+    dataset would admit do. How many pieces videos are cut into (`cut`), only their lengths say.
+    """
+    settings = config["datasets"][dataset]
+    if "generator" in settings:
+        videos = expected(settings, split).videos
+        return videos, f"{dataset} is generated with {videos} in {split}"
+    if "cut" in settings:
+        return None
+    names, folder = _names(config, dataset, split), Path("resources", dataset, split)
+    manifest = folder / "manifest.parquet"
+    if manifest.exists():
+        import pyarrow.parquet as pq
+
+        known = set(pq.read_table(manifest, columns=["video"])["video"].to_pylist())
+        if names is None or _still(config, dataset, known, names):
+            broken = _broken(manifest, settings["shards"][split])
+            less = f", of which {broken} cannot be used" if broken else ""
+            return len(known) - broken, f"{dataset} has {len(known)} in {split}{less}"
+    if names is None:
+        return None
+    if are_found(config, dataset):  # at least one validates
+        return len(names) - 1, f"{dataset} has {len(names)} in all"
+    return len(names), f"{dataset} has {len(names)} in {split}"
+
+
+def _names(config: dict[str, Any], dataset: str, split: str) -> set[str] | None:
+    """Ids of the videos that are listed or found; None if that cannot be told."""
+    layout = config["datasets"][dataset]["layout"]
+    try:
+        if are_found(config, dataset):
+            return {one.id for one in _finding(tuple(dataset_places(config, dataset))).videos}
+        lists, read = (
+            annotation(config, dataset, split),
+            LAYOUTS[layout].listed or LAYOUTS[layout].read,
+        )
+        folder = Path(dataset_folder(config, dataset, "videos"))
+        return {one.video for one in read(folder, lists, split)} if lists.exists() else None
+    except VieError:
+        return None  # the job will say so
+
+
+def _still(config: dict[str, Any], dataset: str, known: set[str], names: set[str]) -> bool:
+    """Whether a manifest with these ids will not be made again."""
+    if not are_found(config, dataset):
+        return known == names
+    listing = Path("resources", dataset, "listing.txt")
+    same = listing.exists() and listing.read_text() == found_listing(config, dataset)
+    return same and known <= names  # the others validate
+
+
+def _broken(manifest: Path, shards: int) -> int:
+    """How many videos of a manifest no setting will make usable, as far as shards are there."""
+    from vie.frames.extract import read_rejected
+
+    of_shards = (manifest.parent / "frames").glob(f"*-of-{shards}.rejected.csv")
+    new = [path for path in of_shards if path.stat().st_mtime >= manifest.stat().st_mtime]
+    reasons = [row["reason"] for path in new for row in read_rejected(path)]
+    return sum(not reason.startswith(BY_SETTINGS) for reason in reasons)
