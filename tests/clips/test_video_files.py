@@ -1,6 +1,8 @@
 """Clips straight from files, against the frames of whole videos."""
 
+import functools
 import subprocess
+import tempfile
 import threading
 from dataclasses import replace
 
@@ -13,6 +15,7 @@ from vie.clips.crops import crop_frames
 from vie.clips.loader import decode
 from vie.clips.transform import ClipTransform
 from vie.clips.video_files import FileClips, VideoFile, read_clips
+from vie.frames import pieces
 from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
 from vie.runtime.errors import VieError
 
@@ -40,9 +43,12 @@ def settings(recipe, tmp_path):
     return FileClips(transform, FRAMES, clips=2, scratch=tmp_path)
 
 
+every_jpeg = functools.cache(extract_jpegs)
+
+
 def expected(path, frames, settings, excerpt=None):
     """(3, T, size, size) of frames by number, from all frames of a video."""
-    jpegs = extract_jpegs(path, settings.frames, excerpt).jpegs
+    jpegs = every_jpeg(path, settings.frames, excerpt).jpegs
     geometry = settings.transform.geometry
     chosen = [decode(jpegs[frame % len(jpegs)]) for frame in frames]
     return crop_frames(chosen, geometry.centre_crop(), geometry.size)
@@ -95,21 +101,21 @@ def test_pieces_of_one_file_are_decoded_together(videos, settings, monkeypatch):
     calls = []
     whole = video_files.extract_pieces
 
-    def counted(path, how, pieces):
-        calls.append(pieces)
-        return whole(path, how, pieces)
+    def counted(path, how, places):
+        calls.append(places)
+        return whole(path, how, places)
 
     monkeypatch.setattr(video_files, "extract_pieces", counted)
-    pieces = [VideoFile(videos[2], 1, 2), VideoFile(videos[1]), VideoFile(videos[2], 2, 4)]
-    found = read(pieces, settings)
+    files = [VideoFile(videos[2], 1, 2), VideoFile(videos[1]), VideoFile(videos[2], 2, 4)]
+    found = read(files, settings)
     assert calls == [[(1, 2), (2, 4)]]
     assert [found[number][2].n_frames for number in range(3)] == [25, 31, 50]
     for clip, wanted in zip(found[2][0][0], settings.transform.sampling.test(50, 2), strict=True):
         assert torch.equal(clip, expected(videos[2], 25 + wanted, settings, (1, 4)))
     # What is done already is still decoded with the others, so that their frames stay the same.
-    assert set(read(pieces, settings, done={0, 1})) == {2}
+    assert set(read(files, settings, done={0, 1})) == {2}
     assert calls[1] == calls[0]
-    _, starts, _ = read(pieces[2:], replace(settings, stride_seconds=1.0))[0]
+    _, starts, _ = read(files[2:], replace(settings, stride_seconds=1.0))[0]
     assert starts == [2, 3]
 
 
@@ -131,14 +137,14 @@ def test_bad_videos_have_a_problem_and_the_others_go_on(videos, settings, tmp_pa
 def test_what_does_not_fit_the_memory_lies_on_the_disk(videos, settings, monkeypatch):
     before = read([VideoFile(videos[2])], settings)[0][0][0]
     rolled = []
-    kept = video_files.tempfile.SpooledTemporaryFile.rollover
+    kept = tempfile.SpooledTemporaryFile.rollover
 
     def rollover(file):
         rolled.append(file)
         kept(file)
 
-    monkeypatch.setattr(video_files.tempfile.SpooledTemporaryFile, "rollover", rollover)
-    monkeypatch.setattr(video_files, "IN_MEMORY", 2000)
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", rollover)
+    monkeypatch.setattr(pieces, "IN_MEMORY", 2000)
     assert torch.equal(read([VideoFile(videos[2])], settings)[0][0][0], before)
     assert rolled
 
