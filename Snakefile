@@ -17,6 +17,7 @@ report: "report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/data.smk"
+include: "rules/advice.smk"
 include: "rules/pretrain.smk"
 include: "rules/probe.smk"
 include: "rules/features.smk"

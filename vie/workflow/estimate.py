@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections import namedtuple
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -66,6 +66,9 @@ ADVICE = "make room, link resources/ or results/ to a larger disk, or lower fram
 Job = namedtuple("Job", "rule wildcards threads memory_mb gpus output benchmark")
 # Seconds of a core to load data and of a device (GPU or core) to compute; bytes that stay.
 Work = namedtuple("Work", "load compute disk", defaults=(0.0, 0.0, RECORDS))
+
+# (dataset, split) -> its videos, and frames of each.
+Sizes = Callable[[str, str], tuple[float, float]]
 
 
 def jobs_of(arguments: Sequence[str]) -> list[Job]:
@@ -129,11 +132,15 @@ def stand_ins(config: Config, folder: Path) -> Config:
 
 
 class Estimator:
-    """Work and seconds of jobs, with networks on GPUs or on cores."""
+    """Work and seconds of jobs, with networks on GPUs or on cores.
 
-    def __init__(self, config: Config, *, on_gpu: bool) -> None:
+    `sizes` says how many videos a split of a dataset has, and how many frames each; left out, they
+    are looked up.
+    """
+
+    def __init__(self, config: Config, *, on_gpu: bool, sizes: Sizes | None = None) -> None:
         self.config, self.on_gpu = config, on_gpu
-        self.sizes = functools.cache(self._sizes)
+        self.sizes: Sizes = functools.cache(sizes or self._sizes)
 
     def _sizes(self, name: str, split: str) -> tuple[float, float]:
         """Videos of a split and frames of each: as indexed, else as listed, else as expected."""

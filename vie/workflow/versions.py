@@ -57,6 +57,7 @@ VERSIONS: dict[str, Version] = {
     "pretext": Version(2, "the heads of its networks changed"),
     # ranking, sheets of neighbours, maps
     "retrieval": Version(1, "first version"),
+    "advice": Version(1, "first version"),
     "tables": Version(2, "comparable asks for the length of the probe and what decays"),
 }
 
