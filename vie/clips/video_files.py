@@ -22,7 +22,7 @@ from vie.clips.loader import cut_clip
 from vie.clips.sampling import wrap
 from vie.clips.transform import ClipTransform
 from vie.frames.ffmpeg import FrameSettings, stream_jpegs
-from vie.frames.pieces import IN_MEMORY, ROUNDED, Stored, extract_pieces
+from vie.frames.pieces import ROUNDED, Spool, Stored, extract_pieces
 from vie.frames.unusable import UnusableVideoError
 
 FRAMES_TOGETHER = 64  # of strided clips, decoded in one go
@@ -137,12 +137,12 @@ def _parts(
         elif video.end:
             yield from _pieces(videos, settings)
         else:
-            with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(settings.scratch)) as file:
-                jpegs = Stored(file)
-                for jpeg in _stream(video, settings, stop):
-                    jpegs.places.append((file.tell(), len(jpeg)))
-                    file.write(jpeg)
-                yield from _spread(number, jpegs, settings)
+            spool = Spool(settings.scratch)
+            jpegs = Stored(spool)
+            for jpeg in _stream(video, settings, stop):
+                jpegs.places.append((spool.file.tell(), len(jpeg)))
+                spool.file.write(jpeg)
+            yield from _spread(number, jpegs, settings)
     except UnusableVideoError as error:
         yield ReadClips(number, problem=str(error))
 

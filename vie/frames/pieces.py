@@ -17,11 +17,16 @@ IN_MEMORY = 32 * 2**20  # bytes of a file's JPEGs; more lie on the disk until th
 ROUNDED = 1.5
 
 
-class _Spool:
-    """A temporary file that goes when nothing refers to it any more."""
+class Spool:
+    """A temporary file that goes when nothing refers to it any more.
 
-    def __init__(self) -> None:
-        self.file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  # closed below
+    Args:
+        folder: where it lies if it is large; left out, where the system has such files.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        # Closed below.
+        self.file = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=folder)  # noqa: SIM115
 
     def __del__(self) -> None:
         self.file.close()
@@ -30,7 +35,7 @@ class _Spool:
 class Stored(Sequence[bytes]):
     """JPEGs in a temporary file."""
 
-    def __init__(self, spool: _Spool) -> None:
+    def __init__(self, spool: Spool) -> None:
         self.spool = spool
         self.places: list[tuple[int, int]] = []  # (first byte, bytes) of each
 
@@ -100,7 +105,7 @@ def extract_pieces(
     def number(seconds: float) -> int:
         return math.ceil((seconds - first) * settings.fps - 1e-6)
 
-    spool = _Spool()
+    spool = Spool()
     found = [_Piece(start, end, Stored(spool), number(start), number(end)) for start, end in pieces]
     fault = None
     try:
