@@ -137,7 +137,7 @@ def _parts(
         elif video.end:
             yield from _pieces(videos, settings)
         else:
-            spool = Spool(settings.scratch)
+            spool = Spool(str(settings.scratch))
             jpegs = Stored(spool)
             for jpeg in _stream(video, settings, stop):
                 jpegs.places.append((spool.file.tell(), len(jpeg)))

@@ -24,7 +24,7 @@ class Spool:
         folder: where it lies if it is large; left out, where the system has such files.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: str | None = None) -> None:
         # Closed below.
         self.file = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=folder)  # noqa: SIM115
 
