@@ -24,13 +24,26 @@ def main(arguments: list[str]) -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m vie.export", description=__doc__)
     parser.add_argument("encoder", type=Path, help="an encoder, or a checkpoint of pretraining")
-    parser.add_argument("--to", nargs="+", choices=FORMATS, required=True, metavar="FORMAT",
-                        help=f"one or more of: {', '.join(FORMATS)}")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE",
-                        help="file to write, with or without its suffix; the encoder's name, here, "
-                        "if absent")
-    parser.add_argument("--trust", action="store_true",
-                        help="import the network that the file names, which runs its code")
+    parser.add_argument(
+        "--to",
+        nargs="+",
+        choices=FORMATS,
+        required=True,
+        metavar="FORMAT",
+        help=f"one or more of: {', '.join(FORMATS)}",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="file to write, with or without its suffix; the encoder's name, here, if absent",
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="import the network that the file names, which runs its code",
+    )
     given = parser.parse_args(arguments)
     formats = list(dict.fromkeys(given.to))
     stem = _stem(given.output or Path(given.encoder.stem), formats)
@@ -46,7 +59,9 @@ def main(arguments: list[str]) -> None:
         raise VieError(f"{error.filename or stem}: {error.strerror or error}") from None
     for file in written:
         difference = "not compared" if file.difference is None else f"{file.difference:.1e}"
-        print(f"{file.path}: {file.path.stat().st_size / 1e6:.1f} MB, largest difference {difference}")
+        print(
+            f"{file.path}: {file.path.stat().st_size / 1e6:.1f} MB, largest difference {difference}"
+        )
     print(f"{card}: model card, with code for each file")
 
 
