@@ -17,11 +17,19 @@ report: "report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/data.smk"
+include: "rules/advice.smk"
 include: "rules/pretrain.smk"
 include: "rules/probe.smk"
+include: "rules/features.smk"
 include: "rules/finetune.smk"
 include: "rules/tables.smk"
+include: "rules/retrieval.smk"
 include: "rules/publish.smk"
+
+
+# Jobs inherit it: the first that knows how many videos there are checks all that will be trained.
+onstart:
+    os.environ[sizes.PLANNED] = sizes.planned(workflow.dag.needrun_jobs())
 
 
 rule all:

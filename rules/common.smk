@@ -1,4 +1,5 @@
 # What the rules share; no rules here. Paths and settings are worked out in vie/workflow/.
+import functools
 import inspect
 import os
 import signal
@@ -19,14 +20,15 @@ if (BASE / "vie").is_dir():
     sys.path.insert(0, str(BASE))
 
 from vie.config.load import validate
-from vie.config.settings import IMPORTED, canonical, dataset_folder, probe_of, recipes_of
+from vie.config.settings import IMPORTED, canonical, dataset_places, probe_of, recipes_of
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
 from vie.runtime.threads import PROMISED
-from vie.workflow import resources, videos
+from vie.workflow import resources, sizes, videos
 from vie.workflow.fingerprint import code_digest
 from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, in_order_of
+from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
 from vie.workflow.versions import version
 from vie.workflow.weights import weights_files
 
@@ -59,11 +61,12 @@ elif (most := workflow.global_resources.get("gpu").value) is not None and most <
         "line or in a profile) leaves no job more than that: raise it, or change `gpus`"
     )
 
-experiment = Experiment(config)
+experiment = Experiment(config, labelled=videos.is_labelled(config, config["dataset"]))
 RESULTS = experiment.folder
 LOGS = f"logs/{experiment.name}"
 RUNS = f"benchmarks/runs/{experiment.name}"
 DATASET = experiment.dataset
+CURVES = experiment.curves("table_1" if experiment.labelled else "retrieval")
 ALL = experiment.published_files()
 ONE_GPU = min(config["gpus"], 1)
 PUBLISHED_DIGESTS = [digest(PUBLISHED / name) for name in ("table_s1.csv", "other.csv")]
@@ -98,9 +101,29 @@ def of(function):
     return found
 
 
+most_videos = functools.cache(partial(videos.most_videos, config))
+
+
+def previous_checkpoint(recipe, seed, stage):
+    """What a stage starts from. Settings that cannot fit the videos are refused before a job runs;
+    jobs look for themselves, at the index."""
+    if stage == "supervised":
+        videos.labels_of(config, DATASET)
+    in_job = workflow.remote_exec or workflow.subprocess_exec
+    if not in_job and (most := most_videos(DATASET, "train")):
+        sizes.check_graph(config, recipe, most)
+    return experiment.previous_checkpoint(recipe, seed, stage)
+
+
 def generated_as(*layouts):
     """Constraint of a wildcard: datasets that the workflow writes in one of some layouts."""
     names = [name for name, layout in experiment.generated().items() if layout in layouts]
+    return "|".join(names) or "(?!)"
+
+
+def found(found=True):
+    """Constraint of a wildcard: datasets whose videos are looked for, or the others."""
+    names = [name for name in config["datasets"] if videos.are_found(config, name) == found]
     return "|".join(names) or "(?!)"
 
 
@@ -110,10 +133,11 @@ def generated_videos(wildcards):
     return f"resources/{wildcards.dataset}/videos" if generated else []
 
 
-videos_folder = of(lambda dataset: dataset_folder(config, dataset, "videos"))
+videos_folder = of(partial(videos.videos_folder, config))
 annotation_files = partial(videos.annotation_files, config)
 annotation = partial(videos.annotation, config)
 listing = partial(videos.listing, config)
+list_files, found_listing = (partial(one, config) for one in (videos.list_files, videos.found_listing))
 weights_input = of(lambda recipe, seed: weights_files(experiment, recipe, seed))
 index_memory = of(partial(resources.index, config))
 
@@ -127,6 +151,12 @@ def in_report(file, caption, plot=None, category="Tables", **labels):
         "svg": report(f"{plot}.svg", labels=labels | {"shown as": "plot"}, **shown),
         "png": f"{plot}.png",
     }
+
+
+def of_recipe(caption, shown):
+    """How the report shows a picture that each recipe has."""
+    labels = {"recipe": "{recipe}", "shown as": shown}
+    return {"caption": f"../report/{caption}.rst", "category": "Videos", "labels": labels}
 
 
 def tables_of_experiments():
@@ -148,6 +178,13 @@ def probe_memory(wildcards, threads):
     recipes = [experiment.recipes[name] for name in recipes_of(evaluation)]
     settings = evaluation["clip"], experiment.transform(wildcards.evaluation)
     return resources.probe(config, DATASET, recipes, *settings, threads)
+
+
+def features_memory(wildcards, threads):
+    evaluation = experiment.evaluations[wildcards.evaluation]
+    recipes = [experiment.recipes[name] for name in recipes_of(evaluation)]
+    settings = evaluation["clip"], experiment.transform(wildcards.evaluation)
+    return resources.features(config, wildcards.dataset, recipes, *settings, threads)
 
 
 def finetune_memory(wildcards, threads):

@@ -51,6 +51,8 @@ rule classes:
         "logs/resources/{dataset}/classes.log",
     benchmark:
         "benchmarks/runs/resources/{dataset}/classes.tsv"
+    wildcard_constraints:
+        dataset=found(False),
     priority: 3
     localrule: True
     conda:
@@ -83,6 +85,8 @@ rule manifest:
         "logs/resources/{dataset}/manifest_{split}.log",
     benchmark:
         "benchmarks/runs/resources/{dataset}/manifest_{split}.tsv"
+    wildcard_constraints:
+        dataset=found(False),
     priority: 3
     localrule: True
     conda:
@@ -100,6 +104,40 @@ rule manifest:
         version=of(experiment.layout_version("manifest")),
     script:
         "../workflow_scripts/manifest.py"
+
+
+# In place of both, for videos that lie anywhere: one search, so that no video is in both splits.
+rule find:
+    input:
+        of(list_files),
+    output:
+        classes="resources/{dataset}/classes.csv",
+        train="resources/{dataset}/train/manifest.parquet",
+        val="resources/{dataset}/val/manifest.parquet",
+        listing="resources/{dataset}/listing.txt",
+    log:
+        "logs/resources/{dataset}/find.log",
+    benchmark:
+        "benchmarks/runs/resources/{dataset}/find.tsv"
+    wildcard_constraints:
+        dataset=found(),
+    priority: 3
+    localrule: True
+    conda:
+        "../envs/vie.yaml"
+    threads: config["threads"]["frames"]
+    resources:
+        mem_mb=2000,
+        runtime=minutes(240),
+    params:
+        places=of(partial(dataset_places, config)),
+        cut=of(experiment.setting("cut")),
+        val_share=of(experiment.setting("val_share")),
+        dataset_seed=of(experiment.setting("dataset_seed")),
+        listing=of(found_listing),
+        version=of(experiment.layout_version("manifest")),
+    script:
+        "../workflow_scripts/find.py"
 
 
 rule split_assignment:

@@ -54,7 +54,7 @@ rule pretrain:
         # Only the monitor reads these: newer ones are no reason to train again.
         val=ancient(f"resources/{DATASET}/val/index.parquet"),
         classes=ancient(f"resources/{DATASET}/classes.csv"),
-        start_from=of(experiment.previous_checkpoint),
+        start_from=of(previous_checkpoint),
         motion=of(experiment.motion("train")),
     output:
         checkpoint=f"{RESULTS}/pretrain/{{recipe}}/seed{{seed}}/{{stage}}.pt",

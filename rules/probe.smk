@@ -4,7 +4,7 @@ rule probe:
         networks=of(experiment.networks),
         train=f"resources/{DATASET}/train/index.parquet",
         val=f"resources/{DATASET}/val/index.parquet",
-        classes=f"resources/{DATASET}/classes.csv",
+        classes=of(partial(videos.labels_of, config, DATASET)),
     output:
         predictions=f"{RESULTS}/probe/{{evaluation}}/{{weights}}/seed{{seed}}/predictions.parquet",
         metadata=f"{RESULTS}/probe/{{evaluation}}/{{weights}}/seed{{seed}}/metadata.json",

@@ -158,6 +158,7 @@ def test_what_trains_nothing_repeats_nothing(recipe, small_dataset, tmp_path, st
 @pytest.mark.parametrize("change", ["version", "precision", "seed of the data"])
 def test_what_trains_otherwise_starts_anew(recipe, small_dataset, tmp_path, steps, change):
     recipe["schedule"] |= {IR: "3 steps"}
+    recipe["objective"][IR]["negatives"] = 8  # the other data are 8 videos
     train(recipe, small_dataset, tmp_path)
     settings = {"version": "2"} if change == "version" else {"precision": "tf32"}
     if change == "seed of the data":

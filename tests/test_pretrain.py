@@ -19,7 +19,7 @@ from vie.engine.run import Data, Run
 from vie.engine.schedules import pretraining_schedule
 from vie.models.resnet import channels_last
 from vie.models.untrained import new_encoder, write_untrained
-from vie.pretrain import Pretraining, PretrainOutputs, check_sizes, train_stage
+from vie.pretrain import Pretraining, PretrainOutputs, train_stage
 from vie.runtime import torch_files
 from vie.runtime.errors import VieError
 
@@ -370,21 +370,3 @@ def test_a_bank_of_another_dataset_is_refused(recipe, small_dataset, tmp_path):
     torch_files.save(tmp_path / f"{IR}.pt", content)
     with pytest.raises(VieError, match=r"memory bank has \(20, 8\).*ask for \(24, 8\)"):
         train(recipe, LA, small_dataset, tmp_path)
-
-
-def test_sizes_of_all_stages_are_checked_before_the_first(recipe, small_dataset):
-    root = small_dataset
-    data = Data(
-        root / "train" / "index.parquet", root / "val" / "index.parquet", root / "classes.csv"
-    )
-    check_sizes(recipe, data, seed=1)
-    recipe["objective"][LA] |= {"clusters": 25, "neighbours": 26}  # there are 24 videos
-    recipe["optimiser"] |= {"batch": 27}
-    recipe["monitor"] |= {"neighbours": 28}
-    with pytest.raises(VieError) as raised:
-        check_sizes(recipe, data, seed=1)
-    said = str(raised.value).splitlines()
-    assert len(said) == 3
-    assert "a batch of 27 videos cannot be drawn from 24" in said[0]
-    assert "25 clusters and 26 neighbours do not fit 24 videos" in said[1]
-    assert "monitor.neighbours: 28 of 24 training videos" in said[2]

@@ -1,9 +1,7 @@
 """Pretraining, stage by stage (protocol sections 5, 6 and 9)."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,9 @@ from torch import Tensor
 
 from vie.clips.loader import Batch, long_enough, steps_per_epoch
 from vie.config.clip_frames import trained_clip
-from vie.config.settings import resolve_steps, stages
+from vie.config.settings import resolve_steps
 from vie.engine.device import accelerator, described, to_device
-from vie.engine.monitor import KnnMonitor
+from vie.engine.monitor import Monitor, build_monitor
 from vie.engine.resumable import CHECKPOINT
 from vie.engine.run import Data, Run, TrainingClips, fit
 from vie.engine.schedules import Schedule, pretraining_schedule
@@ -37,7 +35,6 @@ from vie.runtime.torch_files import content_digest
 log = logging.getLogger(__name__)
 # Of a recipe: what its training does not read, and its durations, which `same_so_far` compares.
 NOT_IN_THE_KEY = ("label", "start_from", "start_first", "monitor", "schedule")
-Monitor = Callable[[torch.nn.Module, Tensor], dict[str, float]]
 
 
 class EncoderWithLoss(torch.nn.Module):
@@ -215,34 +212,6 @@ def pretrain(
     )
 
 
-def check_sizes(recipe: dict[str, Any], data: Data, seed: int) -> None:
-    """Find out before the first stage whether all stages and the monitor can use these videos.
-
-    `recipe` has all of its stages, unlike the one that a stage is trained with.
-
-    Raises:
-        VieError: names every setting that does not fit the number of videos.
-    """
-    problems, encoder = [], new_encoder(recipe, seed)
-    labels = torch.from_numpy(load_index(data.train).labels)
-    usable = long_enough(data.train, recipe.get("min_frames", 1))
-    attempts: list[Callable[[], object]] = [
-        partial(steps_per_epoch, len(usable), recipe["optimiser"]["batch"]),
-        *(
-            partial(build_objective, recipe, stage, labels, seed, encoder)
-            for stage in stages(recipe)
-        ),
-        partial(KnnMonitor, recipe, data),
-    ]
-    for attempt in attempts:
-        try:
-            attempt()
-        except VieError as error:
-            problems.append(str(error))
-    if problems:
-        raise VieError("\n".join(problems))
-
-
 def train_stage(
     recipe: dict[str, Any],
     stage: str,
@@ -277,9 +246,7 @@ def train_stage(
         steps_per_epoch=steps,
         precision=run.precision,
     )
-    if monitor is None and data.val and data.classes:
-        monitor = KnnMonitor(recipe, data, workers)
-    task.monitor = monitor
+    task.monitor = monitor or build_monitor(recipe, data, workers)
     if previous is not None:
         task.start_from(previous)
     transform, n_views = transform_of(recipe, stage), task.objective.facts.n_views

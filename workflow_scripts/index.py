@@ -5,6 +5,7 @@ from pathlib import Path
 from vie.datasets.facts import report_usable
 from vie.frames.index import build_index, load_index
 from vie.runtime.logs import job
+from vie.workflow.sizes import check_index
 
 with job(snakemake.log[0]):
     build_index(
@@ -17,7 +18,9 @@ with job(snakemake.log[0]):
         Path(snakemake.output.rejected),
         min_frames=snakemake.params.min_frames,
     )
-    usable = len(load_index(Path(snakemake.output.index)))
+    n_frames = load_index(Path(snakemake.output.index)).n_frames
     # Only for the log. As a param, a new name would run all later rules again.
-    official_name = snakemake.config["datasets"][snakemake.wildcards.dataset].get("official_name")
-    report_usable(usable, snakemake.wildcards.split, official_name)
+    dataset, split = snakemake.wildcards.dataset, snakemake.wildcards.split
+    official_name = snakemake.config["datasets"][dataset].get("official_name")
+    report_usable(len(n_frames), split, official_name)
+    check_index(snakemake.config, dataset, split, n_frames)

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from vie.engine.run import Data
-from vie.pretrain import PretrainOutputs, check_sizes, pretrain
+from vie.frames.index import load_index
+from vie.pretrain import PretrainOutputs, pretrain
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
 from vie.workflow.run_of import run_of
+from vie.workflow.sizes import check_index
 
 source, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
 checkpoint, motion = Path(snakemake.output.checkpoint), source.get("motion")
@@ -18,7 +20,8 @@ data = Data(
 )
 whole = snakemake.config["recipes"][wildcards.recipe]
 with job(snakemake.log[0]), resumable(checkpoint.with_suffix(".state")) as work:
-    check_sizes(whole, data, int(wildcards.seed))
+    here = snakemake.config["dataset"], "train", load_index(data.train).n_frames
+    check_index(snakemake.config, *here, wildcards.recipe)
     pretrain(
         # The monitor trains nothing: it is no param, as another one makes no other network.
         params.recipe | {"monitor": whole["monitor"]},

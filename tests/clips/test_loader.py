@@ -121,7 +121,7 @@ def test_an_epoch_shows_each_video_at_most_once_and_all_have_their_turn(small_da
     # 40 epochs x 20 of 24: binomial around 33.3 with a deviation of 2.4
     assert seen.min() > 33.3 - 5 * 2.4
     assert [steps_per_epoch(24, 5), steps_per_epoch(24, 24)] == [4, 1]
-    with pytest.raises(VieError, match="batch of 25 videos cannot be drawn from 24"):
+    with pytest.raises(VieError, match="batch: 25 is more than the 24 videos"):
         steps_per_epoch(24, 25)
 
 

@@ -375,15 +375,18 @@ def test_split_jpegs():
     # An embedded thumbnail has an end marker of its own; restart markers lie inside the scan.
     thumbnail = b"Exif\0\0" + jpeg(7)
     wanted = [jpeg(0), jpeg(1, exif=thumbnail), jpeg(2, restart_marker_blocks=1), jpeg(3)]
-    found, sizes = split_jpegs(b"".join(wanted))
-    assert found == wanted
-    assert sizes == [(40, 24), (40, 25), (40, 26), (40, 27)]
-    assert split_jpegs(b"") == ([], [])
+    stream = b"".join(wanted)
+    for length in (len(stream), 1000, 7):  # of the pieces that it comes in
+        pieces = [stream[i : i + length] for i in range(0, len(stream), length)]
+        found, sizes = zip(*split_jpegs(pieces), strict=True)
+        assert list(found) == wanted
+        assert sizes == ((40, 24), (40, 25), (40, 26), (40, 27))
+    assert list(split_jpegs([])) == []
 
 
 @pytest.mark.parametrize("cut", [1, 2, 10, 200, 700])
 def test_split_jpegs_names_the_frame_that_is_not_whole(cut):
     with pytest.raises(UnusableVideoError, match="frame 1 is not a whole JPEG"):
-        split_jpegs(jpeg(0) + jpeg(1)[:-cut])
+        list(split_jpegs([jpeg(0), jpeg(1)[:-cut]]))
     with pytest.raises(UnusableVideoError, match="frame 1 is not a whole JPEG"):
-        split_jpegs(jpeg(0) + b"x" * cut)
+        list(split_jpegs([jpeg(0), b"x" * cut]))

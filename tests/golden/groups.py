@@ -74,8 +74,10 @@ GROUPS: Mapping[str, Group] = {
         )
         for layout in ("kinetics", "ucf101", "hmdb51", "folders")
     },
+    "manifest_flat": Group(("manifest", "manifest.flat"), data.manifest_flat),
     "split_assignment": Group(("split_assignment",), data.split_assignment),
     "tables": Group(("tables",), data.tables),
+    "retrieval": Group(("retrieval",), data.retrieval),
 }
 
 

@@ -18,7 +18,7 @@ from vie.datasets.layouts import folders, hmdb51, ucf101
 from vie.datasets.synthetic import render
 from vie.engine import optimizer, plateau, predict, schedules
 from vie.frames import ffmpeg, flow, index, manifest
-from vie.metrics import knn, top_k
+from vie.metrics import knn, retrieval, top_k
 from vie.models import encoders, resnet, trunks
 from vie.objectives import bank, clustering, order_prediction, rotation
 from vie.objectives.instance_recognition import InstanceRecognition
@@ -199,6 +199,8 @@ HARM = {
         ".mean(1).softmax(1)",
     ),
     "top-k's ties": ("tables", top_k.top_k, "labels[:, None]  #", "labels[:, None] + 9  #"),
+    "ties of retrieval": ("retrieval", retrieval._keys, "keys += own", "keys -= own"),
+    "precision of a rank": ("retrieval", retrieval.rank, "(number + 1)", "number"),
     "interval": ("tables", statistics.interval, "(n + 4) ** 2", "n**2"),
     # clips
     "sampler off by one": (

@@ -138,7 +138,7 @@ def test_errors():
     f, instances, v, _ = case(0, 1)
     with pytest.raises(VieError, match="before_epoch first"):
         LocalAggregation(17, clusters=3, neighbours=4)(f, instances, v)
-    with pytest.raises(VieError, match="18 neighbours do not fit 17 videos"):
+    with pytest.raises(VieError, match="neighbours: 18 is more than the 17 videos: choose 1 to 17"):
         LocalAggregation(17, clusters=3, neighbours=18)
-    with pytest.raises(VieError, match="18 clusters do not fit 17 videos"):
+    with pytest.raises(VieError, match="clusters: 18 is more than the 17 videos"):
         LocalAggregation(17, clusters=18, neighbours=4)

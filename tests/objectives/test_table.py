@@ -37,7 +37,7 @@ def test_every_objective_is_found_and_built(recipe, single_stage, stage):
     alone = single_stage(stage) if stage in PRETEXTS else recipe
     assert objective_class(alone, stage).facts is BUILTIN[stage].facts
     assert load_object(BUILTIN[stage].path).__module__ == f"vie.objectives.{stage}"
-    labels, encoder = torch.arange(12) % 3, build_encoder(alone["encoder"])
+    labels, encoder = torch.arange(24) % 3, build_encoder(alone["encoder"])
     first, again = (build_objective(alone, stage, labels, 5, encoder) for _ in range(2))
     other = build_objective(alone, stage, labels, 6, encoder)
     parameters = list(first.parameters())

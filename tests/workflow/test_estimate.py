@@ -57,7 +57,7 @@ def rows_of(text: str) -> dict[str, list[str]]:
 
 def lists_of_kinetics(folder: Path) -> None:
     (folder / "annotations").mkdir(parents=True)
-    for split, count in (("train", 800), ("val", 30)):
+    for split, count in (("train", 8_000), ("val", 30)):
         rows = "".join(f"eating,{i:011d},0,10,{split}\n" for i in range(count))
         path = folder / "annotations" / f"{split}.csv"
         path.write_text(f"label,youtube_id,time_start,time_end,split\n{rows}")
@@ -199,7 +199,7 @@ def test_probes_and_finetuning_are_of_their_own_clips(paper):
 def test_sizes_are_of_the_lists_where_there_are_some(tmp_path, paper):
     lists_of_kinetics(tmp_path)
     here = Estimator({**paper, "roots": {"kinetics400": str(tmp_path)}}, on_gpu=True)
-    assert here.sizes("kinetics400", "train") == (800, 250)
+    assert here.sizes("kinetics400", "train") == (8_000, 250)
     nowhere = Estimator({**paper, "roots": {"kinetics400": "/nowhere"}}, on_gpu=True)
     assert nowhere.sizes("kinetics400", "val") == (19_653, 250)
 

@@ -120,6 +120,12 @@ def _dataset(key: str, dataset: dict[str, Any]) -> Iterator[str]:
             yield f"{key}.{own}: is for layout flat, not {layout}"
     if "cut" in dataset and dataset["cut"]["overlap"] >= dataset["cut"]["seconds"]:
         yield f"{key}.cut.overlap: must be less than seconds ({dataset['cut']['seconds']})"
+    cut, longest = dataset.get("cut"), dataset["frames"]["max_seconds"]
+    if cut and 1.5 * cut["seconds"] > longest:
+        yield (
+            f"{key}.cut.seconds: {cut['seconds']}: pieces are up to half as much longer, and "
+            f"frames.max_seconds is {longest:g}: lower the one or raise the other"
+        )
     if isinstance(dataset.get("videos"), list) and not facts.finds:
         yield f"{key}.videos: a list of folders is for layout flat, not {layout}"
     if facts.missing is None and "missing" in dataset:
@@ -154,7 +160,7 @@ def _finetuning(config: dict[str, Any]) -> Iterator[str]:
             yield f"{key}: needs at least one evaluation with weights trained"
         for name, row in rows.items():
             if len(recipes_of(row)) > 1:
-                yield f"{key}: {name} is several networks, and this table is of single ones"
+                yield f"{key}: {name} is several networks, and the table is of one each"
 
 
 def _table(table: str, names: list[str], evaluations: dict[str, Any]) -> Iterator[str]:

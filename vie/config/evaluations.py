@@ -147,9 +147,9 @@ class Features(Model):
 
     clips: Natural = 5
     """clips of each video, evenly spaced; its features are their average (paper: 5)"""
-    layers: Annotated[list[Annotated[str, OneOf(VECTORS)]], *NoRepeats] = Field(
-        ["embedding", "conv5"], min_length=1
-    )
+    layers: Annotated[
+        list[Annotated[str, OneOf(VECTORS), Field(description="one of them")]], *NoRepeats
+    ] = Field(["embedding", "conv5"], min_length=1)
     """what is written: the embedding, of unit length, and averages of feature maps"""
 
 
@@ -176,5 +176,5 @@ class Tables(Model):
     table_3: Table
     """the same with crops and random colour"""
     retrieval: Table
-    """nearest videos of the same class: evaluations of one recipe each. Without labels, the encoders
-    that are made if no file is named"""
+    """nearest videos of the same class: evaluations of one recipe each. Of videos without labels:
+    the encoders that are made if no file is named"""

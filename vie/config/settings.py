@@ -45,8 +45,18 @@ def dataset_folder(config: dict[str, Any], name: str, kind: str) -> str:
     A `~` in front is the user's home: no shell sees it in a config.
     """
     given: str | None = config["datasets"][name].get(kind)
-    if given is None:
-        return f"resources/{name}/{kind}"
+    return f"resources/{name}/{kind}" if given is None else _below_root(config, name, given)
+
+
+def dataset_places(config: dict[str, Any], dataset: str) -> list[str]:
+    """Folders and list files of a dataset whose videos are looked for."""
+    given = config["datasets"][dataset]["videos"]
+    return [
+        _below_root(config, dataset, one) for one in ([given] if isinstance(given, str) else given)
+    ]
+
+
+def _below_root(config: dict[str, Any], name: str, given: str) -> str:
     given, root = os.path.expanduser(given), config.get("roots", {}).get(name)
     return os.path.normpath(os.path.join(os.path.expanduser(root), given)) if root else given
 
@@ -67,6 +77,14 @@ def recipes_of(evaluation: dict[str, Any]) -> list[str]:
     """Recipes whose networks an evaluation reads, one or several side by side."""
     recipe = evaluation["recipe"]
     return [recipe] if isinstance(recipe, str) else list(recipe)
+
+
+def too_many(key: str, value: int, videos: int, of: str = "videos") -> list[str]:
+    """A sentence if a setting `key` asks for more than there are videos, else nothing."""
+    if value <= videos:
+        return []
+    choice = f"choose 1 to {videos}, or " if videos else ""
+    return [f"{key}: {value} is more than the {videos} {of}: {choice}use more videos"]
 
 
 def resolve_steps(duration: str, steps_per_epoch: int) -> int:

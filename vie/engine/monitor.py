@@ -1,5 +1,12 @@
-"""How good an embedding is while it trains: nearest neighbours in the bank (protocol section 5)."""
+"""How good an embedding is while it trains: nearest neighbours in the bank (protocol section 5).
 
+Without labels, what can be known: whether two clips of a video are found among those of others, how
+close they are, and how evenly all embeddings are spread.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,14 +14,34 @@ import torch
 from torch import Tensor, nn
 
 from vie.clips.transform import ClipTransform
+from vie.config.settings import too_many
 from vie.engine.predict import predict_clips
 from vie.engine.run import Data
 from vie.frames.index import load_index
 from vie.frames.manifest import read_classes
+from vie.metrics.alignment import alignment, same_video_retrieval, uniformity
 from vie.metrics.knn import knn_predict
 from vie.metrics.top_k import top_k
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
+
+log = logging.getLogger(__name__)
+Monitor = Callable[[nn.Module, Tensor], dict[str, float]]
+# Mean cosine of the embeddings of different videos from which on a network has collapsed.
+COLLAPSED = 0.98
+
+
+def build_monitor(recipe: dict[str, Any], data: Data, workers: int = 0) -> Monitor | None:
+    """What watches a network while it trains; None without validation videos.
+
+    Raises:
+        VieError: a setting does not fit the data.
+    """
+    if data.val is None or data.classes is None:
+        return None
+    if read_classes(data.classes):
+        return KnnMonitor(recipe, data, workers)
+    return LabelFreeMonitor(recipe, data, workers)
 
 
 class KnnMonitor:
@@ -35,11 +62,8 @@ class KnnMonitor:
         self.transform, self.workers = ClipTransform.of(recipe), workers
         self.clips = recipe["monitor"]["clips"]
         neighbours = recipe["monitor"]["neighbours"]
-        if neighbours > len(self.labels):
-            raise VieError(
-                f"monitor.neighbours: {neighbours} of {len(self.labels)} training videos: set 1 to "
-                f"{len(self.labels)}, or use more videos"
-            )
+        if problem := too_many("monitor.neighbours", neighbours, len(self.labels)):
+            raise VieError(problem[0])
         self.how = {
             "classes": len(read_classes(data.classes)),
             "k": neighbours,
@@ -48,20 +72,92 @@ class KnnMonitor:
 
     def __call__(self, encoder: nn.Module, vectors: Tensor) -> dict[str, float]:
         """{"knn_top1": ...} of the encoder against the bank (N, D); leaves the mode as it was."""
-        training = encoder.training
-        every = np.arange(len(self.val_labels))
-        encoder.eval()
-        embeddings = predict_clips(
-            lambda clips: {"embedding": encoder(clips)[0]},
-            self.val,
-            self.transform,
-            clips=self.clips,
-            device=vectors.device,
-            workers=self.workers,
-            videos=distributed.padded_shard(every),
-        )["embedding"]  # (V, clips, D); of a share of the videos where several processes train
-        embeddings = distributed.gather(embeddings.to(vectors.device))[: len(every)]
-        encoder.train(training)
+        embeddings = embed_videos(
+            encoder, self.val, self.transform, self.clips, vectors.device, self.workers
+        )
         probabilities = knn_predict(vectors, self.labels, embeddings, **self.how)
         correct = top_k(probabilities.cpu().numpy(), self.val_labels)
         return {"knn_top1": 100 * float(correct.mean())}
+
+
+class LabelFreeMonitor:
+    """What can be known of an embedding without labels, from two distant clips of each video.
+
+    Args:
+        recipe: with the clip and the crops.
+        data: with validation videos.
+        workers: processes that load clips.
+    """
+
+    def __init__(self, recipe: dict[str, Any], data: Data, workers: int = 0) -> None:
+        assert data.val is not None
+        self.val, self.workers = data.val, workers
+        self.transform = ClipTransform.of(recipe)
+        self.clips = max(2, recipe["monitor"]["clips"])
+        self.calls = 0
+
+    def __call__(self, encoder: nn.Module, vectors: Tensor) -> dict[str, float]:
+        """Measures of the encoder on the validation videos; leaves the mode as it was.
+
+        Returns:
+            "same_video_r1": videos (%) whose last clip is nearer to their first one than the last
+            clips of all others; "alignment": mean squared distance of a video's two clips, 0 is
+            best; "uniformity": log of the mean of exp(-2 d^2) over pairs of videos, lower is more
+            even (Wang and Isola 2020); "mean_cosine": of pairs of videos, near 1 in a network that
+            has collapsed.
+        """
+        embeddings = embed_videos(
+            encoder, self.val, self.transform, self.clips, vectors.device, self.workers
+        )
+        first, last = embeddings[:, 0], embeddings[:, -1]  # (V, clips, D) -> (V, D) each
+        cosine = mean_cosine(first)
+        self.calls += 1
+        if cosine > COLLAPSED and self.calls > 1:  # before the first step most networks are so
+            log.warning(
+                "the embeddings of different videos are nearly the same (mean cosine %.2f): the "
+                "network has learned nothing yet or has collapsed. If this stays so, lower the "
+                "learning rate, or use more videos",
+                cosine,
+            )
+        return {
+            "same_video_r1": 100 * same_video_retrieval(first, last),
+            "alignment": alignment(first, last),
+            "uniformity": uniformity(first),
+            "mean_cosine": cosine,
+        }
+
+
+def mean_cosine(vectors: Tensor) -> float:
+    """Mean cosine of all pairs of (V, D) vectors of unit length; 0 where there is no pair."""
+    count = len(vectors)
+    total = float(vectors.double().sum(0).square().sum())  # of all pairs, each with itself too
+    return (total - count) / max(count * (count - 1), 1)
+
+
+def embed_videos(
+    encoder: nn.Module,
+    index: Path,
+    transform: ClipTransform,
+    clips: int,
+    device: torch.device,
+    workers: int,
+) -> Tensor:
+    """Embeddings of evenly spaced clips of all videos of an index, (V, clips, D) on the device.
+
+    Where several processes train, each embeds its share and all get the whole. The encoder's mode
+    is left as it was.
+    """
+    training = encoder.training
+    every = np.arange(len(load_index(index)))
+    encoder.eval()
+    embeddings = predict_clips(
+        lambda batch: {"embedding": encoder(batch)[0]},
+        index,
+        transform,
+        clips=clips,
+        device=device,
+        workers=workers,
+        videos=distributed.padded_shard(every),
+    )["embedding"]
+    encoder.train(training)
+    return distributed.gather(embeddings.to(device))[: len(every)]

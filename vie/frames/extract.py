@@ -4,7 +4,7 @@ import glob
 import os
 import socket
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,10 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from vie.frames.excerpts import extract_clip
-from vie.frames.ffmpeg import Frames, FrameSettings, ffmpeg_version
-from vie.frames.manifest import read_manifest
+from vie.frames.ffmpeg import Frames, FrameSettings, extract_jpegs, ffmpeg_version
+from vie.frames.manifest import SCHEMA, read_manifest
 from vie.frames.parquet import make_table
+from vie.frames.pieces import extract_pieces
 from vie.frames.shards import TABLE_SCHEMA, ShardWriter
 from vie.frames.unusable import UnusableVideoError
 from vie.runtime.csv_files import read_rows, write_rows
@@ -48,8 +49,9 @@ def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, proces
     Neighbours in the manifest are of one class. Dealing out rows in turn gives every shard a
     similar mixture of long and short videos, and a lost shard does not take a class with it. A
     video that cannot be used becomes a row of `rejected`. Of a file that is longer than its
-    annotated clip, the clip is read (`vie.frames.excerpts`). The shard's files appear together at
-    the end.
+    annotated clip, the clip is read (`vie.frames.excerpts`); pieces of exact times are read from
+    one decoding of their file, whose rows are dealt out together (`vie.frames.pieces`). The
+    shard's files appear together at the end.
 
     The manifest's paths are relative to the folder `videos`; so many `processes` of ffmpeg run at
     once.
@@ -63,11 +65,8 @@ def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, proces
         raise VieError(f"shard {number} of {count}: shards are numbered from 0")
     if not videos.is_dir():
         raise VieError(f"{videos}: no such folder of videos")
-    everything = read_manifest(shard.manifest).to_pylist()
-    clips = Counter(row["path"] for row in everything)
-    rows = [
-        {**row, "only_clip_in_file": clips[row["path"]] == 1} for row in everything[number::count]
-    ]
+    files = _by_file(shard.manifest)[number::count]
+    rows = [row for file in files for row in file]
     refuse_if_gone(rows, videos, shard.manifest)
     # Remove what a killed run of this shard left; `atomic_write` names its files like this.
     for path in shard.tar.parent.glob(f".{glob.escape(shard.tar.stem)}.*"):
@@ -78,7 +77,7 @@ def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, proces
         atomic_write(shard.table) as table,
         atomic_write(shard.tar) as tar,
     ):
-        decoded = _decoded(rows, videos, settings, processes)
+        decoded = _decoded(files, videos, settings, processes)
         kept, refused = _write_tar(tar, decoded, len(rows), f"frames {number} of {count}")
         refuse_if_gone(rows, videos, shard.manifest)  # they may have gone meanwhile
         metadata = {
@@ -92,6 +91,19 @@ def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, proces
         columns = {name: [row[name] for row in kept] for name in TABLE_SCHEMA.names}
         pq.write_table(make_table(columns, TABLE_SCHEMA.with_metadata(metadata)), table)
         write_rejected(refused, rejected)
+
+
+def _by_file(manifest: Path) -> list[list[Row]]:
+    """The rows of a manifest that are decoded together: one, or all exact pieces of a file."""
+    table = read_manifest(manifest)
+    every = table.to_pylist()
+    if table.schema.equals(SCHEMA):
+        clips = Counter(row["path"] for row in every)
+        return [[{**row, "only_clip_in_file": clips[row["path"]] == 1}] for row in every]
+    files: dict[tuple[str, bool], list[Row]] = {}
+    for row in every:
+        files.setdefault((row["path"], bool(row["end"])), []).append(row)
+    return list(files.values())
 
 
 def _write_tar(
@@ -136,28 +148,40 @@ def refuse_if_gone(rows: Iterable[Row], videos: Path, manifest: Path) -> None:
 
 
 def _decoded(
-    rows: Iterable[Row], videos: Path, settings: FrameSettings, processes: int
+    files: Iterable[list[Row]], videos: Path, settings: FrameSettings, processes: int
 ) -> Iterator[Decoded]:
-    """Decode rows, `processes` at a time, in their order. Threads do: ffmpeg does the work."""
+    """Decode files, `processes` at a time, in their order. Threads do: ffmpeg does the work."""
 
-    def one(row: Row) -> Decoded:
-        clip, only = (videos / row["path"], row["start"], row["end"]), row["only_clip_in_file"]
-        try:
-            return row, extract_clip(*clip, settings, only_clip_in_file=only)
-        except UnusableVideoError as error:
-            return row, error
+    def decode(file: list[Row]) -> list[Decoded]:
+        return list(zip(file, _frames_of(file, videos, settings), strict=True))
 
-    waiting: deque[Future[Decoded]] = deque()
+    waiting: deque[Future[list[Decoded]]] = deque()
     pool = ThreadPoolExecutor(max(processes, 1))
     try:
-        for row in rows:
-            waiting.append(pool.submit(one, row))
+        for file in files:
+            waiting.append(pool.submit(decode, file))
             if len(waiting) >= VIDEOS_AHEAD * max(processes, 1):
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _frames_of(
+    file: list[Row], videos: Path, settings: FrameSettings
+) -> Sequence[Frames | UnusableVideoError]:
+    """Of each row of a file."""
+    first, path = file[0], videos / file[0]["path"]
+    try:
+        if "only_clip_in_file" in first:
+            clip, only = (first["start"], first["end"]), first["only_clip_in_file"]
+            return [extract_clip(path, *clip, settings, only_clip_in_file=only)]
+        if first["end"]:
+            return extract_pieces(path, settings, [(row["start"], row["end"]) for row in file])
+        return [extract_jpegs(path, settings)]
+    except UnusableVideoError as error:
+        return [error]
 
 
 def write_rejected(rows: Iterable[Row], path: Path) -> None:

@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -26,7 +27,7 @@ from vie.frames.unusable import UnusableVideoError
 from vie.runtime.errors import VieError
 
 # Containers that are read. No playlists (hls, dash, concat, ...): they name other files or hosts.
-FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
+FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,gif,mxf,rm"
 MAX_PIXELS = 8192 * 8192  # of a decoded frame
 MAX_OUTPUT_BYTES = 512 * 2**20  # of one video's JPEGs, held in memory
 MAX_MESSAGE_BYTES = 64 * 2**10
@@ -54,7 +55,7 @@ class FrameSettings:
 class Frames(NamedTuple):
     """The frames of one video."""
 
-    jpegs: list[bytes]  # one per frame at the asked rate, in order
+    jpegs: Sequence[bytes]  # one per frame at the asked rate, in order
     width: int  # of every frame, in pixels
     height: int
 
@@ -106,21 +107,51 @@ def extract_jpegs(
         UnusableVideoError: the message is the reason.
         VieError: ffmpeg is missing or was killed from outside.
     """
+    with contextlib.closing(_frames(video, settings, excerpt, in_all=True)) as frames:
+        jpegs, sizes = zip(*frames, strict=True)
+    return Frames(list(jpegs), *sizes[0])
+
+
+def stream_jpegs(
+    video: Path, settings: FrameSettings, excerpt: tuple[float, float] | None = None
+) -> Generator[bytes]:
+    """The JPEGs of `extract_jpegs` one after the other: a video may be too long to be held.
+
+    `timeout_seconds` is the longest time without output. Errors are those of `extract_jpegs` and
+    may come after the last frame: a video without an error at its end is whole.
+    """
+    with contextlib.closing(_frames(video, settings, excerpt, in_all=False)) as frames:
+        yield from (jpeg for jpeg, _ in frames)
+
+
+def _frames(
+    video: Path, settings: FrameSettings, excerpt: tuple[float, float] | None, *, in_all: bool
+) -> Generator[tuple[bytes, tuple[int, int]]]:
+    """(JPEG, its (width, height)) of every frame; then an error, if the video is not usable."""
     check_file(video)
     stream, cut = _open_excerpt(video, *excerpt) if excerpt else (_open(video), [])
     command = _command(stream, cut, settings)
-    jpegs, sizes = split_jpegs(_output(video, command, settings.timeout_seconds))
-    if not jpegs:
+    count, sizes = 0, set()
+    with contextlib.closing(_stream(video, command, settings.timeout_seconds, in_all)) as chunks:
+        for jpeg, size in split_jpegs(chunks):
+            count += 1
+            sizes.add(size)
+            yield jpeg, size
+    if not count:
         raise UnusableVideoError("no frames")
-    if len(jpegs) > settings.max_frames:
+    if count > settings.max_frames:
         raise UnusableVideoError(f"too long: more than {settings.max_seconds:g} s")
-    if len(set(sizes)) > 1:
-        raise UnusableVideoError(f"frame size changes: {sorted(set(sizes))}")
-    return Frames(jpegs, *sizes[0])
+    if len(sizes) > 1:
+        raise UnusableVideoError(f"frame size changes: {sorted(sizes)}")
 
 
 def video_seconds(video: Path, *, timeout_seconds: float) -> float:
-    """Seconds from the start of a video file to the end of its last frame.
+    """Seconds from the start of a video file to the end of its last frame; see `video_span`."""
+    return video_span(video, timeout_seconds=timeout_seconds)[1]
+
+
+def video_span(video: Path, *, timeout_seconds: float) -> tuple[float, float]:
+    """Seconds from the start of a video file to its first frame, and to the end of its last one.
 
     The times of all frames are read, without decoding; the length in the file's header is not
     relied on. The result is exact to a few frames for containers without such times.
@@ -136,25 +167,54 @@ def video_seconds(video: Path, *, timeout_seconds: float) -> float:
     # such as times that do not rise (MPEG) matter to decoding only.
     copy = {"c:v": "copy", "format": "framecrc"}
     command = ffmpeg.output(_open(video)["V:0"], "pipe:1", **copy)
-    lines = _output(video, command, timeout_seconds).decode("ascii", "replace").splitlines()
+    with contextlib.closing(_stream(video, command, timeout_seconds)) as chunks:
+        lines = b"".join(chunks).decode("ascii", "replace").splitlines()
     rows = [line.split(",") for line in lines if not line.startswith("#")]
     if not rows:
         raise UnusableVideoError("no frames")
     try:
         base = Fraction(next(line for line in lines if line.startswith("#tb 0:")).split()[2])
         # A frame without a time of its own (AVI has none) is shown when it is decoded, or later.
-        times = [(int(row[1]), int(row[2]), int(row[3])) for row in rows]
-        return float(max((dts if pts == NO_TIME else pts) + n for dts, pts, n in times) * base)
+        numbers = [(int(row[1]), int(row[2]), int(row[3])) for row in rows]
+        times = [(dts if pts == NO_TIME else pts, n) for dts, pts, n in numbers]
+        first, last = min(time for time, _ in times), max(time + n for time, n in times)
+        return float(first * base), float(last * base)
     except (ValueError, IndexError, StopIteration, ZeroDivisionError):
         raise UnusableVideoError("cannot be decoded: its frames have no times") from None
 
 
-def _output(video: Path, command: Any, timeout_seconds: float) -> bytes:
-    """Standard output of a command of ffmpeg-python for a video."""
-    # -timelimit: CPU seconds, which end ffmpeg if this process is gone.
-    limit = ("-timelimit", str(int(timeout_seconds) + 1))
+def frame_size(video: Path, *, timeout_seconds: float) -> tuple[int, int]:
+    """(width, height) of the first frame of a video file, in pixels, as a player shows it.
+
+    Raises:
+        UnusableVideoError: the message is the reason.
+        VieError: ffmpeg is missing or was killed from outside.
+    """
+    import ffmpeg
+
+    check_file(video)
+    one = {"frames:v": 1, "vf": "scale=w='round(ih*dar)':h=ih,format=yuvj420p", "c:v": "mjpeg"}
+    command = ffmpeg.output(_open(video)["V:0"], "pipe:1", format="image2pipe", **one)
+    with contextlib.closing(_stream(video, command, timeout_seconds)) as chunks:
+        sizes = [size for _, size in split_jpegs(chunks)]
+    if not sizes:
+        raise UnusableVideoError("no frames")
+    return sizes[0]
+
+
+def _stream(
+    video: Path, command: Any, timeout_seconds: float, in_all: bool = True
+) -> Generator[bytes]:
+    """Standard output of a command of ffmpeg-python for a video, piece by piece.
+
+    Time and bytes are those of the whole output, or, unless `in_all`, the time between two pieces.
+    """
+    # -timelimit: CPU seconds, which end ffmpeg if this process is gone. (A pipe that nobody reads
+    # ends it, too.)
+    limit = ("-timelimit", str(int(timeout_seconds) + 1)) if in_all else ()
     command = command.global_args("-nostdin", "-hide_banner", "-v", "error", *limit)
-    code, output, message = _run(command.compile(cmd=ffmpeg_executable()), timeout_seconds)
+    argv = command.compile(cmd=ffmpeg_executable())
+    code, message = yield from _run(argv, timeout_seconds, in_all)
     if code in (-signal.SIGXCPU, 128 + signal.SIGXCPU):
         raise UnusableVideoError(f"timed out after {timeout_seconds:g} s")
     # On SIGTERM and SIGINT ffmpeg exits with 255 and prints nothing.
@@ -171,7 +231,6 @@ def _output(video: Path, command: Any, timeout_seconds: float) -> bytes:
         raise UnusableVideoError(_reason(message))
     if ENDS_EARLY in message:
         raise UnusableVideoError("truncated: the file ends before its last frame")
-    return output
 
 
 def _open_excerpt(video: Path, start: float, end: float) -> tuple[Any, list[str]]:
@@ -230,10 +289,15 @@ def _command(stream: Any, cut: list[str], settings: FrameSettings) -> Any:
     ).global_args("-xerror")
 
 
-def _run(argv: list[str], timeout_seconds: float) -> tuple[int, bytes, str]:
-    """Run ffmpeg in bounded time and memory -> (exit code, stdout, start of stderr)."""
-    end = time.monotonic() + timeout_seconds
-    output, message = bytearray(), bytearray()
+def _run(
+    argv: list[str], timeout_seconds: float, in_all: bool
+) -> Generator[bytes, None, tuple[int, str]]:
+    """Run ffmpeg in bounded time and memory: its stdout in pieces -> (exit code, start of stderr).
+
+    It is killed where the generator is closed early.
+    """
+    left, output_bytes = timeout_seconds, 0
+    message = bytearray()
     process = subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -245,21 +309,30 @@ def _run(argv: list[str], timeout_seconds: float) -> tuple[int, bytes, str]:
     assert process.stderr is not None
     try:
         with selectors.DefaultSelector() as ready, process.stdout, process.stderr:
-            ready.register(process.stdout, selectors.EVENT_READ, output)
-            ready.register(process.stderr, selectors.EVENT_READ, message)
+            ready.register(process.stdout, selectors.EVENT_READ)
+            ready.register(process.stderr, selectors.EVENT_READ)
             while ready.get_map():
-                events = ready.select(max(end - time.monotonic(), 0))
-                if time.monotonic() >= end:
+                began = time.monotonic()
+                events = ready.select(max(left, 0))
+                left -= time.monotonic() - began  # what is done with a piece takes its own time
+                if left <= 0:
                     raise subprocess.TimeoutExpired(argv, timeout_seconds)
                 for key, _ in events:
                     chunk = os.read(key.fd, 2**20)
                     if not chunk:
                         ready.unregister(key.fileobj)
-                    key.data.extend(chunk)
-                del message[MAX_MESSAGE_BYTES:]
-                if len(output) > MAX_OUTPUT_BYTES:
-                    raise UnusableVideoError(f"too large: over {MAX_OUTPUT_BYTES >> 20} MiB")
-        code = process.wait(max(end - time.monotonic(), 0.1))
+                    elif key.fileobj is process.stderr:
+                        message.extend(chunk)
+                        del message[MAX_MESSAGE_BYTES:]
+                    else:
+                        output_bytes += len(chunk)
+                        left = left if in_all else timeout_seconds
+                        if in_all and output_bytes > MAX_OUTPUT_BYTES:
+                            raise UnusableVideoError(
+                                f"too large: over {MAX_OUTPUT_BYTES >> 20} MiB"
+                            )
+                        yield chunk
+        code = process.wait(max(left, 0.1))
     except subprocess.TimeoutExpired:
         raise UnusableVideoError(f"timed out after {timeout_seconds:g} s") from None
     finally:
@@ -267,7 +340,7 @@ def _run(argv: list[str], timeout_seconds: float) -> tuple[int, bytes, str]:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    return code, bytes(output), message.decode("utf-8", "replace")
+    return code, message.decode("utf-8", "replace")
 
 
 def _reason(message: str) -> str:

@@ -1,6 +1,7 @@
 """Bytes of JPEGs: where they end, and how much of one needs to be decoded."""
 
 import struct
+from collections.abc import Iterable, Iterator
 
 import simplejpeg
 
@@ -22,8 +23,8 @@ def fraction_of(jpeg: bytes, least: float) -> dict[str, int]:
     return {"min_height": height // fraction, "min_width": width // fraction}
 
 
-def split_jpegs(stream: bytes) -> tuple[list[bytes], list[tuple[int, int]]]:
-    """Cut back-to-back JPEGs apart -> (JPEGs, their (width, height)).
+def split_jpegs(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, tuple[int, int]]]:
+    """Cut a stream of back-to-back JPEGs apart -> each JPEG and its (width, height).
 
     Segments up to the scan carry their lengths. Inside the scan a 0 or a restart marker follows
     every 0xFF, so the next FF D9 is the end of the image.
@@ -31,21 +32,27 @@ def split_jpegs(stream: bytes) -> tuple[list[bytes], list[tuple[int, int]]]:
     Raises:
         UnusableVideoError: the stream is not a sequence of whole JPEGs.
     """
-    jpegs: list[bytes] = []
-    sizes: list[tuple[int, int]] = []
-    start = 0
-    while start < len(stream):
-        size, scan = _header(stream, start)
-        end = stream.find(b"\xff\xd9", scan) + 2 if size else 1
-        if size is None or end == 1:
-            raise UnusableVideoError(f"cannot be decoded: frame {len(jpegs)} is not a whole JPEG")
-        jpegs.append(stream[start:end])
-        sizes.append(size)
-        start = end
-    return jpegs, sizes
+    waiting, number = bytearray(), 0
+    for chunk in chunks:
+        waiting += chunk
+        start = 0
+        while found := _first(waiting, start):
+            end, size = found
+            yield bytes(waiting[start:end]), size
+            start, number = end, number + 1
+        del waiting[:start]
+    if waiting:
+        raise UnusableVideoError(f"cannot be decoded: frame {number} is not a whole JPEG")
 
 
-def _header(stream: bytes, start: int) -> tuple[tuple[int, int] | None, int]:
+def _first(stream: bytearray, start: int) -> tuple[int, tuple[int, int]] | None:
+    """(End, size) of the JPEG at byte `start` of a stream; None: it has not ended yet."""
+    size, scan = _header(stream, start)
+    end = stream.find(b"\xff\xd9", scan) + 2 if size else 1
+    return (end, size) if size and end > 1 else None
+
+
+def _header(stream: bytearray, start: int) -> tuple[tuple[int, int] | None, int]:
     """(Size of the JPEG at byte `start` or None without a whole header, first byte of its scan)."""
     size, place = None, start + 2
     if stream[start:place] != b"\xff\xd8":

@@ -1,8 +1,11 @@
 """The manifest: which videos a split should have, before any file is opened.
 
-`manifest.parquet` has one row per annotated video, in the order of (class, video), with the fields
-of `vie.datasets.video.Video` and the number of the class as columns. `classes.csv` has the columns
-class and label, with classes 0..C-1 in the order of their labels.
+`manifest.parquet` has one row per video, in the order of (class, video), with the fields of
+`vie.datasets.video.Video` and the number of the class as columns. Where start and end are floats,
+they are exact; where they are integers, others annotated them, and the file may be the clip itself
+(`vie.frames.excerpts`). `classes.csv` has the columns class and label, with classes 0..C-1 in the
+order of their labels. Videos without a label have the label "" and class -1; `classes.csv` then has
+no row.
 """
 
 import collections
@@ -29,14 +32,21 @@ SCHEMA = pa.schema(
         ("file_found", pa.int8()),
     ]
 )
+EXACT_SCHEMA = pa.schema(
+    [
+        pa.field(field.name, pa.float64()) if field.name in ("start", "end") else field
+        for field in SCHEMA
+    ]
+)
 
 CLASSES_HEADER = ("class", "label")
 LONGEST_ID = 155  # bytes, of a folder inside a tar
+NO_CLASS = -1
 
 
 def class_names(videos: Iterable[Video]) -> list[str]:
     """The labels that occur, sorted: class number = place in this list."""
-    return sorted({video.label for video in videos})
+    return sorted({video.label for video in videos} - {""})
 
 
 def write_classes(labels: list[str], path: Path) -> None:
@@ -57,13 +67,17 @@ def read_classes(path: Path) -> list[str]:
     return [label for _, label in rows]
 
 
-def write_manifest(videos: Iterable[Video], labels: list[str], path: Path) -> None:
+def write_manifest(
+    videos: Iterable[Video], labels: list[str], path: Path, *, exact: bool = False
+) -> None:
     """Write `manifest.parquet`, sorted by (class, video); `labels` are those of `classes.csv`.
+
+    `exact`: start and end are exact places in files, and not somebody's annotations.
 
     Raises:
         VieError: no videos, a repeated id, or a label that is not in `labels`.
     """
-    number = {label: i for i, label in enumerate(labels)}
+    number = {"": NO_CLASS} | {label: i for i, label in enumerate(labels)}
     videos = list(videos)
     if unknown := sorted({video.label for video in videos} - set(number)):
         raise VieError(
@@ -83,12 +97,12 @@ def write_manifest(videos: Iterable[Video], labels: list[str], path: Path) -> No
     rows = sorted((number[video.label], *video) for video in videos)
     columns = dict(zip(("class", *Video._fields), zip(*rows, strict=True), strict=True))
     with atomic_write(path) as temporary:
-        pq.write_table(make_table(columns, SCHEMA), temporary)
+        pq.write_table(make_table(columns, EXACT_SCHEMA if exact else SCHEMA), temporary)
 
 
 def read_manifest(path: Path) -> pa.Table:
     """Read `manifest.parquet`; see `read_table`."""
-    return read_table(path, SCHEMA, "a manifest")
+    return read_table(path, SCHEMA, "a manifest", other=EXACT_SCHEMA)
 
 
 def read_videos(path: Path) -> list[Video]:

@@ -18,7 +18,10 @@ Column = Sequence[Any] | np.ndarray
 
 
 def make_table(columns: Mapping[str, Column], schema: pa.Schema) -> pa.Table:
-    """A table from one sequence per column: integers, strings or lists of integers."""
+    """A table from one sequence per column: numbers, strings or lists of integers.
+
+    A column of lists of one size is an array (n, size).
+    """
     arrays = [_array(columns[field.name], field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
@@ -26,6 +29,9 @@ def make_table(columns: Mapping[str, Column], schema: pa.Schema) -> pa.Table:
 def _array(values: Column, kind: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return _array(values, kind.value_type).dictionary_encode()
+    if pa.types.is_fixed_size_list(kind):
+        content = _array(np.ravel(values), kind.value_type)  # (n, size) -> (n * size,)
+        return pa.FixedSizeListArray.from_arrays(content, type=kind)
     if pa.types.is_list(kind):
         content = np.concatenate([np.empty(0, np.int64), *values])
         return pa.ListArray.from_arrays(_starts(values), _array(content, kind.value_type))
@@ -54,9 +60,14 @@ def numbers(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def read_table(
-    path: Path, schema: pa.Schema, kind: str, columns: list[str] | None = None
+    path: Path,
+    schema: pa.Schema,
+    kind: str,
+    columns: list[str] | None = None,
+    *,
+    other: pa.Schema | None = None,
 ) -> pa.Table:
-    """Read a Parquet table with this schema, or only some of its columns.
+    """Read a Parquet table with this schema or the `other`, or only some of its columns.
 
     Messages call it a `kind`.
 
@@ -65,7 +76,7 @@ def read_table(
     """
     try:
         with pq.ParquetFile(path) as file:  # pq.read_table would import pyarrow.dataset, 0.5 s
-            if not file.schema_arrow.equals(schema):
+            if not any(file.schema_arrow.equals(one) for one in (schema, other or schema)):
                 raise VieError(
                     f"{path}: not the format of {kind}: its columns are "
                     f"{', '.join(file.schema_arrow.names)}; "

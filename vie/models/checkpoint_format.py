@@ -5,6 +5,7 @@ Every checkpoint of a network is a dict with the fields of `describe`, and
     of pretraining (also untrained):  "encoder", the encoder's state_dict
     of finetuning:                    "network", the classifier's; "classes", names in order
 
+An encoder file (`encoder_file`) is a checkpoint of pretraining without what training goes on from.
 A file of safetensors that `vie.export` wrote is the same dict: the encoder's state_dict, and the
 other fields as JSON in its note "vie".
 """
@@ -38,6 +39,9 @@ OTHER_KIND = {
 NOTE = "vie"  # name of the note in a file of safetensors
 Network = TypeVar("Network", Encoder, Classifier)
 METADATA = ("stage", "step", "seed", "n_train", "vie_version")
+# Fields of encoder files alone: how videos become frames (fps, shorter_side, quality), where the
+# network comes from, and the licence that it is given under.
+OF_ENCODER_FILES = ("frames", "provenance", "licence")
 
 
 def describe(recipe: dict[str, Any], transform: ClipTransform, fps: float | None) -> dict[str, Any]:
@@ -110,7 +114,8 @@ def load_encoder(path: str | Path, *, trust: bool = False) -> Encoder:
 
     Returns:
         The encoder on the CPU, in evaluation mode. `input` says what it expects, `metadata` is a
-        dict of its recipe, stage, step, seed, n_train (videos it was trained on) and vie_version.
+        dict of its recipe, transform, stage, step, seed, n_train (videos it was trained on) and
+        vie_version, and, of an encoder file, of frames, provenance and licence.
 
     Raises:
         VieError: the file is damaged, no checkpoint of pretraining, or names foreign code.
@@ -158,5 +163,7 @@ def _filled(network: Network, content: dict[str, Any], weights: str, source: str
     complaint = f"{source}: its weights do not fit the network it names"
     load_weights(network, content[weights], complaint)
     network.input = InputSpec.of(ClipTransform.from_dict(content["transform"]), content["fps"])
-    network.metadata = {key: content.get(key) for key in METADATA} | {"recipe": content["recipe"]}
+    network.metadata = {key: content.get(key) for key in METADATA}
+    own = ("recipe", "transform", *OF_ENCODER_FILES)
+    network.metadata |= {key: content[key] for key in own if key in content}
     return channels_last(network).eval()

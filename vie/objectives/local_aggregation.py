@@ -52,15 +52,12 @@ class LocalAggregation(Objective):
     ):
         super().__init__()
         counts = {"clusters": clusters, "neighbours": neighbours}
-        wrong = [f"{n} {name}" for name, n in counts.items() if not 1 <= n <= instances]
-        if wrong:
+        if problems := self.facts.problems(counts, instances):
+            raise VieError("\n".join(problems))
+        if temperature <= 0 or min(clusters, neighbours, clusterings) < 1:
             raise VieError(
-                f"objective.local_aggregation: {' and '.join(wrong)} do not fit {instances} "
-                f"videos: set 1 to {instances}, or use more videos"
-            )
-        if temperature <= 0 or clusterings < 1:
-            raise VieError(
-                f"temperature {temperature} and clusterings {clusterings} must be above 0"
+                f"temperature {temperature}, {clusters} clusters, {neighbours} neighbours and "
+                f"{clusterings} clusterings must be above 0"
             )
         self.clusters, self.neighbours, self.iterations = clusters, neighbours, iterations
         self.temperature, self.threads = temperature, threads

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vie.config.settings import too_many
 from vie.runtime.errors import VieError
 from vie.runtime.importing import check_trusted, load_object
 from vie.runtime.randomness import torch_seed
@@ -28,6 +29,10 @@ PER_FRAME = ("frame_shift", "channel_dropping")  # settings that are arguments o
 # Bytes that a step needs besides network and bank, from the videos in a batch, the videos N of the
 # bank, the dimensions D of the embedding, and the objective's own settings.
 Scratch = Callable[[int, int, int, dict[str, Any]], int]
+
+# Sentences on the objective's own settings that do not fit the N videos of the bank; each begins
+# with the key.
+Problems = Callable[[dict[str, Any], int], list[str]]
 
 
 def no_scratch(batch: int, instances: int, dimensions: int, settings: dict[str, Any]) -> int:
@@ -51,6 +56,30 @@ def _neighbours(batch: int, instances: int, dimensions: int, settings: dict[str,
     return FLOAT * max(instances * dimensions, similarities + gathered)
 
 
+def no_problems(settings: dict[str, Any], instances: int) -> list[str]:
+    """Any number of videos will do."""
+    return []
+
+
+def _few_negatives(settings: dict[str, Any], instances: int) -> list[str]:
+    """Noise that is drawn from the bank, and videos to be told apart."""
+    if instances < 2:
+        return ["estimator: one video cannot be told from others: use more videos"]
+    estimator, negatives = settings.get("estimator"), settings.get("negatives", 4096)
+    if estimator == "softmax" or not too_many("negatives", negatives, instances):
+        return []
+    return [
+        f"negatives: {negatives} of {estimator} is more than the {instances} videos: set estimator "
+        f"to softmax, which compares with all of them, or choose 1 to {instances} negatives"
+    ]
+
+
+def _few_videos(settings: dict[str, Any], instances: int) -> list[str]:
+    """Clusters and neighbours."""
+    asked = {key: settings[key] for key in ("clusters", "neighbours") if key in settings}
+    return [text for key, n in asked.items() for text in too_many(key, n, instances)]
+
+
 @dataclass(frozen=True)
 class Facts:
     """What an objective asks of everything around it."""
@@ -59,6 +88,7 @@ class Facts:
     shown: int = 1  # times that the network sees each of them, as copies that the objective makes
     frame_settings: tuple[str, ...] = ()  # its settings that are arguments of `ClipTransform`
     scratch_bytes: Scratch = no_scratch  # memory of a step
+    problems: Problems = no_problems  # what of its settings does not fit the number of videos
 
 
 class Builtin(NamedTuple):
@@ -71,10 +101,12 @@ class Builtin(NamedTuple):
 # Stage -> objective; `vie.config.recipes` has the order of stages, and their settings.
 BUILTIN = {
     "instance_recognition": Builtin(
-        "vie.objectives.instance_recognition:InstanceRecognition", Facts(scratch_bytes=_noise)
+        "vie.objectives.instance_recognition:InstanceRecognition",
+        Facts(scratch_bytes=_noise, problems=_few_negatives),
     ),
     "local_aggregation": Builtin(
-        "vie.objectives.local_aggregation:LocalAggregation", Facts(scratch_bytes=_neighbours)
+        "vie.objectives.local_aggregation:LocalAggregation",
+        Facts(scratch_bytes=_neighbours, problems=_few_videos),
     ),
     "supervised": Builtin("vie.objectives.supervised:Supervised", Facts()),
     "order_prediction": Builtin(
@@ -132,6 +164,13 @@ def scratch_bytes(recipe: dict[str, Any], stage: str, instances: int, dimensions
     return facts_of(recipe, stage).scratch_bytes(batch, instances, dimensions, settings)
 
 
+def size_problems(recipe: dict[str, Any], stage: str, instances: int) -> list[str]:
+    """What of a stage's settings does not fit the number N of videos in the bank; each sentence
+    begins with the key in the recipe."""
+    found = facts_of(recipe, stage).problems(settings_of(recipe, stage), instances)
+    return [f"objective.{stage}.{problem}" for problem in found]
+
+
 def transform_of(recipe: dict[str, Any], stage: str) -> "ClipTransform":
     """Clips of a stage: the recipe's, with what its objective does to single frames."""
     from vie.clips.transform import ClipTransform
@@ -146,11 +185,13 @@ def build_objective(
     """The objective of a stage of a recipe, its weights drawn for `seed`: see `Objective.build`.
 
     Raises:
-        VieError: the class is not there, or its settings do not fit.
+        VieError: the class is not there, or its settings do not fit it or the number of videos.
     """
     import torch
 
     found = objective_class(recipe, stage)
+    if problems := size_problems(recipe, stage, len(labels)):
+        raise VieError("\n".join(problems))
     of_frames = found.facts.frame_settings
     settings = {k: v for k, v in settings_of(recipe, stage).items() if k not in of_frames}
     with torch.random.fork_rng(devices=[]):

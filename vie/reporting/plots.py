@@ -23,6 +23,7 @@ PUBLISHED_COLOUR = "#c23b22"
 TARGET_COLOURS = ("#3f77b5", "#e0923b", "#5b9a54", "#8a6bb0")
 # Layers get darker with depth.
 STYLES: dict[str, dict[str, Any]] = {
+    "embedding": {"color": "#c77c1e", "label": "embedding"},
     "conv3": {"color": "#88b0d8", "label": "Conv3"},
     "conv4": {"color": "#3f77b5", "label": "Conv4"},
     "conv5": {"color": "#173f6f", "label": "Conv5"},
@@ -256,4 +257,36 @@ def plot_classes(
     bar = figure.colorbar(image, ax=right, shrink=0.8)
     bar.set_label("test videos of the class (%)", fontsize=8)
     figure.suptitle(title, fontsize=11)
+    save(figure, paths)
+
+
+def plot_retrieval(table: pd.DataFrame, paths: Sequence[Path]) -> None:
+    """R@1 of `vie.reporting.retrieval_table.retrieval_table`, a panel per dataset."""
+    from matplotlib.figure import Figure
+
+    panels = list(table.groupby("dataset", sort=False))
+    models, layers = table["model"].unique(), table["layer"].unique()
+    size = 1.6 + 2.9 * len(panels), 1.7 + 0.34 * len(models)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for (dataset, part), axis in zip(panels, grid, strict=True):
+        wide = part.pivot(index="model", columns="layer").reindex(models)
+        points = {
+            f"{layer}{end}": wide[f"r1{end}", layer] for layer in layers for end in ("", "_ci95")
+        }
+        _draw_points(axis, pd.DataFrame(points).reset_index(), layers, 0.5 / len(layers))
+        first = part.iloc[0]
+        axis.axvline(first["chance_r1"], color="#777777", lw=1, ls="--", label="random order")
+        axis.set_xlim(0, min(100, axis.get_xlim()[1]))
+        axis.set_title(str(dataset), fontsize=10)
+        counts = f"{first['n_queries']} test videos among {first['n_gallery']}"
+        axis.set_xlabel(f"R@1 (%), {counts}", fontsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+    seeds = str(table["seeds"].iloc[0]).split()
+    over = f"and seeds {', '.join(seeds)}" if len(seeds) > 1 else f"(one seed, {seeds[0]})"
+    title = "Retrieval: the nearest training video is of the same class\n"
+    title += f"95 % interval over test videos {over}"
+    figure.suptitle(title, fontsize=10)
+    handles = grid[0].get_legend_handles_labels()
+    figure.legend(*handles, frameon=False, fontsize=8, loc="outside lower center", ncols=5)
     save(figure, paths)

@@ -70,7 +70,7 @@ def write_summary(
 def _rows(
     split: str, index: Index, labels: list[str], reasons: Counter[str]
 ) -> list[tuple[str, str, str, object]]:
-    counts = np.bincount(index.labels, minlength=len(labels))  # (C,)
+    counts = _counts(index, labels)
     seconds = index.n_frames / index.fps  # (N,)
     return [
         (split, "videos", "all", len(index)),
@@ -80,6 +80,12 @@ def _rows(
         (split, "rejected", "all", reasons.total()),
         *((split, "rejected", name, n) for name, n in sorted(reasons.items())),
     ]
+
+
+def _counts(index: Index, labels: list[str]) -> np.ndarray:
+    """(C,) videos of each class."""
+    counts: np.ndarray = np.bincount(index.labels[index.labels >= 0], minlength=len(labels))
+    return counts
 
 
 def _plot(
@@ -94,9 +100,11 @@ def _plot(
 
     counts, texts = {}, []
     for split, index in indexes.items():
-        n = counts[split] = np.bincount(index.labels, minlength=len(labels))  # (C,)
+        n = counts[split] = _counts(index, labels) if labels else np.array([len(index)])
         of = f" (the paper: {expected[split]:,})" if split in expected else ""
-        texts.append(f"{split}: {len(index):,} videos{of}, {n.min():,} to {n.max():,} a class")
+        each = f", {n.min():,} to {n.max():,} a class" if labels else ""
+        texts.append(f"{split}: {len(index):,} videos{of}{each}")
+    labels = labels or ["no labels"]
     style: dict[Any, Any] = {"font.size": 9, "axes.spines.right": False, "axes.spines.top": False}
     with matplotlib.rc_context(style):
         height = max(3.2, 0.2 * len(labels) + 1) if len(labels) <= LABELLED_CLASSES else 3.6

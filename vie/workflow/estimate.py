@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections import namedtuple
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -66,6 +66,9 @@ ADVICE = "make room, link resources/ or results/ to a larger disk, or lower fram
 Job = namedtuple("Job", "rule wildcards threads memory_mb gpus output benchmark")
 # Seconds of a core to load data and of a device (GPU or core) to compute; bytes that stay.
 Work = namedtuple("Work", "load compute disk", defaults=(0.0, 0.0, RECORDS))
+
+# (dataset, split) -> its videos, and frames of each.
+Sizes = Callable[[str, str], tuple[float, float]]
 
 
 def jobs_of(arguments: Sequence[str]) -> list[Job]:
@@ -129,11 +132,15 @@ def stand_ins(config: Config, folder: Path) -> Config:
 
 
 class Estimator:
-    """Work and seconds of jobs, with networks on GPUs or on cores."""
+    """Work and seconds of jobs, with networks on GPUs or on cores.
 
-    def __init__(self, config: Config, *, on_gpu: bool) -> None:
+    `sizes` says how many videos a split of a dataset has, and how many frames each; left out, they
+    are looked up.
+    """
+
+    def __init__(self, config: Config, *, on_gpu: bool, sizes: Sizes | None = None) -> None:
         self.config, self.on_gpu = config, on_gpu
-        self.sizes = functools.cache(self._sizes)
+        self.sizes: Sizes = functools.cache(sizes or self._sizes)
 
     def _sizes(self, name: str, split: str) -> tuple[float, float]:
         """Videos of a split and frames of each: as indexed, else as listed, else as expected."""
@@ -169,7 +176,8 @@ class Estimator:
         """Of a job with these wildcards."""
         wild = {"dataset": self.config["dataset"], **wild}
         known = {"pretrain": self._pretrain, "probe": self._probe, "finetune": self._finetune}
-        known["import_weights"] = self._import
+        known |= {"import_weights": self._import, "encoder": self._encoder}
+        known["features"] = self._features
         if rule in known:
             return known[rule](wild)
         dataset = self.config["datasets"][wild["dataset"]]
@@ -208,6 +216,19 @@ class Estimator:
         _, numbers, dimensions = self.shown(wild["dataset"], shown, 0, 0)
         videos = self.sizes(wild["dataset"], "train")[0]
         return Work(disk=FLOAT * (numbers + videos * dimensions) + RECORDS)
+
+    def _encoder(self, wild: dict[str, str]) -> Work:
+        shown = {"recipe": wild["recipe"], **self.config["recipes"][wild["recipe"]]}
+        return Work(disk=FLOAT * self.shown(wild["dataset"], shown, 0, 0)[1])
+
+    def _features(self, wild: dict[str, str]) -> Work:
+        name, own = wild["dataset"], self.config["features"]
+        videos = sum(
+            self.sizes(name, split)[0] for split in self.config["datasets"][name]["shards"]
+        )
+        evaluation = self.config["evaluations"][wild["evaluation"]]
+        work, _, dimensions = self.shown(name, evaluation, 0, videos * own["clips"])
+        return work._replace(disk=videos * (ROW + FLOAT * dimensions * len(own["layers"])))
 
     def _probe(self, wild: dict[str, str]) -> Work:
         probe = probe_of(self.config, wild["evaluation"])

@@ -28,6 +28,7 @@ VERSIONS: dict[str, Version] = {
     "manifest.ucf101": Version(1, "first version"),
     "manifest.hmdb51": Version(1, "first version"),
     "manifest.folders": Version(1, "first version"),
+    "manifest.flat": Version(1, "first version"),
     "split_assignment": Version(1, "first version"),
     "frames": Version(1, "first version"),
     "index": Version(1, "first version"),
@@ -51,7 +52,12 @@ VERSIONS: dict[str, Version] = {
     "finetune": Version(
         2, "first weights, decay of the new layer alone, windows' middles are the release's"
     ),
+    "encoder": Version(1, "first version"),  # encoder files
+    "features": Version(1, "first version"),
     "pretext": Version(2, "the heads of its networks changed"),
+    # ranking, sheets of neighbours, maps
+    "retrieval": Version(1, "first version"),
+    "advice": Version(1, "first version"),
     "tables": Version(2, "comparable asks for the length of the probe and what decays"),
 }
 

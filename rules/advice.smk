@@ -1,0 +1,24 @@
+# The videos of an experiment's dataset, and this machine -> settings that fit both: an overlay.
+rule advice:
+    input:
+        train=f"resources/{DATASET}/train/manifest.parquet",
+        val=f"resources/{DATASET}/val/manifest.parquet",
+        generated=f"resources/{DATASET}/videos" if DATASET in experiment.generated() else [],
+    output:
+        f"{RESULTS}/advice.yaml",
+    log:
+        f"{LOGS}/advice.log",
+    benchmark:
+        f"{RUNS}/advice.tsv"
+    localrule: True
+    conda:
+        "../envs/vie.yaml"
+    threads: config["threads"]["frames"]
+    resources:
+        mem_mb=4000,
+        runtime=minutes(60),
+    params:
+        videos=videos.videos_folder(config, DATASET),
+        version=version("advice"),
+    script:
+        "../workflow_scripts/advice.py"

@@ -1,0 +1,268 @@
+"""Settings against the number of videos: each sentence, and when it is said."""
+
+import copy as copying
+import shutil
+import subprocess
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from vie.config.load import load_config
+from vie.datasets.video import Video
+from vie.frames.extract import write_rejected
+from vie.frames.ffmpeg import ffmpeg_executable
+from vie.frames.manifest import class_names, write_manifest
+from vie.runtime.errors import VieError
+from vie.workflow import sizes
+from vie.workflow.videos import most_videos
+
+ROOT = Path(__file__).parents[2]
+IR = "instance_recognition"
+DEMO = load_config(ROOT / "config.yaml")
+Rule, Wildcards = namedtuple("Rule", "name"), namedtuple("Wildcards", "recipe target weights")
+Job = namedtuple("Job", "rule wildcards")
+
+
+def config(**recipe):
+    """The demo's, with other settings of VIE-Single; `objective` and the like are merged."""
+    found = copying.deepcopy(DEMO)
+    for key, value in recipe.items():
+        found["recipes"]["vie_single"][key] |= value
+    return found
+
+
+def some(videos):
+    return lambda frames: videos
+
+
+def job(rule, recipe="", target="", weights=""):
+    return Job(Rule(rule), Wildcards(recipe, target, weights))
+
+
+@pytest.fixture(autouse=True)
+def no_plan(monkeypatch):
+    monkeypatch.delenv(sizes.PLANNED, raising=False)
+
+
+NCE = {"instance_recognition": {"estimator": "nce_paper", "negatives": 481}}
+
+
+@pytest.mark.parametrize(
+    ("changed", "videos", "said"),
+    [
+        ({}, 64, []),
+        ({}, 63, ["objective.local_aggregation.neighbours: 64 is more than the 63 videos"]),
+        ({"optimiser": {"batch": 481}}, 480, ["optimiser.batch: 481 is more than the 480 videos"]),
+        ({"optimiser": {"batch": 480}}, 480, []),
+        ({"monitor": {"neighbours": 481}}, 480, ["monitor.neighbours: 481 is more than the 480"]),
+        (
+            {"objective": NCE | {"local_aggregation": {"clusters": 481, "neighbours": 9}}},
+            480,
+            [
+                "objective.instance_recognition.negatives: 481 of nce_paper is more than the 480 "
+                "videos: set estimator to softmax",
+                "objective.local_aggregation.clusters: 481 is more than the 480 videos: choose 1 "
+                "to 480, or use more videos",
+            ],
+        ),
+        ({"objective": NCE}, 481, []),
+        ({"min_frames": 1}, 0, ["optimiser.batch: 32 is more than the 0 videos: use more"]),
+    ],
+)
+def test_every_setting_that_does_not_fit_is_named(changed, videos, said):
+    found = config()
+    own = found["recipes"]["vie_single"]
+    for key, value in changed.items():
+        own[key] = own[key] | value if isinstance(value, dict) else value
+    problems = sizes.problems(found, ["vie_single"], some(videos))
+    if videos:
+        assert len(problems) == len(said)
+    for text, start in zip(problems, said, strict=False):
+        assert text.startswith(f"recipes.vie_single.{start}")
+
+
+def test_videos_that_are_too_short_for_a_recipe_are_not_counted():
+    """OPN's 46 frames: its batch of 32 needs as many videos of them."""
+    counts = np.array([60] * 31 + [20] * 449)
+    problems = sizes.problems(DEMO, ["opn"], lambda frames: int((counts >= frames).sum()))
+    assert problems == [
+        "recipes.opn.optimiser.batch: 32 is more than the 31 videos of 46 frames or more: choose 1 "
+        "to 31, or use more videos"
+    ]
+
+
+def test_probes_are_looked_at_where_they_run():
+    fitting = config(
+        optimiser={"batch": 4},
+        monitor={"neighbours": 2},
+        objective={
+            "local_aggregation": DEMO["recipes"]["vie_single"]["objective"]["local_aggregation"]
+            | {"clusters": 4, "neighbours": 4}
+        },
+    )
+    assert not sizes.problems(fitting, ["vie_single"], some(9))
+    batch, neighbours = sizes.problems(fitting, ["vie_single"], some(9), probes=True)
+    assert batch.startswith("probe.optimiser.batch: 32 is more than the 9 videos")
+    assert "10 nearest neighbours are more than 9 videos" in neighbours
+
+
+def test_finetuning_needs_a_batch_and_a_validation_within_its_time():
+    both = ["trained", "untrained"]
+    assert sizes.finetuning_problems(DEMO, "ucf101", both, 16) == []
+    found = sizes.finetuning_problems(DEMO, "ucf101", both, 15)
+    assert [text.split(":")[0] for text in found] == [f"finetuning.{one}.batch" for one in both]
+    rarely = copying.deepcopy(DEMO)
+    rarely["finetuning"]["schedule"] |= {"every": "30 steps"}  # 20 in 10 epochs of 2
+    (found,) = sizes.finetuning_problems(rarely, "ucf101", ["trained"], 32)
+    assert "30 steps are 30 steps" in found
+    assert "(10 epochs) are 20" in found
+    assert sizes.finetuning_problems(rarely, "ucf101", ["trained"], 48) == []
+
+
+OWN = """
+from vie.objectives.base import Objective
+from vie.objectives.table import Facts
+
+class Own(Objective):
+    facts = Facts(problems=lambda settings, videos: [f"queue: {settings['queue']} of {videos}"])
+"""
+
+
+def test_an_objective_of_the_users_says_what_fits(tmp_path, monkeypatch):
+    (tmp_path / "own_objective_of_sizes.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = config()
+    found["recipes"]["vie_single"] |= {
+        "schedule": {"own": "1 epochs", "lr_drops": []},
+        "classes": {"own": "own_objective_of_sizes:Own"},
+        "objective": {"own": {"queue": 9}},
+    }
+    assert sizes.problems(found, ["vie_single"], some(40)) == [
+        "recipes.vie_single.objective.own.queue: 9 of 40"
+    ]
+
+
+def test_the_graph_names_all_of_a_chain_and_the_others():
+    found = config(optimiser={"batch": 500})
+    found["recipes"]["vie_trn"]["monitor"]["neighbours"] = 600
+    found["recipes"]["rotnet"]["optimiser"]["batch"] = 700
+    sizes.check_graph(found, "vie_slow", (480, "a list"))
+    with pytest.raises(VieError) as raised:
+        sizes.check_graph(found, "vie_trn", (480, "a list"))
+    said = str(raised.value).splitlines()
+    assert said[0] == "settings do not fit the number of videos (a list):"
+    assert [line.split(":")[0] for line in said[1:-2]] == [
+        "  - recipes.vie_single.optimiser.batch",
+        "  - recipes.vie_trn.monitor.neighbours",
+    ]
+    assert said[-2] == "Other recipes of the config do not fit either: rotnet."
+    assert "results/demo/advice.yaml" in said[-1]
+
+
+def test_jobs_look_at_all_that_the_run_will_train(monkeypatch):
+    """The index knows that 40 of 480 videos are usable: local aggregation's 64 neighbours."""
+    counts = np.full(40, 60)
+    sizes.check_index(DEMO, "embedded", "train", counts)  # a job by itself, without a plan
+    with pytest.raises(VieError, match="index has 40 usable") as raised:
+        sizes.check_index(DEMO, "embedded", "train", counts, "vie_trn")
+    assert "vie_slow" not in str(raised.value)
+    jobs = [job("pretrain_early", "vie_slowfast"), job("pretrain", "vie_trn"), job("probe")]
+    jobs += [job("finetune", target="ucf101", weights="trained"), job("frames")]
+    monkeypatch.setenv(sizes.PLANNED, sizes.planned(jobs))
+    assert sizes.read_planned() == (["vie_slowfast", "vie_trn"], True, {"ucf101": ["trained"]})
+    with pytest.raises(VieError) as raised:
+        sizes.check_index(DEMO, "embedded", "train", counts)
+    named = {line.split(".")[1] for line in str(raised.value).splitlines() if "recipes." in line}
+    assert named == {"vie_slowfast", "vie_single", "vie_trn"}
+    sizes.check_index(DEMO, "embedded", "val", counts)
+    sizes.check_index(DEMO, "actions_ucf101", "all", counts)
+    sizes.check_target(DEMO, "actions_ucf101", 1, 16)
+    sizes.check_target(DEMO, "actions_hmdb51", 1, 15)
+    with pytest.raises(VieError, match=r"finetuning\.trained\.batch: 16 is more than the 15"):
+        sizes.check_target(DEMO, "actions_ucf101", 1, 15)
+
+
+def test_at_most_the_videos_that_are_there_now(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = {"layout": "folders", "videos": "mine", "shards": {"train": 1, "val": 1}}
+    found = {"datasets": {"own": own, "embedded": DEMO["datasets"]["embedded"]}}
+    assert most_videos(found, "own", "train") is None
+    assert most_videos(found, "embedded", "train")[0] == 480
+    folder = tmp_path / "mine" / "train" / "eat"
+    folder.mkdir(parents=True)
+    for i in range(6):
+        (folder / f"{i}.mp4").touch()
+    assert most_videos(found, "own", "train") == (6, "own has 6 in train")
+    videos = [Video(f"eat/{i}", f"train/eat/{i}.mp4", "eat") for i in range(6)]
+    made = tmp_path / "resources" / "own" / "train"
+    made.mkdir(parents=True)
+    write_manifest(videos, class_names(videos), made / "manifest.parquet")
+    reasons = ["truncated: 9 bytes of 10", "too long: more than 30 s", "missing file"]
+    rows = [
+        {"video": one.video, "path": one.path, "label": one.label, "reason": reason}
+        for one, reason in zip(videos, reasons, strict=False)
+    ]
+    (made / "frames").mkdir()
+    write_rejected(rows, made / "frames" / "0-of-1.rejected.csv")
+    # One cannot be read. Another setting, or the file, would admit the other two.
+    assert most_videos(found, "own", "train")[0] == 5
+    (folder / "6.mp4").touch()  # the manifest and the index will be made again
+    assert most_videos(found, "own", "train")[0] == 7
+    (tmp_path / "mine").rename(tmp_path / "elsewhere")  # frames are enough
+    assert most_videos(found, "own", "train")[0] == 5
+
+
+def own_videos(copy, folder, count):
+    """An overlay for a folder of `count` empty files, all in one class."""
+    for split, files in (("train", count), ("val", 2)):
+        (folder / split / "all").mkdir(parents=True)
+        for i in range(files):
+            (folder / split / "all" / f"{i}.mp4").touch()
+    overlay = {"experiment": "own", "dataset": "own", "datasets": {"own": {}}}
+    overlay["datasets"]["own"] = {"layout": "folders", "videos": str(folder), "min_frames": 3}
+    overlay["datasets"]["own"]["shards"] = {"train": 1, "val": 1}
+    (copy / "own.yaml").write_text(yaml.safe_dump(overlay))
+    return "--cores", "2", "--configfile", "own.yaml", "--"
+
+
+def test_a_dry_run_refuses_what_cannot_fit(copy, tmp_path, snakemake):
+    arguments = own_videos(copy, tmp_path, 20)
+    last = "results/own/pretrain/vie_trn/seed0/local_aggregation.pt"
+    output = snakemake(copy, "-n", *arguments, last, fails=True)
+    for text in (
+        "own has 20 in train",
+        "recipes.vie_single.optimiser.batch: 32 is more than the 20 videos",
+        "recipes.vie_single.objective.local_aggregation.clusters: 40",
+        "recipes.vie_trn.objective.local_aggregation.neighbours: 64",
+        "Other recipes of the config do not fit either: vie_3dresnet, vie_slow,",
+    ):
+        assert text in output
+    snakemake(copy, "-n", *arguments, "resources/own/train/index.parquet")
+
+
+@pytest.mark.slow
+def test_the_index_job_refuses_all_that_will_be_trained(copy, tmp_path, snakemake):
+    """70 files fit as far as names tell; 50 of them are empty."""
+    arguments = own_videos(copy, tmp_path / "own", 70)
+    good = tmp_path / "good.mp4"
+    source = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=25:duration=1", str(good)]
+    subprocess.run([ffmpeg_executable(), "-v", "error", *source], check=True)
+    for path in [*(tmp_path / "own").glob("train/all/1?.mp4"), *tmp_path.glob("own/*/all/?.mp4")]:
+        shutil.copy(good, path)
+    targets = [f"results/own/pretrain/{name}/seed0/{IR}.pt" for name in ("vie_slow", "rotnet")]
+    targets[1] = targets[1].replace(IR, "rotation")
+    planned = snakemake(copy, "-n", *arguments, *targets)
+    assert "pretrain" in planned
+    output = snakemake(copy, *arguments, *targets, fails=True)
+    log = (copy / "logs" / "resources" / "own" / "index_train.log").read_text()
+    assert "the index has 20 usable ones" in log
+    assert "recipes.vie_slow.optimiser.batch: 32 is more than the 20 videos" in log
+    assert "recipes.vie_slow.objective.local_aggregation.clusters: 40 is more than the 20" in log
+    assert "recipes.rotnet.optimiser.batch: 32" in log
+    assert "recipes.opn" not in log
+    assert not (copy / "results" / "own").exists(), output
+    # Once that is known, the next dry run knows it too.
+    assert "of which 50 cannot be used" in snakemake(copy, "-n", *arguments, *targets, fails=True)

@@ -1,0 +1,248 @@
+"""Videos in folders of any depth, in list files, or named one by one.
+
+Names may be anything that is Unicode. A list is a text file (.txt: a path on each line) or a CSV
+(.csv) with the column path and, if wanted, start and end (seconds) and label. Paths in a list are
+relative to its folder.
+"""
+
+import csv
+import hashlib
+import io
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from vie.datasets.layouts.video_files import EXTENSIONS, listed, scan, text_of
+from vie.runtime.errors import VieError
+
+# Unusual ones, which ffmpeg reads all the same.
+MORE_EXTENSIONS = (
+    ".3gp",
+    ".mts",
+    ".m2ts",
+    ".gif",
+    ".mxf",
+    ".ogg",
+    ".rm",
+    ".vob",
+    ".mpe",
+    ".m2v",
+    ".3g2",
+    ".f4v",
+)
+LISTS = (".txt", ".csv")
+LONGEST_ID = 150  # bytes; a tar has room for 155
+MOST_SECONDS = 10**6  # of a place in a video: 11 days
+
+
+class Found(NamedTuple):
+    """A video, or some seconds of one."""
+
+    id: str  # its path below the base; with "@<start>-<end>" where only some seconds are meant
+    path: str  # of its file, relative to the base, or absolute if it lies elsewhere
+    label: str = ""  # of its class; "": none
+    start: float = 0  # seconds in the file; both 0: the whole file
+    end: float = 0
+
+
+class Finding(NamedTuple):
+    """What was found."""
+
+    base: Path  # folder that paths are relative to
+    videos: list[Found]  # sorted by id
+    others: Counter[str]  # files that are no video, by extension
+    notes: list[str]  # sentences about what was left out
+
+
+def find_videos(places: Sequence[str | Path]) -> Finding:
+    """All videos of some folders, list files and video files.
+
+    A video is a file with a usual or unusual extension of one (`EXTENSIONS`, `MORE_EXTENSIONS`);
+    whether it can be read is not looked at. Folders are searched to any depth, also behind
+    symbolic links. A file with several names is found once, under the first one. Hidden files and
+    folders are left out.
+
+    Raises:
+        VieError: a place is not there or cannot be read, a line of a list is wrong, or there is no
+            video at all.
+    """
+    paths = [Path(os.path.abspath(os.path.expanduser(place))) for place in places]
+    if gone := [str(path) for path in paths if not path.exists()]:
+        raise VieError(f"no such file or folder: {listed(gone)}")
+    base = base_of(places)
+    found: list[Found] = []
+    others: Counter[str] = Counter()
+    notes: list[str] = []
+    for path in paths:
+        if path.is_dir():
+            names, left_out = _in_folder(path)
+            others += left_out
+            found += [_found(path / name, base) for name in names]
+        elif path.suffix.lower() in LISTS:
+            found += _in_list(path, base, notes)
+        else:
+            found.append(_found(path, base))
+    videos, again = _once(found, base)
+    if again:
+        notes.append(f"{again} names of files that were found already are left out")
+    if hidden := others.pop("hidden", 0):
+        notes.append(f"hidden files and folders are left out: {hidden}")
+    if foreign := others.pop("foreign", 0):
+        notes.append(
+            f"{foreign} files have names that are not UTF-8, and are left out: rename them"
+        )
+    if others:
+        kinds = ", ".join(f"{n} {ext or 'without extension'}" for ext, n in others.most_common(12))
+        notes.append(f"files that are no videos: {kinds}")
+    if not videos:
+        raise VieError(
+            f"{listed([str(path) for path in paths])}: no video there. "
+            + (f"{'; '.join(notes)}. " if notes else "")
+            + f"Files are videos by their extension: {', '.join((*EXTENSIONS, *MORE_EXTENSIONS))}"
+        )
+    return Finding(base, videos, others, notes)
+
+
+def base_of(places: Sequence[str | Path]) -> Path:
+    """The folder that ids and paths of videos are relative to: the deepest that has all places."""
+    folders = []
+    for place in places:
+        path = os.path.abspath(os.path.expanduser(place))
+        single = Path(path).suffix.lower() in (*LISTS, *EXTENSIONS, *MORE_EXTENSIONS)
+        folders.append(os.path.dirname(path) if single and not os.path.isdir(path) else path)
+    return Path(os.path.commonpath(folders))
+
+
+def _in_folder(root: Path) -> tuple[list[str], Counter[str]]:
+    """Paths of videos below a folder, and what else lies there, by extension."""
+    names: list[str] = []
+    others: Counter[str] = Counter()
+    seen: set[tuple[int, int]] = set()
+    waiting, linked = [""], list[str]()  # links come last: a folder is best known by its own name
+    while waiting or linked:
+        below = (waiting or linked).pop()
+        status = os.stat(root / below)
+        if (status.st_dev, status.st_ino) in seen:  # a link to a folder that holds it, or twice
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        with scan(root / below) as entries:
+            for entry in sorted(entries, key=lambda one: one.name):
+                path, suffix = os.path.join(below, entry.name), _suffix(entry.name)
+                if entry.name.startswith("."):
+                    others["hidden"] += 1
+                elif not _is_utf8(entry.name):
+                    others["foreign"] += 1
+                elif entry.is_dir():
+                    (linked if entry.is_symlink() else waiting).append(path)
+                elif suffix in (*EXTENSIONS, *MORE_EXTENSIONS):
+                    names.append(path)
+                else:
+                    others[suffix] += 1
+    return names, others
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _found(path: Path, base: Path, label: str = "", start: float = 0, end: float = 0) -> Found:
+    name = os.path.normpath(path)
+    below = os.path.relpath(name, base) if name.startswith(os.path.join(base, "")) else name
+    return Found(piece_id(below, start, end), below, label, start, end)
+
+
+def piece_id(path: str, start: float, end: float) -> str:
+    """Id of a video, or of some seconds of it; a long path is replaced in front by a digest."""
+    name = path.lstrip("/") + (f"@{start:g}-{end:g}" if end else "")
+    coded = name.encode()
+    if len(coded) <= LONGEST_ID:
+        return name
+    mark = hashlib.sha256(coded).hexdigest()[:12]
+    return f"{mark}~{coded[-(LONGEST_ID - 13) :].decode(errors='ignore').lstrip('/')}"
+
+
+def _in_list(path: Path, base: Path, notes: list[str]) -> Iterator[Found]:
+    """The videos that a list names; whether they are there is not looked at."""
+    if path.suffix.lower() == ".txt":
+        lines = [line for line in text_of(path).splitlines() if line.strip()]
+        yield from (_found(path.parent / line, base) for line in lines)
+        return
+    reader = csv.DictReader(io.StringIO(text_of(path)), strict=True)
+    known, labels = ("path", "start", "end", "label"), Counter[bool]()
+    try:
+        columns = list(reader.fieldnames or ())
+        if columns.count("path") != 1:
+            raise VieError(
+                f"{path}, line 1: a list of videos needs the column path once, and may have "
+                f"start, end and label; the line is {','.join(columns)!r}"
+            )
+        if unknown := [name for name in columns if name not in known]:
+            notes.append(f"{path}: the columns {', '.join(unknown)} are not read")
+        for row in reader:
+            where = f"{path}, line {reader.line_num}"
+            if None in row or None in row.values():
+                raise VieError(f"{where}: has not {len(columns)} values, one for each column")
+            if not row["path"]:
+                raise VieError(f"{where}: names no path")
+            label = (row.get("label") or "").strip()
+            labels[bool(label)] += 1
+            yield _found(path.parent / row["path"], base, label, *_seconds(row, where))
+    except csv.Error as error:
+        raise VieError(f"{path}: cannot be read as UTF-8 CSV: {error}") from error
+    if labels[True] and labels[False]:
+        raise VieError(
+            f"{path}: {labels[False]} of {labels.total()} rows have no label: label all rows, or "
+            "leave the column out"
+        )
+
+
+def _seconds(row: dict[str, str], where: str) -> tuple[float, float]:
+    """Start and end of a row; both 0 where it has none."""
+    texts = [(row.get(key) or "").strip() for key in ("start", "end")]
+    if not any(texts):
+        return 0, 0
+    try:
+        start, end = map(float, texts)
+    except ValueError:
+        start, end = 0, 0
+    if not 0 <= start < end <= MOST_SECONDS:
+        raise VieError(
+            f"{where}: start {texts[0]!r} and end {texts[1]!r} must be seconds with start below "
+            "end, or both be empty"
+        )
+    return start, end
+
+
+def _once(found: list[Found], base: Path) -> tuple[list[Found], int]:
+    """Sorted by id, every file under one name; how many names were left out.
+
+    Raises:
+        VieError: two rows of lists name the same seconds of a file.
+    """
+    names: dict[tuple[int, int], str] = {}
+    videos: dict[str, Found] = {}
+    again = 0
+    for one in sorted(found):
+        try:
+            status = os.stat(base / one.path)
+        except OSError:
+            pass  # it is rejected later, with its reason
+        else:
+            if names.setdefault((status.st_dev, status.st_ino), one.path) != one.path:
+                again += 1
+                continue
+        if one.id in videos and (one.start or one.end or one.label):
+            raise VieError(f"{one.path}: a list names it twice; remove one of the rows")
+        again += one.id in videos
+        videos[one.id] = one
+    return list(videos.values()), again

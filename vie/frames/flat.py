@@ -1,0 +1,117 @@
+"""Folders and lists of videos -> manifests of their training and validation parts."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from vie.datasets.finding import Finding, Found, find_videos
+from vie.datasets.layouts.flat import FlatSettings, cut_up, validation
+from vie.datasets.layouts.video_files import listed
+from vie.datasets.video import Video
+from vie.frames.ffmpeg import video_span
+from vie.frames.manifest import class_names, write_classes, write_manifest
+from vie.frames.unusable import UnusableVideoError
+from vie.runtime.files import digest
+from vie.runtime.progress import Progress
+
+log = logging.getLogger(__name__)
+
+
+class FlatOutputs(NamedTuple):
+    """Files that `write_flat` writes."""
+
+    classes: Path  # classes.csv
+    train: Path  # manifest.parquet of either part
+    val: Path
+
+
+def write_flat(
+    places: Sequence[str | Path],
+    settings: FlatSettings,
+    outputs: FlatOutputs,
+    *,
+    timeout_seconds: float,
+    processes: int,
+) -> None:
+    """Find videos, cut long ones, draw those that validate, and write it all down.
+
+    A file whose length cannot be read stays whole: it is rejected later, with its reason.
+
+    Args:
+        places: folders, list files and video files, as for `find_videos`.
+        timeout_seconds: for reading the length of one file.
+        processes: of ffmpeg at once.
+
+    Raises:
+        VieError: as `find_videos` and `validation`.
+    """
+    finding = find_videos(places)
+    for note in finding.notes:
+        log.warning("%s", note)
+    videos = _without_copies(finding)
+    if settings.cut:
+        videos = _pieces(finding.base, videos, settings.cut, timeout_seconds, processes)
+    val, left_out = validation(videos, settings)
+    if left_out:
+        log.warning("%d pieces share seconds with pieces that validate: left out", len(left_out))
+    rows = [
+        Video(one.id, one.path, one.label, one.start, one.end, (finding.base / one.path).exists())
+        for one in videos
+        if one.id not in left_out
+    ]
+    parts = {
+        outputs.train: [row for row in rows if row.video not in val],
+        outputs.val: [row for row in rows if row.video in val],
+    }
+    labels = class_names(rows)
+    log.info(
+        "%d files, %d instances: %d to train on, %d to validate; %s",
+        *(len({one.path for one in videos}), len(rows), *map(len, parts.values())),
+        f"{len(labels)} classes" if labels else "no labels",
+    )
+    write_classes(labels, outputs.classes)
+    for path, part in parts.items():
+        write_manifest(part, labels, path, exact=True)
+
+
+def _without_copies(finding: Finding) -> list[Found]:
+    """Without files that have the same bytes as another one."""
+    by_size: dict[int, list[str]] = defaultdict(list)
+    for path in dict.fromkeys(one.path for one in finding.videos):
+        if (file := finding.base / path).is_file():
+            by_size[file.stat().st_size].append(path)
+    copies: list[str] = []
+    for paths in (some for size, some in by_size.items() if size and len(some) > 1):
+        seen: dict[str, str] = {}
+        for path in paths:
+            if seen.setdefault(digest(finding.base / path), path) != path:
+                copies.append(path)
+    if copies:
+        log.warning("files with the same bytes as another one, left out: %s", listed(copies))
+    gone = set(copies)
+    return [one for one in finding.videos if one.path not in gone]
+
+
+def _pieces(
+    base: Path, videos: list[Found], cut: dict[str, int], timeout_seconds: float, processes: int
+) -> list[Found]:
+    """All pieces of all videos."""
+
+    def of(one: Found) -> list[Found]:
+        try:
+            # Pieces are counted from the first frame, which may come late.
+            first, last = video_span(base / one.path, timeout_seconds=timeout_seconds)
+        except UnusableVideoError:
+            return [one]
+        return cut_up(one, last - max(first, 0), cut)
+
+    found: list[Found] = []
+    bar = Progress(total=len(videos), label="lengths of videos", unit="videos")
+    with ThreadPoolExecutor(max(processes, 1)) as pool, bar:
+        for pieces in pool.map(of, videos):
+            found += pieces
+            bar.update(1)
+    return found

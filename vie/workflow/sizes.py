@@ -1,0 +1,192 @@
+"""Whether settings fit the number of videos, which is asked as soon as that is known.
+
+Arithmetic only: imports neither torch nor pandas, as Snakemake asks before it plans a job. Where
+no list says how many videos there are, the index job asks, and each training at its start. What a
+run will train stands in an environment variable, which its jobs inherit; in a job without it, only
+the recipe at hand is looked at.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from vie.config.settings import resolve_steps, stages, too_many
+from vie.objectives.table import size_problems
+from vie.runtime.errors import VieError
+
+Config = dict[str, Any]
+# How many training videos have a number of frames or more.
+Usable = Callable[[int], int]
+PLANNED = "VIE_PLANNED"  # environment variable: what this run of Snakemake will train
+NEIGHBOURS = 10  # that the evaluation of an embedding asks for (Table 1)
+
+
+class Planned(NamedTuple):
+    """What a run of Snakemake will train."""
+
+    recipes: list[str]  # that are pretrained
+    probes: bool  # whether classifiers are trained on frozen networks
+    finetuning: dict[str, list[str]]  # target -> weights, trained or untrained
+
+
+def planned(jobs: Iterable[Any]) -> str:
+    """The value of `PLANNED` for the jobs of Snakemake that will run."""
+    recipes: set[str] = set()
+    finetuning: dict[str, set[str]] = {}
+    probes = False
+    for job in jobs:
+        rule, wildcards = job.rule.name.removesuffix("_early"), job.wildcards
+        probes = probes or rule == "probe"
+        if rule == "pretrain":
+            recipes.add(wildcards.recipe)
+        elif rule == "finetune":
+            finetuning.setdefault(wildcards.target, set()).add(wildcards.weights)
+    chosen = {target: sorted(weights) for target, weights in sorted(finetuning.items())}
+    return json.dumps(Planned(sorted(recipes), probes, chosen)._asdict())
+
+
+def read_planned() -> Planned:
+    """What the Snakemake that runs this job will train; nothing in a job by itself."""
+    found = os.environ.get(PLANNED)
+    return Planned(**json.loads(found)) if found else Planned([], False, {})
+
+
+def trained_first(config: Config, recipe: str) -> list[str]:
+    """A recipe and those that it starts from, as far as they are trained, the first one first."""
+    recipes, chain = config["recipes"], [recipe]
+    while origin := recipes[chain[0]].get("start_from"):
+        chain.insert(0, origin)
+    return [name for name in chain if stages(recipes[name])]
+
+
+def problems(
+    config: Config, recipes: Iterable[str], usable: Usable, *, probes: bool = False
+) -> list[str]:
+    """What does not fit the number of training videos, one sentence for each setting.
+
+    Args:
+        config: validated.
+        recipes: that are looked at.
+        usable: the number of training videos with so many frames or more.
+        probes: whether to look at linear probes, too.
+    """
+    found, every = [], usable(0)
+    for name in recipes:
+        key, recipe = f"recipes.{name}", config["recipes"][name]
+        least, batch = recipe.get("min_frames", 1), recipe["optimiser"]["batch"]
+        of = f"videos of {least} frames or more" if least > 1 else "videos"
+        found += too_many(f"{key}.optimiser.batch", batch, usable(least), of)
+        for stage in stages(recipe):
+            found += [f"{key}.{text}" for text in size_problems(recipe, stage, every)]
+        found += too_many(f"{key}.monitor.neighbours", recipe["monitor"]["neighbours"], every)
+    if probes:
+        found += too_many("probe.optimiser.batch", config["probe"]["optimiser"]["batch"], every)
+        if every < NEIGHBOURS:
+            found.append(f"probe: its {NEIGHBOURS} nearest neighbours are more than {every} videos")
+    return found
+
+
+def finetuning_problems(
+    config: Config, target: str, weights: Sequence[str], train: int
+) -> list[str]:
+    """What does not fit the number of videos that a target trains on.
+
+    `weights` are those of its networks: trained, untrained, or both.
+    """
+    settings, of = config["finetuning"], f"training videos of target {target}"
+    found = []
+    for kind in weights:
+        batch = settings[kind]["batch"]
+        too_large = too_many(f"finetuning.{kind}.batch", batch, train, of)
+        found += too_large
+        if too_large:
+            continue
+        schedule = settings["schedule"]
+        most, every = (resolve_steps(schedule[key], train // batch) for key in ("most", "every"))
+        if not 0 < every <= most:
+            found.append(
+                f"finetuning.schedule.every: {schedule['every']} are {every} steps, with {train} "
+                f"{of} in batches of {batch}, and most ({schedule['most']}) are {most}: choose 1 "
+                f"step to {schedule['most']}"
+            )
+    return found
+
+
+def refuse(config: Config, found: Sequence[str], where: str, others: Sequence[str] = ()) -> None:
+    """Raise an error with all problems, if there are any.
+
+    Args:
+        found: sentences.
+        where: how many videos there are, and how that is known.
+        others: recipes that will not be trained now and do not fit either.
+    """
+    if not found:
+        return
+    lines = [f"settings do not fit the number of videos ({where}):", *(f"  - {p}" for p in found)]
+    if others:
+        lines.append(f"Other recipes of the config do not fit either: {', '.join(others)}.")
+    lines.append(
+        f"Settings that fit are written by the target results/{config['experiment']}/advice.yaml."
+    )
+    raise VieError("\n".join(lines))
+
+
+def check_graph(config: Config, recipe: str, most: tuple[int, str]) -> None:
+    """Whether a recipe and those that it starts from can fit the videos that there are at most.
+
+    `most` is that number and how it is known. Some of these videos may be rejected later, so a
+    recipe that passes may still not fit.
+
+    Raises:
+        VieError: lists all that does not fit.
+    """
+    number, where = most
+    first = trained_first(config, recipe)
+    if found := problems(config, first, lambda frames: number):
+        rest = [name for name in config["recipes"] if name not in first]
+        others = [name for name in rest if problems(config, [name], lambda frames: number)]
+        refuse(config, found, where, others)
+
+
+def check_index(
+    config: Config, dataset: str, split: str, n_frames: Any, recipe: str | None = None
+) -> None:
+    """Whether all that this run trains on a split fits its usable videos.
+
+    Args:
+        dataset, split: whose index it is.
+        n_frames: (N,) array, frames of each video.
+        recipe: the one that is about to be trained.
+
+    Raises:
+        VieError: lists all that does not fit.
+    """
+    plan, found = read_planned(), []
+    if dataset == config["dataset"] and split == "train":
+        chains = [
+            trained_first(config, name) for name in [*([recipe] if recipe else []), *plan.recipes]
+        ]
+        names = dict.fromkeys(name for chain in chains for name in chain)
+        found = problems(
+            config, names, lambda frames: int((n_frames >= frames).sum()), probes=plan.probes
+        )
+    refuse(config, found, f"the index has {len(n_frames)} usable ones")
+
+
+def check_target(config: Config, dataset: str, number: int, train: int) -> None:
+    """Whether all that this run finetunes on a split of a dataset fits its training videos.
+
+    Args:
+        dataset, number: which split; targets of the config may be on it.
+        train: its training videos, before any is rejected.
+
+    Raises:
+        VieError: lists all that does not fit.
+    """
+    found = []
+    for target, weights in read_planned().finetuning.items():
+        settings = config["finetuning"]["targets"].get(target)
+        if settings == {"dataset": dataset, "split": number}:
+            found += finetuning_problems(config, target, weights, train)
+    refuse(config, found, f"split {number} of {dataset} trains on {train} at most")
