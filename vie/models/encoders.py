@@ -64,8 +64,8 @@ class Encoder(nn.Module):
 
     def embed(self, features: dict[str, Tensor]) -> Tensor:
         """(B, D) of unit length from the trunk's features, pooled already or not."""
-        # Unit length to float32's precision: the objectives divide by a small temperature. Nothing is
-        # switched off where nothing is on, so that exported networks are not tied to a device.
+        # Unit length to float32's precision: the objectives divide by a small temperature. Where
+        # nothing is on, nothing is switched off: that would tie exported networks to a device.
         device = features["conv5"].device.type
         autocast = torch.is_autocast_enabled(device)
         with torch.autocast(device, enabled=False) if autocast else nullcontext():

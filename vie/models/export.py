@@ -84,14 +84,14 @@ def write_safetensors(given: ToWrite, path: Path) -> None:
     """The encoder's state_dict, and beside it a loader in Python that needs only torch."""
     from safetensors.torch import save_file  # hubconf does without it
 
-    loader = loader_text(given.program, given.network.shape, path.stem)
+    loader = loader_text(given.program, given.network.shape)
     with atomic_write(path) as temporary:
         save_file(given.network.encoder.state_dict(), temporary, {"format": "pt"} | given.notes)
     with atomic_write(path.with_name(f"{path.stem}.py")) as temporary:
         temporary.write_text(loader)
 
 
-def loader_text(program: ExportedProgram, shape: tuple[int, ...], stem: str) -> str:
+def loader_text(program: ExportedProgram, shape: tuple[int, ...]) -> str:
     """A module in Python with `load(path, device="cpu")`.
 
     Raises:
@@ -110,9 +110,9 @@ def loader_text(program: ExportedProgram, shape: tuple[int, ...], stem: str) -> 
     run = code.src.strip().replace("def forward(self, ", "def run(")
     source = inspect.getsource(safetensors_file).split('"""\n', 1)[1]
     size = ", ".join(map(str, shape))
-    return f'''"""A network of vie for torch alone, written by vie.export. Its weights are in a file beside it.
+    return f'''"""A network of vie for torch alone, by vie.export. Its weights are in a file of safetensors.
 
-    network = load({stem + ".safetensors"!r})
+    network = load("FILE.safetensors")
     {", ".join(OUTPUTS)} = network(clips)
 
 Clips are (B, {size}) floats, prepared as the model card says. Statistics of batch norm are
@@ -145,7 +145,7 @@ def _torchscript() -> Iterator[None]:
         # torch would rather see torch.export, which is another of the formats.
         warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
         # Checks in Python become constants; `unflatten` in `ExportedNetwork` takes their place.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", "Converting a tensor to a Python boolean")
         yield
 
 
@@ -208,9 +208,9 @@ def load_onnx(path: Path) -> Network | None:
     """With onnxruntime, on the CPU; None where that is not installed."""
     if not importlib.util.find_spec("onnxruntime"):
         return None
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = importlib.import_module("onnxruntime").InferenceSession(
+        path, providers=["CPUExecutionProvider"]
+    )
     return lambda clips: tuple(map(torch.from_numpy, session.run(None, {"clips": clips.numpy()})))
 
 

@@ -60,7 +60,9 @@ def model_card(encoder: Encoder, content: Content, source: Path, files: Sequence
         _measured(source, label, content.get("seed")),
         "## Input",
         _input(data),
-        "```json\n" + json.dumps(data, indent=2) + "\n```",
+        "```json\n{\n"
+        + ",\n".join(f'  "{key}": {json.dumps(data[key])}' for key in data)
+        + "\n}\n```",
         "## Output",
         _output(encoder),
         "## Files",
@@ -124,8 +126,8 @@ def _measured(source: Path, label: str, seed: Any) -> str:
     return "\n\n".join(
         [
             *found,
-            "Accuracies are in percent. `*_ci95` is the half-width of their 95 % interval, `n_*` the "
-            "number of videos, `seeds` the random seeds of the networks that the row is the mean of; "
+            "Accuracies are in percent. `*_ci95` is the half-width of their 95 % interval, `n_*` "
+            "the number of videos, `seeds` the random seeds of the networks in the row; "
             f"this file is the network of seed {_settings(seed)}. `*_published` is a value of the "
             "paper, and `comparable` says whether dataset and scale are the paper's.",
         ]
@@ -150,16 +152,17 @@ def _input(data: dict[str, Any]) -> str:
     )
     offsets = ", ".join(f"{offset:g}" for offset in clip["offsets"])
     steps = [
-        f"Frames: the video {rate}, as a player shows it (rotated, square pixels). {stored} You may "
-        "leave the JPEG files out: the embedding hardly changes.",
+        f"Frames: the video {rate}, as a player shows it (rotated, square pixels). Frame k, from 0 "
+        "on, is the last one whose time since the first, times the rate and rounded, is k or less. "
+        f"{stored} You may leave the JPEG files out: the embedding hardly changes.",
         f"Clip: {clip['frames']} of the frames. Any place in the video will do. The clip in the "
         f"middle of n frames has the frames floor(max(0, n - {clip['span']} + 1) / 2 + offset) mod "
-        f"n, with the offsets {offsets}. The first frame is 0.",
+        f"n, with the offsets {offsets}.",
         f"Resize: {way}, bilinear with antialiasing.",
         f"Crop: the square of {size} x {size} pixels in the centre.",
         "Numbers: red, green and blue, divided by 255, minus `mean`, divided by `std`.",
-        f"Shape: ({_shape('B', data)}), float32: clips, channels, frames, rows, columns. B is free; "
-        "anything else is an error.",
+        f"Shape: ({_shape('B', data)}), float32: clips, channels, frames, rows, columns. B is "
+        "free; anything else is an error.",
     ]
     return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
 
@@ -173,8 +176,8 @@ def _output(encoder: Encoder) -> str:
     return (
         f"A tuple: {', '.join(f'`{name}`' for name in OUTPUTS)}. `embedding` is (B, "
         f"{encoder.dimensions}), of unit length: compare two by their dot product. The others are "
-        "features of the layers, (B, channels), averaged over frames, rows and columns. For a whole "
-        "video take several clips and average them."
+        "features of the layers, (B, channels), averaged over frames, rows and columns. For a "
+        "whole video take several clips and average them."
     )
 
 
