@@ -191,6 +191,9 @@ def test_probes_and_finetuning_are_of_their_own_clips(paper):
     work = estimator.work("probe", wildcards)
     clips = 394_998 * 128 + 19_653 * 5 + 239_888
     assert work.compute == pytest.approx(clips * 4 * FORWARD / 50e12, rel=1e-3)
+    work = estimator.work("features", wildcards)
+    assert work.compute == pytest.approx(259_541 * 5 * 4 * FORWARD / 50e12, rel=1e-3)
+    assert work.disk == pytest.approx(259_541 * (128 + 512) * 4, rel=0.1)  # embedding and conv5
     wildcards |= {"evaluation": "vie_single", "target": "ucf101"}
     work = estimator.work("finetune", wildcards)
     assert work.compute == pytest.approx(300 * (9537 // 128) * 128 * 3 * FORWARD / 50e12)

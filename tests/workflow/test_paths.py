@@ -85,6 +85,33 @@ def test_networks_of_an_evaluation(experiment):
     assert experiment.networks("random_slow", "untrained", "1") == untrained
 
 
+def test_an_encoder_file_follows_names_and_trains_nothing(config):
+    changed = copy.deepcopy(config) | {"seeds": [3, 4], "licence": "CC0"}
+    changed["recipes"]["rotnet"]["weights"] = "network.pt"
+    experiment = Experiment(changed)
+    before = {
+        name: copy.deepcopy(experiment.stage_recipe("vie_single", name))
+        for name in experiment.stages()
+    }
+    file = "results/demo/pretrain/vie_single/seed3/local_aggregation.pt"
+    assert experiment.first_checkpoint("vie_single") == file
+    assert experiment.first_checkpoint("rotnet") == "results/demo/pretrain/rotnet/seed3/imported.pt"
+    path = "results/demo/features/embedded/vie_single/trained/seed3.parquet"
+    assert experiment.features("vie_single") == path
+    changed["recipes"]["vie_single"]["label"] = "another"
+    changed["datasets"]["embedded"]["official_name"] = "kinetics400"
+    described = experiment.described_recipe("vie_single")
+    assert described["label"] == "another"
+    assert set(described["schedule"]) == {"instance_recognition", "local_aggregation", "lr_drops"}
+    assert experiment.described_recipe("rotnet") == {"label": "RotNet"}  # its file knows the rest
+    assert experiment.provenance("vie_single") == {
+        **{"experiment": "demo", "dataset": "embedded", "official_name": "kinetics400"},
+        "stages": ["instance_recognition", "local_aggregation"],
+    }
+    assert experiment.provenance("rotnet")["dataset"] is None
+    assert before == {name: experiment.stage_recipe("vie_single", name) for name in before}
+
+
 def test_an_evaluation_has_its_own_jitter_or_that_of_its_recipe(config, experiment):
     recipes = config["recipes"]
     own = experiment.transform("rotnet")

@@ -11,6 +11,7 @@ import torch
 
 from vie.clips.sampling import sampling
 from vie.config.load import load_config
+from vie.features import Extractor
 from vie.models.classifiers import FrozenEncoders
 from vie.models.encoders import build_encoder
 from vie.workflow import resources
@@ -65,6 +66,28 @@ def test_more_of_everything_needs_more(paper):
     assert resources.index(paper, "kinetics400", "train") >= resources.LEAST
 
 
+@pytest.mark.parametrize("name", ["vie_single", "vie_trn", "vie_slowfast", "vie_3dresnet", "opn"])
+def test_vectors_are_as_wide_as_the_network_s(config, name):
+    """Or, of pooled features, up to twice as wide."""
+    recipe, layers = config["recipes"][name], config["features"]["layers"]
+    clips = torch.zeros(1, 3, sampling(recipe["clip"]).frames, 32, 32)
+    vectors = Extractor([build_encoder(recipe["encoder"])], layers)(clips)
+    exact = sum(vector.shape[1] for vector in vectors.values())
+    assert exact <= resources.vector_numbers(recipe["encoder"], layers) <= 2 * exact
+    if name.startswith("vie"):
+        assert resources.vector_numbers(recipe["encoder"], layers) == exact
+
+
+def test_features_of_all_videos_of_a_dataset_by_hand(paper):
+    """Those of 259,541 videos of Kinetics, three times; embedding and conv5 of VIE-Single have 128
+    and 512 numbers. Of 11 workers' batches of 19 MB four wait for each."""
+    single = paper["recipes"]["vie_single"]
+    found = resources.features(paper, "kinetics400", [single], "single", single, 12)
+    batch = 128 * 3 * 224 * 224 / 1e6
+    vectors = 3 * 259_541 * (128 + 512) * 4 / 1e6
+    assert found == pytest.approx(6000 + 11 * 600 + 46 * batch + vectors, abs=100)
+
+
 def test_the_bank_is_as_wide_as_the_embedding(config, paper):
     """Or asks for up to twice as much: the networks are not built here."""
     for recipe in (*config["recipes"].values(), *paper["recipes"].values()):
@@ -83,6 +106,8 @@ def test_no_job_of_the_default_experiment_asks_for_less_than_was_measured(config
         asked = resources.finetune(here, recipes["vie_single"], "single", 64, "untrained", 4)
         assert asked > 2 * 999
         assert resources.pretext(here, recipes["3drotnet"], 2) > 2 * 999
+        asked = resources.features(here, "embedded", both, clip, recipes["vie_slow"], 2)
+        assert asked > 2 * 999  # as a test pass of the same networks
         assert resources.frames(config["datasets"]["embedded"], 4) > 2 * 144
 
 

@@ -9,6 +9,10 @@ import pandas as pd
 import pytest
 import yaml
 
+import vie
+from vie.engine.feature_table import read_features
+from vie.runtime.torch_files import content_digest
+
 ROOT = Path(__file__).parents[2]
 ORDER = "input output log benchmark wildcard_constraints priority localrule conda threads "
 ORDER += "resources params script"
@@ -319,6 +323,14 @@ def test_runs_and_reports(copy, snakemake, planned):
     assert "Nothing to be done" in snakemake(copy, *dry)
     log = copy / "logs" / "smoke" / "pretrain" / "vie_single" / "seed0" / "instance_recognition.log"
     assert re.match(rf"INFO: code \w{{12}} of {copy}\n", log.read_text())
+
+    files = [copy / f"results/smoke/{name}" for name in ("encoders/opn.pt", "features/opn.parquet")]
+    snakemake(copy, *smoke, *(str(path.relative_to(copy)) for path in files))
+    encoder, table = vie.load_encoder(files[0]), read_features(files[1])
+    assert encoder.metadata["frames"] == {"fps": 25, "shorter_side": 64, "quality": 5}
+    assert encoder.metadata["provenance"]["stages"] == ["order_prediction"]
+    assert set(table.splits) == {"train", "val"}
+    assert table.metadata["encoder"] == content_digest(encoder.state_dict())
 
     snakemake(copy, *smoke, "results/comparison.csv")
     compared = pd.read_csv(copy / "results" / "comparison.csv")

@@ -35,7 +35,7 @@ from vie.models.cost import network_cost
 from vie.runtime.errors import VieError
 from vie.runtime.threads import loader_workers
 from vie.workflow.paths import Experiment
-from vie.workflow.resources import ASPECT, Config, views
+from vie.workflow.resources import ASPECT, Config, vector_numbers, views
 from vie.workflow.videos import annotation
 from vie.workflow.weights import missing_weights
 
@@ -227,8 +227,10 @@ class Estimator:
             self.sizes(name, split)[0] for split in self.config["datasets"][name]["shards"]
         )
         evaluation = self.config["evaluations"][wild["evaluation"]]
-        work, _, dimensions = self.shown(name, evaluation, 0, videos * own["clips"])
-        return work._replace(disk=videos * (ROW + FLOAT * dimensions * len(own["layers"])))
+        encoders = [self.config["recipes"][one]["encoder"] for one in recipes_of(evaluation)]
+        numbers = sum(vector_numbers(encoder, own["layers"]) for encoder in encoders)
+        work = self.shown(name, evaluation, 0, videos * own["clips"])[0]
+        return work._replace(disk=videos * (ROW + FLOAT * numbers))
 
     def _probe(self, wild: dict[str, str]) -> Work:
         probe = probe_of(self.config, wild["evaluation"])

@@ -51,6 +51,17 @@ def dimensions_of(encoder: Config) -> int:
     return (8 * encoder["frames"] if encoder["network"] == "trn" else 16) * width(encoder)
 
 
+def vector_numbers(encoder: Config, layers: list[str]) -> int:
+    """Numbers in the vectors of a video: its embedding, and channels of feature maps.
+
+    Conv3, conv4 and conv5 have 2, 4 and 8 times the stem's, and the slow pathway twice the fast
+    one's besides.
+    """
+    stem = int(encoder.get("width", 64) + 2 * encoder.get("fast_width", 0))
+    maps = {f"conv{stage}": 2 ** (stage - 2) * stem for stage in (3, 4, 5)}
+    return sum((maps | {"embedding": dimensions_of(encoder)})[layer] for layer in layers)
+
+
 def step(gpus: int, encoders: list[Config], clips: int, frames: int, size: int) -> float:
     """Of the main processes, one for each GPU, and what a training step on a CPU keeps."""
     kept = ACTIVATIONS * clips * frames * size**2 * sum(map(width, encoders)) / 1e6
@@ -103,8 +114,8 @@ def vectors(config: Config, dataset: str, encoders: list[Config]) -> float:
     """All vectors of all videos of a dataset."""
     shards = config["datasets"][dataset]["shards"]
     videos = sum(expected(config["datasets"][dataset], split).videos for split in shards)
-    # Embedding, conv3, conv4 and conv5, which have 2 to 8 times (in TRN and fast, more) the stem's.
-    numbers = sum(dimensions_of(encoder) + 14 * width(encoder) for encoder in encoders)
+    layers = config["features"]["layers"]
+    numbers = sum(vector_numbers(encoder, layers) for encoder in encoders)
     return videos * numbers * 4 / 1e6
 
 
