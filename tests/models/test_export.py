@@ -243,7 +243,7 @@ def test_files_that_give_other_numbers_are_an_error(exports, tmp_path, monkeypat
 def test_without_its_packages_onnx_says_what_to_install(exports, tmp_path, monkeypatch):
     encoder, content, _ = exports["single"]
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(VieError, match="needs onnx and onnxscript.*uv run --extra onnx python"):
+    with pytest.raises(VieError, match=r"needs onnx and onnxscript.*uv run --extra onnx python"):
         export(encoder, content, tmp_path / "it", ["onnx"])
 
 

@@ -88,7 +88,8 @@ def _training(encoder: Encoder, content: Content) -> str:
     recipe, made = content["recipe"], dict(content.get("provenance") or {})
     dataset, official = made.pop("dataset", None), made.pop("official_name", None)
     name = f"{shown(official)} ({shown(dataset)})" if official else shown(dataset or "not recorded")
-    objective = content.get("objectives") or recipe.get("objective")
+    made = {key: value for key, value in made.items() if value is not None}
+    objective = made.pop("objectives", None) or content.get("objectives") or recipe.get("objective")
     known = {
         "Dataset": name,
         "Videos": content.get("n_train"),
@@ -117,7 +118,8 @@ def _measured(source: Path, label: str, seed: Any) -> str:
             continue
         with path.open(newline="") as file:
             columns, *rows = csv.reader(file)
-        if rows := [row for row in rows if row[:1] == [label]]:
+        place = columns.index("model")
+        if rows := [row for row in rows if row[place] == label]:
             lines = [columns, ["---"] * len(columns), *rows]
             text = "\n".join("| " + " | ".join(map(shown, line)) + " |" for line in lines)
             found.append(f"`{name}` of the experiment `{shown(folder.parent.name)}`:\n\n{text}")
