@@ -21,6 +21,7 @@ from vie.models.export import FORMATS
 from vie.runtime import torch_files
 from vie.runtime.errors import VieError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 PROVENANCE = {
     "experiment": "ours",
     "dataset": "kinetics",

@@ -125,15 +125,18 @@ def _measured(source: Path, label: str, seed: Any) -> str:
             found.append(f"`{name}` of the experiment `{shown(folder.parent.name)}`:\n\n{text}")
     if not found:
         return "No table of this experiment has a row of this encoder."
-    return "\n\n".join(
-        [
-            *found,
-            "Accuracies are in percent. `*_ci95` is the half-width of their 95 % interval, `n_*` "
-            "the number of videos, `seeds` the random seeds of the networks in the row; "
-            f"this file is the network of seed {_settings(seed)}. `*_published` is a value of the "
-            "paper, and `comparable` says whether dataset and scale are the paper's.",
-        ]
+    notes = (
+        "Numbers are in percent. `*_ci95` is the half-width of a 95 % interval, `n_*` a number of "
+        "videos, `seeds` the random seeds of the networks in the row; this file is the network of "
+        f"seed {_settings(seed)}. Datasets are named as in the config, where a name may stand for "
+        "other data: those of the demo are small stand-ins."
     )
+    if any("_published" in one for one in found):
+        notes += (
+            " `*_published` is a value of the paper, and `comparable` says whether dataset and "
+            "scale are the paper's."
+        )
+    return "\n\n".join([*found, notes])
 
 
 def _input(data: dict[str, Any]) -> str:
