@@ -26,8 +26,8 @@ from vie.models.trunks import global_pool
 from vie.runtime.torch_files import content_digest
 
 EMBEDDING = "embedding"
-# Pixels of the clips that the network sees at once. A CPU has less memory and gains nothing.
-PIXELS = {"cpu": 2**23, "cuda": 2**26}
+# Pixels of the clips that a network sees at once. A CPU has less memory, and gains nothing by more.
+PIXELS = {"cpu": 2**21, "cuda": 2**26}
 MOST_PARTS = 256  # of videos, whose results wait for a batch to be full
 Rows = tuple[np.ndarray, dict[str, Tensor]]  # starts (rows,) and vectors {layer: (rows, D)}
 

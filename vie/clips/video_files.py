@@ -5,7 +5,6 @@ bounded: a file may be hours long.
 """
 
 import queue
-import tempfile
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from vie.clips.loader import cut_clip
 from vie.clips.sampling import wrap
 from vie.clips.transform import ClipTransform
 from vie.frames.ffmpeg import FrameSettings, stream_jpegs
-from vie.frames.pieces import IN_MEMORY, ROUNDED, Stored, extract_pieces
+from vie.frames.pieces import ROUNDED, Spool, Stored, extract_pieces
 from vie.frames.unusable import UnusableVideoError
 
 FRAMES_TOGETHER = 64  # of strided clips, decoded in one go
@@ -46,14 +45,14 @@ class FileClips:
         frames: how videos become JPEGs; `timeout_seconds` is the longest silence of ffmpeg.
         clips: evenly spaced clips of each video, or
         stride_seconds: one clip that starts every so many seconds.
-        scratch: folder for JPEGs of videos that do not fit the memory.
+        scratch: folder for JPEGs of videos that do not fit the memory; None: the system's.
     """
 
     transform: ClipTransform
     frames: FrameSettings
     clips: int = 5
     stride_seconds: float | None = None
-    scratch: Path = Path(tempfile.gettempdir())
+    scratch: Path | None = None
 
 
 class ReadClips(NamedTuple):
@@ -137,12 +136,11 @@ def _parts(
         elif video.end:
             yield from _pieces(videos, settings)
         else:
-            with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(settings.scratch)) as file:
-                jpegs = Stored(file)
-                for jpeg in _stream(video, settings, stop):
-                    jpegs.places.append((file.tell(), len(jpeg)))
-                    file.write(jpeg)
-                yield from _spread(number, jpegs, settings)
+            jpegs = Stored(spool := Spool(settings.scratch))
+            for jpeg in _stream(video, settings, stop):
+                jpegs.places.append((spool.file.tell(), len(jpeg)))
+                spool.file.write(jpeg)
+            yield from _spread(number, jpegs, settings)
     except UnusableVideoError as error:
         yield ReadClips(number, problem=str(error))
 

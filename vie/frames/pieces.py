@@ -17,11 +17,12 @@ IN_MEMORY = 32 * 2**20  # bytes of a file's JPEGs; more lie on the disk until th
 ROUNDED = 1.5
 
 
-class _Spool:
+class Spool:
     """A temporary file that goes when nothing refers to it any more."""
 
-    def __init__(self) -> None:
-        self.file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  # closed below
+    def __init__(self, folder: Path | None = None) -> None:
+        place = str(folder) if folder else None  # None: the system's
+        self.file = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=place)  # noqa: SIM115
 
     def __del__(self) -> None:
         self.file.close()
@@ -30,7 +31,7 @@ class _Spool:
 class Stored(Sequence[bytes]):
     """JPEGs in a temporary file."""
 
-    def __init__(self, spool: _Spool) -> None:
+    def __init__(self, spool: Spool) -> None:
         self.spool = spool
         self.places: list[tuple[int, int]] = []  # (first byte, bytes) of each
 
@@ -100,7 +101,7 @@ def extract_pieces(
     def number(seconds: float) -> int:
         return math.ceil((seconds - first) * settings.fps - 1e-6)
 
-    spool = _Spool()
+    spool = Spool()
     found = [_Piece(start, end, Stored(spool), number(start), number(end)) for start, end in pieces]
     fault = None
     try:

@@ -14,7 +14,7 @@ from vie.clips.loader import decode
 from vie.clips.sampling import Sampling
 from vie.config.settings import VECTORS
 from vie.engine.feature_table import FeatureTable
-from vie.frames.index import Index
+from vie.frames.index import Index, load_index
 from vie.metrics.retrieval import nearest, rank
 from vie.reporting.plots import save
 from vie.reporting.statistics import interval, percent
@@ -145,8 +145,6 @@ class _Reader:
     """Frames of videos, small, out of the shards."""
 
     def __init__(self, indexes: Mapping[str, Path | Index], sampling: Sampling, clips: int) -> None:
-        from vie.frames.index import load_index
-
         self.indexes = {
             split: one if isinstance(one, Index) else load_index(one)
             for split, one in indexes.items()
