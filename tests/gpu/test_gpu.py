@@ -16,7 +16,7 @@ from vie.metrics.alignment import alignment, same_video_retrieval, uniformity
 from vie.metrics.knn import knn_predict
 from vie.models.checkpoint_format import load_encoder, read
 from vie.models.encoders import BUILDERS
-from vie.models.export import export
+from vie.models.export import export, load_torchscript
 from vie.models.resnet import channels_last
 from vie.models.untrained import new_encoder, write_untrained
 from vie.objectives.clustering import kmeans
@@ -80,10 +80,9 @@ def test_every_tensor_of_a_step_is_on_the_gpu(stage):
 
 
 @pytest.fixture
-def small_encoder(tmp_path, monkeypatch):
+def small_encoder(tmp_path):
     """An untrained VIE-Slow in a file, and full precision."""
-    for kind in (torch.backends.cudnn, torch.backends.cuda.matmul):
-        monkeypatch.setattr(kind, "allow_tf32", False)
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     recipe = synthetic.recipe() | {"clip": "slow"}
     recipe["encoder"] = recipe["encoder"] | {"network": "slow", "width": 8}
     write_untrained(recipe, 0, tmp_path / "encoder.pt", 25)
@@ -126,7 +125,7 @@ def test_exported_networks_run_on_the_gpu(small_encoder, tmp_path, kind):
     here = small_encoder(clips)[0].detach()
     export(small_encoder, read(tmp_path / "encoder.pt"), tmp_path / "encoder", [kind])
     if kind == "torchscript":
-        network = torch.jit.load(str(tmp_path / "encoder.torchscript"), map_location="cuda")
+        network = load_torchscript(tmp_path / "encoder.torchscript").cuda()
     elif kind == "torch-export":
         network = torch.export.load(tmp_path / "encoder.pt2").module().cuda()
     else:
