@@ -20,6 +20,7 @@ from vie.models.trunks import Trunk, global_pool
 from vie.reporting.model_card import model_card
 from vie.runtime.errors import VieError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 FRAMES = {"single": 1, "trn": 4, "slow": 4, "slowfast": 8, "3dresnet": 8}
 OF_TORCH = ["safetensors", "torchscript", "torch-export"]
 SIZE = 32
@@ -55,17 +56,8 @@ def check(network, encoder, *, clips):
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Networks as small as these only lose time with more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
-def exports(tmp_path_factory):
+def exports(one_thread, tmp_path_factory):
     """{network: (encoder, checkpoint, stem)} in all formats of torch."""
     made = {}
     for network, frames in FRAMES.items():
@@ -243,7 +235,7 @@ def test_files_that_give_other_numbers_are_an_error(exports, tmp_path, monkeypat
 def test_without_its_packages_onnx_says_what_to_install(exports, tmp_path, monkeypatch):
     encoder, content, _ = exports["single"]
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(VieError, match="needs onnx and onnxscript.*uv run --extra onnx python"):
+    with pytest.raises(VieError, match=r"needs onnx and onnxscript.*uv run --extra onnx python"):
         export(encoder, content, tmp_path / "it", ["onnx"])
 
 

@@ -23,7 +23,7 @@ from torch.export import ExportedProgram
 
 from vie.config.settings import LAYERS, VECTORS
 from vie.models import safetensors_file
-from vie.models.checkpoint_format import FIELDS, METADATA, NOTE
+from vie.models.checkpoint_format import FIELDS, METADATA, NOTE, OF_ENCODER_FILES
 from vie.models.encoders import Encoder
 from vie.models.input import preprocessing
 from vie.models.resnet import FrameConvolution
@@ -37,7 +37,7 @@ Outputs = tuple[Tensor, ...]
 Network = Callable[[Tensor], Outputs]
 Content = dict[str, Any]  # of an encoder's checkpoint
 # Fields of the checkpoint that every file holds as JSON, where it has a place for that.
-NOTED = (*FIELDS, *METADATA, "objectives", "frames", "provenance", "licence")
+NOTED = (*FIELDS, *METADATA, "objectives", *OF_ENCODER_FILES)
 
 
 class ExportedNetwork(nn.Module):
@@ -110,7 +110,7 @@ def loader_text(program: ExportedProgram, shape: tuple[int, ...]) -> str:
     run = code.src.strip().replace("def forward(self, ", "def run(")
     source = inspect.getsource(safetensors_file).split('"""\n', 1)[1]
     size = ", ".join(map(str, shape))
-    return f'''"""A network of vie for torch alone, by vie.export. Its weights are in a file of safetensors.
+    return f'''"""A network of vie, for torch alone. The weights are in a file of safetensors.
 
     network = load("FILE.safetensors")
     {", ".join(OUTPUTS)} = network(clips)

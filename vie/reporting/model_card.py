@@ -88,7 +88,8 @@ def _training(encoder: Encoder, content: Content) -> str:
     recipe, made = content["recipe"], dict(content.get("provenance") or {})
     dataset, official = made.pop("dataset", None), made.pop("official_name", None)
     name = f"{shown(official)} ({shown(dataset)})" if official else shown(dataset or "not recorded")
-    objective = content.get("objectives") or recipe.get("objective")
+    made = {key: value for key, value in made.items() if value is not None}
+    objective = made.pop("objectives", None) or content.get("objectives") or recipe.get("objective")
     known = {
         "Dataset": name,
         "Videos": content.get("n_train"),
@@ -117,21 +118,25 @@ def _measured(source: Path, label: str, seed: Any) -> str:
             continue
         with path.open(newline="") as file:
             columns, *rows = csv.reader(file)
-        if rows := [row for row in rows if row[:1] == [label]]:
+        place = columns.index("model")
+        if rows := [row for row in rows if row[place] == label]:
             lines = [columns, ["---"] * len(columns), *rows]
             text = "\n".join("| " + " | ".join(map(shown, line)) + " |" for line in lines)
             found.append(f"`{name}` of the experiment `{shown(folder.parent.name)}`:\n\n{text}")
     if not found:
         return "No table of this experiment has a row of this encoder."
-    return "\n\n".join(
-        [
-            *found,
-            "Accuracies are in percent. `*_ci95` is the half-width of their 95 % interval, `n_*` "
-            "the number of videos, `seeds` the random seeds of the networks in the row; "
-            f"this file is the network of seed {_settings(seed)}. `*_published` is a value of the "
-            "paper, and `comparable` says whether dataset and scale are the paper's.",
-        ]
+    notes = (
+        "Numbers are in percent. `*_ci95` is the half-width of a 95 % interval, `n_*` a number of "
+        "videos, `seeds` the random seeds of the networks in the row; this file is the network of "
+        f"seed {_settings(seed)}. Datasets are named as in the config, where a name may stand for "
+        "other data: those of the demo are small stand-ins."
     )
+    if any("_published" in one for one in found):
+        notes += (
+            " `*_published` is a value of the paper, and `comparable` says whether dataset and "
+            "scale are the paper's."
+        )
+    return "\n\n".join([*found, notes])
 
 
 def _input(data: dict[str, Any]) -> str:
