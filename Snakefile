@@ -20,8 +20,10 @@ include: "rules/data.smk"
 include: "rules/advice.smk"
 include: "rules/pretrain.smk"
 include: "rules/probe.smk"
+include: "rules/features.smk"
 include: "rules/finetune.smk"
 include: "rules/tables.smk"
+include: "rules/retrieval.smk"
 include: "rules/publish.smk"
 
 

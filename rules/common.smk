@@ -28,6 +28,7 @@ from vie.runtime.threads import PROMISED
 from vie.workflow import resources, sizes, videos
 from vie.workflow.fingerprint import code_digest
 from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, in_order_of
+from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
 from vie.workflow.versions import version
 from vie.workflow.weights import weights_files
 
@@ -60,13 +61,13 @@ elif (most := workflow.global_resources.get("gpu").value) is not None and most <
         "line or in a profile) leaves no job more than that: raise it, or change `gpus`"
     )
 
-experiment = Experiment(config)
+experiment = Experiment(config, labelled=videos.is_labelled(config, config["dataset"]))
 RESULTS = experiment.folder
 LOGS = f"logs/{experiment.name}"
 RUNS = f"benchmarks/runs/{experiment.name}"
 DATASET = experiment.dataset
-LABELLED = videos.is_labelled(config, DATASET)
-ALL = experiment.published_files() if LABELLED else experiment.unlabelled_files()
+CURVES = experiment.curves("table_1" if experiment.labelled else "retrieval")
+ALL = experiment.published_files()
 ONE_GPU = min(config["gpus"], 1)
 PUBLISHED_DIGESTS = [digest(PUBLISHED / name) for name in ("table_s1.csv", "other.csv")]
 
@@ -106,6 +107,8 @@ most_videos = functools.cache(partial(videos.most_videos, config))
 def previous_checkpoint(recipe, seed, stage):
     """What a stage starts from. Settings that cannot fit the videos are refused before a job runs;
     jobs look for themselves, at the index."""
+    if stage == "supervised":
+        videos.labels_of(config, DATASET)
     in_job = workflow.remote_exec or workflow.subprocess_exec
     if not in_job and (most := most_videos(DATASET, "train")):
         sizes.check_graph(config, recipe, most)
@@ -152,6 +155,12 @@ def in_report(file, caption, plot=None, category="Tables", **labels):
     }
 
 
+def of_recipe(caption, shown):
+    """How the report shows a picture that each recipe has."""
+    labels = {"recipe": "{recipe}", "shown as": shown}
+    return {"caption": f"../report/{caption}.rst", "category": "Videos", "labels": labels}
+
+
 def tables_of_experiments():
     """Tables 1 and S1 of all experiments that have them."""
     results = Path("results")
@@ -171,6 +180,13 @@ def probe_memory(wildcards, threads):
     recipes = [experiment.recipes[name] for name in recipes_of(evaluation)]
     settings = evaluation["clip"], experiment.transform(wildcards.evaluation)
     return resources.probe(config, DATASET, recipes, *settings, threads)
+
+
+def features_memory(wildcards, threads):
+    evaluation = experiment.evaluations[wildcards.evaluation]
+    recipes = [experiment.recipes[name] for name in recipes_of(evaluation)]
+    settings = evaluation["clip"], experiment.transform(wildcards.evaluation)
+    return resources.features(config, wildcards.dataset, recipes, *settings, threads)
 
 
 def finetune_memory(wildcards, threads):

@@ -58,7 +58,7 @@ use rule table_s1 as table_1 with:
 
 rule learning_curves:
     input:
-        [curve["path"] for curve in experiment.curves("table_1")],
+        [curve["path"] for curve in CURVES],
     output:
         **in_report(f"{RESULTS}/learning_curves", "learning_curves", category="Training"),
     log:
@@ -72,7 +72,7 @@ rule learning_curves:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        curves=experiment.curves("table_1"),
+        curves=CURVES,
         version=version("tables"),
     script:
         "../workflow_scripts/learning_curves.py"

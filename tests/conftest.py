@@ -75,6 +75,17 @@ def keep_random_state():
     random.setstate(states[2])
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """torch's, for networks so small that they only lose time with more."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def root(monkeypatch):
     """The clone as the current folder, where `examples` are found."""

@@ -1,4 +1,4 @@
-"""Rule learning_curves: nearest-neighbour accuracy while networks train."""
+"""Rule learning_curves: what the monitor measures while networks train."""
 
 from pathlib import Path
 

@@ -277,7 +277,8 @@ WRONG = [
     (
         lambda c: c["tables"]["table_3"]["evaluations"].append("vie_two_pathway"),
         [
-            "tables.table_3.evaluations: vie_two_pathway is several networks, and this table is of single ones"
+            "tables.table_3.evaluations: vie_two_pathway is several networks, and the table is of "
+            "one each"
         ],
     ),
     (lambda c: c.update(readouts={}), ["unknown key readouts (did you mean evaluations?)"]),

@@ -20,16 +20,20 @@ from vie.clips.crops import Crop, RandomResizedCrop, ScaleCrop, crop_frames
 from vie.clips.sampling import SAMPLINGS
 from vie.clips.transform import ClipTransform
 from vie.clips.windows import windows
+from vie.datasets.finding import find_videos
 from vie.datasets.holdout import hold_out
 from vie.datasets.layouts import LAYOUTS
+from vie.datasets.layouts.flat import FlatSettings, cut_up, validation
 from vie.datasets.synthetic import actions
 from vie.datasets.synthetic.render import CLASSES, render
 from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
 from vie.frames.flow import magnitudes
 from vie.frames.index import load_index
 from vie.frames.manifest import Video, class_names, read_manifest, write_manifest
+from vie.metrics.retrieval import nearest, rank
 from vie.metrics.top_k import top_k
 from vie.objectives.bank import MemoryBank
+from vie.reporting.gallery import drawn
 from vie.reporting.statistics import interval
 from vie.runtime.randomness import generator, torch_seed
 
@@ -222,6 +226,19 @@ def manifest(folder: Path, layout: str) -> Numbers:
     return {"videos": [[v for v in row.values() if v is not None] for row in rows]}
 
 
+def manifest_flat(folder: Path) -> Numbers:
+    """Ids, pieces and parts of videos that are looked for; their lengths are given."""
+    names = [*(f"day{i % 3}/{i}.mp4" for i in range(9)), "talk_part1.mp4", "talk_part2.mp4"]
+    for name in names:
+        (folder / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "videos" / name).write_text(name)
+    found = find_videos([folder / "videos"]).videos
+    cut = {"seconds": 10, "overlap": 2}
+    pieces = [one for i, video in enumerate(found) for one in cut_up(video, 4.3 * i, cut)]
+    val, _ = validation(pieces, FlatSettings(cut, 0.2, 5))
+    return {"videos": [[*one, int(one.id in val)] for one in pieces]}
+
+
 def split_assignment(folder: Path) -> Numbers:
     """Splits of all layouts that have some, with a third held out."""
     numbers: Numbers = {}
@@ -266,4 +283,21 @@ def tables(folder: Path) -> Numbers:
         "three seeds": interval(right),
         "groups": interval(right, groups),
         "top_k": [top_k(scores, np.arange(8) % 5, k).tolist() for k in (1, 2, 3)],
+    }
+
+
+def retrieval(folder: Path) -> Numbers:
+    """Ranks in a small gallery with ties, neighbours, and the videos that are drawn for a sheet."""
+    gallery = (np.arange(240).reshape(60, 4) * 37 % 53 - 26).astype(np.float32)
+    queries, labels = gallery[::5] + gallery[3::5], np.arange(60) * 13 % 7
+    ranking = rank(queries, labels[::5], gallery, labels)
+    rows, cosines = nearest(queries[:3], gallery, 4)
+    numbers: Numbers = {f"r{k}": float(ranking.hits(k).mean()) for k in (1, 5, 20)}
+    return numbers | {
+        "first": ranking.first.tolist(),
+        "precision": ranking.precision.tolist(),
+        "chance": ranking.chance.tolist(),
+        "nearest": rows.tolist(),
+        "cosines": cosines.tolist(),
+        "drawn": drawn(np.arange(500), 10, 3, "neighbours").tolist(),
     }

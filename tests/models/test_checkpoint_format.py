@@ -69,6 +69,7 @@ def test_the_encoder_is_the_one_that_was_saved(checkpoint, recipe):
         torch.testing.assert_close(encoder(clips)[0], network(clips)[0])
     assert encoder.metadata == {
         "recipe": recipe,
+        "transform": torch_files.load(path)["transform"],
         "stage": "rotation",
         "step": 7,
         "seed": 3,

@@ -6,7 +6,8 @@ on the number of workers, on a resume or on the order of arrival.
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,17 +62,33 @@ def load_clip(
 
     `frames` (T,) are numbers of frames, `shifts` (T, 2) as in `crop_frames`.
     """
-    unique, back = np.unique(frames, return_inverse=True)
-    jpegs = index.read_frames(instance, unique)
     try:
-        least = size / crop.scale if crop.reduced_decoding else None
-        decoded = [decode(jpeg, least) for jpeg in jpegs]
+        return cut_clip(partial(index.read_frames, instance), frames, crop, size, shifts)
+    except VieError:
+        raise
     except ValueError as error:
         video = index.videos[instance].as_py()
         raise VieError(
             f"{index.path}: video {video!r} has a frame that cannot be decoded ({error}); delete "
             "its shard and the shard's table to have them made again"
         ) from error
+
+
+def cut_clip(
+    read: Callable[[np.ndarray], Sequence[bytes]],
+    frames: np.ndarray,
+    crop: Crop,
+    size: int,
+    shifts: np.ndarray | None = None,
+) -> Tensor:
+    """`load_clip` of a video whose JPEGs `read` gives for numbers of frames, each asked for once.
+
+    Raises:
+        ValueError: a JPEG cannot be decoded.
+    """
+    unique, back = np.unique(frames, return_inverse=True)
+    least = size / crop.scale if crop.reduced_decoding else None
+    decoded = [decode(jpeg, least) for jpeg in read(unique)]
     return crop_frames([decoded[i] for i in back], crop, size, shifts)
 
 

@@ -24,6 +24,12 @@ from vie.runtime.errors import VieError
 class Sampling(ClipFrames):
     """Draws the frames of clips that are spaced as `ClipFrames` says."""
 
+    @property
+    def offsets(self) -> np.ndarray:
+        """(frames,): how far each frame of a clip without noise is from the first; the frame itself
+        is the sum with the first one's place, rounded down."""
+        return self._spread(self.span) if self.windows else np.arange(self.frames) * self.stride
+
     def starts(self, n_frames: int) -> int:
         """Number of first frames (of first bins, where there are bins) that a clip can have."""
         if self.bin > 1:
@@ -93,9 +99,8 @@ class Sampling(ClipFrames):
 
     def _indices(self, n_frames: int, starts: np.ndarray) -> np.ndarray:
         """(clips, frames) of clips that start at these places (clips,), which may be fractions."""
-        within = self._spread(self.span) if self.windows else np.arange(self.frames) * self.stride
         # (clips, 1) + (frames,)
-        return wrap(np.floor(starts[:, None] + within).astype(np.int64), n_frames)
+        return wrap(np.floor(starts[:, None] + self.offsets).astype(np.int64), n_frames)
 
     def _bins(self, n_frames: int) -> tuple[int, int]:
         """Frames from one bin to the next, and frames in all.

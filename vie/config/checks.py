@@ -160,7 +160,7 @@ def _finetuning(config: dict[str, Any]) -> Iterator[str]:
             yield f"{key}: needs at least one evaluation with weights trained"
         for name, row in rows.items():
             if len(recipes_of(row)) > 1:
-                yield f"{key}: {name} is several networks, and this table is of single ones"
+                yield f"{key}: {name} is several networks, and the table is of one each"
 
 
 def _table(table: str, names: list[str], evaluations: dict[str, Any]) -> Iterator[str]:

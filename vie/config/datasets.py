@@ -71,7 +71,13 @@ class Dataset(Model):
     official_name: Annotated[str, OneOf(OFFICIAL_NAMES)] | None = None
     """name of this dataset in publications. Tables then show published results beside yours, and
     the sizes of ucf101 and hmdb51 are checked. Leave out for other data"""
-    videos: Text | Annotated[list[Text], Field(min_length=1)] | None = None
+    videos: (
+        Text
+        | Annotated[
+            list[Annotated[Text, Field(description="a folder or a list file")]], Field(min_length=1)
+        ]
+        | None
+    ) = None
     """folder of the videos, relative to the dataset's root if roots has one. kinetics: it holds the
     folders train and val, or what copies call them (docs/paper-scale.md); flat: videos lie anywhere
     in it, and it may be a list of folders, or a list file, .txt or .csv (docs/own-videos.md); the

@@ -147,9 +147,9 @@ class Features(Model):
 
     clips: Natural = 5
     """clips of each video, evenly spaced; its features are their average (paper: 5)"""
-    layers: Annotated[list[Annotated[str, OneOf(VECTORS)]], *NoRepeats] = Field(
-        ["embedding", "conv5"], min_length=1
-    )
+    layers: Annotated[
+        list[Annotated[str, OneOf(VECTORS), Field(description="one of them")]], *NoRepeats
+    ] = Field(["embedding", "conv5"], min_length=1)
     """what is written: the embedding, of unit length, and averages of feature maps"""
 
 

@@ -18,7 +18,20 @@ from vie.datasets.layouts.video_files import EXTENSIONS, listed, scan, text_of
 from vie.runtime.errors import VieError
 
 # Unusual ones, which ffmpeg reads all the same.
-MORE_EXTENSIONS = (".3gp", ".mts", ".m2ts", ".gif", ".mxf", ".ogg", ".rm", ".vob", ".mpe", ".m2v")
+MORE_EXTENSIONS = (
+    ".3gp",
+    ".mts",
+    ".m2ts",
+    ".gif",
+    ".mxf",
+    ".ogg",
+    ".rm",
+    ".vob",
+    ".mpe",
+    ".m2v",
+    ".3g2",
+    ".f4v",
+)
 LISTS = (".txt", ".csv")
 LONGEST_ID = 150  # bytes; a tar has room for 155
 MOST_SECONDS = 10**6  # of a place in a video: 11 days

@@ -35,11 +35,7 @@ def accelerator(precision: str = "float32") -> "Accelerator":
     """
     from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
 
-    deterministic_kernels()
-    torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    # Products outside convolutions: those of losses and bank among them, and a few small layers.
-    torch.backends.cuda.matmul.allow_tf32 = False
-    half = precision == "bf16" and has_bf16()
+    half = _kernels(precision)
     # Said of a setting that this torch and Accelerate still share no newer name for.
     warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
     started = "LOCAL_RANK" in os.environ  # by `vie.runtime.distributed.launch`
@@ -53,6 +49,24 @@ def accelerator(precision: str = "float32") -> "Accelerator":
             InitProcessGroupKwargs(timeout=timedelta(hours=2)),
         ],
     )
+
+
+def inference(precision: str = "float32") -> tuple[torch.device, torch.autocast]:
+    """The device that networks are read out on, and what to do it under.
+
+    Precision and kernels are those of `accelerator`, which takes seconds to import.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return device, torch.autocast(device.type, torch.bfloat16, enabled=_kernels(precision))
+
+
+def _kernels(precision: str) -> bool:
+    """Choose deterministic kernels of a precision; whether there is to be autocast to bf16."""
+    deterministic_kernels()
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    # Products outside convolutions: those of losses and bank among them, and a few small layers.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    return precision == "bf16" and has_bf16()
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

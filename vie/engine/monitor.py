@@ -28,7 +28,7 @@ from vie.runtime.errors import VieError
 log = logging.getLogger(__name__)
 Monitor = Callable[[nn.Module, Tensor], dict[str, float]]
 # Mean cosine of the embeddings of different videos from which on a network has collapsed.
-COLLAPSED = 0.9
+COLLAPSED = 0.98
 
 
 def build_monitor(recipe: dict[str, Any], data: Data, workers: int = 0) -> Monitor | None:

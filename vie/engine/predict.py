@@ -21,7 +21,7 @@ from vie.runtime.threads import TEST_CLIPS
 
 
 @torch.no_grad()
-def predict_clips(
+def clip_outputs(
     function: Callable[[Tensor], dict[str, Tensor]],
     index: Path,
     transform: ClipTransform,
@@ -31,8 +31,8 @@ def predict_clips(
     workers: int = 0,
     label: str = "",
     videos: np.ndarray | None = None,
-) -> dict[str, Tensor]:
-    """Outputs of `function` on so many evenly spaced clips of every video of an index.
+) -> Iterator[dict[str, Tensor]]:
+    """Outputs of `function` on so many evenly spaced clips of every video of an index, in batches.
 
     Args:
         function: (B, 3, T, H, W) normalised floats -> {name: (B, D)}.
@@ -41,18 +41,30 @@ def predict_clips(
         label: shown with the progress; none without.
         videos: instances (V,), where these are not all videos of the index in its order.
 
-    Returns:
-        {name: (V, clips, D)} on the CPU.
+    Yields:
+        {name: (videos of the batch, clips, D)} on the CPU.
     """
     videos = np.arange(len(load_index(index))) if videos is None else videos
     keys = video_batches(videos, clips, TEST_CLIPS)
     dataset = TestClips(index, transform, clips=clips)
     batches = loader(dataset, keys, workers, clips=max(clips, TEST_CLIPS))
-    parts: dict[str, list[Tensor]] = {}
     for batch in with_progress(batches, len(videos), label):
-        for name, output in function(to_device(batch, device).clips).items():
-            # (B, D) -> (B // clips, clips, D)
-            parts.setdefault(name, []).append(output.float().cpu().unflatten(0, (-1, clips)))
+        outputs = function(to_device(batch, device).clips)
+        # (B, D) -> (B // clips, clips, D)
+        yield {name: one.float().cpu().unflatten(0, (-1, clips)) for name, one in outputs.items()}
+
+
+def predict_clips(*args: Any, **settings: Any) -> dict[str, Tensor]:
+    """All that `clip_outputs` gives: {name: (V, clips, D)} on the CPU."""
+    return joined(clip_outputs(*args, **settings))
+
+
+def joined(batches: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """{name: (V, ...)} of batches with some of the V rows each."""
+    parts: dict[str, list[Tensor]] = {}
+    for batch in batches:
+        for name, output in batch.items():
+            parts.setdefault(name, []).append(output)
     return {name: torch.cat(part) for name, part in parts.items()}
 
 

@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -114,7 +114,7 @@ def extract_jpegs(
 
 def stream_jpegs(
     video: Path, settings: FrameSettings, excerpt: tuple[float, float] | None = None
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     """The JPEGs of `extract_jpegs` one after the other: a video may be too long to be held.
 
     `timeout_seconds` is the longest time without output. Errors are those of `extract_jpegs` and
@@ -146,7 +146,12 @@ def _frames(
 
 
 def video_seconds(video: Path, *, timeout_seconds: float) -> float:
-    """Seconds from the start of a video file to the end of its last frame.
+    """Seconds from the start of a video file to the end of its last frame; see `video_span`."""
+    return video_span(video, timeout_seconds=timeout_seconds)[1]
+
+
+def video_span(video: Path, *, timeout_seconds: float) -> tuple[float, float]:
+    """Seconds from the start of a video file to its first frame, and to the end of its last one.
 
     The times of all frames are read, without decoding; the length in the file's header is not
     relied on. The result is exact to a few frames for containers without such times.
@@ -170,8 +175,10 @@ def video_seconds(video: Path, *, timeout_seconds: float) -> float:
     try:
         base = Fraction(next(line for line in lines if line.startswith("#tb 0:")).split()[2])
         # A frame without a time of its own (AVI has none) is shown when it is decoded, or later.
-        times = [(int(row[1]), int(row[2]), int(row[3])) for row in rows]
-        return float(max((dts if pts == NO_TIME else pts) + n for dts, pts, n in times) * base)
+        numbers = [(int(row[1]), int(row[2]), int(row[3])) for row in rows]
+        times = [(dts if pts == NO_TIME else pts, n) for dts, pts, n in numbers]
+        first, last = min(time for time, _ in times), max(time + n for time, n in times)
+        return float(first * base), float(last * base)
     except (ValueError, IndexError, StopIteration, ZeroDivisionError):
         raise UnusableVideoError("cannot be decoded: its frames have no times") from None
 

@@ -52,6 +52,7 @@ class Index:
     path: Path
     fps: float
     shorter_side: int  # of the frames, in pixels
+    quality: int | str  # of the JPEGs, on ffmpeg's scale, or "default"
     videos: pa.Array  # (N,) ids, strings
     labels: np.ndarray  # (N,) int64, classes
     n_frames: np.ndarray  # (N,) int32
@@ -232,6 +233,7 @@ def load_index(path: Path) -> Index:
         path=path,
         fps=float(metadata["fps"]),
         shorter_side=int(metadata["shorter_side"]),
+        quality=int(quality) if (quality := metadata["quality"]).isdecimal() else quality,
         videos=table["video"].chunk(0),
         labels=numbers(table["class"]).astype(np.int64),
         n_frames=n_frames,

@@ -18,7 +18,10 @@ Column = Sequence[Any] | np.ndarray
 
 
 def make_table(columns: Mapping[str, Column], schema: pa.Schema) -> pa.Table:
-    """A table from one sequence per column: numbers, strings or lists of integers."""
+    """A table from one sequence per column: numbers, strings or lists of integers.
+
+    A column of lists of one size is an array (n, size).
+    """
     arrays = [_array(columns[field.name], field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
@@ -26,6 +29,9 @@ def make_table(columns: Mapping[str, Column], schema: pa.Schema) -> pa.Table:
 def _array(values: Column, kind: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return _array(values, kind.value_type).dictionary_encode()
+    if pa.types.is_fixed_size_list(kind):
+        content = _array(np.ravel(values), kind.value_type)  # (n, size) -> (n * size,)
+        return pa.FixedSizeListArray.from_arrays(content, type=kind)
     if pa.types.is_list(kind):
         content = np.concatenate([np.empty(0, np.int64), *values])
         return pa.ListArray.from_arrays(_starts(values), _array(content, kind.value_type))

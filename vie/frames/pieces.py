@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, overload
+from typing import overload
 
 from simplejpeg import decode_jpeg_header
 
@@ -17,11 +17,22 @@ IN_MEMORY = 32 * 2**20  # bytes of a file's JPEGs; more lie on the disk until th
 ROUNDED = 1.5
 
 
-class Stored(Sequence[bytes]):
-    """JPEGs in a temporary file, which goes when nothing refers to it any more."""
+class Spool:
+    """A temporary file that goes when nothing refers to it any more."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
+    def __init__(self, folder: Path | None = None) -> None:
+        place = str(folder) if folder else None  # None: the system's
+        self.file = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=place)  # noqa: SIM115
+
+    def __del__(self) -> None:
+        self.file.close()
+
+
+class Stored(Sequence[bytes]):
+    """JPEGs in a temporary file."""
+
+    def __init__(self, spool: Spool) -> None:
+        self.spool = spool
         self.places: list[tuple[int, int]] = []  # (first byte, bytes) of each
 
     def __len__(self) -> int:
@@ -35,8 +46,8 @@ class Stored(Sequence[bytes]):
         if isinstance(i, slice):
             return [self[j] for j in range(len(self))[i]]
         place, size = self.places[i]
-        self.file.seek(place)
-        return self.file.read(size)
+        self.spool.file.seek(place)
+        return self.spool.file.read(size)
 
 
 @dataclass
@@ -90,14 +101,13 @@ def extract_pieces(
     def number(seconds: float) -> int:
         return math.ceil((seconds - first) * settings.fps - 1e-6)
 
-    # Closed when the last piece is gone, so not here.
-    spool: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
+    spool = Spool()
     found = [_Piece(start, end, Stored(spool), number(start), number(end)) for start, end in pieces]
     fault = None
     try:
         for frame, jpeg in enumerate(stream_jpegs(video, whole, (first, last))):
-            place, size = (spool.tell(), len(jpeg)), decode_jpeg_header(jpeg)[:2]
-            spool.write(jpeg)
+            place, size = (spool.file.tell(), len(jpeg)), decode_jpeg_header(jpeg)[:2]
+            spool.file.write(jpeg)
             for piece in found:
                 if piece.first <= frame < piece.last:
                     piece.jpegs.places.append(place)

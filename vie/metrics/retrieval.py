@@ -92,7 +92,8 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     if not np.isfinite(vectors).all():
         raise VieError("features contain NaN or infinite numbers; the network has diverged")
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)  # (N, 1)
-    return vectors / np.maximum(lengths, 1e-12)
+    unit_vectors: np.ndarray = vectors / np.maximum(lengths, 1e-12)
+    return unit_vectors
 
 
 def nearest(
@@ -118,7 +119,7 @@ def _keys(rows: np.ndarray, own: np.ndarray, columns: np.ndarray, others: np.nda
     """(q, N) int32: less for the more similar; odd where the class is that of the query."""
     similarity = rows @ columns.T  # (q, D) x (D, N) -> (q, N)
     np.multiply(similarity, -STEPS, out=similarity)
-    keys = np.rint(similarity, out=similarity).astype(np.int32)
+    keys: np.ndarray = np.rint(similarity, out=similarity).astype(np.int32)
     keys *= 2
     keys += own[:, None] == others
     return keys

@@ -4,8 +4,13 @@ Every checkpoint of a network is a dict with the fields of `describe`, and
 
     of pretraining (also untrained):  "encoder", the encoder's state_dict
     of finetuning:                    "network", the classifier's; "classes", names in order
+
+An encoder file (`encoder_file`) is a checkpoint of pretraining without what training goes on from.
+A file of safetensors that `vie.export` wrote is the same dict: the encoder's state_dict, and the
+other fields as JSON in its note "vie".
 """
 
+import json
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +18,8 @@ import torch
 
 from vie import __version__
 from vie.clips.transform import ClipTransform
+from vie.config.settings import STATE
+from vie.models import safetensors_file
 from vie.models.classifiers import Classifier
 from vie.models.encoders import Encoder, build_encoder, load_weights
 from vie.models.input import InputSpec
@@ -29,8 +36,12 @@ OTHER_KIND = {
     ENCODER: (CLASSIFIER, "is a checkpoint of finetuning: load it with vie.load_classifier"),
     CLASSIFIER: (ENCODER, "is a checkpoint of pretraining: load it with vie.load_encoder"),
 }
+NOTE = "vie"  # name of the note in a file of safetensors
 Network = TypeVar("Network", Encoder, Classifier)
 METADATA = ("stage", "step", "seed", "n_train", "vie_version")
+# Fields of encoder files alone: how videos become frames (fps, shorter_side, quality), where the
+# network comes from, and the licence that it is given under.
+OF_ENCODER_FILES = ("frames", "provenance", "licence")
 
 
 def describe(recipe: dict[str, Any], transform: ClipTransform, fps: float | None) -> dict[str, Any]:
@@ -55,7 +66,7 @@ def read(path: str | Path, weights: str = ENCODER) -> dict[str, Any]:
         VieError: the file is damaged, is no checkpoint of vie or of another kind or format.
     """
     path = Path(path)
-    content = torch_files.load(path)
+    content = _read_safetensors(path) if path.suffix == STATE else torch_files.load(path)
     if not isinstance(content, dict) or "recipe" not in content:
         raise VieError(f"{path} is not a checkpoint of vie: it holds no recipe")
     found = content.get("format")
@@ -78,6 +89,18 @@ def read(path: str | Path, weights: str = ENCODER) -> dict[str, Any]:
     return content
 
 
+def _read_safetensors(path: Path) -> Any:
+    """Content of a checkpoint in a file of safetensors."""
+    try:
+        tensors, notes = safetensors_file.read(path)
+        fields = json.loads(notes[NOTE]) if NOTE in notes else {}
+    except FileNotFoundError:
+        raise VieError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise VieError(shown(error, longest=300)) from error
+    return {**fields, ENCODER: tensors} if isinstance(fields, dict) else None
+
+
 def load_encoder(path: str | Path, *, trust: bool = False) -> Encoder:
     """The encoder of a checkpoint of pretraining: of a stage's end, or untrained.
 
@@ -85,13 +108,14 @@ def load_encoder(path: str | Path, *, trust: bool = False) -> Encoder:
         embedding, features = encoder(clips)  # clips as encoder.input says
 
     Args:
-        path: of the file.
+        path: of the file; also one of safetensors that `vie.export` wrote.
         trust: whether a network that is not part of vie may be imported, which runs its code.
             What the config of this process names (`vie.runtime.importing.trust`) always may.
 
     Returns:
         The encoder on the CPU, in evaluation mode. `input` says what it expects, `metadata` is a
-        dict of its recipe, stage, step, seed, n_train (videos it was trained on) and vie_version.
+        dict of its recipe, transform, stage, step, seed, n_train (videos it was trained on) and
+        vie_version, and, of an encoder file, of frames, provenance and licence.
 
     Raises:
         VieError: the file is damaged, no checkpoint of pretraining, or names foreign code.
@@ -139,5 +163,7 @@ def _filled(network: Network, content: dict[str, Any], weights: str, source: str
     complaint = f"{source}: its weights do not fit the network it names"
     load_weights(network, content[weights], complaint)
     network.input = InputSpec.of(ClipTransform.from_dict(content["transform"]), content["fps"])
-    network.metadata = {key: content.get(key) for key in METADATA} | {"recipe": content["recipe"]}
+    network.metadata = {key: content.get(key) for key in METADATA}
+    own = ("recipe", "transform", *OF_ENCODER_FILES)
+    network.metadata |= {key: content[key] for key in own if key in content}
     return channels_last(network).eval()

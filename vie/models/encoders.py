@@ -1,6 +1,7 @@
 """Encoders: a trunk that gives features, and a head that gives the embedding."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -63,8 +64,11 @@ class Encoder(nn.Module):
 
     def embed(self, features: dict[str, Tensor]) -> Tensor:
         """(B, D) of unit length from the trunk's features, pooled already or not."""
-        # Unit length to float32's precision: the objectives divide by a small temperature.
-        with torch.autocast(features["conv5"].device.type, enabled=False):
+        # Unit length to float32's precision: the objectives divide by a small temperature. Where
+        # nothing is on, nothing is switched off: that would tie exported networks to a device.
+        device = features["conv5"].device.type
+        autocast = torch.is_autocast_enabled(device)
+        with torch.autocast(device, enabled=False) if autocast else nullcontext():
             pooled = features["pooled"] if "pooled" in features else self.trunk.pool(features)
             return F.normalize(self.head(pooled), dim=1)
 

@@ -1,6 +1,7 @@
 """What a network expects to be shown."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from vie.clips.color_jitter import MEAN, STD
 from vie.clips.crops import RandomResizedCrop
@@ -35,3 +36,31 @@ class InputSpec:
         if isinstance(geometry, RandomResizedCrop):
             shorter_side = geometry.test_shorter_side
         return cls(sampling.frames, stride, fps, geometry.size, shorter_side)
+
+
+def preprocessing(content: dict[str, Any]) -> dict[str, Any]:
+    """How videos become the input of the network in a checkpoint, as plain values.
+
+    The clip in the middle of a video of n frames has the frames
+    floor(max(0, n - span + 1) / 2 + offset) mod n, one of each of the offsets.
+    """
+    transform = ClipTransform.from_dict(content["transform"])
+    sampling, geometry = transform.sampling, transform.geometry
+    shown = InputSpec.of(transform, content["fps"])
+    offsets = sampling.offsets + sampling.bin // 2
+    return {
+        "fps": shown.fps,
+        "jpeg": content.get("frames"),
+        "clip": {"frames": shown.frames, "span": sampling.span, "offsets": offsets.tolist()},
+        "resize": {
+            "shorter_side": shown.shorter_side,
+            "both_sides": getattr(geometry, "squeeze", False),
+            "interpolation": "bilinear",
+            "antialias": True,
+        },
+        "crop": {"size": shown.size, "place": "centre"},
+        "channels": "RGB",
+        "scale": 1 / 255,
+        "mean": list(shown.mean),
+        "std": list(shown.std),
+    }

@@ -1,4 +1,4 @@
-"""Learning curves: nearest-neighbour accuracy against epochs."""
+"""Learning curves: what the monitor measures, against epochs."""
 
 import json
 from collections.abc import Sequence
@@ -10,11 +10,17 @@ import pandas as pd
 from vie.reporting.plots import new_figure, save
 from vie.runtime.errors import VieError
 
-COLUMNS = ["model", "seed", "stage", "epoch", "knn_top1"]
+COLUMNS = ["model", "seed", "stage", "epoch"]
+MEASURES = {  # of labelled datasets, of others
+    "knn_top1": "nearest-neighbour top-1 accuracy (%)",
+    "same_video_r1": "videos whose clips find each other (%)",
+}
 
 
 def read_curves(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Measurements of the monitor, one per row: model, seed, stage, epoch, knn_top1 (%).
+    """Measurements of the monitor, one per row: model, seed, stage, epoch, and a measure (%).
+
+    The measure is the first of `MEASURES` that there is.
 
     Args:
         files: to read, each {"path": JSON lines of a stage, "model": label, "seed", "stage"}, with
@@ -25,13 +31,15 @@ def read_curves(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """
     if not files:
         raise VieError(
-            "there are no learning curves: no network of tables.table_1 in the config is trained"
+            "there are no learning curves: no network of tables.table_1 in the config is trained "
+            "(of videos without labels: of tables.retrieval)"
         )
     rows = []
     for file in files:
         with Path(file["path"]).open() as lines:
-            rows += [row | file for row in map(json.loads, lines) if "knn_top1" in row]
-    return pd.DataFrame(rows, columns=COLUMNS).round({"epoch": 3, "knn_top1": 2})
+            rows += [row | file for row in map(json.loads, lines) if MEASURES.keys() & row]
+    measure = next((name for name in MEASURES if any(name in row for row in rows)), "knn_top1")
+    return pd.DataFrame(rows, columns=[*COLUMNS, measure]).round({"epoch": 3, measure: 2})
 
 
 def plot_curves(curves: pd.DataFrame, paths: Sequence[Path]) -> None:
@@ -42,12 +50,13 @@ def plot_curves(curves: pd.DataFrame, paths: Sequence[Path]) -> None:
     from cycler import cycler
     from matplotlib import color_sequences
 
+    measure = curves.columns[-1]
     figure, axis = new_figure(7.2, 4.6)
     # Ten colours, and another dash for every ten models.
     styles = cycler(linestyle=["-", "--", ":"]) * cycler(color=color_sequences["tab10"])
     axis.set_prop_cycle(styles)
     for model, rows in curves.groupby("model", sort=False):
-        by_epoch = rows.groupby("epoch")["knn_top1"].agg(["mean", "min", "max"])
+        by_epoch = rows.groupby("epoch")[measure].agg(["mean", "min", "max"])
         (line,) = axis.plot(by_epoch.index, by_epoch["mean"], label=model, lw=1.6)
         axis.fill_between(
             by_epoch.index, by_epoch["min"], by_epoch["max"], color=line.get_color(), alpha=0.15
@@ -56,7 +65,7 @@ def plot_curves(curves: pd.DataFrame, paths: Sequence[Path]) -> None:
         axis.plot(starts, by_epoch["mean"].reindex(starts), "o", ms=4, color=line.get_color())
     seeds = " ".join(map(str, sorted(curves["seed"].unique())))
     axis.set_xlabel("epochs")
-    axis.set_ylabel("nearest-neighbour top-1 accuracy (%)")
+    axis.set_ylabel(MEASURES[measure])
     axis.set_title(
         f"While networks train (dots: a stage begins; seeds {seeds}, their range shaded)",
         fontsize=10,

@@ -283,10 +283,9 @@ def plot_retrieval(table: pd.DataFrame, paths: Sequence[Path]) -> None:
         axis.set_xlabel(f"R@1 (%), {counts}", fontsize=8)
         axis.spines[["top", "right"]].set_visible(False)
     seeds = str(table["seeds"].iloc[0]).split()
-    over = f"videos and seeds {', '.join(seeds)}" if len(seeds) > 1 else f"videos (seed {seeds[0]})"
-    title = (
-        f"Retrieval: the nearest training video is of the same class (95 % intervals over {over})"
-    )
+    over = f"and seeds {', '.join(seeds)}" if len(seeds) > 1 else f"(one seed, {seeds[0]})"
+    title = "Retrieval: the nearest training video is of the same class\n"
+    title += f"95 % interval over test videos {over}"
     figure.suptitle(title, fontsize=10)
     handles = grid[0].get_legend_handles_labels()
     figure.legend(*handles, frameon=False, fontsize=8, loc="outside lower center", ncols=5)

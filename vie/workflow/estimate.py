@@ -176,7 +176,8 @@ class Estimator:
         """Of a job with these wildcards."""
         wild = {"dataset": self.config["dataset"], **wild}
         known = {"pretrain": self._pretrain, "probe": self._probe, "finetune": self._finetune}
-        known["import_weights"] = self._import
+        known |= {"import_weights": self._import, "encoder": self._encoder}
+        known["features"] = self._features
         if rule in known:
             return known[rule](wild)
         dataset = self.config["datasets"][wild["dataset"]]
@@ -215,6 +216,19 @@ class Estimator:
         _, numbers, dimensions = self.shown(wild["dataset"], shown, 0, 0)
         videos = self.sizes(wild["dataset"], "train")[0]
         return Work(disk=FLOAT * (numbers + videos * dimensions) + RECORDS)
+
+    def _encoder(self, wild: dict[str, str]) -> Work:
+        shown = {"recipe": wild["recipe"], **self.config["recipes"][wild["recipe"]]}
+        return Work(disk=FLOAT * self.shown(wild["dataset"], shown, 0, 0)[1])
+
+    def _features(self, wild: dict[str, str]) -> Work:
+        name, own = wild["dataset"], self.config["features"]
+        videos = sum(
+            self.sizes(name, split)[0] for split in self.config["datasets"][name]["shards"]
+        )
+        evaluation = self.config["evaluations"][wild["evaluation"]]
+        work, _, dimensions = self.shown(name, evaluation, 0, videos * own["clips"])
+        return work._replace(disk=videos * (ROW + FLOAT * dimensions * len(own["layers"])))
 
     def _probe(self, wild: dict[str, str]) -> Work:
         probe = probe_of(self.config, wild["evaluation"])

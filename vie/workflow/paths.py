@@ -17,6 +17,7 @@ Entries = dict[str, dict[str, Any]]
 PIPELINES = {"table_2": "scale_crop", "table_3": "color_jitter"}
 PUBLISHED = Path(__file__).parents[1] / "reporting" / "published"  # the paper's values
 # Keys of a recipe that no weight depends on. What it starts from is an input.
+TRAINED_KEYS = ("objective", "optimiser", "schedule", "min_frames", "start_from")
 UNTRAINED_KEYS = ("label", "start_from", "start_first", "monitor")
 
 
@@ -39,6 +40,7 @@ class Experiment:
 
     Args:
         config: validated.
+        labelled: whether the videos of its dataset have labels.
 
     Attributes:
         name: of the experiment; all its results are in `folder`.
@@ -48,8 +50,8 @@ class Experiment:
         rows: {table: its evaluations, in order}.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
-        self.config = config
+    def __init__(self, config: dict[str, Any], *, labelled: bool = True) -> None:
+        self.config, self.labelled = config, labelled
         self.name: str = config["experiment"]
         self.folder = f"results/{self.name}"
         self.dataset: str = config["dataset"]
@@ -210,6 +212,36 @@ class Experiment:
             for seed in self.config["seeds"]
         ]
 
+    # Encoders and features
+
+    def first_checkpoint(self, recipe: str) -> str:
+        """The finished network of the first seed: of which encoder files are made."""
+        return self.final_checkpoint(recipe, self.config["seeds"][0])
+
+    def described_recipe(self, recipe: str) -> dict[str, Any]:
+        """What the file of an encoder says of its recipe besides what its checkpoint says: its
+        label, and, of one that was trained here, how all of its stages were."""
+        whole = self.recipes[recipe]
+        keys = ("label",) if "weights" in whole else ("label", *TRAINED_KEYS)
+        return {key: whole[key] for key in keys if key in whole}
+
+    def provenance(self, recipe: str) -> dict[str, Any]:
+        """What the file of an encoder says of where it comes from, as far as the config knows."""
+        whole = self.recipes[recipe]
+        return {
+            "experiment": self.name,
+            "dataset": None if "weights" in whole else self.dataset,
+            "official_name": None
+            if "weights" in whole
+            else self.datasets[self.dataset].get("official_name"),
+            "stages": stages(whole),
+        }
+
+    def features(self, recipe: str) -> str:
+        """Features of the experiment's own dataset by a finished network of the first seed."""
+        seed = self.config["seeds"][0]
+        return f"{self.folder}/features/{self.dataset}/{recipe}/trained/seed{seed}.parquet"
+
     # Evaluations
 
     def labels(self, table: str) -> dict[str, str]:
@@ -288,17 +320,25 @@ class Experiment:
 
     # Tables
 
-    def unlabelled_files(self) -> list[str]:
-        """What is made of videos without labels if no file is named."""
-        recipes = [recipes_of(self.evaluations[name])[0] for name in self.rows["retrieval"]]
-        own = [f"{self.folder}/encoders/{recipe}.pt" for recipe in dict.fromkeys(recipes)]
-        return [*own, f"results/summary_{self.dataset}.csv"]
-
     def published_files(self) -> list[str]:
-        """One file of each table and plot that `results/` has of the experiment that is named."""
-        names = ["table_s1", "random_control", "table_1", *PIPELINES]
+        """What is made if no file is named: one file of each table and plot.
+
+        Videos without labels have no tables; an encoder is made of them, and pictures.
+        """
+        if not self.labelled:
+            return self._unlabelled_files()
+        names = ["table_s1", "random_control", "table_1", *PIPELINES, "retrieval"]
         names += ["learning_curves"] if self.curves("table_1") else []
         names += [f"{table}_{target}_classes" for table in PIPELINES for target in self.targets]
         names += ["pretext"] if self.pretext_rows() else []
         names += [f"summary_{dataset}" for dataset in self.datasets_used()]
         return [f"results/{name}.csv" for name in names]
+
+    def _unlabelled_files(self) -> list[str]:
+        recipes = [recipes_of(self.evaluations[name])[0] for name in self.rows["retrieval"]]
+        names = ("encoders/{}.pt", "features/{}.parquet", "neighbours_{}.png", "map_{}.svg")
+        own = [
+            f"{self.folder}/{name}".format(one) for one in dict.fromkeys(recipes) for name in names
+        ]
+        curves = ["learning_curves"] if self.curves("retrieval") else []
+        return [*own, *(f"results/{name}.csv" for name in (*curves, f"summary_{self.dataset}"))]

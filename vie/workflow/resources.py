@@ -10,6 +10,7 @@ from typing import Any
 from vie.clips.sampling import sampling
 from vie.config.settings import stages
 from vie.datasets.facts import expected
+from vie.metrics.retrieval import AT_ONCE
 from vie.objectives.table import facts_of, scratch_bytes
 from vie.runtime.threads import TEST_CLIPS, VIDEOS_AHEAD, batches_ahead, loader_workers
 
@@ -85,6 +86,34 @@ def probe(
     outputs = found.videos * config["probe"]["clips"] * found.classes * 3 * 4 / 1e6
     total = step(gpus, encoders, batch // 4, frames, size) + 4 * heads + 3 * outputs
     return _rounded(total + loading(threads, gpus, batch, frames, size))
+
+
+def features(
+    config: Config, dataset: str, recipes: list[Config], clip: Any, transform: Config, threads: int
+) -> int:
+    """Features of a dataset: one loader, a forward pass keeps little; vectors in three copies."""
+    gpus, size = min(config["gpus"], 1), transform["geometry"]["size"]
+    encoders, frames = [recipe["encoder"] for recipe in recipes], sampling(clip).frames
+    total = step(gpus, encoders, TEST_CLIPS // 4, frames, size)
+    total += 3 * vectors(config, dataset, encoders)
+    return _rounded(total + loading(threads, gpus, TEST_CLIPS, frames, size))
+
+
+def vectors(config: Config, dataset: str, encoders: list[Config]) -> float:
+    """All vectors of all videos of a dataset."""
+    shards = config["datasets"][dataset]["shards"]
+    videos = sum(expected(config["datasets"][dataset], split).videos for split in shards)
+    # Embedding, conv3, conv4 and conv5, which have 2 to 8 times (in TRN and fast, more) the stem's.
+    numbers = sum(dimensions_of(encoder) + 14 * width(encoder) for encoder in encoders)
+    return videos * numbers * 4 / 1e6
+
+
+def retrieval(config: Config, datasets: list[str]) -> int:
+    """Rankings, sheets and maps: the largest table of features in three copies, a part of the
+    similarities, their order and what is made of it."""
+    encoders = [recipe["encoder"] for recipe in config["recipes"].values()]
+    table = max(vectors(config, name, [one]) for name in datasets for one in encoders)
+    return _rounded(PROCESS + 3 * table + 4 * AT_ONCE * 4 / 1e6)
 
 
 def finetune(

@@ -52,7 +52,11 @@ VERSIONS: dict[str, Version] = {
     "finetune": Version(
         2, "first weights, decay of the new layer alone, windows' middles are the release's"
     ),
+    "encoder": Version(1, "first version"),  # encoder files
+    "features": Version(1, "first version"),
     "pretext": Version(2, "the heads of its networks changed"),
+    # ranking, sheets of neighbours, maps
+    "retrieval": Version(1, "first version"),
     "advice": Version(1, "first version"),
     "tables": Version(2, "comparable asks for the length of the probe and what decays"),
 }

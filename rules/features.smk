@@ -1,0 +1,77 @@
+# A finished network -> a file to take away, and the features of all videos of a dataset.
+rule encoder:
+    input:
+        checkpoint=of(experiment.first_checkpoint),
+        train=f"resources/{DATASET}/train/index.parquet",
+    output:
+        f"{RESULTS}/encoders/{{recipe}}.pt",
+    log:
+        f"{LOGS}/encoders/{{recipe}}.log",
+    benchmark:
+        f"{RUNS}/encoders/{{recipe}}.tsv"
+    localrule: True
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=minutes(10),
+    params:
+        recipe=of(experiment.described_recipe),
+        provenance=of(experiment.provenance),
+        licence=config.get("licence"),
+        version=version("encoder"),
+    script:
+        "../workflow_scripts/encoder.py"
+
+
+rule features:
+    input:
+        networks=of(experiment.networks),
+        indexes=of(experiment.every_split("index.parquet")),
+        manifests=of(experiment.every_split("manifest.parquet")),
+    output:
+        f"{RESULTS}/features/{{dataset}}/{{evaluation}}/{{weights}}/seed{{seed}}.parquet",
+    log:
+        f"{LOGS}/features/{{dataset}}/{{evaluation}}/{{weights}}/seed{{seed}}.log",
+    benchmark:
+        f"{RUNS}/features/{{dataset}}/{{evaluation}}/{{weights}}/seed{{seed}}.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: config["threads"]["probe"]
+    resources:
+        mem_mb=features_memory,
+        runtime=minutes(720),
+        gpu=ONE_GPU,
+    params:
+        clip=of(lambda evaluation: experiment.evaluations[evaluation]["clip"]),
+        geometry=of(lambda evaluation: experiment.transform(evaluation)["geometry"]),
+        features=config["features"],
+        precision=config["precision"],
+        version=version("features"),
+    script:
+        "../workflow_scripts/features.py"
+
+
+# The features that sheets, maps and searches are made of: the experiment's own videos.
+rule features_of_recipe:
+    input:
+        of(experiment.features),
+    output:
+        f"{RESULTS}/features/{{recipe}}.parquet",
+    log:
+        f"{LOGS}/features/{{recipe}}.log",
+    benchmark:
+        f"{RUNS}/features/{{recipe}}.tsv"
+    localrule: True
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=minutes(10),
+    params:
+        experiment=experiment.name,
+        version=version("features"),
+    script:
+        "../workflow_scripts/publish.py"

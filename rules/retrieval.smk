@@ -1,0 +1,79 @@
+# Features of videos -> how well videos of a class are found by each other, and pictures of that.
+rule retrieval:
+    input:
+        features=[run["features"] for run in retrieval_runs(experiment)],
+        splits=list(retrieval_splits(experiment).values()),
+    output:
+        **in_report(f"{RESULTS}/retrieval", "retrieval", table="Retrieval"),
+        seeds=f"{RESULTS}/retrieval_seeds.csv",
+    log:
+        f"{LOGS}/retrieval.log",
+    benchmark:
+        f"{RUNS}/retrieval.tsv"
+    # The environment of all rules.
+    conda:
+        "../envs/vie.yaml"
+    threads: config["threads"]["probe"]
+    resources:
+        mem_mb=resources.retrieval(config, experiment.datasets_used()),
+        runtime=minutes(240),
+    params:
+        runs=retrieval_runs(experiment),
+        splits=retrieval_splits(experiment),
+        layers=config["features"]["layers"],
+        version=version("retrieval"),
+    script:
+        "../workflow_scripts/retrieval.py"
+
+
+# Validation videos and the training videos that a network finds most like them.
+rule neighbours:
+    input:
+        features=f"{RESULTS}/features/{{recipe}}.parquet",
+        indexes=experiment.every_split("index.parquet")(DATASET),
+    output:
+        png=report(f"{RESULTS}/neighbours_{{recipe}}.png", **of_recipe("neighbours", "sheet")),
+        page=report(f"{RESULTS}/neighbours_{{recipe}}.html", **of_recipe("neighbours", "moving")),
+    log:
+        f"{LOGS}/neighbours_{{recipe}}.log",
+    benchmark:
+        f"{RUNS}/neighbours_{{recipe}}.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=resources.retrieval(config, experiment.datasets_used()),
+        runtime=minutes(30),
+    params:
+        model=of(lambda recipe: experiment.recipes[recipe]["label"]),
+        clip=of(lambda recipe: experiment.evaluations[recipe]["clip"]),
+        clips=config["features"]["clips"],
+        seed=config["seeds"][0],
+        version=version("retrieval"),
+    script:
+        "../workflow_scripts/neighbours.py"
+
+
+rule feature_map:
+    input:
+        f"{RESULTS}/features/{{recipe}}.parquet",
+    output:
+        svg=report(f"{RESULTS}/map_{{recipe}}.svg", **of_recipe("map", "map")),
+        png=f"{RESULTS}/map_{{recipe}}.png",
+    log:
+        f"{LOGS}/map_{{recipe}}.log",
+    benchmark:
+        f"{RUNS}/map_{{recipe}}.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=resources.retrieval(config, experiment.datasets_used()),
+        runtime=minutes(30),
+    params:
+        model=of(lambda recipe: experiment.recipes[recipe]["label"]),
+        words=label_words(experiment),
+        seed=config["seeds"][0],
+        version=version("retrieval"),
+    script:
+        "../workflow_scripts/feature_map.py"

@@ -1,0 +1,124 @@
+import os
+
+import pytest
+
+from vie.datasets.finding import LONGEST_ID, base_of, find_videos, piece_id
+from vie.runtime.errors import VieError
+
+
+def files(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)  # no two alike
+    return folder
+
+
+def ids(*places):
+    return [one.id for one in find_videos(places).videos]
+
+
+def test_any_depth_any_name(tmp_path):
+    names = ["a.mp4", "b c/-d.MOV", "b c/日本/e🙂.webm", "b c/日本/deep/er/f.gif", "g.tar.m2ts"]
+    found = find_videos([files(tmp_path, *names, "notes.txt", "x/README", "x/pic.jpg", "y/z.JPG")])
+    assert [one.id for one in found.videos] == sorted(names)
+    assert all(one.id == one.path and not one.label for one in found.videos)
+    assert found.others == {".txt": 1, "": 1, ".jpg": 2}
+    assert any("2 .jpg" in note for note in found.notes)
+
+
+def test_hidden_and_foreign_names_are_counted(tmp_path):
+    files(tmp_path, "a.mp4", "._a.mp4", ".git/b.mp4")
+    (tmp_path / os.fsdecode(b"caf\xe9.mp4")).write_text("x")
+    found = find_videos([tmp_path])
+    assert [one.id for one in found.videos] == ["a.mp4"]
+    assert not found.others
+    assert "hidden files and folders are left out: 2" in found.notes
+    assert any(note.startswith("1 files have names that are not UTF-8") for note in found.notes)
+
+
+def test_links_are_followed_and_a_file_is_found_once(tmp_path):
+    files(tmp_path, "v/b/x.mp4", "elsewhere/y.mp4")
+    videos = tmp_path / "v"
+    (videos / "a").symlink_to("b")  # the folder itself comes first, though its name is later
+    (videos / "b" / "round").symlink_to("..")
+    (videos / "outside").symlink_to("../elsewhere")
+    os.link(videos / "b" / "x.mp4", videos / "b" / "z.mp4")
+    (videos / "lost.mp4").symlink_to("nowhere")
+    found = find_videos([videos])
+    # A link that leads nowhere is a video that is rejected later.
+    assert [one.id for one in found.videos] == ["b/x.mp4", "lost.mp4", "outside/y.mp4"]
+    assert found.notes == ["1 names of files that were found already are left out"]
+
+
+def test_several_folders_and_single_videos(tmp_path):
+    files(tmp_path, "one/a.mp4", "two/deep/b.mp4", "two/c.mp4")
+    assert ids(tmp_path / "one", tmp_path / "two" / "deep") == ["one/a.mp4", "two/deep/b.mp4"]
+    assert ids(tmp_path / "two", tmp_path / "two" / "deep") == ["c.mp4", "deep/b.mp4"]
+    assert ids(tmp_path / "one" / "a.mp4") == ["a.mp4"]
+    assert base_of([tmp_path / "gone" / "list.csv"]) == tmp_path / "gone"
+    assert base_of([tmp_path / "gone", tmp_path / "two"]) == tmp_path
+
+
+def test_a_text_list(tmp_path):
+    files(tmp_path, "a.mp4", "sub/b c.mp4")
+    outside = files(tmp_path.parent / f"{tmp_path.name}-else", "d.mp4") / "d.mp4"
+    (tmp_path / "list.txt").write_text(f"sub/b c.mp4\n\nsub/../a.mp4\n{outside}\nnot here.mp4\n")
+    found = find_videos([tmp_path / "list.txt"])
+    assert found.base == tmp_path
+    paths = {one.path for one in found.videos}
+    assert paths == {"sub/b c.mp4", "a.mp4", str(outside), "not here.mp4"}
+    assert not any(one.id.startswith(("/", "..")) for one in found.videos)
+
+
+def test_a_table_with_times_and_labels(tmp_path):
+    files(tmp_path, "a.mp4", "b.mp4")
+    (tmp_path / "list.csv").write_text(
+        'path,start,end,label,by\na.mp4,0,2.5,run,x\na.mp4,3,6,run,x\n"b.mp4",,,"sit, down",y\n'
+    )
+    found = find_videos([tmp_path / "list.csv"])
+    rows = [(one.id, one.label, one.start, one.end) for one in found.videos]
+    assert rows == [
+        ("a.mp4@0-2.5", "run", 0, 2.5),
+        ("a.mp4@3-6", "run", 3, 6),
+        ("b.mp4", "sit, down", 0, 0),
+    ]
+    assert any("by are not read" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("file\na.mp4\n", "line 1: a list of videos needs the column path"),
+        ("path,start,end\na.mp4,3\n", "line 2: has not 3 values"),
+        ("path,start,end\na.mp4,3,2\n", "line 2: start '3' and end '2' must be seconds"),
+        ("path,start,end\na.mp4,3,\n", "line 2: start '3' and end ''"),
+        ("path,start,end\na.mp4,nan,inf\n", "line 2: start 'nan'"),
+        ("path,start,end\na.mp4,0,1e9\n", "line 2: start '0' and end '1e9'"),
+        ("path,label\na.mp4,x\nb.mp4,\n", "1 of 2 rows have no label"),
+        ("path,start,end\na.mp4,1,2\na.mp4,1,2\n", "a list names it twice"),
+        ("path\n", "no video there"),
+        ('path\n"a\n', "cannot be read as UTF-8 CSV"),
+    ],
+)
+def test_wrong_tables_are_errors(tmp_path, content, message):
+    (tmp_path / "list.csv").write_text(content)
+    with pytest.raises(VieError, match=message):
+        find_videos([tmp_path / "list.csv"])
+
+
+def test_nothing_there_is_an_error(tmp_path):
+    with pytest.raises(VieError, match=r"no such file or folder: .*gone"):
+        find_videos([tmp_path, tmp_path / "gone"])
+    files(tmp_path, "a.doc")
+    with pytest.raises(VieError, match=r"no video there.*1 \.doc.*by their extension: \.mp4"):
+        find_videos([tmp_path])
+
+
+def test_long_paths_have_short_ids_that_differ(tmp_path):
+    long = "/".join(["ordner" * 8, "日本" * 20, "x" * 60])
+    found = {piece_id(f"{long}{i}.mp4", 0, 0) for i in range(3)}
+    assert len(found) == 3
+    for one in found:
+        assert len(one.encode()) <= LONGEST_ID
+        assert one.endswith(".mp4")
+    assert piece_id("a.mp4", 0, 10.25) == "a.mp4@0-10.25"

@@ -1,0 +1,199 @@
+"""The command that exports an encoder, its model card, and a network run without this project."""
+
+import json
+import re
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+import vie
+from tests.frames.test_ffmpeg import H264, encode
+from tests.models.test_export import checkpoint
+from vie.clips.color_jitter import normalise
+from vie.clips.crops import crop_frames
+from vie.clips.loader import decode
+from vie.clips.transform import ClipTransform
+from vie.export import main
+from vie.frames.ffmpeg import FrameSettings, extract_jpegs
+from vie.models.export import FORMATS
+from vie.runtime import torch_files
+from vie.runtime.errors import VieError
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+PROVENANCE = {
+    "experiment": "ours",
+    "dataset": "kinetics",
+    "official_name": "kinetics-400",
+    "stages": ["rotation"],
+    "objectives": {"temperature": 0.07, "rotation": {"angles": 4}},
+    "imported_from": None,
+}
+TABLES = {
+    "table_1.csv": "model,conv5,conv5_ci95,n_val,seeds\nA network,40.5,3.1,480,0 1\nB,1,1,9,0\n",
+    "retrieval.csv": "dataset,model,layer,r1,r1_ci95\nucf,A network,conv5,30.25,2.5\nx,B,y,7,7\n",
+}
+
+
+@pytest.fixture
+def encoder_file(tmp_path):
+    """An encoder in the folder of an experiment."""
+
+    def write(**changes):
+        content = checkpoint("slow", 4) | {
+            "seed": 1,
+            "frames": {"fps": 25.0, "shorter_side": 48, "quality": 2},
+            "provenance": PROVENANCE,
+            "licence": None,
+        }
+        path = tmp_path / "ours" / "encoders" / "slow.pt"
+        torch_files.save(path, content | changes)
+        return path
+
+    return write
+
+
+def export(*arguments):
+    main([str(argument) for argument in arguments])
+
+
+def test_files_and_card_are_written_under_one_name(encoder_file, tmp_path, monkeypatch, capsys):
+    path = encoder_file()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    export(path, "--to", "torch-export", "safetensors")
+    names = {"slow.pt2", "slow.safetensors", "slow.py", "slow.md"}
+    assert {file.name for file in (tmp_path / "here").iterdir()} == names
+    assert re.search(r"slow\.pt2: \d\.\d MB, largest difference", capsys.readouterr().out)
+    with pytest.raises(VieError, match=r"slow\.pt2 is there already: give another name with -o"):
+        export(path, "--to", "torch-export")
+    # An exported file is an encoder's file too; its suffix may be given or not.
+    export("slow.safetensors", "--to", "torchscript", "-o", "again/it.torchscript")
+    assert {file.name for file in (tmp_path / "here/again").iterdir()} == {
+        "it.torchscript",
+        "it.md",
+    }
+    with pytest.raises(VieError, match="its suffix is that of onnx, which --to does not name"):
+        export(path, "--to", "torchscript", "-o", "it.onnx")
+
+
+def test_what_cannot_be_exported_is_said_in_a_sentence(encoder_file, tmp_path):
+    with pytest.raises(VieError, match="no such checkpoint"):
+        export(tmp_path / "absent.pt", "--to", "torch-export", "-o", tmp_path / "it")
+    named = checkpoint("slow", 4)["recipe"] | {"encoder": {"network": "os:system"}}
+    path = encoder_file(recipe=named)
+    with pytest.raises(VieError, match=r"os:system.*trust=True"):
+        export(path, "--to", "torch-export", "-o", tmp_path / "it")
+    assert not (tmp_path / "it.md").exists()
+
+
+def test_the_card_says_what_file_and_tables_say(encoder_file, tmp_path):
+    path = encoder_file(licence="CC BY 4.0")
+    for name, text in TABLES.items():
+        (tmp_path / "ours" / name).write_text(text)
+    export(path, "--to", "torch-export", "-o", tmp_path / "it")
+    card = (tmp_path / "it.md").read_text()
+    for line in (
+        "# A network",
+        "- Dataset: kinetics-400 (kinetics)",
+        "- Videos: 24",
+        "- Objective: temperature 0.07, rotation (angles 4)",
+        "- Last stage: rotation",
+        "- Steps: 7",
+        "- Seed: 1",
+        "- Also recorded: experiment ours, stages [rotation]",
+        "- Licence: CC BY 4.0",
+        "| model | conv5 | conv5_ci95 | n_val | seeds |",
+        "| A network | 40.5 | 3.1 | 480 | 0 1 |",
+        "| ucf | A network | conv5 | 30.25 | 2.5 |",
+    ):
+        assert line in card.splitlines()
+    assert "| B |" not in card
+    assert "this file is the network of seed 1" in card
+    assert "with a shorter side of 48 pixels (bicubic) and quality 2" in card
+
+
+def test_the_card_invents_nothing(encoder_file, tmp_path):
+    path = encoder_file(provenance=None, n_train=None, frames=None)
+    (tmp_path / "ours" / "table_1.csv").write_text(TABLES["table_1.csv"].replace("A network", "C"))
+    export(path, "--to", "torch-export", "-o", tmp_path / "it")
+    lines = (tmp_path / "it.md").read_text().splitlines()
+    assert "- Dataset: not recorded" in lines
+    assert "- Videos: not recorded" in lines
+    assert "- Licence: none was given" in lines
+    assert "No table of this experiment has a row of this encoder." in lines
+
+
+def embedded(encoder_file, video):
+    """The embedding of the clip in the middle, by way of JPEG files, as of shards."""
+    content = torch_files.load(encoder_file)
+    transform = ClipTransform.from_dict(content["transform"])
+    settings = FrameSettings(**content["frames"], timeout_seconds=60, max_seconds=60)
+    jpegs = extract_jpegs(video, settings).jpegs
+    (numbers,) = transform.sampling.test(len(jpegs), 1)
+    crop, size = transform.geometry.centre_crop(), transform.geometry.size
+    clip = crop_frames([decode(jpegs[number]) for number in numbers], crop, size)
+    with torch.no_grad():
+        return vie.load_encoder(encoder_file)(normalise(clip[None]))[0][0]
+
+
+def frames_at(path, fps):
+    """Frames (n, H, W, 3) of a video, decoded by PyAV, as the card says."""
+    import av
+
+    shown = {}
+    with av.open(str(path)) as file:
+        for frame in file.decode(video=0):
+            time = frame.pts * frame.time_base
+            shown.setdefault("first", time)
+            place = round((time - shown["first"]) * Fraction(fps))
+            shown[place] = frame.to_ndarray(format="rgb24")
+    del shown["first"]
+    return [shown[max(k for k in shown if k <= place)] for place in range(max(shown) + 1)]
+
+
+def prepared(frames, data):
+    """The clip in the middle, as the model card says: words, and numbers of its block of JSON."""
+    import PIL.Image
+
+    clip, n = data["clip"], len(frames)
+    start = max(0, n - clip["span"] + 1) / 2
+    out = []
+    for offset in clip["offsets"]:
+        image = PIL.Image.fromarray(frames[int(np.floor(start + offset)) % n])
+        ratio = data["resize"]["shorter_side"] / min(image.size)
+        sides = [round(side * ratio) for side in image.size]
+        image = image.resize(sides, PIL.Image.Resampling.BILINEAR)  # PIL's has antialiasing
+        size = data["crop"]["size"]
+        left, top = ((side - size) // 2 for side in sides)
+        out.append(np.asarray(image.crop((left, top, left + size, top + size))))
+    pixels = np.stack(out) * data["scale"]  # (T, S, S, 3)
+    normal = (pixels - data["mean"]) / data["std"]
+    # (T, S, S, 3) -> (1, 3, T, S, S)
+    return torch.from_numpy(normal.transpose(3, 0, 1, 2)[None].astype(np.float32))
+
+
+@pytest.mark.parametrize("rate", [25, 30])
+def test_another_decoder_and_the_card_give_the_embedding_of_the_video(encoder_file, tmp_path, rate):
+    rows, columns = np.mgrid[:72, :96]
+    frames = np.zeros((50, 72, 96, 3), np.uint8)
+    for t, frame in enumerate(frames):
+        frame[..., 0] = 127 + 90 * np.sin((columns + 2 * t) / 9)
+        frame[..., 1] = 127 + 90 * np.sin((rows - t) / 7)
+        frame[..., 2] = 60 + t
+        frame[20:44, 30 + t % 30 : 50 + t % 30] = (230, 40, 60)
+    video = encode(tmp_path / "video.mp4", frames, *H264, rate=rate)
+    path = encoder_file()
+    export(path, "--to", "torch-export", "-o", tmp_path / "it")
+    data = json.loads(re.search(r"```json\n(.*?)```", (tmp_path / "it.md").read_text(), re.S)[1])
+    network = FORMATS["torch-export"].load(tmp_path / "it.pt2")
+    ours = embedded(path, video)
+    clip = prepared(frames_at(video, data["fps"]), data)
+    with torch.no_grad():
+        right, *wrong = (
+            1 - float(network(one)[0] @ ours) for one in (clip, clip.flip(1), clip.flip(4))
+        )
+    assert right < 1e-2
+    # The network tells blue from red and left from right, so what the card says matters.
+    assert right < min(wrong) / 5

@@ -1,0 +1,128 @@
+"""Searching a table of features for videos that are like a video."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import vie
+from vie.clips.transform import ClipTransform
+from vie.datasets.synthetic.render import render
+from vie.datasets.synthetic.write_videos import encode
+from vie.engine.feature_table import FeatureTable, read_features, write_features
+from vie.extract import main as extract_main
+from vie.models.checkpoint_format import describe
+from vie.models.encoders import build_encoder
+from vie.runtime import torch_files
+from vie.runtime.errors import VieError
+from vie.search import faiss_index, main, search
+
+FRAMES = ("--frames", "25", "40", "3")
+
+
+def write_checkpoint(path, recipe):
+    network = build_encoder(recipe["encoder"])
+    known = describe(recipe, ClipTransform.of(recipe), 25.0)
+    torch_files.save(path, known | {"encoder": network.state_dict()})
+    return path
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """A folder of six videos."""
+    folder = tmp_path_factory.mktemp("videos")
+    for number in range(6):
+        encode(render("arrow rising", 0, number)[:30], folder / f"v {number}.mp4")
+    return folder
+
+
+@pytest.fixture
+def encoder(tmp_path, recipe):
+    return write_checkpoint(tmp_path / "a.pt", recipe)
+
+
+@pytest.fixture
+def features(tmp_path, encoder, videos):
+    path = tmp_path / "features.parquet"
+    extract_main([str(encoder), str(videos), "-o", str(path), "--clips", "2", *FRAMES])
+    return path
+
+
+def test_a_video_finds_itself_and_then_what_is_near(encoder, features, videos, tmp_path, capsys):
+    query = tmp_path / "another name.mp4"
+    shutil.copy(videos / "v 3.mp4", query)
+    capsys.readouterr()
+    main([str(encoder), str(features), str(query), "-k", "3", *FRAMES])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "another name.mp4"
+    assert lines[1] == "  1.000  v 3.mp4  0.0-1.2 s"
+    assert len(lines) == 4
+    vectors = read_features(features).vectors["embedding"]
+    order = np.argsort(-vectors @ vectors[3])
+    assert [line.split("  ")[2] for line in lines[1:]] == [f"v {i}.mp4" for i in order[:3]]
+    found = search(encoder, features, [query, videos / "v 0.mp4"], 99, frames=FRAMES[1:])
+    assert sorted(map(len, found.values())) == [6, 6]  # no more than there are
+
+
+def test_the_index_is_built_once_and_again_if_the_features_change(tmp_path):
+    rng = np.random.default_rng(0)
+
+    def write(n):
+        vectors = rng.normal(size=(n, 8)).astype(np.float32)
+        places = np.zeros(n), np.ones(n)
+        names = [str(i) for i in range(n)]
+        table = FeatureTable(names, *places, [""] * n, [""] * n, {"embedding": vectors}, {})
+        write_features(table, path)
+        return table
+
+    path, beside = tmp_path / "f.parquet", tmp_path / "f.parquet.faiss"
+    table = write(50)
+    assert faiss_index(table, path).ntotal == 50
+    before = beside.stat()
+    again = faiss_index(table, path)
+    assert (again.ntotal, beside.stat().st_mtime_ns) == (50, before.st_mtime_ns)
+    assert faiss_index(write(60), path).ntotal == 60  # stale
+    beside.write_bytes(beside.read_bytes()[:-100])  # damaged
+    assert faiss_index(write(60), path).ntotal == 60
+    (tmp_path / "f.parquet.faiss.json").write_text("{")
+    table = write(70)
+    index = faiss_index(table, path)
+    assert json.loads((tmp_path / "f.parquet.faiss.json").read_text())["features"]
+    vectors = table.vectors["embedding"]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines, rows = index.search(vectors[:5], 4)
+    expected = vectors[:5] @ vectors.T
+    np.testing.assert_array_equal(rows, np.argsort(-expected, axis=1)[:, :4])
+    np.testing.assert_allclose(cosines, np.sort(-expected, axis=1)[:, :4] * -1, atol=1e-6)
+
+
+def test_many_vectors_lie_in_cells(tmp_path):
+    """As many are looked into as there are here: the answers are exact."""
+    n = 2000
+    vectors = np.random.default_rng(0).normal(size=(n, 4)).astype(np.float32)
+    names, places = [""] * n, (np.zeros(n), np.ones(n))
+    table = FeatureTable(names, *places, names, names, {"embedding": vectors}, {})
+    write_features(table, tmp_path / "f.parquet")
+    index = faiss_index(table, tmp_path / "f.parquet", flat=100)
+    assert index.nlist > 100
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = index.search(vectors[:200], 1)[1][:, 0]
+    assert rows.tolist() == list(range(200))
+
+
+def test_features_of_another_encoder_are_refused(encoder, features, videos, tmp_path, recipe):
+    other = write_checkpoint(tmp_path / "other.pt", recipe)  # other random weights
+    query = str(videos / "v 0.mp4")
+    with pytest.raises(VieError, match=r"not of .*other\.pt: similarities between two networks"):
+        main([str(other), str(features), query, *FRAMES])
+    with pytest.raises(VieError, match="at least 1"):
+        main([str(encoder), str(features), query, "-k", "0", *FRAMES])
+    table = read_features(features)
+    conv5 = table._replace(vectors={"conv5": table.vectors["embedding"]})
+    write_features(conv5, tmp_path / "conv5.parquet")
+    with pytest.raises(VieError, match="no embeddings"):
+        main([str(encoder), str(tmp_path / "conv5.parquet"), query, *FRAMES])
+    with pytest.raises(VieError, match=r"give --frames"):
+        main([str(encoder), str(features), query])
+    assert vie.load_encoder(encoder).metadata["recipe"]["encoder"]["width"] == 2

@@ -1,0 +1,93 @@
+"""An encoder as files that work without vie, with a model card.
+
+`uv run python -m vie.export results/demo/encoders/vie_slow.pt --to safetensors onnx`
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from vie.models.checkpoint_format import encoder_of, read
+from vie.models.export import FORMATS, export
+from vie.reporting.model_card import model_card
+from vie.runtime.errors import VieError
+from vie.runtime.files import atomic_write
+
+
+def main(arguments: list[str]) -> None:
+    """Read the command line, write the files.
+
+    Raises:
+        VieError: the encoder cannot be read, a file is there already or cannot be written, or a
+            package that a format needs is missing.
+    """
+    parser = argparse.ArgumentParser(prog="python -m vie.export", description=__doc__)
+    parser.add_argument("encoder", type=Path, help="an encoder, or a checkpoint of pretraining")
+    parser.add_argument(
+        "--to",
+        nargs="+",
+        choices=FORMATS,
+        required=True,
+        metavar="FORMAT",
+        help=f"one or more of: {', '.join(FORMATS)}",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="file to write, with or without its suffix; the encoder's name, here, if absent",
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="import the network that the file names, which runs its code",
+    )
+    given = parser.parse_args(arguments)
+    formats = list(dict.fromkeys(given.to))
+    stem = _stem(given.output or Path(given.encoder.stem), formats)
+    card = stem.with_name(f"{stem.name}.md")
+    try:
+        content = read(given.encoder)
+        encoder = encoder_of(content, trust=given.trust, source=given.encoder)
+        written = export(encoder, content, stem, formats)
+        text = model_card(encoder, content, given.encoder, written)
+        with atomic_write(card) as temporary:
+            temporary.write_text(text)
+    except OSError as error:
+        raise VieError(f"{error.filename or stem}: {error.strerror or error}") from None
+    for file in written:
+        difference = "not compared" if file.difference is None else f"{file.difference:.1e}"
+        print(
+            f"{file.path}: {file.path.stat().st_size / 1e6:.1f} MB, largest difference {difference}"
+        )
+    print(f"{card}: model card, with code for each file")
+
+
+def _stem(output: Path, formats: list[str]) -> Path:
+    """Path of all files without their suffixes.
+
+    Raises:
+        VieError: the suffix is that of another format, or one of the files is there already.
+    """
+    kinds = {FORMATS[name].suffix: name for name in FORMATS}
+    if (kind := kinds.get(output.suffix)) is not None:
+        if kind not in formats:
+            raise VieError(f"-o {output}: its suffix is that of {kind}, which --to does not name")
+        output = output.with_suffix("")
+    suffixes = [*(FORMATS[name].suffix for name in formats), ".py", ".md"]
+    for path in (output.with_name(output.name + suffix) for suffix in suffixes):
+        if path.exists():
+            raise VieError(
+                f"{path} is there already: give another name with -o, and all formats at once"
+            )
+    return output
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        main(sys.argv[1:])
+    except VieError as error:
+        raise SystemExit(f"ERROR: {error}") from None

@@ -1,0 +1,166 @@
+"""Videos that are most like a video, among those of a table of features.
+
+    uv run python -m vie.search ENCODER FEATURES.parquet QUERY_VIDEO... [-k 5]
+
+The first search builds an index of faiss beside the features, `FEATURES.parquet.faiss`; if they
+change, it is built again.
+"""
+
+import argparse
+import json
+import logging
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vie.engine.feature_table import FeatureTable, read_features
+from vie.extract import extract
+from vie.features import EMBEDDING
+from vie.metrics.retrieval import unit
+from vie.models.checkpoint_format import load_encoder
+from vie.runtime.errors import VieError, shown
+from vie.runtime.files import atomic_write, digest, write_json
+from vie.runtime.torch_files import content_digest
+
+log = logging.getLogger(__name__)
+FLAT = 1_000_000  # vectors that are all compared; of more, those of the cells that are nearest
+PROBED = 64  # cells that are looked into
+
+
+class Neighbour(NamedTuple):
+    """A video, or a part of one, that was found."""
+
+    cosine: float
+    video: str  # id
+    start: float  # seconds in its file
+    end: float
+    label: str  # "" where there is none
+
+
+def search(
+    encoder: str | Path, features: Path, videos: Sequence[str | Path], k: int = 5, **settings: Any
+) -> dict[str, list[Neighbour]]:
+    """The k most similar rows of a table for each of some videos.
+
+    Args:
+        encoder: the file of the encoder that the table was made with.
+        features: a table of `vie.extract` or of the workflow, with the layer embedding.
+        videos: video files, folders and lists, as for `vie.extract`.
+        settings: more for `vie.extract.extract`.
+
+    Returns:
+        {id of a video: its neighbours, nearest first}.
+
+    Raises:
+        VieError: the table is of another encoder or has no embeddings, or no video can be used.
+    """
+    if k < 1:
+        raise VieError(f"-k {k}: at least 1 neighbour is needed")
+    table, network = read_features(features), load_encoder(encoder)
+    if table.metadata.get("encoder") != content_digest(network.state_dict()):
+        label = shown(table.metadata.get("recipe") or "another")
+        raise VieError(
+            f"{features} holds features of {label}, not of {encoder}: similarities between two "
+            "networks mean nothing. Search with the file of the encoder that made them"
+        )
+    if EMBEDDING not in table.vectors:
+        raise VieError(f"{features} has no embeddings: make it again with --layers {EMBEDDING}")
+    index = faiss_index(table, features)
+    clips = table.metadata.get("clips", "5")
+    found, vectors = extract(network, videos, clips=int(clips), **settings)
+    cosines, rows = index.search(unit(vectors), min(k, len(table.ids)))
+    return {
+        video: [_neighbour(table, *one) for one in zip(*near, strict=True) if one[1] >= 0]
+        for video, *near in zip(found, cosines.tolist(), rows.tolist(), strict=True)
+    }
+
+
+def _neighbour(table: FeatureTable, cosine: float, row: int) -> Neighbour:
+    place = float(table.starts[row]), float(table.ends[row])
+    return Neighbour(cosine, table.ids[row], *place, table.labels[row])
+
+
+def faiss_index(table: FeatureTable, path: Path, flat: int = FLAT) -> Any:
+    """An index of a table's embeddings by inner product: the one beside it, or a new one.
+
+    Args:
+        table: what `path` holds.
+        path: of the table.
+        flat: for more rows than this the index has cells, and the answers are approximate.
+
+    Returns:
+        A faiss index, whose numbers are rows of the table.
+    """
+    import faiss
+
+    place, note = path.with_name(f"{path.name}.faiss"), path.with_name(f"{path.name}.faiss.json")
+    vectors = unit(table.vectors[EMBEDDING])
+    N, D = vectors.shape
+    if place.exists() and note.exists() and _read(note) == _about(path, place):
+        index: Any = faiss.read_index(str(place))
+    else:
+        cells = f"IVF{round(4 * math.sqrt(N))},Flat" if flat < N else "Flat"
+        index = faiss.index_factory(D, cells, faiss.METRIC_INNER_PRODUCT)
+        index.train(vectors)
+        index.add(vectors)
+        with atomic_write(place) as temporary:
+            faiss.write_index(index, str(temporary))
+        write_json(_about(path, place), note)
+        log.info("%s: index of %d videos", place, N)
+    if flat < N:
+        index.nprobe = PROBED
+    return index
+
+
+def _about(path: Path, place: Path) -> dict[str, Any]:
+    """What tells whether an index is of a table, and whole."""
+    return {"features": digest(path), "index": digest(place)}
+
+
+def _read(note: Path) -> Any:
+    try:
+        return json.loads(note.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Read the command line, print what is found.
+
+    Raises:
+        VieError: as `search`.
+    """
+    parser = argparse.ArgumentParser(prog="python -m vie.search", description=__doc__)
+    parser.add_argument("encoder", help="encoders/<recipe>.pt, or a checkpoint of pretraining")
+    parser.add_argument("features", type=Path, help="a .parquet that this encoder made")
+    parser.add_argument("videos", nargs="+", help="videos to look for; also folders and lists")
+    parser.add_argument("-k", type=int, default=5, help="neighbours of each; default 5")
+    parser.add_argument(
+        "--frames",
+        nargs=3,
+        metavar=("FPS", "SHORTER_SIDE", "QUALITY"),
+        help="how videos become frames, if the encoder does not say so",
+    )
+    asked = parser.parse_args(arguments)
+    try:
+        found = search(asked.encoder, asked.features, asked.videos, asked.k, frames=asked.frames)
+    except OSError as error:
+        raise VieError(f"{error.filename or asked.features}: {error.strerror or error}") from None
+    for video, neighbours in found.items():
+        print(shown(video, longest=1000))
+        for one in neighbours:
+            place = f"{one.start:.1f}-{one.end:.1f} s"
+            words = [f"{one.cosine:.3f}", shown(one.video, longest=1000), place]
+            words += [shown(one.label)] if one.label else []
+            print("  " + "  ".join(words))
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # it reports how it is loaded
+    try:
+        main(sys.argv[1:])
+    except VieError as error:
+        raise SystemExit(f"ERROR: {error}") from None
