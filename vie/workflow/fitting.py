@@ -16,9 +16,9 @@ SINGLE, TRN, SLOW, SLOWFAST, CONV3D = (
 )
 RECIPES = (SINGLE, TRN, CONV3D, SLOW, SLOWFAST)  # that advice is given on
 DEFAULT = SLOW  # the encoder that is made if no file is named, and whose hours are counted
-# From about so many videos on, NCE with 4,096 negatives takes less time than softmax: softmax took
-# 0.4 of its time at 64,000 videos and 1.3 at 128,000 on two cores, 0.5 and 1.4 at 128,000 and 256,000
-# on one (benchmarks/estimators.py, batches of 64).
+# From about so many videos on, NCE with 4,096 negatives takes less time than softmax. Softmax took
+# 0.4 of its time at 64,000 videos and 1.3 at 128,000 on two cores; on one, 0.5 at 128,000 and 1.4
+# at 256,000 (benchmarks/estimators.py, batches of 64).
 SOFTMAX = 100_000
 LARGE = 20_000  # videos from which on rates and batches are the paper's and not the demo's
 LEAST_STEPS = 600  # of instance recognition; the demo's VIE-Slow has them in 40 epochs
