@@ -6,14 +6,14 @@ Compares one step's loss, forward and backward, of the softmax over all N entrie
 with that of NCE with 4,096 negatives, on the GPU if there is one. Prints, for every N, seconds and
 memory of each and their ratios, softmax / NCE: above 1, NCE is cheaper. Each measurement has a
 process of its own; the two of a ratio take turns, so that other work on the machine slows both.
-The memory is what a step adds to the largest resident memory (CPU) or to the memory on the device.
+The memory is what a step adds to that of the process (Linux) or to that on the device.
 """
 
 import argparse
 import multiprocessing
-import resource
 import statistics
 import time
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -36,7 +36,7 @@ def measure(videos: int, batch: int, repeats: int, estimator: str) -> tuple[floa
     embedding = F.normalize(vectors[instances] + 0.1 * noise, dim=1).requires_grad_()
     settings = {"estimator": estimator, "negatives": NEGATIVES, "temperature": TEMPERATURE}
     objective = InstanceRecognition(videos, **settings).to(device)
-    before, seconds = memory(device), []
+    before, seconds = memory(device, start=True), []
     for _ in range(repeats + 1):
         start = time.perf_counter()
         objective(embedding, instances, vectors, generator).backward()
@@ -46,11 +46,18 @@ def measure(videos: int, batch: int, repeats: int, estimator: str) -> tuple[floa
     return statistics.median(seconds[1:]), memory(device) - before
 
 
-def memory(device: torch.device) -> float:
-    """The largest so far, in MiB."""
+def memory(device: torch.device, *, start: bool = False) -> float:
+    """The largest memory since the last `start`, or that in use at a start, in MiB."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        found = torch.cuda.memory_allocated() if start else torch.cuda.max_memory_allocated()
+        if start:
+            torch.cuda.reset_peak_memory_stats()
+        return found / 2**20
+    if start:
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    field = "VmRSS" if start else "VmHWM"
+    text = Path("/proc/self/status").read_text()
+    return int(next(line.split()[1] for line in text.splitlines() if field in line)) / 1024
 
 
 def main() -> None:

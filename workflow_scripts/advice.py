@@ -8,7 +8,8 @@ from vie.frames.manifest import read_videos
 from vie.runtime.files import atomic_write
 from vie.runtime.logs import job
 from vie.runtime.threads import available_threads
-from vie.workflow.advice import Machine, advise
+from vie.workflow.advice import advise
+from vie.workflow.fitting import Machine
 from vie.workflow.survey import survey
 
 config, source = snakemake.config, snakemake.input

@@ -18,8 +18,9 @@ from vie.datasets.video import Video
 from vie.frames.ffmpeg import ffmpeg_executable
 from vie.runtime.errors import VieError
 from vie.workflow import sizes
-from vie.workflow.advice import RECIPES, SOFTMAX, Machine, advise, numbers
+from vie.workflow.advice import advise
 from vie.workflow.commented import Alias, Anchor, Why, plain, to_yaml
+from vie.workflow.fitting import RECIPES, SOFTMAX, Machine, numbers
 from vie.workflow.survey import Survey, survey
 
 ROOT = Path(__file__).parents[2]

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from vie.config.load import load_config
+from vie.datasets.facts import expected
 from vie.datasets.video import Video
 from vie.frames.extract import write_rejected
 from vie.frames.ffmpeg import ffmpeg_executable
@@ -266,3 +267,11 @@ def test_the_index_job_refuses_all_that_will_be_trained(copy, tmp_path, snakemak
     assert not (copy / "results" / "own").exists(), output
     # Once that is known, the next dry run knows it too.
     assert "of which 50 cannot be used" in snakemake(copy, "-n", *arguments, *targets, fails=True)
+
+
+@pytest.mark.parametrize("overlay", [None, "smoke", "kinetics400"])
+def test_the_configs_that_come_along_fit_their_datasets(overlay):
+    overlays = [ROOT / "experiments" / f"{overlay}.yaml"] if overlay else []
+    found = load_config(ROOT / "config.yaml", *overlays)
+    videos = expected(found["datasets"][found["dataset"]], "train").videos
+    assert sizes.problems(found, found["recipes"], some(videos), probes=True) == []

@@ -1,96 +1,28 @@
 """Settings that fit a dataset and a machine, as an overlay of the config that says why.
 
-Which number follows from what is in docs/own-videos.md. Numbers of the demo (config.yaml, 480
-videos) and of the paper (240,000) are the two ends that all is measured by.
+`vie.workflow.fitting` has what follows from the number of videos; here are the size of networks,
+what is done about long videos, and what it all costs. docs/own-videos.md has a table of it.
 """
 
 import copy
 import math
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from vie.config.load import merge
 from vie.config.settings import stages
 from vie.runtime.errors import VieError
-from vie.workflow.commented import Alias, Anchor, Why, plain, to_yaml, wrapped
+from vie.workflow.commented import Why, plain, to_yaml, wrapped
 from vie.workflow.estimate import Estimator, Job
+from vie.workflow.fitting import DEFAULT, PRESETS, RECIPES, Machine, Numbers, numbers, overlay_of
 from vie.workflow.survey import Survey
 
 Config = dict[str, Any]
-SINGLE, TRN, SLOW, SLOWFAST, CONV3D = (
-    f"vie_{name}" for name in ("single", "trn", "slow", "slowfast", "3dresnet")
-)
-RECIPES = (SINGLE, TRN, CONV3D, SLOW, SLOWFAST)  # that advice is given on
-DEFAULT = SLOW  # the encoder that is made if no file is named, and whose hours are counted
 TOO_FEW, LEAST = 50, 4  # usable videos: that teach little, that can be trained on at all
-# NCE with 4,096 negatives costs less time than softmax from so many videos on: softmax took 0.4 of
-# its time at 64,000 videos and 1.3 at 128,000 (benchmarks/estimators.py, batches of 64, two cores).
-SOFTMAX = 100_000
-LARGE = 20_000  # videos from which on rates and batches are the paper's and not the demo's
-LEAST_STEPS = 600  # of instance recognition; the demo's VIE-Slow has them in 40 epochs
 HOURS = {True: 24, False: 2}  # that a training may take, with a GPU and without
 MANY = 0.05  # share of videos that are too long from which on something is done about it
 PIECE = {"seconds": 10, "overlap": 0}  # Kinetics' length
 LONGEST_PIECE, LONGEST = 20, 120  # seconds: room for a last piece; of a video that is kept whole
-PER_SHARD = 1000  # videos
-DEMO_RATES = {SINGLE: 0.02, TRN: 0.02, CONV3D: 0.01, SLOW: 0.01, SLOWFAST: 0.04}
-PAPER_RATE = 0.03
-
-
-class Machine(NamedTuple):
-    """Where trainings will run."""
-
-    cores: int
-    gpu: str  # its name; "": none
-
-
-class Preset(NamedTuple):
-    """A size of networks and input."""
-
-    width: int  # filters of the first stage
-    size: int  # side of the input, in pixels
-    size_3d: int  # the same for the 3D ResNet
-    least: int  # training videos that it needs to learn from
-
-    def __str__(self) -> str:
-        return f"width {self.width} at {self.size} pixels"
-
-
-# The paper's, its input halved, its width halved too, the demo's.
-PRESETS = (
-    Preset(64, 224, 112, 5_000),
-    Preset(64, 112, 64, 1_000),
-    Preset(32, 112, 64, 100),
-    Preset(16, 64, 40, 0),
-)
-
-
-class Numbers(NamedTuple):
-    """What follows from the number of training videos alone."""
-
-    videos: int
-    batch: int
-    recognition: int  # epochs of instance recognition
-    least: int  # epochs of local aggregation, at least
-    usual: int  # that the networks' size is chosen for
-    most: int
-    clusters: int
-    neighbours: int
-
-
-def numbers(videos: int) -> Numbers:
-    """Of a schedule that fits so many training videos, with room for some that are rejected."""
-    batch = 2 ** int(math.log2(min(max(videos // 4, 2), 64 if videos >= LARGE else 32)))
-    growth = max(videos / 500, 1)
-    # 40 epochs as in the demo, 15 at the paper's size; where an epoch has few steps, more.
-    recognition = max(10, math.ceil(40 * growth**-0.16), math.ceil(LEAST_STEPS / (videos // batch)))
-    # 6 epochs as in the demo, about 370 at the paper's size.
-    most = max(math.ceil(0.15 * recognition), math.ceil(6 * growth ** (2 / 3)))
-    least = math.ceil(0.15 * recognition)
-    usual = max(least, math.ceil(most / 4))
-    neighbours = min(512, max(videos // 8, min(10, videos // 2)))
-    clusters = max(2, round(videos / min(30, max(2, neighbours / 5))))
-    return Numbers(videos, batch, recognition, least, usual, most, clusters, neighbours)
 
 
 def advise(config: Config, survey: Survey, machine: Machine) -> str:
@@ -117,10 +49,11 @@ def advise(config: Config, survey: Survey, machine: Machine) -> str:
             f"about {train} of {survey.train} videos can be trained on, and a training needs "
             f"{LEAST}: add videos, or take an encoder that was trained elsewhere (vie.extract)"
         )
+    found = numbers(train, max(1, config["gpus"]))
     length = survey.mean_seconds(most_seconds, plain(cut).get("cut"))
-    overlay = partial(_overlay, config, survey, machine, numbers(train), frames | cut)
+    overlay = partial(overlay_of, config, survey, machine, found, frames | cut)
     costs = partial(_costs, config, machine, (train, val), length)
-    tree, hours, disk = _largest_that_fits(overlay, costs, numbers(train), survey, machine)
+    tree, hours, disk = _largest_that_fits(overlay, costs, found, survey, machine)
     return to_yaml(tree, _header(config, survey, machine, (train, val), hours, disk))
 
 
@@ -214,159 +147,6 @@ def _costs(
     }
     disk = sum(estimator.work("frames", {"split": split}).disk for split in sizes) / 1e9
     return hours, disk
-
-
-def _overlay(
-    config: Config,
-    survey: Survey,
-    machine: Machine,
-    found: Numbers,
-    of_dataset: Config,
-    preset: Preset,
-    aggregation: int,
-    why: str,
-) -> Config:
-    """The keys that advice sets, for networks of a size and some epochs of local aggregation."""
-    own = {key: value for key, value in of_dataset.items() if key != "max_seconds"}
-    stored = 2 * math.ceil((_crops(preset.size)["train_shorter_side"][1] + 1) / 2)
-    side = Why(
-        min(stored, max(16, survey.shorter_side // 2 * 2)),
-        f"all that crops of {preset.size} pixels need; videos have {survey.shorter_side}",
-    )
-    frames = {"shorter_side": side}
-    if "max_seconds" in of_dataset:
-        frames["max_seconds"] = of_dataset["max_seconds"]
-    shards = {
-        split: max(1, math.ceil(listed / PER_SHARD))
-        for split, listed in (("train", found.videos), ("val", survey.val))
-    }
-    probe = min(found.batch, 32) if found.videos < LARGE else 128
-    return {
-        "datasets": {
-            config["dataset"]: own
-            | {"frames": frames, "shards": Why(shards, f"about {PER_SHARD:,} videos each, at most")}
-        },
-        "recipes": _recipes(found, preset, aggregation, why),
-        "probe": {"optimiser": {"batch": Why(probe, "used with labels alone")}},
-        "tables": {
-            "retrieval": {
-                "evaluations": Why(
-                    [DEFAULT],
-                    "encoders that are made if no file is named: VIE-Slow, the paper's best single "
-                    "network; add names of other recipes",
-                )
-            }
-        },
-        "threads": {
-            "pretrain": Why(
-                max(machine.cores, 2 * config["gpus"]), "all cores: one training after the other"
-            ),
-            "frames": min(machine.cores, 8),
-        },
-    }
-
-
-def _crops(size: int) -> dict[str, Any]:
-    """Geometry of an input size, with the paper's shares of the frame."""
-    low, high = round(size * 256 / 224), round(size * 319 / 224 - 0.01)
-    return {"size": size, "train_shorter_side": [low, high], "test_shorter_side": low}
-
-
-def _recipes(found: Numbers, preset: Preset, aggregation: int, why: str) -> Config:
-    """Settings of all five networks: the first says why, the others refer to it."""
-    total, per_epoch = found.recognition + aggregation, found.videos // found.batch
-    steps = total * per_epoch
-    drops = [f"{min(round(share * total), total - 1)} epochs" for share in (0.81, 0.97)]
-    encoder = {
-        "width": Why(preset.width, why),
-        "bn_momentum": Why(
-            float(f"{min(0.1, max(0.003, 50 / steps)):.2g}"),
-            f"so that its averages settle within {steps:,} steps (paper: 0.003, for 1.4 million)",
-        ),
-    }
-    batch = Why(
-        found.batch,
-        "of the paper" if found.videos >= LARGE else "at most a fourth of the videos, at most 32",
-    )
-    large = found.videos >= LARGE
-    rate = "the paper's" if large else "the demo's for this network (docs/embedded-dataset.md)"
-    schedule = {
-        "instance_recognition": Why(f"{found.recognition} epochs", _recognition_why(found)),
-        "local_aggregation": Why(
-            f"{aggregation} epochs",
-            f"the demo has 6 for 480 videos, the paper about 370 for 240,000: up to {found.most} "
-            "here, as far as the hours allow",
-        ),
-        "lr_drops": Why(drops, "at the paper's shares of the whole, 0.81 and 0.97"),
-    }
-    monitor = {
-        "every": Why(f"{max(1, total // 8)} epochs", "eight times in all"),
-        "neighbours": min(10, max(1, found.videos // 4)),
-        "clips": Why(2, "two distant clips of a video: do they find each other?"),
-    }
-    rates = dict.fromkeys(RECIPES, PAPER_RATE) if large else DEMO_RATES
-    slower = min(1.0, math.sqrt(found.batch / 32))
-    rates = {name: float(f"{value * slower:.2g}") for name, value in rates.items()}
-    first = {
-        "encoder": encoder,
-        "geometry": Anchor("geometry", _crops(preset.size)),
-        "objective": Anchor("objective", _objective(found)),
-        "optimiser": {"batch": batch, "lr": Why(rates[SINGLE], rate)},
-        "schedule": Anchor("schedule", schedule),
-        "monitor": Anchor("monitor", monitor),
-    }
-    shared = {
-        "encoder": plain(encoder),
-        **{key: Alias(key) for key in ("geometry", "objective", "schedule", "monitor")},
-    }
-    recipes = {SINGLE: first}
-    for name in RECIPES[1:]:
-        recipes[name] = {**shared, "optimiser": {"batch": found.batch, "lr": rates[name]}}
-    recipes[CONV3D]["geometry"] = _crops(preset.size_3d)
-    recipes[SLOWFAST]["encoder"] = plain(encoder) | {"fast_width": max(4, preset.width // 8)}
-    again = max(1, aggregation)
-    recipes[TRN]["schedule"] = Why(
-        {
-            "local_aggregation": f"{again} epochs",
-            "lr_drops": [f"{total + math.ceil(0.7 * again)} epochs"],
-        },
-        "it goes on from VIE-Single's end, and counts from its start",
-    )
-    return recipes
-
-
-def _recognition_why(found: Numbers) -> str:
-    if (
-        found.recognition * (found.videos // found.batch)
-        <= LEAST_STEPS + found.videos // found.batch
-    ):
-        return f"about {LEAST_STEPS} steps, which networks need until they tell videos apart"
-    return "the demo has 40 for 480 videos, the paper 13 for 240,000"
-
-
-def _objective(found: Numbers) -> Config:
-    softmax = found.videos < SOFTMAX
-    return {
-        "instance_recognition": {
-            "estimator": Why(
-                "softmax" if softmax else "nce_paper",
-                f"exact, and below {SOFTMAX:,} videos as fast as NCE with 4,096 negatives"
-                if softmax
-                else f"above {SOFTMAX:,} videos faster than the exact softmax",
-            ),
-            "negatives": Why(4096, "not used by softmax" if softmax else "the paper's"),
-        },
-        "local_aggregation": {
-            "clusters": Why(
-                found.clusters,
-                f"about {found.videos / found.clusters:.0f} videos each (paper: 30; fewer where "
-                "there are few neighbours)",
-            ),
-            "neighbours": Why(
-                found.neighbours, "an eighth of the videos, as in the demo, or the paper's 512"
-            ),
-        },
-    }
 
 
 def _header(
