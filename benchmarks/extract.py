@@ -31,6 +31,7 @@ import torch
 import vie
 from vie.clips.color_jitter import normalise
 from vie.config.load import load_config
+from vie.engine.device import described, inference
 from vie.features import PIXELS
 from vie.frames.ffmpeg import ffmpeg_executable
 from vie.models.untrained import write_untrained
@@ -74,8 +75,10 @@ def network_alone(encoder: torch.nn.Module, clips: torch.Tensor, videos: int) ->
     left = videos * CLIPS
     with torch.no_grad():
         while left > 0:
-            encoder(normalise(clips[:left]))
+            encoder(normalise(clips[:left].to(next(encoder.parameters()).device)))
             left -= len(clips)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
 
 
 def seconds(function: Callable[[], object]) -> float:
@@ -98,7 +101,9 @@ def compare(size: str, recipe_name: str, asked: argparse.Namespace) -> None:
         videos = write_videos(folder, asked.videos, asked.source)
         how = tuple(frames[key] for key in ("fps", "shorter_side", "quality"))
         shown = encoder.input
-        batch = max(1, PIXELS["cpu"] // (shown.frames * shown.size**2))
+        device, _ = inference()
+        batch = max(1, PIXELS[device.type] // (shown.frames * shown.size**2))
+        encoder.to(device)
         clips = torch.zeros(batch, 3, shown.frames, shown.size, shown.size, dtype=torch.uint8)
         use_threads(threads)
         calls = {
@@ -116,7 +121,7 @@ def compare(size: str, recipe_name: str, asked: argparse.Namespace) -> None:
     slower = min(speeds["jpeg"], speeds["network"])
     bound = 1 / (1 / speeds["jpeg"] + 1 / speeds["network"]) / slower
     each = ", ".join(f"{name} {speed:.2f}" for name, speed in speeds.items())
-    print(f"{size} {recipe_name}: {each} videos/s")
+    print(f"{size} {recipe_name}: {each} videos/s on {described(device, 'float32')}")
     print(f"    ratio {speeds['ours'] / slower:.2f}, bound {bound:.2f}", flush=True)
 
 

@@ -18,7 +18,7 @@ rule advice:
         mem_mb=4000,
         runtime=minutes(60),
     params:
-        videos=videos.videos_folder(config, DATASET),
+        videos=lambda wildcards: videos.videos_folder(config, DATASET),
         version=version("advice"),
     script:
         "../workflow_scripts/advice.py"

@@ -137,7 +137,9 @@ videos_folder = of(partial(videos.videos_folder, config))
 annotation_files = partial(videos.annotation_files, config)
 annotation = partial(videos.annotation, config)
 listing = partial(videos.listing, config)
-list_files, found_listing = (partial(one, config) for one in (videos.list_files, videos.found_listing))
+list_files, found_listing = (
+    partial(one, config) for one in (videos.list_files, videos.found_listing)
+)
 weights_input = of(lambda recipe, seed: weights_files(experiment, recipe, seed))
 index_memory = of(partial(resources.index, config))
 

@@ -36,7 +36,7 @@ def _trained(make: Callable[..., dict[str, object]], *arguments: object) -> Call
 
 
 IR = ("pretrain", "pretrain.instance_recognition")
-CLIPS = ("pretrain", "probe", "finetune", "pretext")
+CLIPS = ("pretrain", "probe", "finetune", "pretext", "features")
 GROUPS: Mapping[str, Group] = {
     "nce_paper": Group(IR, _trained(training.instance_recognition, "nce_paper")),
     "nce_estimated": Group(IR, _trained(training.instance_recognition, "nce_estimated")),
@@ -55,6 +55,9 @@ GROUPS: Mapping[str, Group] = {
     "bank": Group(("pretrain",), data.bank),
     "probe": Group(("probe",), _trained(training.probe)),
     "probe_of_two": Group(("probe",), _trained(training.probe, 2)),
+    "features": Group(("features",), _trained(training.features)),
+    "features_of_two": Group(("features",), _trained(training.features, 2)),
+    "encoder": Group(("encoder",), training.encoder_file),
     "finetune_scale_crop": Group(("finetune",), _trained(training.finetune, False)),
     "finetune_color_jitter": Group(("finetune",), _trained(training.finetune, True)),
     "sampling": Group(CLIPS, data.sampling),

@@ -12,6 +12,7 @@ import pytest
 
 from tests.golden import training
 from tests.golden.groups import GROUPS, differences, load, measure
+from vie import features
 from vie.clips import color_jitter, crops, loader, sampling, windows
 from vie.datasets import holdout
 from vie.datasets.layouts import folders, hmdb51, ucf101
@@ -19,7 +20,7 @@ from vie.datasets.synthetic import render
 from vie.engine import optimizer, plateau, predict, schedules
 from vie.frames import ffmpeg, flow, index, manifest
 from vie.metrics import knn, retrieval, top_k
-from vie.models import encoders, resnet, trunks
+from vie.models import encoder_file, encoders, resnet, trunks
 from vie.objectives import bank, clustering, order_prediction, rotation
 from vie.objectives.instance_recognition import InstanceRecognition
 from vie.objectives.local_aggregation import LocalAggregation
@@ -256,6 +257,17 @@ HARM = {
         "digest_size=16",
         "digest_size=16, key=b'2'",
     ),
+    # features and encoder files
+    "first of the clips": ("features", features.average, "one.mean(1)", "one[:, 0]"),
+    "mean of embeddings without unit length": (
+        *("features", features.average),
+        *("F.normalize(means[EMBEDDING], dim=1)", "means[EMBEDDING]"),
+    ),
+    "order of two networks": (
+        *("features_of_two", features.Extractor.__call__),
+        *("for one in self.encoders", "for one in self.encoders[::-1]"),
+    ),
+    "a field of encoder files": ("encoder", encoder_file.write_encoder, '"licence"', '"license"'),
     # data
     "rate of frames": (
         "frames",

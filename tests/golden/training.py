@@ -1,5 +1,7 @@
 """Golden numbers of everything that trains, from the tasks' own steps."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -9,17 +11,20 @@ from tests.golden import synthetic
 from tests.golden.precision import double_precision
 from tests.golden.synthetic import CLASSES, LABELS, SHOWN, STEPS, VIDEOS, fingerprint, weights
 from vie.clips.color_jitter import normalise
-from vie.config.settings import LAYERS
+from vie.config.settings import LAYERS, VECTORS
 from vie.engine.plateau import Plateau
 from vie.engine.predict import class_probabilities
 from vie.engine.schedules import Schedule, pretraining_schedule
+from vie.features import Extractor, average
 from vie.finetune import Finetuning
 from vie.metrics.knn import knn_predict
 from vie.models.classifiers import Classifier, Classifiers, FrozenEncoders, probe_features
+from vie.models.encoder_file import write_encoder
 from vie.models.encoders import BUILDERS, build_encoder, feature_shapes
-from vie.models.untrained import new_encoder
+from vie.models.untrained import new_encoder, write_untrained
 from vie.pretrain import Pretraining
 from vie.probe import Probing
+from vie.runtime import torch_files
 
 SEED = 5
 EPOCH = 10  # steps of an epoch, for the clusterings
@@ -182,6 +187,31 @@ def probe(encoders: int = 1) -> Numbers:
             "large_maps": [*large.shape, float(large[0, -1])],
             **{k: fingerprint([torch.from_numpy(v)]) for k, v in probabilities.items()},
         }
+
+
+def features(encoders: int = 1) -> Numbers:
+    """Vectors of whole videos: three clips each, one network or several side by side."""
+    with double_precision():
+        extractor = Extractor(_encoders(encoders), VECTORS)
+        vectors = average(_test_logits(extractor, 3))
+        return {layer: [*one.shape, *fingerprint([one])] for layer, one in vectors.items()}
+
+
+def encoder_file(folder: Path) -> Numbers:
+    """What the file of an encoder says, and how much of the network it holds."""
+    checkpoint, made = folder / "untrained.pt", folder / "encoder.pt"
+    write_untrained(synthetic.recipe(), SEED, checkpoint, 25)
+    frames = {"fps": 25, "shorter_side": 80, "quality": 3}
+    write_encoder(checkpoint, made, frames, recipe={"label": "A"}, provenance={"dataset": "b"})
+    content = torch_files.load(made)
+    numbers = [value.numel() for value in content["encoder"].values()]
+    return {
+        "fields": sorted(content),
+        "recipe": sorted(content["recipe"]),
+        "provenance": sorted(content["provenance"]),
+        "frames": [content["fps"], *content["frames"].values()],
+        "network": [len(numbers), sum(numbers)],
+    }
 
 
 def finetune(jitter: bool) -> Numbers:

@@ -154,7 +154,7 @@ def _largest_that_fits(
     )
     share = 1.0 if most <= budget else max(0.0, (budget - least) / (most - least))
     chosen = overlay(preset, found.least + int(share * (found.most - found.least)), why)
-    return chosen, *costs(plain(chosen))
+    return chosen, *costs(plain(chosen), RECIPES)
 
 
 def _dataset(config: Config) -> Config:
@@ -185,10 +185,17 @@ def _long_videos(config: Config, survey: Survey) -> tuple[Config, Config]:
 
 
 def _costs(
-    config: Config, machine: Machine, videos: tuple[int, int], seconds: float, overlay: Config
+    config: Config,
+    machine: Machine,
+    videos: tuple[int, int],
+    seconds: float,
+    overlay: Config,
+    recipes: tuple[str, ...] = (DEFAULT,),
 ) -> tuple[dict[str, float], float]:
-    """Hours of each recipe's training with an overlay, and GB of frames."""
+    """Hours of some recipes' training with an overlay, and GB of frames."""
     whole = merge(copy.deepcopy(config), overlay)
+    for recipe in RECIPES:  # no cost depends on it, and a network's cost is counted once
+        whole["recipes"][recipe]["encoder"]["bn_momentum"] = 0.1
     name, sizes = whole["dataset"], dict(zip(("train", "val"), videos, strict=True))
     frames = seconds * whole["datasets"][name]["frames"]["fps"]
     estimator = Estimator(
@@ -203,7 +210,7 @@ def _costs(
             for stage in stages(whole["recipes"][recipe])
         )
         / 3600
-        for recipe in RECIPES
+        for recipe in recipes
     }
     disk = sum(estimator.work("frames", {"split": split}).disk for split in sizes) / 1e9
     return hours, disk
@@ -298,7 +305,7 @@ def _recipes(found: Numbers, preset: Preset, aggregation: int, why: str) -> Conf
         "clips": Why(2, "two distant clips of a video: do they find each other?"),
     }
     rates = dict.fromkeys(RECIPES, PAPER_RATE) if large else DEMO_RATES
-    slower = min(1.0, found.batch / 32)
+    slower = min(1.0, math.sqrt(found.batch / 32))
     rates = {name: float(f"{value * slower:.2g}") for name, value in rates.items()}
     first = {
         "encoder": encoder,
@@ -386,8 +393,8 @@ def _header(
     where = machine.gpu or "no GPU"
     own = f"results/{name}/advice.yaml"
     lines += wrapped(
-        f"Settings for {train:,} training and {val:,} validation videos, estimated from {own}'s "
-        "sample. Later config files win, so name this one after your own:"
+        f"Settings for about {train:,} videos to train on and {val:,} to validate. Later config "
+        "files win, so name this one after your own:"
     )
     lines += [f"#   uv run snakemake --cores {machine.cores} --configfile YOURS.yaml {own}", "#"]
     lines += wrapped(
@@ -408,4 +415,7 @@ def _header(
 
 
 def _time(hours: float) -> str:
-    return f"{hours * 60:.0f} minutes" if hours < 1.5 else f"{hours:.0f} hours"
+    minutes = max(1, round(hours * 60))
+    if minutes < 90:
+        return f"{minutes} minute{'s' * (minutes > 1)}"
+    return f"{hours:.0f} hours"
