@@ -18,6 +18,7 @@ from vie.clips.transform import ClipTransform
 from vie.export import main
 from vie.frames.ffmpeg import FrameSettings, extract_jpegs
 from vie.models.export import FORMATS
+from vie.reporting.model_card import model_card
 from vie.runtime import torch_files
 from vie.runtime.errors import VieError
 
@@ -58,6 +59,11 @@ def export(*arguments):
     main([str(argument) for argument in arguments])
 
 
+def card_of(path):
+    """The card of an encoder of which no file was written."""
+    return model_card(vie.load_encoder(path), torch_files.load(path), path, [])
+
+
 def test_files_and_card_are_written_under_one_name(encoder_file, tmp_path, monkeypatch, capsys):
     path = encoder_file()
     (tmp_path / "here").mkdir()
@@ -92,8 +98,7 @@ def test_the_card_says_what_file_and_tables_say(encoder_file, tmp_path):
     path = encoder_file(licence="CC BY 4.0")
     for name, text in TABLES.items():
         (tmp_path / "ours" / name).write_text(text)
-    export(path, "--to", "torch-export", "-o", tmp_path / "it")
-    card = (tmp_path / "it.md").read_text()
+    card = card_of(path)
     for line in (
         "# A network",
         "- Dataset: kinetics-400 (kinetics)",
@@ -117,8 +122,7 @@ def test_the_card_says_what_file_and_tables_say(encoder_file, tmp_path):
 def test_the_card_invents_nothing(encoder_file, tmp_path):
     path = encoder_file(provenance=None, n_train=None, frames=None)
     (tmp_path / "ours" / "table_1.csv").write_text(TABLES["table_1.csv"].replace("A network", "C"))
-    export(path, "--to", "torch-export", "-o", tmp_path / "it")
-    lines = (tmp_path / "it.md").read_text().splitlines()
+    lines = card_of(path).splitlines()
     assert "- Dataset: not recorded" in lines
     assert "- Videos: not recorded" in lines
     assert "- Licence: none was given" in lines
@@ -174,8 +178,7 @@ def prepared(frames, data):
     return torch.from_numpy(normal.transpose(3, 0, 1, 2)[None].astype(np.float32))
 
 
-@pytest.mark.parametrize("rate", [25, 30])
-def test_another_decoder_and_the_card_give_the_embedding_of_the_video(encoder_file, tmp_path, rate):
+def test_another_decoder_and_the_card_give_the_embedding_of_the_video(encoder_file, tmp_path):
     rows, columns = np.mgrid[:72, :96]
     frames = np.zeros((50, 72, 96, 3), np.uint8)
     for t, frame in enumerate(frames):
@@ -183,7 +186,7 @@ def test_another_decoder_and_the_card_give_the_embedding_of_the_video(encoder_fi
         frame[..., 1] = 127 + 90 * np.sin((rows - t) / 7)
         frame[..., 2] = 60 + t
         frame[20:44, 30 + t % 30 : 50 + t % 30] = (230, 40, 60)
-    video = encode(tmp_path / "video.mp4", frames, *H264, rate=rate)
+    video = encode(tmp_path / "video.mp4", frames, *H264, rate=30)
     path = encoder_file()
     export(path, "--to", "torch-export", "-o", tmp_path / "it")
     data = json.loads(re.search(r"```json\n(.*?)```", (tmp_path / "it.md").read_text(), re.S)[1])
