@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from vie.datasets.finding import LONGEST_ID, base_of, find_videos, piece_id
+from vie.datasets.finding import LONGEST_ID, base_of, file_of, find_videos, piece_id
 from vie.runtime.errors import VieError
 
 
@@ -122,3 +122,11 @@ def test_long_paths_have_short_ids_that_differ(tmp_path):
         assert len(one.encode()) <= LONGEST_ID
         assert one.endswith(".mp4")
     assert piece_id("a.mp4", 0, 10.25) == "a.mp4@0-10.25"
+
+
+def test_pieces_say_which_file_they_are_of():
+    for path in ("a.mp4", "x@y/b c@2.mp4", "x" * 200 + ".mp4", "日本" * 40 + "/c.mkv"):
+        pieces = [piece_id(path, start, start + 10) for start in (0, 10, 100, 1000.5)]
+        assert len(set(pieces)) == 4
+        assert {file_of(one) for one in pieces} == {file_of(piece_id(path, 0, 0))}
+    assert file_of(piece_id("y" * 200, 0, 10)) != file_of(piece_id("z" * 200, 0, 10))

@@ -61,6 +61,9 @@ def test_without_labels_the_monitor_says_what_can_be_known(recipe, small_dataset
     apart[2::3] = torch.eye(videos).roll(1, 0)
     assert monitor(encoder, bank)["same_video_r1"] == 0
     assert monitor(encoder, bank)["alignment"] == pytest.approx(2)
+    # Unless these are pieces of the same file.
+    monitor.files = torch.zeros(videos, dtype=torch.int64)
+    assert monitor(encoder, bank)["same_video_r1"] == 100
 
 
 def test_collapse_is_warned_of_but_not_before_the_first_step(

@@ -152,13 +152,15 @@ HARMFUL = {
     "clusters": (
         replace("experiments/smoke.yaml", "clusters: 8", "clusters: 9"),
         {"pretrain": 3, "probe": 7, "finetune": 8, "table_s1": 1, "table_1": 1}
-        | {"learning_curves": 1, "finetuning_table": 2, "finetuning_classes": 4},
+        | {"learning_curves": 1, "finetuning_table": 2, "finetuning_classes": 4}
+        | {"features": 6, "retrieval": 1},
     ),
     # One recipe's temperature: its two stages, its evaluation and the one beside VIE-Single.
     "temperature": (
         overlay(recipes={"vie_slowfast": {"objective": {"temperature": 0.08}}}),
         {"pretrain": 2, "probe": 2, "finetune": 4, "table_1": 1}
-        | {"learning_curves": 1, "finetuning_table": 2, "finetuning_classes": 4},
+        | {"learning_curves": 1, "finetuning_table": 2, "finetuning_classes": 4}
+        | {"features": 3, "retrieval": 1},
     ),
     "a label": (
         overlay(
@@ -180,7 +182,7 @@ HARMFUL = {
     "JPEG quality": (
         overlay(datasets={"smoke_hmdb51": {"frames": {"quality": 4}}}),
         {"frames": 1, "index": 1, "summary": 1, "finetune": 6}
-        | {"finetuning_table": 2, "finetuning_classes": 2},
+        | {"finetuning_table": 2, "finetuning_classes": 2, "features": 3, "retrieval": 1},
     ),
 }
 

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -67,9 +68,9 @@ def test_a_folder_of_class_folders_is_a_target(copy, tmp_path, snakemake, planne
 
 
 def test_own_videos_are_pretrained_on_without_annotations(copy, tmp_path, snakemake, planned):
-    """The overlay of README's "Your own videos", on folders that are there."""
-    readme = (ROOT / "README.md").read_text()
-    overlay = re.search(r"```yaml\n(dataset: mine\n.*?)```", readme, re.S)[1]
+    """The overlay of docs/own-videos.md, "With labels", on folders that are there."""
+    page = (ROOT / "docs" / "own-videos.md").read_text()
+    overlay = textwrap.dedent(re.search(r"```yaml\n( +dataset: mine\n.*?)```", page, re.S)[1])
     for split, count in (("train", 64), ("val", 1)):  # as many as local aggregation's neighbours
         (tmp_path / split / "a class").mkdir(parents=True)
         for i in range(count):

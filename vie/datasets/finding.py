@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,6 +36,8 @@ MORE_EXTENSIONS = (
 LISTS = (".txt", ".csv")
 LONGEST_ID = 150  # bytes; a tar has room for 155
 MOST_SECONDS = 10**6  # of a place in a video: 11 days
+# What ends the id of a piece, and what a long id begins with.
+PIECE, LONG = re.compile(r"@[0-9.]+-[0-9.]+$"), re.compile("[0-9a-f]{12}~")
 
 
 class Found(NamedTuple):
@@ -163,12 +166,20 @@ def _found(path: Path, base: Path, label: str = "", start: float = 0, end: float
 
 def piece_id(path: str, start: float, end: float) -> str:
     """Id of a video, or of some seconds of it; a long path is replaced in front by a digest."""
-    name = path.lstrip("/") + (f"@{start:g}-{end:g}" if end else "")
+    path = path.lstrip("/")
+    name = path + (f"@{start:g}-{end:g}" if end else "")
     coded = name.encode()
     if len(coded) <= LONGEST_ID:
         return name
-    mark = hashlib.sha256(coded).hexdigest()[:12]
+    mark = hashlib.sha256(path.encode()).hexdigest()[:12]
     return f"{mark}~{coded[-(LONGEST_ID - 13) :].decode(errors='ignore').lstrip('/')}"
+
+
+def file_of(name: str) -> str:
+    """What the ids of all pieces of a file share, of the id of a video or piece."""
+    if long := LONG.match(name):
+        return long[0]
+    return PIECE.sub("", name)
 
 
 def _in_list(path: Path, base: Path, notes: list[str]) -> Iterator[Found]:

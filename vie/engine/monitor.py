@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from vie.clips.transform import ClipTransform
 from vie.config.settings import too_many
+from vie.datasets.finding import file_of
 from vie.engine.predict import predict_clips
 from vie.engine.run import Data
 from vie.frames.index import load_index
@@ -94,6 +95,8 @@ class LabelFreeMonitor:
         self.val, self.workers = data.val, workers
         self.transform = ClipTransform.of(recipe)
         self.clips = max(2, recipe["monitor"]["clips"])
+        names = [file_of(name) for name in load_index(self.val).videos.to_pylist()]
+        self.files = torch.tensor([names.index(name) for name in names])
         self.calls = 0
 
     def __call__(self, encoder: nn.Module, vectors: Tensor) -> dict[str, float]:
@@ -101,15 +104,17 @@ class LabelFreeMonitor:
 
         Returns:
             "same_video_r1": videos (%) whose last clip is nearer to their first one than the last
-            clips of all others; "alignment": mean squared distance of a video's two clips, 0 is
-            best; "uniformity": log of the mean of exp(-2 d^2) over pairs of videos, lower is more
-            even (Wang and Isola 2020); "mean_cosine": of pairs of videos, near 1 in a network that
-            has collapsed.
+            clips of all other files; "alignment": mean squared distance of a video's two clips, 0
+            is best; "uniformity": log of the mean of exp(-2 d^2) over pairs of videos, lower is
+            more even (Wang and Isola 2020); "mean_cosine": of pairs of videos, near 1 in a network
+            that has collapsed. Of a single video, alignment alone.
         """
         embeddings = embed_videos(
             encoder, self.val, self.transform, self.clips, vectors.device, self.workers
         )
         first, last = embeddings[:, 0], embeddings[:, -1]  # (V, clips, D) -> (V, D) each
+        if len(first) < 2:
+            return {"alignment": alignment(first, last)}
         cosine = mean_cosine(first)
         self.calls += 1
         if cosine > COLLAPSED and self.calls > 1:  # before the first step most networks are so
@@ -120,7 +125,7 @@ class LabelFreeMonitor:
                 cosine,
             )
         return {
-            "same_video_r1": 100 * same_video_retrieval(first, last),
+            "same_video_r1": 100 * same_video_retrieval(first, last, self.files),
             "alignment": alignment(first, last),
             "uniformity": uniformity(first),
             "mean_cosine": cosine,

@@ -48,7 +48,9 @@ def uniformity(vectors: Tensor, chunk: int = 1024) -> float:
 
 
 @torch.no_grad()
-def same_video_retrieval(first: Tensor, second: Tensor, chunk: int = 1024) -> float:
+def same_video_retrieval(
+    first: Tensor, second: Tensor, files: Tensor | None = None, chunk: int = 1024
+) -> float:
     """R@1 of one clip of each video among another clip of every video.
 
     A clip counts if no other video's clip is as near as its own video's: vectors that are all the
@@ -56,19 +58,22 @@ def same_video_retrieval(first: Tensor, second: Tensor, chunk: int = 1024) -> fl
 
     Args:
         first, second: (V, D) of unit length, row by row of the same video.
+        files: (V,) int64, the file of each: other pieces of its file do not compete with a video.
         chunk: clips that are compared with all others at a time.
 
     Returns:
-        A share, 0 to 1. Chance is 1 / V.
+        A share, 0 to 1. Chance is 1 / V, if no two videos are of one file.
     """
     _check(first, second)
-    second, hits = second.float(), 0
+    files = torch.arange(len(first)) if files is None else files
+    second, files, hits = second.float(), files.to(first.device), 0
     with torch.autocast(first.device.type, enabled=False):
         for start, part in enumerate(first.float().split(chunk)):
             similarity = part @ second.T  # (c, D) x (D, V) -> (c, V)
             rows = torch.arange(len(part), device=part.device)
             own = similarity[rows, rows + start * chunk]  # (c,)
-            similarity[rows, rows + start * chunk] = -2
+            same = files[rows + start * chunk, None] == files  # (c, 1) == (V,) -> (c, V)
+            similarity[same] = -2
             hits += int((own > similarity.amax(1) + TIED).sum())
     return hits / len(first)
 

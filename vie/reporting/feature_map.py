@@ -86,7 +86,7 @@ def _panels(labels: list[str], ids: list[str], words: Sequence[str]) -> dict[str
         return panels
     folders = [one.split("/")[:-1] for one in ids]
     for depth in range(max(map(len, folders))):
-        names = np.array(["/".join(folder[: depth + 1]) for folder in folders])
+        names = np.array(["/".join(folder[: depth + 1]) or "(no folder)" for folder in folders])
         if len(np.unique(names)) > 1:
             return {"folder": names}
     return {}
