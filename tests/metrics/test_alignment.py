@@ -24,7 +24,7 @@ def test_against_loops(chunk):
     assert alignment(first, second) == pytest.approx(sum(squared[i][i] for i in range(V)) / V)
     hits = [min(range(V), key=squared[i].__getitem__) == i for i in range(V)]
     assert 0 < sum(hits) < V
-    assert same_video_retrieval(first, second, chunk) == sum(hits) / V
+    assert same_video_retrieval(first, second, chunk=chunk) == sum(hits) / V
     terms = [math.exp(-2 * math.dist(a[i], a[j]) ** 2) for i in range(V) for j in range(i)]
     expected = math.log(sum(terms) / len(terms))
     assert uniformity(first, chunk) == pytest.approx(expected, abs=1e-5)
