@@ -61,7 +61,9 @@ elif (most := workflow.global_resources.get("gpu").value) is not None and most <
         "line or in a profile) leaves no job more than that: raise it, or change `gpus`"
     )
 
-experiment = Experiment(config, labelled=videos.is_labelled(config, config["dataset"]))
+IN_JOB = workflow.remote_exec or workflow.subprocess_exec
+labelled = videos.is_labelled(config, config["dataset"], in_job=IN_JOB)
+experiment = Experiment(config, labelled=labelled)
 RESULTS = experiment.folder
 LOGS = f"logs/{experiment.name}"
 RUNS = f"benchmarks/runs/{experiment.name}"
@@ -109,8 +111,7 @@ def previous_checkpoint(recipe, seed, stage):
     jobs look for themselves, at the index."""
     if stage == "supervised":
         videos.labels_of(config, DATASET)
-    in_job = workflow.remote_exec or workflow.subprocess_exec
-    if not in_job and (most := most_videos(DATASET, "train")):
+    if not IN_JOB and (most := most_videos(DATASET, "train")):
         sizes.check_graph(config, recipe, most)
     return experiment.previous_checkpoint(recipe, seed, stage)
 

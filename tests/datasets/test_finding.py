@@ -47,7 +47,7 @@ def test_links_are_followed_and_a_file_is_found_once(tmp_path):
     found = find_videos([videos])
     # A link that leads nowhere is a video that is rejected later.
     assert [one.id for one in found.videos] == ["b/x.mp4", "lost.mp4", "outside/y.mp4"]
-    assert found.notes == ["1 names of files that were found already are left out"]
+    assert found.notes == ["files that were found under another name already are left out: 1"]
 
 
 def test_several_folders_and_single_videos(tmp_path):
@@ -94,8 +94,8 @@ def test_a_table_with_times_and_labels(tmp_path):
         ("path,start,end\na.mp4,3,\n", "line 2: start '3' and end ''"),
         ("path,start,end\na.mp4,nan,inf\n", "line 2: start 'nan'"),
         ("path,start,end\na.mp4,0,1e9\n", "line 2: start '0' and end '1e9'"),
-        ("path,label\na.mp4,x\nb.mp4,\n", "1 of 2 rows have no label"),
-        ("path,start,end\na.mp4,1,2\na.mp4,1,2\n", "a list names it twice"),
+        ("path,label\na.mp4,x\nb.mp4,\n", "1 of 2 videos have no label, such as 'b.mp4'"),
+        ("path,start,end\na.mp4,1,2\na.mp4,1,2\n", "is found twice"),
         ("path\n", "no video there"),
         ('path\n"a\n', "cannot be read as UTF-8 CSV"),
     ],
@@ -104,6 +104,32 @@ def test_wrong_tables_are_errors(tmp_path, content, message):
     (tmp_path / "list.csv").write_text(content)
     with pytest.raises(VieError, match=message):
         find_videos([tmp_path / "list.csv"])
+
+
+def test_labels_are_for_all_places_or_for_none(tmp_path):
+    files(tmp_path, "one/a.mp4", "two/b.mp4")
+    (tmp_path / "list.csv").write_text("path,label\none/a.mp4,x\n")
+    with pytest.raises(VieError, match=r"1 of 2 videos have no label, such as 'two/b\.mp4'"):
+        find_videos([tmp_path / "list.csv", tmp_path / "two"])
+    with pytest.raises(VieError, match="is found twice"):
+        find_videos([tmp_path / "list.csv", tmp_path / "one"])
+
+
+def test_a_text_list_names_videos_line_by_line(tmp_path):
+    files(tmp_path, "a.mp4", "b\u2028c.mp4", "folder/x.mp4")
+    (tmp_path / "list.txt").write_bytes("a.mp4\r\nb\u2028c.mp4\n".encode())
+    assert ids(tmp_path / "list.txt") == ["a.mp4", "b\u2028c.mp4"]
+    (tmp_path / "list.txt").write_text("folder\n")
+    with pytest.raises(VieError, match="'folder' is a folder"):
+        find_videos([tmp_path / "list.txt"])
+
+
+def test_paths_outside_have_ids_of_their_own(tmp_path):
+    outside = files(tmp_path / "o", "x.mp4") / "x.mp4"
+    here = tmp_path / "here"
+    files(here, f"{str(outside).lstrip('/')}")
+    (here / "list.txt").write_text(f"{outside}\n{str(outside).lstrip('/')}\n")
+    assert len(set(ids(here / "list.txt"))) == 2
 
 
 def test_nothing_there_is_an_error(tmp_path):
@@ -122,11 +148,12 @@ def test_long_paths_have_short_ids_that_differ(tmp_path):
         assert len(one.encode()) <= LONGEST_ID
         assert one.endswith(".mp4")
     assert piece_id("a.mp4", 0, 10.25) == "a.mp4@0-10.25"
+    assert piece_id("a.mp4", 12345.678, 10**6) == "a.mp4@12345.678-1000000"
 
 
 def test_pieces_say_which_file_they_are_of():
     for path in ("a.mp4", "x@y/b c@2.mp4", "x" * 200 + ".mp4", "日本" * 40 + "/c.mkv"):
-        pieces = [piece_id(path, start, start + 10) for start in (0, 10, 100, 1000.5)]
+        pieces = [piece_id(path, start, start + 10) for start in (0, 10, 100, 999_990)]
         assert len(set(pieces)) == 4
         assert {file_of(one) for one in pieces} == {file_of(piece_id(path, 0, 0))}
     assert file_of(piece_id("y" * 200, 0, 10)) != file_of(piece_id("z" * 200, 0, 10))

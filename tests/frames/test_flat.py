@@ -48,5 +48,5 @@ def test_a_list_with_labels_has_classes(folder, tmp_path):
     (folder / "list.csv").write_text(f"path,label\n{listed}")
     classes, train, val = find(tmp_path, folder / "list.csv")
     assert classes == ["class 0", "class 1"]
-    assert (len(train), len(val)) == (3, 1)
+    assert (len(train), len(val)) == (2, 2)  # one of each class
     assert all(row.label == f"class {int(row.path[0]) % 2}" for row in train + val)

@@ -102,7 +102,7 @@ def read_clips(
     pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
         for numbers in _together(videos, settings):
-            if not set(numbers) <= set(done):
+            if not all(number in done for number in numbers):
                 pool.submit(read, numbers)
         left = len(videos) - len(done)
         while left:
@@ -158,7 +158,7 @@ def _pieces(videos: dict[int, VideoFile], settings: FileClips) -> Iterator[ReadC
     """Evenly spaced clips of some pieces of a file."""
     path = next(iter(videos.values())).path
     pieces = [(video.start, video.end) for video in videos.values()]
-    found = extract_pieces(path, settings.frames, pieces)
+    found = extract_pieces(path, settings.frames, pieces, settings.scratch)
     for number, frames in zip(videos, found, strict=True):
         if isinstance(frames, UnusableVideoError):
             yield ReadClips(number, problem=str(frames))

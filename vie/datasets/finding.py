@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from vie.datasets.layouts.video_files import EXTENSIONS, listed, scan, text_of
+from vie.datasets.layouts.video_files import EXTENSIONS, NoFilesError, listed, scan, text_of
 from vie.runtime.errors import VieError
 
 # Unusual ones, which ffmpeg reads all the same.
@@ -72,6 +72,8 @@ def find_videos(places: Sequence[str | Path]) -> Finding:
             video at all.
     """
     paths = [Path(os.path.abspath(os.path.expanduser(place))) for place in places]
+    if unnamed := [path for path in paths if not _is_utf8(str(path))]:
+        raise VieError(f"{str(unnamed[0])!r}: its name is not UTF-8: rename it")
     if gone := [str(path) for path in paths if not path.exists()]:
         raise VieError(f"no such file or folder: {listed(gone)}")
     base = base_of(places)
@@ -88,8 +90,15 @@ def find_videos(places: Sequence[str | Path]) -> Finding:
         else:
             found.append(_found(path, base))
     videos, again = _once(found, base)
+    with_label = sum(bool(one.label) for one in videos)
+    if 0 < with_label < len(videos):
+        without = [one.path for one in videos if not one.label]
+        raise VieError(
+            f"{len(without)} of {len(videos)} videos have no label, such as {without[0]!r}: label "
+            "all in a list with the column label, or none"
+        )
     if again:
-        notes.append(f"{again} names of files that were found already are left out")
+        notes.append(f"files that were found under another name already are left out: {again}")
     if hidden := others.pop("hidden", 0):
         notes.append(f"hidden files and folders are left out: {hidden}")
     if foreign := others.pop("foreign", 0):
@@ -100,7 +109,7 @@ def find_videos(places: Sequence[str | Path]) -> Finding:
         kinds = ", ".join(f"{n} {ext or 'without extension'}" for ext, n in others.most_common(12))
         notes.append(f"files that are no videos: {kinds}")
     if not videos:
-        raise VieError(
+        raise NoFilesError(
             f"{listed([str(path) for path in paths])}: no video there. "
             + (f"{'; '.join(notes)}. " if notes else "")
             + f"Files are videos by their extension: {', '.join((*EXTENSIONS, *MORE_EXTENSIONS))}"
@@ -166,13 +175,19 @@ def _found(path: Path, base: Path, label: str = "", start: float = 0, end: float
 
 def piece_id(path: str, start: float, end: float) -> str:
     """Id of a video, or of some seconds of it; a long path is replaced in front by a digest."""
-    path = path.lstrip("/")
-    name = path + (f"@{start:g}-{end:g}" if end else "")
+    name = path + (f"@{_text_of(start)}-{_text_of(end)}" if end else "")
+    if name.startswith("/"):  # outside of the base: unlike any path in it
+        name = f"{hashlib.sha256(path.encode()).hexdigest()[:12]}~{name.lstrip('/')}"
     coded = name.encode()
     if len(coded) <= LONGEST_ID:
         return name
     mark = hashlib.sha256(path.encode()).hexdigest()[:12]
     return f"{mark}~{coded[-(LONGEST_ID - 13) :].decode(errors='ignore').lstrip('/')}"
+
+
+def _text_of(seconds: float) -> str:
+    """Seconds to a millisecond, without zeros at the end."""
+    return f"{seconds:.3f}".rstrip("0").rstrip(".")
 
 
 def file_of(name: str) -> str:
@@ -185,11 +200,11 @@ def file_of(name: str) -> str:
 def _in_list(path: Path, base: Path, notes: list[str]) -> Iterator[Found]:
     """The videos that a list names; whether they are there is not looked at."""
     if path.suffix.lower() == ".txt":
-        lines = [line for line in text_of(path).splitlines() if line.strip()]
-        yield from (_found(path.parent / line, base) for line in lines)
+        lines = [line.removesuffix("\r") for line in text_of(path).split("\n")]
+        yield from (_listed(line, path, base) for line in lines if line.strip())
         return
     reader = csv.DictReader(io.StringIO(text_of(path)), strict=True)
-    known, labels = ("path", "start", "end", "label"), Counter[bool]()
+    known = ("path", "start", "end", "label")
     try:
         columns = list(reader.fieldnames or ())
         if columns.count("path") != 1:
@@ -206,15 +221,23 @@ def _in_list(path: Path, base: Path, notes: list[str]) -> Iterator[Found]:
             if not row["path"]:
                 raise VieError(f"{where}: names no path")
             label = (row.get("label") or "").strip()
-            labels[bool(label)] += 1
-            yield _found(path.parent / row["path"], base, label, *_seconds(row, where))
+            yield _listed(row["path"], path, base, label, *_seconds(row, where))
     except csv.Error as error:
         raise VieError(f"{path}: cannot be read as UTF-8 CSV: {error}") from error
-    if labels[True] and labels[False]:
-        raise VieError(
-            f"{path}: {labels[False]} of {labels.total()} rows have no label: label all rows, or "
-            "leave the column out"
-        )
+
+
+def _listed(
+    name: str, path: Path, base: Path, label: str = "", start: float = 0, end: float = 0
+) -> Found:
+    """What a row of a list names.
+
+    Raises:
+        VieError: it is a folder.
+    """
+    video = path.parent / os.path.expanduser(name)
+    if video.is_dir():
+        raise VieError(f"{path}: {name!r} is a folder: a list names videos")
+    return _found(video, base, label, start, end)
 
 
 def _seconds(row: dict[str, str], where: str) -> tuple[float, float]:
@@ -253,7 +276,10 @@ def _once(found: list[Found], base: Path) -> tuple[list[Found], int]:
                 again += 1
                 continue
         if one.id in videos and (one.start or one.end or one.label):
-            raise VieError(f"{one.path}: a list names it twice; remove one of the rows")
+            raise VieError(
+                f"{one.path!r} is found twice, with a label or with the same seconds each time, "
+                "in lists or in a list and a folder: name it once"
+            )
         again += one.id in videos
         videos[one.id] = one
     return list(videos.values()), again

@@ -96,7 +96,8 @@ class LabelFreeMonitor:
         self.transform = ClipTransform.of(recipe)
         self.clips = max(2, recipe["monitor"]["clips"])
         names = [file_of(name) for name in load_index(self.val).videos.to_pylist()]
-        self.files = torch.tensor([names.index(name) for name in names])
+        numbers = {name: i for i, name in enumerate(names)}
+        self.files = torch.tensor([numbers[name] for name in names])
         self.calls = 0
 
     def __call__(self, encoder: nn.Module, vectors: Tensor) -> dict[str, float]:

@@ -77,7 +77,7 @@ def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, proces
         atomic_write(shard.table) as table,
         atomic_write(shard.tar) as tar,
     ):
-        decoded = _decoded(files, videos, settings, processes)
+        decoded = _decoded(files, videos, settings, processes, tar.parent)
         kept, refused = _write_tar(tar, decoded, len(rows), f"frames {number} of {count}")
         refuse_if_gone(rows, videos, shard.manifest)  # they may have gone meanwhile
         metadata = {
@@ -148,12 +148,12 @@ def refuse_if_gone(rows: Iterable[Row], videos: Path, manifest: Path) -> None:
 
 
 def _decoded(
-    files: Iterable[list[Row]], videos: Path, settings: FrameSettings, processes: int
+    files: Iterable[list[Row]], videos: Path, settings: FrameSettings, processes: int, scratch: Path
 ) -> Iterator[Decoded]:
     """Decode files, `processes` at a time, in their order. Threads do: ffmpeg does the work."""
 
     def decode(file: list[Row]) -> list[Decoded]:
-        return list(zip(file, _frames_of(file, videos, settings), strict=True))
+        return list(zip(file, _frames_of(file, videos, settings, scratch), strict=True))
 
     waiting: deque[Future[list[Decoded]]] = deque()
     pool = ThreadPoolExecutor(max(processes, 1))
@@ -169,7 +169,7 @@ def _decoded(
 
 
 def _frames_of(
-    file: list[Row], videos: Path, settings: FrameSettings
+    file: list[Row], videos: Path, settings: FrameSettings, scratch: Path
 ) -> Sequence[Frames | UnusableVideoError]:
     """Of each row of a file."""
     first, path = file[0], videos / file[0]["path"]
@@ -178,7 +178,8 @@ def _frames_of(
             clip, only = (first["start"], first["end"]), first["only_clip_in_file"]
             return [extract_clip(path, *clip, settings, only_clip_in_file=only)]
         if first["end"]:
-            return extract_pieces(path, settings, [(row["start"], row["end"]) for row in file])
+            pieces = [(row["start"], row["end"]) for row in file]
+            return extract_pieces(path, settings, pieces, scratch)
         return [extract_jpegs(path, settings)]
     except UnusableVideoError as error:
         return [error]

@@ -78,7 +78,10 @@ class _Piece:
 
 
 def extract_pieces(
-    video: Path, settings: FrameSettings, pieces: Sequence[tuple[float, float]]
+    video: Path,
+    settings: FrameSettings,
+    pieces: Sequence[tuple[float, float]],
+    scratch: Path | None = None,
 ) -> list[Frames | UnusableVideoError]:
     """JPEG frames of the seconds start..end of a video, for each of some pieces.
 
@@ -91,6 +94,7 @@ def extract_pieces(
         settings: `max_seconds` is of each piece, `timeout_seconds` the longest time without a
             frame.
         pieces: (start, end) in seconds.
+        scratch: folder for what does not fit into memory; None: the system's.
 
     Raises:
         VieError: ffmpeg is missing or was killed from outside.
@@ -101,17 +105,20 @@ def extract_pieces(
     def number(seconds: float) -> int:
         return math.ceil((seconds - first) * settings.fps - 1e-6)
 
-    spool = Spool()
+    spool = Spool(scratch)
     found = [_Piece(start, end, Stored(spool), number(start), number(end)) for start, end in pieces]
+    waiting, begun = sorted(found, key=lambda piece: -piece.first), list[_Piece]()
     fault = None
     try:
         for frame, jpeg in enumerate(stream_jpegs(video, whole, (first, last))):
             place, size = (spool.file.tell(), len(jpeg)), decode_jpeg_header(jpeg)[:2]
             spool.file.write(jpeg)
-            for piece in found:
-                if piece.first <= frame < piece.last:
-                    piece.jpegs.places.append(place)
-                    piece.sizes.add(size)
+            while waiting and waiting[-1].first <= frame:
+                begun.append(waiting.pop())
+            begun = [piece for piece in begun if frame < piece.last]
+            for piece in begun:
+                piece.jpegs.places.append(place)
+                piece.sizes.add(size)
     except UnusableVideoError as error:
         fault = str(error)
     return [piece.frames(settings, fault) for piece in found]

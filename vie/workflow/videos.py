@@ -1,5 +1,6 @@
 """Where the videos and annotations of datasets lie, and what says that they have changed."""
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -11,6 +12,7 @@ from vie.config.settings import dataset_folder, dataset_places
 from vie.datasets.facts import expected
 from vie.datasets.finding import LISTS, Finding, base_of, find_videos
 from vie.datasets.layouts import LAYOUTS
+from vie.datasets.layouts.video_files import NoFilesError
 from vie.frames.unusable import BY_SETTINGS
 from vie.runtime.errors import VieError
 
@@ -112,20 +114,28 @@ def found_listing(config: dict[str, Any], dataset: str) -> str:
     """
     places = dataset_places(config, dataset)
     recorded = Path("resources", dataset, "listing.txt")
-    if recorded.exists() and not all(map(os.path.exists, places)):
+    try:
+        found = _finding(tuple(places)).videos
+    except NoFilesError:
+        if not recorded.exists():
+            raise
         return recorded.read_text()  # they may be deleted once their frames are extracted
-    names = "\n".join(map(repr, _finding(tuple(places)).videos))
+    names = "\n".join(map(repr, found))
     return hashlib.sha256(names.encode()).hexdigest()[:12]
 
 
-def is_labelled(config: dict[str, Any], dataset: str) -> bool:
-    """Whether the videos of a dataset have labels, as far as can be told before they are read."""
+def is_labelled(config: dict[str, Any], dataset: str, *, in_job: bool = False) -> bool:
+    """Whether the videos of a dataset have labels, as far as can be told before they are read.
+
+    `in_job`: of a job, whose Snakemake need not search for videos again.
+    """
     if not are_found(config, dataset):
         return True
     classes = Path("resources", dataset, "classes.csv")
-    places = dataset_places(config, dataset)
-    if all(map(os.path.exists, places)):
-        return any(one.label for one in _finding(tuple(places)).videos)
+    if not (in_job and classes.exists()):
+        # What cannot be found is an error where it is needed (`found_listing`).
+        with contextlib.suppress(VieError):
+            return any(one.label for one in _finding(tuple(dataset_places(config, dataset))).videos)
     return classes.exists() and len(classes.read_text().splitlines()) > 1
 
 
@@ -136,6 +146,7 @@ def labels_of(config: dict[str, Any], dataset: str) -> str:
         VieError: it has none.
     """
     if not is_labelled(config, dataset):
+        found_listing(config, dataset)  # a mistake in a list comes first
         raise VieError(
             f"the videos of {dataset} have no labels, and this needs them: probes, supervised "
             "networks, and the tables and curves of these. Without labels there are encoders, "
@@ -158,7 +169,7 @@ def most_videos(config: dict[str, Any], dataset: str, split: str) -> tuple[int, 
     if "generator" in settings:
         videos = expected(settings, split).videos
         return videos, f"{dataset} is generated with {videos} in {split}"
-    if "cut" in settings:
+    if "cut" in settings:  # only the lengths of videos say how many pieces there are
         return None
     names, folder = _names(config, dataset, split), Path("resources", dataset, split)
     manifest = folder / "manifest.parquet"

@@ -56,6 +56,22 @@ def test_recordings_by_name_by_format_and_by_folder():
     assert of["film.mp4"] != recordings(videos("b/film.mp4"))["b/film.mp4"]
     many = videos(*(f"day{i}/{j}.mp4" for i in range(12) for j in range(5)))
     assert set(recordings(many).values()) == {f"day{i}" for i in range(12)}
+    # With labels a folder is mostly a class.
+    assert len(set(recordings([one._replace(label="x") for one in many]).values())) == 60
+
+
+def test_every_class_is_trained_and_validated_on():
+    found = [
+        Found(f"class{i}/{j}.mp4", f"class{i}/{j}.mp4", f"class {i}")
+        for i in range(20)
+        for j in range(10)
+    ]
+    chosen, _ = val(found)
+    assert len(chosen) == 20
+    assert {one.label for one in found if one.id in chosen} == {one.label for one in found}
+    single = [Found(f"{i}.mp4", f"{i}.mp4", f"class {i}") for i in range(4)]
+    with pytest.raises(VieError, match="every class has a single recording"):
+        val(single)
 
 
 @given(
@@ -82,6 +98,12 @@ def test_validation_depends_on_the_seed_and_has_about_its_share():
     assert 0 < len(first & second) < 40
 
 
+def test_more_videos_change_little_of_the_draw():
+    found = videos(*(f"{i}.mp4" for i in range(200)))
+    before, after = val(found)[0], val([*found, *videos("new.mp4")])[0]
+    assert len(before & after) >= len(before) - 1
+
+
 def test_one_recording_gives_its_end_and_shares_no_second():
     pieces = cut_up(Found("a.mp4", "a.mp4"), 100, {"seconds": 10, "overlap": 4})
     chosen, left_out = val(pieces, 0.2)
@@ -91,6 +113,13 @@ def test_one_recording_gives_its_end_and_shares_no_second():
     assert left_out
     assert trained
     assert all(one.end <= first for one in trained)
+
+
+def test_a_whole_file_overlaps_with_its_pieces():
+    pieces = [Found("a.mp4@0-10", "a.mp4", "", 0, 10), Found("a.mp4@10-20", "a.mp4", "", 10, 20)]
+    with pytest.raises(VieError, match="share seconds with those that would validate"):
+        val([Found("a.mp4", "a.mp4"), pieces[1]])
+    assert val([Found("a.mp4", "a.mp4"), *pieces])[1] == {"a.mp4"}
 
 
 def test_a_single_video_is_an_error():

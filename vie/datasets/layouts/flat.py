@@ -1,20 +1,21 @@
 """Videos without splits and mostly without labels: pieces of long ones, and which validate.
 
 A *recording* is what must not lie in both training and validation: the pieces of a file, files
-whose names say that they are parts of one, and, where videos lie in many folders, a folder.
+whose names say that they are parts of one, and, where videos without labels lie in many folders, a
+folder. Folders of videos with labels are mostly their classes.
 """
 
+import hashlib
 import logging
 import math
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from vie.datasets.finding import Found, piece_id
 from vie.runtime.errors import VieError
-from vie.runtime.randomness import generator
 
 log = logging.getLogger(__name__)
 SHORTEST = 0.5  # of a piece's length: a shorter rest belongs to the piece before it
@@ -59,6 +60,7 @@ def recordings(videos: Iterable[Found]) -> dict[str, str]:
     found = list(videos)
     folders = Counter(os.path.dirname(one.path) for one in found)
     by_folder = len(folders) >= FOLDERS and max(folders.values()) <= LARGEST * len(found)
+    by_folder = by_folder and not any(one.label for one in found)
     return {one.id: os.path.dirname(one.path) if by_folder else _stem(one.path) for one in found}
 
 
@@ -72,32 +74,52 @@ def _stem(path: str) -> str:
 def validation(videos: list[Found], settings: FlatSettings) -> tuple[set[str], set[str]]:
     """Ids of the videos that validate, and of those that have to be left out for it.
 
-    Whole recordings are drawn, by an address that holds the dataset's seed, until their share of
-    the videos is reached; a single recording gives the share of its pieces that come last, and
-    pieces that share seconds with these are left out.
+    Whole recordings are drawn until their share of the videos is reached, of each class by itself.
+    The draw is by the dataset's seed and the recording's name: more videos change little of it. A
+    class with a single recording validates nothing. If all is one recording, the share of its
+    pieces that come last is taken, and pieces that share seconds with these are left out.
 
     Raises:
         VieError: there are fewer than two videos.
     """
     if len(videos) < 2:
         raise VieError("a single video cannot be divided into training and validation: add more")
-    wanted = settings.val_share * len(videos)
     of = recordings(videos)
-    sizes = Counter(of.values())
-    if len(sizes) == 1:
-        return _last_pieces(videos, max(1, round(wanted)))
-    names = sorted(sizes)
-    order = generator(settings.dataset_seed, "flat validation").permutation(len(names))
+    if len(set(of.values())) == 1:
+        return _last_pieces(videos, max(1, round(settings.val_share * len(videos))))
+    # A recording may have videos of several classes: it counts where most of its videos are.
+    labels: dict[str, Counter[str]] = {}
+    for one in videos:
+        labels.setdefault(of[one.id], Counter())[one.label] += 1
+    classes: dict[str, dict[str, int]] = {}
+    for name, counts in labels.items():
+        classes.setdefault(counts.most_common(1)[0][0], {})[name] = counts.total()
     chosen: set[str] = set()
-    count = 0
-    for name in (names[i] for i in order[:-1]):  # one is left to train on
+    for sizes in classes.values():
+        chosen |= _drawn(sizes, settings.val_share, settings.dataset_seed)
+    if not chosen:
+        raise VieError(
+            "every class has a single recording, so none can validate: give videos of more, or "
+            "names that do not end in a part"
+        )
+    return {one.id for one in videos if of[one.id] in chosen}, set()
+
+
+def _drawn(sizes: dict[str, int], share: float, seed: int) -> set[str]:
+    """Recordings that have about a share of the videos: one at least, never all."""
+    wanted, chosen, count = share * sum(sizes.values()), set[str](), 0
+    for name in sorted(sizes, key=lambda name: _address(seed, name))[:-1]:
         # A recording is taken while less than half of it would be too much.
         if count + sizes[name] / 2 <= wanted:
             chosen.add(name)
             count += sizes[name]
-    if not chosen:  # all are large: take the smallest
-        chosen.add(min(names, key=lambda name: (sizes[name], name)))
-    return {one.id for one in videos if of[one.id] in chosen}, set()
+    if not chosen and len(sizes) > 1:  # all are large: take the smallest
+        chosen.add(min(sizes, key=lambda name: (sizes[name], name)))
+    return chosen
+
+
+def _address(seed: int, name: str) -> bytes:
+    return hashlib.blake2b(f"{seed}|{name}".encode()).digest()
 
 
 def _last_pieces(videos: list[Found], count: int) -> tuple[set[str], set[str]]:
@@ -105,12 +127,14 @@ def _last_pieces(videos: list[Found], count: int) -> tuple[set[str], set[str]]:
     log.warning("all videos are of one recording: its end validates, which says little")
     ordered = sorted(videos, key=lambda one: (one.path, one.start, one.id))
     last, before = ordered[-count:], ordered[:-count]
-    overlapping = {one.id for one in before if one.path == last[0].path and one.end > last[0].start}
+    overlapping = {
+        one.id
+        for one in before
+        if one.path == last[0].path and (one.end or math.inf) > last[0].start
+    }
     if len(overlapping) == len(before):
-        raise VieError("the pieces overlap so much that none can validate: lower cut.overlap")
+        raise VieError(
+            "all pieces share seconds with those that would validate: lower cut.overlap, or add "
+            "videos"
+        )
     return {one.id for one in last}, overlapping
-
-
-def settings_of(dataset: dict[str, Any]) -> FlatSettings:
-    """Of a dataset of the config."""
-    return FlatSettings(dataset.get("cut"), dataset["val_share"], dataset["dataset_seed"])

@@ -19,7 +19,7 @@ ADVICE = "get them, or set the dataset's `missing: reject` in the config to go o
 
 
 class NoFilesError(VieError):
-    """No listed video has a file."""
+    """There is no video, or no listed video has a file."""
 
 
 def plain_name(value: str, where: str) -> str:
