@@ -286,5 +286,7 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except VieError as error:
         raise SystemExit(f"ERROR: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit("stopped; the same command goes on with what is finished") from None
 else:
     sys.modules[__name__].__class__ = _Callable

@@ -132,12 +132,15 @@ def write_index_features(
 def _places(
     ids: Sequence[str], seconds: np.ndarray, manifest: Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and ends (N,) in their files of videos that play (N,) seconds."""
+    """Starts and ends (N,) in their files of videos that play (N,) seconds.
+
+    The last piece of a file may end before its row says so, which is rounded up.
+    """
     rows = (read_manifest(manifest)[name].to_pylist() for name in ("video", "start", "end"))
     pieces = {video: (start, end) for video, start, end in zip(*rows, strict=True) if end > start}
     found = [pieces.get(video, (0, length)) for video, length in zip(ids, seconds, strict=True)]
     starts, ends = np.array(found, np.float64).T  # (N, 2) -> 2 x (N,)
-    return starts, ends
+    return starts, np.minimum(ends, starts + seconds)
 
 
 class VideoVectors(NamedTuple):

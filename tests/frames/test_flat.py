@@ -39,7 +39,7 @@ def test_a_folder_becomes_two_manifests(folder, tmp_path, caplog):
     assert not {row.video for row in train} & {row.video for row in val}
     assert {one in {row.video for row in val} for one in pieces} in ({True}, {False})
     assert "the same bytes as another one, left out: 'copy.mp4'" in caplog.text
-    assert "6 files, 8 instances" in caplog.text
+    assert "6 files, 8 videos and pieces of videos" in caplog.text
     assert "no labels" in caplog.text
 
 

@@ -68,7 +68,7 @@ def write_flat(
     }
     labels = class_names(rows)
     log.info(
-        "%d files, %d instances: %d to train on, %d to validate; %s",
+        "%d files, %d videos and pieces of videos: %d to train on, %d to validate; %s",
         *(len({one.path for one in videos}), len(rows), *map(len, parts.values())),
         f"{len(labels)} classes" if labels else "no labels",
     )

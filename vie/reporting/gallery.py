@@ -13,6 +13,7 @@ from PIL import Image
 from vie.clips.loader import decode
 from vie.clips.sampling import Sampling
 from vie.config.settings import VECTORS
+from vie.datasets.finding import file_of
 from vie.engine.feature_table import FeatureTable
 from vie.frames.index import Index, load_index
 from vie.metrics.retrieval import nearest, rank
@@ -101,7 +102,10 @@ def make_sheet(
         raise VieError(
             f"a sheet of neighbours needs 2 videos at least, and there is {len(gallery)}"
         )
-    vectors, queries = table.vectors[layer], drawn(tested, QUERIES, seed, "neighbours")
+    # One of each file: its other pieces have the same neighbours.
+    files = [file_of(table.ids[row]) for row in tested]
+    firsts = tested[np.sort(np.unique(files, return_index=True)[1])]
+    vectors, queries = table.vectors[layer], drawn(firsts, QUERIES, seed, "neighbours")
     own = queries if alone else None
     found, cosines = nearest(vectors[queries], vectors[gallery], NEIGHBOURS, left_out=own)
     reader = _Reader(indexes, sampling, clips)
@@ -116,7 +120,8 @@ def make_sheet(
         shown = zip(near, values, rights, strict=True)
         rows.append([show(query), *(show(one, float(value), ok) for one, value, ok in shown)])
     words = [f"Queries: {len(queries)} of {_among(alone, len(tested), len(gallery))}"]
-    words[0] += f" The queries were drawn with seed {seed}, not chosen."
+    words[0] += f" The queries were drawn with seed {seed}, not chosen"
+    words[0] += ", one of each file." if len(firsts) < len(tested) else "."
     words.append(
         f"Similarity: cosine of the {layer}s ({clips} clips of each video). Frames: the first, the "
         "middle and the last of those that the network is shown."

@@ -63,13 +63,16 @@ def plot_curves(curves: pd.DataFrame, paths: Sequence[Path]) -> None:
         )
         starts = rows.groupby("stage", sort=False)["epoch"].min()
         axis.plot(starts, by_epoch["mean"].reindex(starts), "o", ms=4, color=line.get_color())
-    seeds = " ".join(map(str, sorted(curves["seed"].unique())))
+    numbers = [str(seed) for seed in sorted(curves["seed"].unique())]
+    seeds = f"seed {numbers[0]}"
+    if len(numbers) > 1:
+        seeds = f"seeds {' '.join(numbers)}, their range shaded"
     axis.set_xlabel("epochs")
     axis.set_ylabel(MEASURES[measure])
     axis.set_title(
-        f"While networks train (dots: a stage begins; seeds {seeds}, their range shaded)",
+        f"While networks train (dots: a stage begins; {seeds})",
         fontsize=10,
     )
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 103 if curves[measure].max() > 80 else None)  # a line on the edge is not seen
     axis.legend(frameon=False, fontsize=8, ncols=2)
     save(figure, paths)
