@@ -50,14 +50,14 @@ def test_at_most_so_many_are_drawn(monkeypatch):
     ("ids", "names"),
     [
         (["x/a/1.mp4", "x/b/c/2.mp4", "x/b/d/3.mp4"], ["x/a", "x/b", "x/b"]),
-        (["a/1.mp4", "2.mp4", "b/3.mp4"], ["a", "", "b"]),
+        (["a/1.mp4", "2.mp4", "b/3.mp4"], ["a", "(no folder)", "b"]),
         (["x/1.mp4", "x/2.mp4", "x/3.mp4"], None),
         (["1.mp4", "2.mp4", "3.mp4"], None),
     ],
 )
 def test_without_labels_by_the_first_folder_that_differs(ids, names):
     ids, many = [f"{one}{i}" for i in range(4) for one in ids], 4
-    found = make_map(table_of([""] * len(ids), ids), model="VIE", seed=0)
+    found = make_map(table_of(["(no folder)"] * len(ids), ids), model="VIE", seed=0)
     assert {kind: names.tolist() for kind, names in found.panels.items()} == (
         {"folder": names * many} if names else {}
     )
