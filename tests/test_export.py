@@ -69,7 +69,7 @@ def test_files_and_card_are_written_under_one_name(encoder_file, tmp_path, monke
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     export(path, "--to", "torch-export", "safetensors")
-    names = {"slow.pt2", "slow.safetensors", "slow.py", "slow.md"}
+    names = {"slow.pt2", "slow.safetensors", "slow_loader.py", "slow.md"}
     assert {file.name for file in (tmp_path / "here").iterdir()} == names
     assert re.search(r"slow\.pt2: \d\.\d MB, largest difference", capsys.readouterr().out)
     with pytest.raises(VieError, match=r"slow\.pt2 is there already: give another name with -o"):
@@ -82,6 +82,14 @@ def test_files_and_card_are_written_under_one_name(encoder_file, tmp_path, monke
     }
     with pytest.raises(VieError, match="its suffix is that of onnx, which --to does not name"):
         export(path, "--to", "torchscript", "-o", "it.onnx")
+
+
+def test_no_file_takes_the_place_of_a_module(encoder_file, tmp_path, monkeypatch):
+    """Python looks for modules in the folder that it is started in."""
+    monkeypatch.chdir(tmp_path)
+    export(encoder_file(), "--to", "safetensors", "-o", "json")
+    assert [file.name for file in tmp_path.glob("*.py")] == ["json_loader.py"]
+    assert "runpy.run_path('json_loader.py')" in (tmp_path / "json.md").read_text()
 
 
 def test_what_cannot_be_exported_is_said_in_a_sentence(encoder_file, tmp_path):

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from vie.models.checkpoint_format import encoder_of, read
-from vie.models.export import FORMATS, export
+from vie.models.export import FORMATS, LOADER, export
 from vie.reporting.model_card import model_card
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
@@ -76,7 +76,7 @@ def _stem(output: Path, formats: list[str]) -> Path:
         if kind not in formats:
             raise VieError(f"-o {output}: its suffix is that of {kind}, which --to does not name")
         output = output.with_suffix("")
-    suffixes = [*(FORMATS[name].suffix for name in formats), ".py", ".md"]
+    suffixes = [*(FORMATS[name].suffix for name in formats), LOADER, ".md"]
     for path in (output.with_name(output.name + suffix) for suffix in suffixes):
         if path.exists():
             raise VieError(

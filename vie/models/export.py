@@ -32,6 +32,7 @@ from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 
 OUTPUTS = VECTORS
+LOADER = "_loader.py"  # after the name: `json.py` would be found in place of the library's
 TOLERANCE = 1e-5  # largest difference of an embedding's numbers
 Outputs = tuple[Tensor, ...]
 Network = Callable[[Tensor], Outputs]
@@ -87,8 +88,13 @@ def write_safetensors(given: ToWrite, path: Path) -> None:
     loader = loader_text(given.program, given.network.shape)
     with atomic_write(path) as temporary:
         save_file(given.network.encoder.state_dict(), temporary, {"format": "pt"} | given.notes)
-    with atomic_write(path.with_name(f"{path.stem}.py")) as temporary:
+    with atomic_write(loader_of(path)) as temporary:
         temporary.write_text(loader)
+
+
+def loader_of(path: Path) -> Path:
+    """The loader beside a file of safetensors."""
+    return path.with_name(path.stem + LOADER)
 
 
 def loader_text(program: ExportedProgram, shape: tuple[int, ...]) -> str:
@@ -188,7 +194,7 @@ def write_onnx(given: ToWrite, path: Path) -> None:
 
 def load_safetensors(path: Path) -> Network:
     """With the loader beside it."""
-    network: Network = runpy.run_path(str(path.with_name(f"{path.stem}.py")))["load"](path)
+    network: Network = runpy.run_path(str(loader_of(path)))["load"](path)
     return network
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vie.models.encoders import Encoder
-from vie.models.export import OUTPUTS, Content, Exported
+from vie.models.export import OUTPUTS, Content, Exported, loader_of
 from vie.models.input import preprocessing
 from vie.runtime.errors import shown
 
@@ -33,7 +33,11 @@ clips = numpy.zeros(({shape}), numpy.float32)  # yours, prepared as above
 """
 # Format -> what it needs, code that runs it, and how that code loads it.
 USES = {
-    "safetensors": ("torch, and the `.py` file", OF_LOADER, 'runpy.run_path({py})["load"]({name})'),
+    "safetensors": (
+        "torch, and the `_loader.py` file",
+        OF_LOADER,
+        'runpy.run_path({py})["load"]({name})',
+    ),
     "torchscript": ("torch", OF_TORCH, "torch.jit.load({name})"),
     "torch-export": ("torch", OF_TORCH, "torch.export.load({name}).module()"),
     "onnx": ("onnxruntime, or any other that runs ONNX", OF_ONNX, ""),
@@ -195,7 +199,7 @@ def _files(files: Sequence[Exported], data: dict[str, Any]) -> list[str]:
         difference = "not compared" if file.difference is None else f"{file.difference:.1e}"
         size = f"{file.path.stat().st_size / 1e6:.1f} MB"
         rows.append(f"| `{file.path.name}` | {size} | {needs} | {difference} |")
-        names = {"name": repr(file.path.name), "py": repr(f"{file.path.stem}.py")}
+        names = {"name": repr(file.path.name), "py": repr(loader_of(file.path).name)}
         text = code.format(
             load=load.format(**names),
             shape=_shape(2, data),
