@@ -92,6 +92,26 @@ def test_no_file_takes_the_place_of_a_module(encoder_file, tmp_path, monkeypatch
     assert "runpy.run_path('json_loader.py')" in (tmp_path / "json.md").read_text()
 
 
+@pytest.mark.parametrize("failing", ["writer", "card"])
+def test_after_a_failure_the_same_command_works(encoder_file, tmp_path, monkeypatch, failing):
+    def fail(*_):
+        raise VieError("half-way")
+
+    with monkeypatch.context() as patch:
+        if failing == "writer":
+            torchscript = FORMATS["torchscript"]._replace(write=fail)
+            patch.setitem(FORMATS, "torchscript", torchscript)
+        else:
+            patch.setattr("vie.export.model_card", fail)
+        order = encoder_file(), "--to", "safetensors", "torchscript", "-o", tmp_path / "out" / "it"
+        with pytest.raises(VieError, match="half-way"):
+            export(*order)
+    assert not list((tmp_path / "out").iterdir())
+    export(*order)
+    names = {"it.safetensors", "it_loader.py", "it.torchscript", "it.md"}
+    assert {file.name for file in (tmp_path / "out").iterdir()} == names
+
+
 def test_what_cannot_be_exported_is_said_in_a_sentence(encoder_file, tmp_path):
     with pytest.raises(VieError, match="no such checkpoint"):
         export(tmp_path / "absent.pt", "--to", "torch-export", "-o", tmp_path / "it")

@@ -231,13 +231,20 @@ def test_files_that_give_other_numbers_are_an_error(exports, tmp_path, monkeypat
     monkeypatch.setattr(module, "TOLERANCE", -1.0)
     with pytest.raises(VieError, match="differ from the encoder's by up to"):
         export(encoder, content, tmp_path / "it", ["torch-export"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_its_packages_onnx_says_what_to_install(exports, tmp_path, monkeypatch):
     encoder, content, _ = exports["single"]
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    find = importlib.util.find_spec
+
+    def without(name, package=None):
+        return None if "onnx" in name else find(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)
     with pytest.raises(VieError, match=r"needs onnx and onnxscript.*uv run --extra onnx python"):
-        export(encoder, content, tmp_path / "it", ["onnx"])
+        export(encoder, content, tmp_path / "it", ["safetensors", "onnx"])
+    assert not list(tmp_path.iterdir())
 
 
 class WithConstant(Trunk):
