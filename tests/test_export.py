@@ -5,6 +5,7 @@ import re
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -155,6 +156,53 @@ def test_the_card_invents_nothing(encoder_file, tmp_path):
     assert "- Videos: not recorded" in lines
     assert "- Licence: none was given" in lines
     assert "No table of this experiment has a row of this encoder." in lines
+
+
+@pytest.mark.parametrize("label", ["a|b", "*a* [b]\\|<c>", "long " * 40, "a\nb"])
+def test_an_odd_label_finds_its_row_and_breaks_no_table(encoder_file, tmp_path, label):
+    path = encoder_file(recipe=checkpoint("slow", 4)["recipe"] | {"label": label})
+    table = pd.DataFrame({"model": [label, "B"], "n_val": [480, 9], "note": [None, "x"]})
+    table.to_csv(tmp_path / "ours" / "table_1.csv", index=False)
+    rows = [line for line in card_of(path).splitlines() if line.startswith("| ")]
+    (row,) = [one for one in rows if "| 480 |" in one]
+    # A bar that ends a cell has no backslash, or an even number of them, before it.
+    cells = re.split(r"(?<!\\)(?:\\\\)*\|", row)
+    assert len(cells) == 5
+    assert cells[2:4] == [" 480 ", "  "]
+    assert not re.search(r"(?<!\\)(?:\\\\)*[*<\[]", cells[1])
+
+
+def curves(path, measure="same_video_r1", model="A network"):
+    """Writes what the monitor measured."""
+    rows = [(0, 0.0, 12.5), (0, 9.0, 30.25), (1, 0.0, 14.0), (1, 4.5, 0.0), (1, 9.0, 55.5)]
+    table = pd.DataFrame(rows, columns=["seed", "epoch", measure])
+    table.insert(0, "model", model)
+    table.insert(2, "stage", "rotation")
+    path.parent.mkdir(exist_ok=True)
+    table.to_csv(path, index=False)
+
+
+def test_without_labels_the_card_says_what_the_monitor_measured(encoder_file, tmp_path):
+    path = encoder_file()
+    curves(tmp_path / "ours" / "learning_curves.csv")
+    card = card_of(path)
+    rows = [line for line in card.splitlines() if line.startswith("| A network")]
+    assert rows == [
+        "| A network | 1 | rotation | 0.0 | 14.0 |",
+        "| A network | 1 | rotation | 9.0 | 55.5 |",
+    ]
+    assert "The first row is the untrained network." in card
+    assert "whose last clip is nearer to their first one" in card
+    assert "_ci95" not in card  # explains columns of other tables
+    recipe = checkpoint("slow", 4)["recipe"] | {"start_from": "other"}
+    assert "The first row is the network of recipe other." in card_of(encoder_file(recipe=recipe))
+
+
+@pytest.mark.parametrize("other", [{"measure": "knn_top1"}, {"model": "B"}])
+def test_other_curves_are_not_of_the_card(encoder_file, tmp_path, other):
+    path = encoder_file()
+    curves(tmp_path / "ours" / "learning_curves.csv", **other)
+    assert "No table of this experiment has a row of this encoder." in card_of(path)
 
 
 def embedded(encoder_file, video):
