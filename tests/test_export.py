@@ -5,6 +5,7 @@ import re
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -69,7 +70,7 @@ def test_files_and_card_are_written_under_one_name(encoder_file, tmp_path, monke
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     export(path, "--to", "torch-export", "safetensors")
-    names = {"slow.pt2", "slow.safetensors", "slow.py", "slow.md"}
+    names = {"slow.pt2", "slow.safetensors", "slow_loader.py", "slow.md"}
     assert {file.name for file in (tmp_path / "here").iterdir()} == names
     assert re.search(r"slow\.pt2: \d\.\d MB, largest difference", capsys.readouterr().out)
     with pytest.raises(VieError, match=r"slow\.pt2 is there already: give another name with -o"):
@@ -82,6 +83,34 @@ def test_files_and_card_are_written_under_one_name(encoder_file, tmp_path, monke
     }
     with pytest.raises(VieError, match="its suffix is that of onnx, which --to does not name"):
         export(path, "--to", "torchscript", "-o", "it.onnx")
+
+
+def test_no_file_takes_the_place_of_a_module(encoder_file, tmp_path, monkeypatch):
+    """Python looks for modules in the folder that it is started in."""
+    monkeypatch.chdir(tmp_path)
+    export(encoder_file(), "--to", "safetensors", "-o", "json")
+    assert [file.name for file in tmp_path.glob("*.py")] == ["json_loader.py"]
+    assert "runpy.run_path('json_loader.py')" in (tmp_path / "json.md").read_text()
+
+
+@pytest.mark.parametrize("failing", ["writer", "card"])
+def test_after_a_failure_the_same_command_works(encoder_file, tmp_path, monkeypatch, failing):
+    def fail(*_):
+        raise VieError("half-way")
+
+    with monkeypatch.context() as patch:
+        if failing == "writer":
+            torchscript = FORMATS["torchscript"]._replace(write=fail)
+            patch.setitem(FORMATS, "torchscript", torchscript)
+        else:
+            patch.setattr("vie.export.model_card", fail)
+        order = encoder_file(), "--to", "safetensors", "torchscript", "-o", tmp_path / "out" / "it"
+        with pytest.raises(VieError, match="half-way"):
+            export(*order)
+    assert not list((tmp_path / "out").iterdir())
+    export(*order)
+    names = {"it.safetensors", "it_loader.py", "it.torchscript", "it.md"}
+    assert {file.name for file in (tmp_path / "out").iterdir()} == names
 
 
 def test_what_cannot_be_exported_is_said_in_a_sentence(encoder_file, tmp_path):
@@ -127,6 +156,53 @@ def test_the_card_invents_nothing(encoder_file, tmp_path):
     assert "- Videos: not recorded" in lines
     assert "- Licence: none was given" in lines
     assert "No table of this experiment has a row of this encoder." in lines
+
+
+@pytest.mark.parametrize("label", ["a|b", "*a* [b]\\|<c>", "long " * 40, "a\nb"])
+def test_an_odd_label_finds_its_row_and_breaks_no_table(encoder_file, tmp_path, label):
+    path = encoder_file(recipe=checkpoint("slow", 4)["recipe"] | {"label": label})
+    table = pd.DataFrame({"model": [label, "B"], "n_val": [480, 9], "note": [None, "x"]})
+    table.to_csv(tmp_path / "ours" / "table_1.csv", index=False)
+    rows = [line for line in card_of(path).splitlines() if line.startswith("| ")]
+    (row,) = [one for one in rows if "| 480 |" in one]
+    # A bar that ends a cell has no backslash, or an even number of them, before it.
+    cells = re.split(r"(?<!\\)(?:\\\\)*\|", row)
+    assert len(cells) == 5
+    assert cells[2:4] == [" 480 ", "  "]
+    assert not re.search(r"(?<!\\)(?:\\\\)*[*<\[]", cells[1])
+
+
+def curves(path, measure="same_video_r1", model="A network"):
+    """Writes what the monitor measured."""
+    rows = [(0, 0.0, 12.5), (0, 9.0, 30.25), (1, 0.0, 14.0), (1, 4.5, 0.0), (1, 9.0, 55.5)]
+    table = pd.DataFrame(rows, columns=["seed", "epoch", measure])
+    table.insert(0, "model", model)
+    table.insert(2, "stage", "rotation")
+    path.parent.mkdir(exist_ok=True)
+    table.to_csv(path, index=False)
+
+
+def test_without_labels_the_card_says_what_the_monitor_measured(encoder_file, tmp_path):
+    path = encoder_file()
+    curves(tmp_path / "ours" / "learning_curves.csv")
+    card = card_of(path)
+    rows = [line for line in card.splitlines() if line.startswith("| A network")]
+    assert rows == [
+        "| A network | 1 | rotation | 0.0 | 14.0 |",
+        "| A network | 1 | rotation | 9.0 | 55.5 |",
+    ]
+    assert "The first row is the untrained network." in card
+    assert "whose last clip is nearer to their first one" in card
+    assert "_ci95" not in card  # explains columns of other tables
+    recipe = checkpoint("slow", 4)["recipe"] | {"start_from": "other"}
+    assert "The first row is the network of recipe other." in card_of(encoder_file(recipe=recipe))
+
+
+@pytest.mark.parametrize("other", [{"measure": "knn_top1"}, {"model": "B"}])
+def test_other_curves_are_not_of_the_card(encoder_file, tmp_path, other):
+    path = encoder_file()
+    curves(tmp_path / "ours" / "learning_curves.csv", **other)
+    assert "No table of this experiment has a row of this encoder." in card_of(path)
 
 
 def embedded(encoder_file, video):

@@ -4,15 +4,15 @@
 """
 
 import argparse
+import functools
 import logging
 import sys
 from pathlib import Path
 
 from vie.models.checkpoint_format import encoder_of, read
-from vie.models.export import FORMATS, export
+from vie.models.export import FORMATS, LOADER, export
 from vie.reporting.model_card import model_card
 from vie.runtime.errors import VieError
-from vie.runtime.files import atomic_write
 
 
 def main(arguments: list[str]) -> None:
@@ -47,14 +47,11 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     formats = list(dict.fromkeys(given.to))
     stem = _stem(given.output or Path(given.encoder.stem), formats)
-    card = stem.with_name(f"{stem.name}.md")
     try:
         content = read(given.encoder)
         encoder = encoder_of(content, trust=given.trust, source=given.encoder)
-        written = export(encoder, content, stem, formats)
-        text = model_card(encoder, content, given.encoder, written)
-        with atomic_write(card) as temporary:
-            temporary.write_text(text)
+        card = functools.partial(model_card, encoder, content, given.encoder)
+        written = export(encoder, content, stem, formats, card)
     except OSError as error:
         raise VieError(f"{error.filename or stem}: {error.strerror or error}") from None
     for file in written:
@@ -62,7 +59,7 @@ def main(arguments: list[str]) -> None:
         print(
             f"{file.path}: {file.path.stat().st_size / 1e6:.1f} MB, largest difference {difference}"
         )
-    print(f"{card}: model card, with code for each file")
+    print(f"{stem.with_name(f'{stem.name}.md')}: model card, with code for each file")
 
 
 def _stem(output: Path, formats: list[str]) -> Path:
@@ -76,7 +73,7 @@ def _stem(output: Path, formats: list[str]) -> Path:
         if kind not in formats:
             raise VieError(f"-o {output}: its suffix is that of {kind}, which --to does not name")
         output = output.with_suffix("")
-    suffixes = [*(FORMATS[name].suffix for name in formats), ".py", ".md"]
+    suffixes = [*(FORMATS[name].suffix for name in formats), LOADER, ".md"]
     for path in (output.with_name(output.name + suffix) for suffix in suffixes):
         if path.exists():
             raise VieError(

@@ -129,7 +129,7 @@ def test_exported_networks_run_on_the_gpu(small_encoder, tmp_path, kind):
     elif kind == "torch-export":
         network = torch.export.load(tmp_path / "encoder.pt2").module().cuda()
     else:
-        made = runpy.run_path(str(tmp_path / "encoder.py"))
+        made = runpy.run_path(str(tmp_path / "encoder_loader.py"))
         network = made["load"](tmp_path / "encoder.safetensors", device="cuda")
     there = network(clips.cuda())[0]
     assert there.is_cuda

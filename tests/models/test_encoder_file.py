@@ -7,6 +7,8 @@ import vie
 from vie.clips.transform import ClipTransform
 from vie.models.checkpoint_format import describe
 from vie.models.encoder_file import write_encoder
+from vie.models.export import export
+from vie.models.imported import import_weights
 from vie.models.untrained import new_encoder
 from vie.runtime import torch_files
 from vie.runtime.errors import VieError
@@ -79,16 +81,43 @@ def test_tensors_are_float32_and_alone(checkpoint, tmp_path):
     assert all(value.dtype == torch.int64 for value in counts)
 
 
-def test_what_a_network_does_not_say_is_that_of_the_videos(checkpoint, tmp_path):
+def test_of_an_imported_network_what_nobody_says_is_not_made_up(checkpoint, tmp_path):
     """A state_dict that was imported knows neither frames nor a licence."""
     source, _ = checkpoint
-    content = torch_files.load(source) | {"fps": None, "imported_from": "a.safetensors"}
+    content = torch_files.load(source) | {"fps": None, "imported_from": "/home/me/a.safetensors"}
     del content["stage"], content["n_train"]
     torch_files.save(source, content)
     made = write(source, tmp_path / "e.pt", licence=None, provenance={"dataset": None})
     assert made["fps"] == 25
     assert (made["stage"], made["licence"]) == (None, None)
     assert made["provenance"]["imported_from"] == "a.safetensors"
+    assert made["frames"] is None  # these videos are not those that it was trained on
+    assert write(source, tmp_path / "e.pt")["licence"] == "CC BY 4.0"  # the config's
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_an_imported_encoder_keeps_its_papers(checkpoint, recipe, tmp_path, caplog, suffix):
+    first = write(checkpoint[0], tmp_path / "first.pt", licence="GPL 3")
+    if suffix == ".safetensors":
+        export(vie.load_encoder(tmp_path / "first.pt"), first, tmp_path / "first", ["safetensors"])
+    import_weights(tmp_path / f"first{suffix}", recipe, tmp_path / "imported.pt", fps=10.0)
+    theirs = {"experiment": "mine", "dataset": None, "stages": []}
+    second = tmp_path / "second.pt"
+    how = {"recipe": {"label": "B"}, "provenance": theirs, "licence": "MIT"}
+    write_encoder(
+        tmp_path / "imported.pt", second, {"fps": 10.0, "shorter_side": 9, "quality": 9}, **how
+    )
+    found = torch_files.load(second)
+    assert (found["licence"], found["frames"]) == ("GPL 3", FRAMES)
+    assert found["provenance"] == first["provenance"] | {
+        "imported_from": f"first{suffix}",
+        "stages": [],
+    }
+    assert "that of the imported file, GPL 3, and not the config's, MIT" in caplog.text
+    # Once more: where it came from first is what counts.
+    import_weights(second, recipe, tmp_path / "imported.pt")
+    write_encoder(tmp_path / "imported.pt", tmp_path / "third.pt", FRAMES, **how)
+    assert torch_files.load(tmp_path / "third.pt")["provenance"] == found["provenance"]
 
 
 def test_a_damaged_checkpoint_leaves_no_file(tmp_path):

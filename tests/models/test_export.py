@@ -15,7 +15,7 @@ from vie.clips.transform import ClipTransform
 from vie.models import export as module
 from vie.models.checkpoint_format import describe, encoder_of
 from vie.models.encoders import build_encoder
-from vie.models.export import FORMATS, OUTPUTS, export
+from vie.models.export import FORMATS, OUTPUTS, export, loader_of
 from vie.models.trunks import Trunk, global_pool
 from vie.reporting.model_card import model_card
 from vie.runtime.errors import VieError
@@ -192,9 +192,10 @@ def test_a_loader_takes_other_weights_of_its_architecture_only(exports, tmp_path
     other = encoder_of(content)
     (file,) = export(other, content, tmp_path / "other", ["safetensors"])
     mine = exports["slow"][2]
-    (tmp_path / "other.py").write_bytes(mine.with_suffix(".py").read_bytes())
+    (tmp_path / "other_loader.py").write_bytes(loader_of(mine).read_bytes())
     check(FORMATS["safetensors"].load(file.path), other, clips=2)
-    (tmp_path / "other.py").write_bytes(exports["slowfast"][2].with_suffix(".py").read_bytes())
+    another = loader_of(exports["slowfast"][2])
+    (tmp_path / "other_loader.py").write_bytes(another.read_bytes())
     with pytest.raises(ValueError, match="of another network: it holds no tensor"):
         FORMATS["safetensors"].load(file.path)
 
@@ -230,13 +231,20 @@ def test_files_that_give_other_numbers_are_an_error(exports, tmp_path, monkeypat
     monkeypatch.setattr(module, "TOLERANCE", -1.0)
     with pytest.raises(VieError, match="differ from the encoder's by up to"):
         export(encoder, content, tmp_path / "it", ["torch-export"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_its_packages_onnx_says_what_to_install(exports, tmp_path, monkeypatch):
     encoder, content, _ = exports["single"]
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    find = importlib.util.find_spec
+
+    def without(name, package=None):
+        return None if "onnx" in name else find(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)
     with pytest.raises(VieError, match=r"needs onnx and onnxscript.*uv run --extra onnx python"):
-        export(encoder, content, tmp_path / "it", ["onnx"])
+        export(encoder, content, tmp_path / "it", ["safetensors", "onnx"])
+    assert not list(tmp_path.iterdir())
 
 
 class WithConstant(Trunk):

@@ -102,6 +102,13 @@ def test_both_kinds_give_the_same_network(recipe, network, checkpoint, state, tm
         assert ("optimiser" in content["recipe"]) is ("objectives" in content) is of_ours
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("licence", ["MIT"]), ("provenance", "x"), ("frames", 3)]
+)
+def test_damaged_papers_are_refused(recipe, checkpoint, field, value):
+    refused(checkpoint(**{field: value}), recipe, f"its {field} is .* and has to be a ")
+
+
 def test_an_imported_network_is_finetuned(recipe, network, state, tmp_path):
     import_weights(state(), recipe, tmp_path / "imported.pt", fps=25.0)
     classifier = build_classifier(read(tmp_path / "imported.pt"), 3, seed=0)

@@ -12,6 +12,7 @@ import importlib.util
 import inspect
 import json
 import runpy
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 
 OUTPUTS = VECTORS
+LOADER = "_loader.py"  # after the name: `json.py` would be found in place of the library's
 TOLERANCE = 1e-5  # largest difference of an embedding's numbers
 Outputs = tuple[Tensor, ...]
 Network = Callable[[Tensor], Outputs]
@@ -87,8 +89,13 @@ def write_safetensors(given: ToWrite, path: Path) -> None:
     loader = loader_text(given.program, given.network.shape)
     with atomic_write(path) as temporary:
         save_file(given.network.encoder.state_dict(), temporary, {"format": "pt"} | given.notes)
-    with atomic_write(path.with_name(f"{path.stem}.py")) as temporary:
+    with atomic_write(loader_of(path)) as temporary:
         temporary.write_text(loader)
+
+
+def loader_of(path: Path) -> Path:
+    """The loader beside a file of safetensors."""
+    return path.with_name(path.stem + LOADER)
 
 
 def loader_text(program: ExportedProgram, shape: tuple[int, ...]) -> str:
@@ -163,17 +170,7 @@ def write_program(given: ToWrite, path: Path) -> None:
 
 
 def write_onnx(given: ToWrite, path: Path) -> None:
-    """One file, weights included, with names for input and outputs.
-
-    Raises:
-        VieError: a package is missing.
-    """
-    needed = [name for name in ("onnx", "onnxscript") if not importlib.util.find_spec(name)]
-    if needed:
-        raise VieError(
-            f"ONNX needs {' and '.join(needed)}, which this environment lacks: "
-            "uv run --extra onnx python -m vie.export ..."
-        )
+    """One file, weights included, with names for input and outputs."""
     with warnings.catch_warnings():
         # torch's own, from copying its own program.
         warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
@@ -188,7 +185,7 @@ def write_onnx(given: ToWrite, path: Path) -> None:
 
 def load_safetensors(path: Path) -> Network:
     """With the loader beside it."""
-    network: Network = runpy.run_path(str(path.with_name(f"{path.stem}.py")))["load"](path)
+    network: Network = runpy.run_path(str(loader_of(path)))["load"](path)
     return network
 
 
@@ -220,13 +217,14 @@ class Format(NamedTuple):
     suffix: str
     write: Callable[[ToWrite, Path], None]
     load: Callable[[Path], Network | None]
+    needs: tuple[str, ...] = ()  # packages for writing, of the extra that is named as the format
 
 
 FORMATS = {
     "safetensors": Format(".safetensors", write_safetensors, load_safetensors),
     "torchscript": Format(".torchscript", write_torchscript, load_torchscript),
     "torch-export": Format(".pt2", write_program, load_program),
-    "onnx": Format(".onnx", write_onnx, load_onnx),
+    "onnx": Format(".onnx", write_onnx, load_onnx, ("onnx", "onnxscript")),
 }
 
 
@@ -239,18 +237,51 @@ class Exported(NamedTuple):
 
 
 def export(
-    encoder: Encoder, content: Content, stem: Path, formats: Sequence[str]
+    encoder: Encoder,
+    content: Content,
+    stem: Path,
+    formats: Sequence[str],
+    card: Callable[[Sequence[Exported]], str] | None = None,
 ) -> list[Exported]:
     """Write an encoder as `<stem><suffix>` of each of the formats, and compare what each gives.
+
+    All files appear together at the end, or none.
 
     Args:
         encoder: the one in `content`, the checkpoint.
         stem: path without the suffix.
         formats: of `FORMATS`.
+        card: makes the text of `<stem>.md` from what was written; None: there is none.
 
     Raises:
-        VieError: a file gives other embeddings than the encoder; or as the format's writer.
+        VieError: a package is missing; a file gives other embeddings than the encoder; or as the
+            format's writer.
     """
+    _check_packages(formats)
+    given = _to_write(encoder, content)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{stem.name}.", dir=stem.parent) as folder:
+        inside = Path(folder) / stem.name
+        written = [_write(given, encoder, inside, name) for name in formats]
+        if card is not None:
+            with atomic_write(inside.with_name(f"{stem.name}.md")) as temporary:
+                temporary.write_text(card(written))
+        for path in Path(folder).iterdir():
+            path.rename(stem.with_name(path.name))
+    return [file._replace(path=stem.with_name(file.path.name)) for file in written]
+
+
+def _check_packages(formats: Sequence[str]) -> None:
+    for name in formats:
+        needed = [one for one in FORMATS[name].needs if not importlib.util.find_spec(one)]
+        if needed:
+            raise VieError(
+                f"{name} needs {' and '.join(needed)}, which this environment lacks: "
+                f"uv run --extra {name} python -m vie.export ..."
+            )
+
+
+def _to_write(encoder: Encoder, content: Content) -> ToWrite:
     network = ExportedNetwork(encoder)
     any_number = {"clips": {0: torch.export.Dim.DYNAMIC}}
     program = torch.export.export(network, (network.example(2),), dynamic_shapes=any_number)
@@ -258,23 +289,22 @@ def export(
         node.meta.pop("stack_trace", None)  # paths of this machine
     noted = {name: content[name] for name in NOTED if name in content}
     noted["preprocessing"] = preprocessing(content)
-    given = ToWrite(network, program, {NOTE: json.dumps(noted)})
+    return ToWrite(network, program, {NOTE: json.dumps(noted)})
+
+
+def _write(given: ToWrite, encoder: Encoder, stem: Path, name: str) -> Exported:
+    """Write the file of a format, and compare it with the encoder."""
+    path = stem.with_name(stem.name + FORMATS[name].suffix)
+    FORMATS[name].write(given, path)
+    loaded = FORMATS[name].load(path)
+    if loaded is None:
+        return Exported(name, path, None)
+    clips = given.network.example(3)  # another number than that of the export
     with torch.no_grad():
-        clips = network.example(3)  # another number than that of the example
-        expected = encoder(clips)[0]
-    written = []
-    for name in formats:
-        path = stem.with_name(stem.name + FORMATS[name].suffix)
-        FORMATS[name].write(given, path)
-        loaded = FORMATS[name].load(path)
-        difference = None
-        if loaded is not None:
-            with torch.no_grad():
-                difference = float((loaded(clips)[0] - expected).abs().max())
-            if not difference <= TOLERANCE:
-                raise VieError(
-                    f"{path}: its embeddings differ from the encoder's by up to {difference:.1e}; "
-                    "do not use it, and report this with your version of torch"
-                )
-        written.append(Exported(name, path, difference))
-    return written
+        difference = float((loaded(clips)[0] - encoder(clips)[0]).abs().max())
+    if not difference <= TOLERANCE:
+        raise VieError(
+            f"{path.name}: its embeddings would differ from the encoder's by up to "
+            f"{difference:.1e}, so nothing was written; report this with your version of torch"
+        )
+    return Exported(name, path, difference)

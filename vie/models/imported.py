@@ -12,7 +12,16 @@ from torch import Tensor
 from vie.clips.transform import ClipTransform
 from vie.config.settings import CHECKPOINT, RELEASE, STATE, canonical
 from vie.frames.index import load_index
-from vie.models.checkpoint_format import ENCODER, FIELDS, METADATA, describe, encoder_of, read
+from vie.models.checkpoint_format import (
+    ENCODER,
+    FIELDS,
+    METADATA,
+    NOTE,
+    OF_ENCODER_FILES,
+    describe,
+    encoder_of,
+    read,
+)
 from vie.models.encoders import build_encoder
 from vie.models.release import NO_INDEX, read_release
 from vie.runtime.errors import VieError, shown
@@ -23,7 +32,7 @@ log = logging.getLogger(__name__)
 Content = dict[str, Any]  # of a checkpoint
 # Fields that a checkpoint of vie keeps. What else training goes on from (its optimiser, the head of
 # its objective) belongs to the run that wrote it.
-KEPT = {*FIELDS, *METADATA, ENCODER, "epoch", "objectives"}
+KEPT = {*FIELDS, *METADATA, *OF_ENCODER_FILES, ENCODER, "epoch", "objectives"}
 SIZES = ("width", "embedding")  # settings that the arrays of a release tell
 SHOWN = 5  # names in a message
 
@@ -42,7 +51,8 @@ def import_weights(
     """Write the network in a file as a checkpoint that all that reads networks can read.
 
     Besides the fields of `vie.models.checkpoint_format` it holds "step", "imported_from", and, as
-    far as the file says so, "n_train", "objectives" and the memory bank.
+    far as the file says so, "n_train", "objectives", the fields of encoder files and the memory
+    bank.
 
     Args:
         path: of the kind that its suffix says (`vie.config.settings`).
@@ -93,7 +103,7 @@ def read_checkpoint(path: Path, recipe: dict[str, Any], index: Path | None) -> C
         ours = build_encoder(recipe["encoder"], recipe.get("classes")).state_dict()
     _check_shapes(path, {name: tuple(value.shape) for name, value in state.items()}, ours)
     kept = {key: value for key, value in content.items() if key in KEPT}
-    kept |= {ENCODER: _as_ours(path, state, ours)}
+    kept |= {ENCODER: _as_ours(path, state, ours), **_papers(path, content)}
     kept.setdefault("step", 0)
     dimensions = encoder_of(kept, source=path).dimensions
     if problem := _other_videos(content, dimensions, index):
@@ -144,11 +154,25 @@ def read_state(path: Path, recipe: dict[str, Any], fps: float | None) -> Content
         problem = shown(error, longest=300)
         raise VieError(f"{path} is no file of safetensors that can be read ({problem})") from None
     log.info("%s does not say how its network was trained: it counts as step 0", path)
+    papers = _papers(path, read(path)) if NOTE in notes else {}
+    if papers:
+        log.info("%s: of its note %s only %s are used", path, NOTE, ", ".join(papers))
+        del notes[NOTE]
     if notes:
         log.info("%s: not used: notes on %s", path, ", ".join(map(shown, sorted(notes))))
     about = {key: value for key, value in recipe.items() if key not in ("objective", "optimiser")}
     described = describe(about, ClipTransform.of(recipe), fps)
-    return {**described, ENCODER: _as_ours(path, state, ours), "step": 0}
+    return {**described, **papers, ENCODER: _as_ours(path, state, ours), "step": 0}
+
+
+def _papers(path: Path, content: Content) -> Content:
+    """What a file says in the fields of encoder files."""
+    found = {key: content[key] for key in OF_ENCODER_FILES if content.get(key) is not None}
+    for key, value in found.items():
+        kind = str if key == "licence" else dict
+        if not isinstance(value, kind):
+            raise VieError(f"{path}: its {key} is {shown(value)}, and has to be a {kind.__name__}")
+    return found
 
 
 def _check_encoder(path: Path, found: Any, recipe: dict[str, Any]) -> None:

@@ -5,17 +5,21 @@ It says what the encoder's file and the tables of its experiment say, and nothin
 
 import csv
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from vie.models.encoders import Encoder
-from vie.models.export import OUTPUTS, Content, Exported
+from vie.models.export import OUTPUTS, Content, Exported, loader_of
 from vie.models.input import preprocessing
 from vie.runtime.errors import shown
 
 TABLES = ("table_1.csv", "table_s1.csv", "retrieval.csv")  # of an experiment
+CURVES = "learning_curves.csv"
+SAME_VIDEO = "same_video_r1"  # measure of the monitor without labels
 ENCODERS = "encoders"  # folder of an experiment
+NO_ROW = "No table of this experiment has a row of this encoder."
 OF_TORCH = """import torch
 
 network = {load}
@@ -33,7 +37,11 @@ clips = numpy.zeros(({shape}), numpy.float32)  # yours, prepared as above
 """
 # Format -> what it needs, code that runs it, and how that code loads it.
 USES = {
-    "safetensors": ("torch, and the `.py` file", OF_LOADER, 'runpy.run_path({py})["load"]({name})'),
+    "safetensors": (
+        "torch, and the `_loader.py` file",
+        OF_LOADER,
+        'runpy.run_path({py})["load"]({name})',
+    ),
     "torchscript": ("torch", OF_TORCH, "torch.jit.load({name})"),
     "torch-export": ("torch", OF_TORCH, "torch.export.load({name}).module()"),
     "onnx": ("onnxruntime, or any other that runs ONNX", OF_ONNX, ""),
@@ -49,15 +57,14 @@ def model_card(encoder: Encoder, content: Content, source: Path, files: Sequence
         files: that were written.
     """
     data = preprocessing(content)
-    label = shown(content["recipe"].get("label", source.stem))
     parts = [
-        f"# {label}",
+        f"# {_escaped(_label(content, source))}",
         f"A network that turns video clips into vectors, from `{shown(source.name)}` of "
         f"[vie](https://arxiv.org/abs/1905.11954) {shown(content['vie_version'])}.",
         "## Training",
         _training(encoder, content),
         "## Measured",
-        _measured(source, label, content.get("seed")),
+        _measured(source, content),
         "## Input",
         _input(data),
         "```json\n{\n"
@@ -69,6 +76,33 @@ def model_card(encoder: Encoder, content: Content, source: Path, files: Sequence
         *_files(files, data),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _label(content: Content, source: Path) -> str:
+    """Of the network in the tables, as it stands there."""
+    return str(content["recipe"].get("label", source.stem))
+
+
+def _escaped(text: str) -> str:
+    """For a heading or a cell of a table, where Markdown has signs of its own."""
+    return re.sub(r"[\\|`*<\[\]]", r"\\\g<0>", shown(text) if text else "")
+
+
+def _table(*lines: list[str]) -> str:
+    """The first line is that of the columns."""
+    columns, *rows = [" | ".join(map(_escaped, line)) for line in lines]
+    rule = " | ".join(["---"] * len(lines[0]))
+    return "\n".join(f"| {line} |" for line in (columns, rule, *rows))
+
+
+def _rows(path: Path, label: str) -> tuple[list[str], list[list[str]]]:
+    """Columns of a table, and its rows of a model; none if the table is not there."""
+    if not path.is_file():
+        return [], []
+    with path.open(newline="") as file:
+        columns, *rows = csv.reader(file)
+    place = columns.index("model")
+    return columns, [row for row in rows if row[place] == label]
 
 
 def _settings(value: Any) -> str:
@@ -108,35 +142,56 @@ def _training(encoder: Encoder, content: Content) -> str:
     return "\n".join([*lines, f"- Licence: {shown(licence) if licence else 'none was given'}"])
 
 
-def _measured(source: Path, label: str, seed: Any) -> str:
+def _measured(source: Path, content: Content) -> str:
     """Rows of the experiment's tables that are of this network, as they stand."""
-    folder = source.resolve().parent
+    folder, label = source.resolve().parent, _label(content, source)
+    if folder.name != ENCODERS:
+        return NO_ROW
+    experiment = f"of the experiment `{shown(folder.parent.name)}`"
     found = []
-    for name in TABLES if folder.name == ENCODERS else ():
-        path = folder.parent / name
-        if not path.is_file():
-            continue
-        with path.open(newline="") as file:
-            columns, *rows = csv.reader(file)
-        place = columns.index("model")
-        if rows := [row for row in rows if row[place] == label]:
-            lines = [columns, ["---"] * len(columns), *rows]
-            text = "\n".join("| " + " | ".join(map(shown, line)) + " |" for line in lines)
-            found.append(f"`{name}` of the experiment `{shown(folder.parent.name)}`:\n\n{text}")
-    if not found:
-        return "No table of this experiment has a row of this encoder."
+    for name in TABLES:
+        columns, rows = _rows(folder.parent / name, label)
+        if rows:
+            found.append(f"`{name}` {experiment}:\n\n{_table(columns, *rows)}")
+    if found:
+        found.append(_notes(found, content))
+    found += _monitored(folder.parent / CURVES, experiment, label, content)
+    return "\n\n".join(found) or NO_ROW
+
+
+def _notes(tables: list[str], content: Content) -> str:
     notes = (
         "Numbers are in percent. `*_ci95` is the half-width of a 95 % interval, `n_*` a number of "
         "videos, `seeds` the random seeds of the networks in the row; this file is the network of "
-        f"seed {_settings(seed)}. Datasets are named as in the config, where a name may stand for "
-        "other data: those of the demo are small stand-ins."
+        f"seed {_settings(content.get('seed'))}. Datasets are named as in the config, where a name "
+        "may stand for other data: those of the demo are small stand-ins."
     )
-    if any("_published" in one for one in found):
+    if any("_published" in one for one in tables):
         notes += (
             " `*_published` is a value of the paper, and `comparable` says whether dataset and "
             "scale are the paper's."
         )
-    return "\n\n".join([*found, notes])
+    return notes
+
+
+def _monitored(path: Path, experiment: str, label: str, content: Content) -> list[str]:
+    """What the monitor measured of videos without labels: its first and last row, if any."""
+    columns, rows = _rows(path, label)
+    if SAME_VIDEO not in columns:
+        return []
+    seed = columns.index("seed")
+    rows = [row for row in rows if row[seed] == str(content.get("seed")) and row[-1]]
+    if not rows:
+        return []
+    start = content["recipe"].get("start_from")
+    first = f"the network of recipe {shown(start)}" if start else "the untrained network"
+    return [
+        f"First and last row of this network in `{path.name}` {experiment}:\n\n"
+        + _table(columns, rows[0], rows[-1]),
+        f"The videos have no labels. `{SAME_VIDEO}` is the percentage of the validation videos "
+        "whose last clip is nearer to their first one than the last clips of all other files. "
+        f"The first row is {first}. A network that is not trained often has a high value already.",
+    ]
 
 
 def _input(data: dict[str, Any]) -> str:
@@ -195,7 +250,7 @@ def _files(files: Sequence[Exported], data: dict[str, Any]) -> list[str]:
         difference = "not compared" if file.difference is None else f"{file.difference:.1e}"
         size = f"{file.path.stat().st_size / 1e6:.1f} MB"
         rows.append(f"| `{file.path.name}` | {size} | {needs} | {difference} |")
-        names = {"name": repr(file.path.name), "py": repr(f"{file.path.stem}.py")}
+        names = {"name": repr(file.path.name), "py": repr(loader_of(file.path).name)}
         text = code.format(
             load=load.format(**names),
             shape=_shape(2, data),
