@@ -15,7 +15,7 @@ rule retrieval:
         "../envs/vie.yaml"
     threads: config["threads"]["probe"]
     resources:
-        mem_mb=resources.retrieval(config, experiment.datasets_used()),
+        mem_mb=of(lambda: resources.retrieval(config, experiment.datasets_used())),
         runtime=minutes(240),
     params:
         runs=retrieval_runs(experiment),
@@ -42,7 +42,7 @@ rule neighbours:
         "../envs/vie.yaml"
     threads: 1
     resources:
-        mem_mb=resources.retrieval(config, experiment.datasets_used()),
+        mem_mb=of(lambda: resources.retrieval(config, experiment.datasets_used())),
         runtime=minutes(30),
     params:
         model=of(lambda recipe: experiment.recipes[recipe]["label"]),
@@ -68,7 +68,7 @@ rule feature_map:
         "../envs/vie.yaml"
     threads: 1
     resources:
-        mem_mb=resources.retrieval(config, experiment.datasets_used()),
+        mem_mb=of(lambda: resources.retrieval(config, experiment.datasets_used())),
         runtime=minutes(30),
     params:
         model=of(lambda recipe: experiment.recipes[recipe]["label"]),

@@ -2,14 +2,15 @@
 
     uv run python -m vie.search ENCODER FEATURES.parquet QUERY_VIDEO... [-k 5]
 
-The first search builds an index of faiss beside the features, `FEATURES.parquet.faiss`; if they
-change, it is built again.
+The first search builds an index of faiss beside the features, `FEATURES.parquet.faiss`. A search
+compares all vectors, which have to fit memory. An index that does not match the features is deleted
+and built again. Do not use one of a stranger, as faiss reads it without checks: delete the files
+`.faiss` and `.faiss.json` that come with features.
 """
 
 import argparse
 import json
 import logging
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,8 +26,6 @@ from vie.runtime.files import atomic_write, digest, write_json
 from vie.runtime.torch_files import content_digest
 
 log = logging.getLogger(__name__)
-FLAT = 1_000_000  # vectors that are all compared; of more, those of the cells that are nearest
-PROBED = 64  # cells that are looked into
 
 
 class Neighbour(NamedTuple):
@@ -82,13 +81,12 @@ def _neighbour(table: FeatureTable, cosine: float, row: int) -> Neighbour:
     return Neighbour(cosine, table.ids[row], *place, table.labels[row])
 
 
-def faiss_index(table: FeatureTable, path: Path, flat: int = FLAT) -> Any:
+def faiss_index(table: FeatureTable, path: Path) -> Any:
     """An index of a table's embeddings by inner product: the one beside it, or a new one.
 
     Args:
         table: what `path` holds.
         path: of the table.
-        flat: for more rows than this the index has cells, and the answers are approximate.
 
     Returns:
         A faiss index, whose numbers are rows of the table.
@@ -97,20 +95,17 @@ def faiss_index(table: FeatureTable, path: Path, flat: int = FLAT) -> Any:
 
     place, note = path.with_name(f"{path.name}.faiss"), path.with_name(f"{path.name}.faiss.json")
     vectors = unit(table.vectors[EMBEDDING])
-    N, D = vectors.shape
     if place.exists() and note.exists() and _read(note) == _about(path, place):
         index: Any = faiss.read_index(str(place))
-    else:
-        cells = f"IVF{round(4 * math.sqrt(N))},Flat" if flat < N else "Flat"
-        index = faiss.index_factory(D, cells, faiss.METRIC_INNER_PRODUCT)
-        index.train(vectors)
-        index.add(vectors)
-        with atomic_write(place) as temporary:
-            faiss.write_index(index, str(temporary))
-        write_json(_about(path, place), note)
-        log.info("%s: index of %d videos", place, N)
-    if flat < N:
-        index.nprobe = PROBED
+        if (index.ntotal, index.d) == vectors.shape:
+            return index
+    place.unlink(missing_ok=True)
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    with atomic_write(place) as temporary:
+        faiss.write_index(index, str(temporary))
+    write_json(_about(path, place), note)
+    log.info("%s: index of %d videos", place, len(vectors))
     return index
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from vie.frames import ffmpeg as module
-from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
+from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable, reading_seconds
 from vie.frames.jpeg import split_jpegs
 from vie.frames.unusable import UnusableVideoError
 from vie.runtime.errors import VieError
@@ -321,6 +321,13 @@ def stand_in(tmp_path, monkeypatch, script):
     video = tmp_path / "x.mp4"
     video.write_bytes(b"some bytes")
     return video
+
+
+def test_a_large_file_may_be_read_for_longer(tmp_path):
+    with (tmp_path / "x.mp4").open("wb") as file:
+        file.truncate(2 * 10**9)
+    assert reading_seconds(tmp_path / "x.mp4", 60) == 160
+    assert reading_seconds(tmp_path / "gone.mp4", 60) == 60
 
 
 def test_hanging_process_is_killed_with_its_children(tmp_path, monkeypatch):

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from vie.config.load import load_config, merge, validate
 from vie.datasets.video import Video
 from vie.frames.ffmpeg import ffmpeg_executable
+from vie.frames.unusable import UnusableVideoError
 from vie.runtime.errors import VieError
 from vie.workflow import sizes
 from vie.workflow.advice import advise
 from vie.workflow.commented import Alias, Anchor, Why, plain, to_yaml
-from vie.workflow.fitting import RECIPES, SOFTMAX, Machine, numbers
+from vie.workflow.fitting import RECIPES, SOFTMAX, Machine, least_videos, numbers
 from vie.workflow.survey import Survey, survey
 
 ROOT = Path(__file__).parents[2]
@@ -68,20 +69,22 @@ def cheap_costs():
 
 @settings(max_examples=40)
 @given(
-    videos=st.integers(10, 1_000_000),
+    videos=st.integers(18, 1_000_000),  # 17 to train on, for 8 GPUs
     lengths=st.lists(st.floats(0.2, 3000), min_size=1, max_size=8),
     side=st.integers(20, 2000),
     machine=st.sampled_from([LAPTOP, SERVER]),
     layout=st.sampled_from(["flat", "folders"]),
+    gpus=st.sampled_from([0, 1, 2, 4, 8]),  # divide the demo's batches
 )
-@example(10, [5.0], 360, LAPTOP, "flat")
-@example(1_000_000, [5.0], 360, SERVER, "flat")
-@example(SOFTMAX * 10 // 9 + 10, [5.0], 360, LAPTOP, "flat")
-def test_advice_fits_any_number_of_videos(videos, lengths, side, machine, layout):
+@example(10, [5.0], 360, LAPTOP, "flat", 2)
+@example(1_000_000, [5.0], 360, SERVER, "flat", 1)
+@example(SOFTMAX * 10 // 9 + 10, [5.0], 360, LAPTOP, "flat", 0)
+@example(18, [5.0], 360, SERVER, "flat", 8)
+def test_advice_fits_any_number_of_videos(videos, lengths, side, machine, layout, gpus):
     """Also if a third of the usable videos turn out not to be."""
-    config, found = copying.deepcopy(OWN[layout]), of(videos, lengths, side)
-    if layout == "folders" and found.usable(found.train, 120) < 4:  # most are too long
-        with pytest.raises(VieError, match="a training needs 4"):
+    config, found = copying.deepcopy(OWN[layout]) | {"gpus": gpus}, of(videos, lengths, side)
+    if found.usable(found.train, 120) < least_videos(gpus) and layout == "folders":
+        with pytest.raises(VieError, match="can be trained on, and a training"):
             advise(config, found, machine)
         return
     text = advise(config, found, machine)
@@ -111,6 +114,13 @@ def test_the_demo_s_and_the_paper_s_size_give_their_numbers():
     assert (paper.batch, paper.clusters, paper.neighbours) == (64, 8000, 512)
     assert 13 <= paper.recognition <= 20
     assert 350 <= paper.most <= 390
+
+
+@given(gpus=st.integers(1, 64), more=st.integers(0, 10**6))
+def test_half_of_the_videos_fill_a_batch_that_gpus_share(gpus, more):
+    found = numbers(least_videos(gpus) + more, gpus)
+    assert found.batch % gpus == 0
+    assert gpus <= found.batch <= found.videos / 2
 
 
 def test_numbers_grow_with_the_videos():
@@ -151,6 +161,34 @@ def test_long_videos_are_cut_where_the_layout_can():
     assert "cut" not in whole["datasets"]["mine"]
 
 
+@pytest.mark.parametrize(
+    ("layout", "lengths"), [("flat", [5.0, 8.0, 600.0]), ("folders", [5.0, 8.0, 50.0])]
+)
+def test_advice_that_is_asked_for_again_keeps_what_it_said_of_long_videos(layout, lengths):
+    """The videos are then pieces already, and these are not cut again."""
+    first = completed(OWN[layout], advise(OWN[layout], of(100, lengths), LAPTOP))
+    again = of(100, [5.0, 10.0, 14.0] if layout == "flat" else lengths)
+    text = advise(first, again, LAPTOP)
+    assert "as before" in text
+    assert "about 90 videos to train on" in text
+    second = completed(OWN[layout], text)["datasets"]["mine"]
+    before = first["datasets"]["mine"]
+    assert second.get("cut") == before.get("cut")
+    assert second["frames"]["max_seconds"] == before["frames"]["max_seconds"]
+
+
+def test_what_the_user_said_of_long_videos_is_kept():
+    config = own(cut={"seconds": 14, "overlap": 5}, frames={"max_seconds": 22})
+    kept = completed(MINE, advise(config, of(100), LAPTOP))["datasets"]["mine"]
+    assert kept["cut"] == {"seconds": 14, "overlap": 5}
+    assert kept["frames"]["max_seconds"] == 22
+
+
+def test_pieces_that_validate_are_counted_for_shards():
+    text = advise(MINE, of(1000, [600.0]), LAPTOP)
+    assert completed(MINE, text)["datasets"]["mine"]["shards"] == {"train": 54, "val": 6}
+
+
 def test_broken_videos_are_counted_and_named():
     text = advise(MINE, of(100, [5.0] * 6, broken=3), LAPTOP)
     assert "about 60 videos to train on" in text
@@ -158,6 +196,8 @@ def test_broken_videos_are_counted_and_named():
 
 
 def test_advice_on_almost_nothing_is_refused():
+    with pytest.raises(VieError, match=r"training on 8 GPUs needs 16: add videos, lower `gpus`"):
+        advise(MINE | {"gpus": 8}, of(10), SERVER)
     with pytest.raises(VieError, match="about 2 of 3 videos can be trained on"):
         advise(MINE, Survey(3, 1, [1.0, 1.0], 64, Counter({"truncated": 1})), LAPTOP)
 
@@ -222,6 +262,21 @@ def test_many_videos_are_sampled_the_same_way_each_time(tmp_path, monkeypatch):
     look(tmp_path, *names)
     assert sorted(seen) == first
     assert found.usable(1000, 30) == 1000
+
+
+def test_a_video_that_takes_long_is_not_called_broken(videos, tmp_path, monkeypatch):
+    def seconds(path, *, timeout_seconds):
+        if path.name == "1.mp4":
+            raise UnusableVideoError(f"timed out after {timeout_seconds:g} s")
+        assert timeout_seconds > 30  # the file's size counts
+        return 8.0
+
+    monkeypatch.setattr("vie.workflow.survey.video_seconds", seconds)
+    found = look(videos, "1.mp4", "2.mp4")
+    assert found.broken == {"timed out": 1}
+    text = advise(MINE, of(100)._replace(broken=found.broken), LAPTOP).replace("\n# ", " ")
+    assert "; 1 take longer to read than frames.timeout_seconds allows; the others" in text
+    assert "cannot be read" not in text
 
 
 @pytest.mark.slow

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from vie.config.load import load_config
 from vie.datasets.facts import expected
 from vie.datasets.synthetic import action_files, write_videos
+from vie.datasets.video import Video
+from vie.frames.manifest import write_manifest
 from vie.models.cost import network_cost
 from vie.workflow import estimate
 from vie.workflow.estimate import Estimator, Job, Work, main, seconds_of_like
@@ -98,6 +101,43 @@ def test_data_that_are_not_here_are_planned_for(capsys, tmp_path):
     gb = 259_541 * 250 * (320**2 * 16 / 9 * 0.2 * (3 / 16) ** 0.8 + 776.5) / 1e9
     assert float(rows["frames"][1].replace(",", "")) == pytest.approx(gb, rel=0.01)
     assert rows["frames"][4] == "0.00"  # GPU-hours
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_videos_that_are_found_are_counted(capsys, tmp_path, as_list):
+    folders = [tmp_path / name for name in ("a", "b c")]
+    for folder in folders:
+        folder.mkdir()
+        for i in range(40 if as_list else 80):
+            (folder / f"{i}.mp4").touch()
+    videos = [str(folder) for folder in folders] if as_list else str(folders[0])
+    overlay = {"experiment": "mine", "dataset": "mine"}
+    overlay["datasets"] = {"mine": {"layout": "flat", "videos": videos}}
+    config = tmp_path / "mine.yaml"
+    config.write_text(yaml.safe_dump(overlay))
+    target = "results/mine/pretrain/vie_slow/seed0/local_aggregation.pt"
+    assert main(["--configfile", str(config), "--", target]) == 0
+    assert rows_of(capsys.readouterr().out)["pretrain"][0] == "2"
+    found = load_config(ROOT / "config.yaml", config)
+    assert Estimator(found, on_gpu=False).sizes("mine", "train") == (72, 250)
+    assert Estimator(found, on_gpu=False).sizes("mine", "val") == (8, 250)
+    found["datasets"]["mine"]["cut"] = {"seconds": 4, "overlap": 0}
+    assert Estimator(found, on_gpu=False).sizes("mine", "train") == (250_000, 100)
+    assert "How many pieces mine has is known once" in capsys.readouterr().out
+    shutil.rmtree(folders[0])
+    assert main(["--configfile", str(config), "--", target]) == 2
+    assert f"{folders[0]}: no such file or folder" in capsys.readouterr().err
+
+
+def test_videos_of_a_manifest_are_counted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = tmp_path / "resources" / "mine" / "val"
+    made.mkdir(parents=True)
+    rows = [Video(f"a@{i}-{i + 4}", "a", "", i, i + 4) for i in range(5)]
+    write_manifest(rows, [], made / "manifest.parquet", exact=True)
+    own = {"layout": "flat", "videos": "gone", "frames": {"fps": 25}}
+    found = {"datasets": {"mine": own | {"cut": {"seconds": 4, "overlap": 0}}}}
+    assert Estimator(found, on_gpu=False).sizes("mine", "val") == (5, 100)
 
 
 def test_released_weights_that_are_not_here_are_planned_for(capsys, tmp_path):

@@ -66,6 +66,25 @@ def test_more_of_everything_needs_more(paper):
     assert resources.index(paper, "kinetics400", "train") >= resources.LEAST
 
 
+@pytest.mark.parametrize("layout", ["flat", "folders"])
+def test_memory_is_of_the_videos_that_are_there(config, tmp_path, monkeypatch, layout):
+    monkeypatch.chdir(tmp_path)
+    own = copy.deepcopy(config)
+    own["datasets"]["mine"] = config["datasets"]["embedded"] | {"layout": layout, "videos": "mine"}
+    del own["datasets"]["mine"]["generator"]
+    recipe = own["recipes"]["vie_slow"]
+    unknown = resources.pretrain(own | {"gpus": 1}, "mine", recipe, 1)
+    folder = tmp_path / "mine" / "train" / "eat"
+    folder.mkdir(parents=True)
+    for i in range(30):
+        (folder / f"{i}.mp4").touch()
+    own["datasets"]["mine"]["videos"] = str(tmp_path / "mine")
+    assert resources.videos_of(own, "mine", "train") == 30 - (layout == "flat")
+    bank = 4 * 250_000 * resources.dimensions_of(recipe["encoder"]) * 4 / 1e6
+    found = resources.pretrain(own | {"gpus": 1}, "mine", recipe, 1)
+    assert unknown - found == pytest.approx(bank, abs=100)
+
+
 @pytest.mark.parametrize("name", ["vie_single", "vie_trn", "vie_slowfast", "vie_3dresnet", "opn"])
 def test_vectors_are_as_wide_as_the_network_s(config, name):
     """Or, of pooled features, up to twice as wide."""

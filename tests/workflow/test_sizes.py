@@ -1,5 +1,6 @@
 """Settings against the number of videos: each sentence, and when it is said."""
 
+import contextlib
 import copy as copying
 import shutil
 import subprocess
@@ -161,6 +162,27 @@ def test_the_graph_names_all_of_a_chain_and_the_others():
     ]
     assert said[-2] == "Other recipes of the config do not fit either: rotnet."
     assert "results/demo/advice.yaml" in said[-1]
+
+
+def test_the_monitor_s_neighbours_do_not_count_without_labels(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = config(monitor={"neighbours": 999})
+    found["datasets"]["mine"] = {"layout": "flat"}
+    found["dataset"] = "mine"
+    for label, columns in (("", "path\na.mp4\n"), ("eat", "path,label\na.mp4,eat\n")):
+        path = tmp_path / f"{label or 'none'}.csv"
+        path.write_text(columns)
+        found["datasets"]["mine"]["videos"] = str(path)
+        for check in (
+            lambda: sizes.check_graph(found, "vie_single", (480, "a list")),
+            lambda: sizes.check_index(found, "mine", "train", np.full(480, 60), "vie_single"),
+        ):
+            with (
+                pytest.raises(VieError, match=r"vie_single\.monitor\.neighbours: 999 is more")
+                if label
+                else contextlib.nullcontext()
+            ):
+                check()
 
 
 def test_jobs_look_at_all_that_the_run_will_train(monkeypatch):

@@ -31,6 +31,7 @@ FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,gif,mxf,r
 MAX_PIXELS = 8192 * 8192  # of a decoded frame
 MAX_OUTPUT_BYTES = 512 * 2**20  # of one video's JPEGs, held in memory
 MAX_MESSAGE_BYTES = 64 * 2**10
+READING = 20e6  # bytes per second that a slow disk gives at least
 SEEK_EARLY = 10  # seconds; most key frames are closer together
 NO_TIME = -(2**63)  # AV_NOPTS_VALUE: a time that is not known
 ENDS_EARLY = "File ended prematurely"  # printed for a Matroska file that stops early; exit code 0
@@ -143,6 +144,14 @@ def _frames(
         raise UnusableVideoError(f"too long: more than {settings.max_seconds:g} s")
     if len(sizes) > 1:
         raise UnusableVideoError(f"frame size changes: {sorted(sizes)}")
+
+
+def reading_seconds(path: Path, timeout_seconds: float) -> float:
+    """Time limit for reading all of a file without decoding it (`video_span`), in seconds.
+
+    It grows with the file, as an hour of video may be a good video on a slow disk.
+    """
+    return timeout_seconds + (path.stat().st_size if path.exists() else 0) / READING
 
 
 def video_seconds(video: Path, *, timeout_seconds: float) -> float:

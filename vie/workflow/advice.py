@@ -6,19 +6,30 @@ what is done about long videos, and what it all costs. docs/own-videos.md has a 
 
 import copy
 import math
+from collections import Counter
 from functools import partial
 from typing import Any
 
+from vie.config.datasets import Frames
 from vie.config.load import merge
 from vie.config.settings import stages
 from vie.runtime.errors import VieError
 from vie.workflow.commented import Why, plain, to_yaml, wrapped
 from vie.workflow.estimate import Estimator, Job
-from vie.workflow.fitting import DEFAULT, PRESETS, RECIPES, Machine, Numbers, numbers, overlay_of
-from vie.workflow.survey import Survey
+from vie.workflow.fitting import (
+    DEFAULT,
+    PRESETS,
+    RECIPES,
+    Machine,
+    Numbers,
+    least_videos,
+    numbers,
+    overlay_of,
+)
+from vie.workflow.survey import TIMED_OUT, Survey
 
 Config = dict[str, Any]
-TOO_FEW, LEAST = 50, 4  # usable videos: that teach little, that can be trained on at all
+TOO_FEW = 50  # usable videos that teach little
 HOURS = {True: 24, False: 2}  # that a training may take, with a GPU and without
 MANY = 0.05  # share of videos that are too long from which on something is done about it
 PIECE = {"seconds": 10, "overlap": 0}  # Kinetics' length
@@ -44,14 +55,18 @@ def advise(config: Config, survey: Survey, machine: Machine) -> str:
     most_seconds = plain(frames).get("max_seconds", _dataset(config)["frames"]["max_seconds"])
     count = partial(survey.usable, most_seconds=most_seconds, cut=plain(cut).get("cut"))
     train, val = count(survey.train), count(survey.val)
-    if train < LEAST:
+    gpus = max(1, config["gpus"])
+    if train < (least := least_videos(gpus)):
+        on = f" on {gpus} GPUs" if gpus > 1 else ""
         raise VieError(
-            f"about {train} of {survey.train} videos can be trained on, and a training needs "
-            f"{LEAST}: add videos, or take an encoder that was trained elsewhere (vie.extract)"
+            f"about {train} of {survey.train} videos can be trained on, and a training{on} needs "
+            f"{least}: add videos, {'lower `gpus`, ' if on else ''}or take an encoder that was "
+            "trained elsewhere (vie.extract)"
         )
-    found = numbers(train, max(1, config["gpus"]))
+    found = numbers(train, gpus)
     length = survey.mean_seconds(most_seconds, plain(cut).get("cut"))
-    overlay = partial(overlay_of, config, survey, machine, found, frames | cut)
+    of_dataset = _as_before(_dataset(config)) | frames | cut
+    overlay = partial(overlay_of, config, survey._replace(val=val), machine, found, of_dataset)
     costs = partial(_costs, config, machine, (train, val), length)
     tree, hours, disk = _largest_that_fits(overlay, costs, found, survey, machine)
     return to_yaml(tree, _header(config, survey, machine, (train, val), hours, disk))
@@ -95,8 +110,19 @@ def _dataset(config: Config) -> Config:
     return found
 
 
+def _as_before(dataset: Config) -> Config:
+    """What earlier advice, or the user, set for long videos. The file that is written may replace
+    the one that says so, and without it all frames would be made again."""
+    kept, most = {}, dataset["frames"]["max_seconds"]
+    if "cut" in dataset:
+        kept["cut"] = Why(dataset["cut"], "as before")
+    if most != Frames().max_seconds:
+        kept["max_seconds"] = Why(most, "as before")
+    return kept
+
+
 def _long_videos(config: Config, survey: Survey) -> tuple[Config, Config]:
-    """What is done about videos that are too long: keys of `frames`, and of the dataset."""
+    """What is newly done about videos that are too long: keys of `frames`, and of the dataset."""
     dataset, looked = _dataset(config), len(survey.seconds)
     most = dataset["frames"]["max_seconds"]
     longer = survey.longer(most)
@@ -167,8 +193,11 @@ def _header(
             "(`weights` of a recipe, docs/networks.md), and give it your videos with vie.extract."
         )
         lines.append("#")
-    broken = ", ".join(f"{n} {reason}" for reason, n in sorted(survey.broken.items()))
-    unusable = f"; {survey.broken.total()} cannot be read ({broken})" if broken else ""
+    causes = Counter(survey.broken)
+    late = causes.pop(TIMED_OUT, 0)
+    broken = ", ".join(f"{n} {reason}" for reason, n in sorted(causes.items()))
+    unusable = f"; {causes.total()} cannot be read ({broken})" if broken else ""
+    unusable += f"; {late} take longer to read than frames.timeout_seconds allows" if late else ""
     shown = f"{survey.seconds[0]:.1f} to {survey.seconds[-1]:.1f} s"
     where = machine.gpu or "no GPU"
     own = f"results/{name}/advice.yaml"

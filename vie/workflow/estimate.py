@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import torch
 import yaml
 
@@ -36,7 +37,7 @@ from vie.runtime.errors import VieError
 from vie.runtime.threads import loader_workers
 from vie.workflow.paths import Experiment
 from vie.workflow.resources import ASPECT, Config, vector_numbers, views
-from vie.workflow.videos import annotation
+from vie.workflow.videos import annotation, are_found, list_files, most_videos
 from vie.workflow.weights import missing_weights
 
 # TFLOP/s of an H200 in training, 2026-11: single and slow in bf16, the others in TF32. Testing is
@@ -107,11 +108,18 @@ def seconds_of_like(benchmark: str) -> float | None:
 
 def stand_ins(config: Config, folder: Path) -> Config:
     """An overlay with empty annotations for the user's datasets that are not here, and empty files
-    of weights: an estimate is wanted before the data are. What was made of them needs none."""
+    of weights: an estimate is wanted before the data are. What was made of them needs none.
+
+    Raises:
+        VieError: videos that are to be looked for (layout flat) are not here.
+    """
     overlay: Config = {}
     experiment = Experiment(config)
     for name in experiment.datasets_used():
         dataset, here = config["datasets"][name], folder / name
+        if are_found(config, name):
+            list_files(config, name)  # nobody expects how many videos a folder has: it must be here
+            continue
         paths = [annotation(config, name, split) for split in dataset["shards"]]
         made = "generator" in dataset or Path("resources", name, "classes.csv").exists()
         if made or all(path.exists() for path in paths):
@@ -131,6 +139,20 @@ def stand_ins(config: Config, folder: Path) -> Config:
     return {"datasets": overlay, "recipes": recipes}
 
 
+def _found(config: Config, name: str, split: str) -> int | None:
+    """Videos of a split of a dataset whose videos are looked for; None: not known."""
+    manifest = Path("resources", name, split, "manifest.parquet")
+    if manifest.exists():
+        return int(pq.read_metadata(manifest).num_rows)
+    if most := most_videos(config, name, "train"):
+        val: int = max(1, round(config["datasets"][name]["val_share"] * (most[0] + 1)))
+        return val if split == "val" else max(1, most[0] + 1 - val)
+    print(
+        f"How many pieces {name} has is known once resources/{name}/train/manifest.parquet is made."
+    )
+    return None
+
+
 class Estimator:
     """Work and seconds of jobs, with networks on GPUs or on cores.
 
@@ -143,16 +165,22 @@ class Estimator:
         self.sizes: Sizes = functools.cache(sizes or self._sizes)
 
     def _sizes(self, name: str, split: str) -> tuple[float, float]:
-        """Videos of a split and frames of each: as indexed, else as listed, else as expected."""
+        """Videos of a split and frames of each: as indexed, else as listed or found, else as
+        expected."""
         dataset, index = self.config["datasets"][name], Path("resources", name, split)
+        fps = dataset["frames"]["fps"]
         if (index / "index.parquet").exists():
             counts = load_index(index / "index.parquet").n_frames
             return len(counts), float(counts.mean())
-        (videos, _, seconds), lists = expected(dataset, split), annotation(self.config, name, split)
+        videos, _, seconds = expected(dataset, split)
+        if are_found(self.config, name):
+            found = _found(self.config, name, split)
+            return found or videos, dataset.get("cut", {}).get("seconds", seconds) * fps
+        lists = annotation(self.config, name, split)
         if "generator" not in dataset and lists.exists():
             layout, folder = LAYOUTS[dataset["layout"]], dataset_folder(self.config, name, "videos")
             videos = len((layout.listed or layout.read)(Path(folder), lists, split))
-        return videos, seconds * dataset["frames"]["fps"]
+        return videos, seconds * fps
 
     def shown(
         self, dataset: str, evaluation: Config, trained: float, tested: float

@@ -68,10 +68,17 @@ class Numbers(NamedTuple):
     neighbours: int
 
 
+def least_videos(gpus: int) -> int:
+    """Training videos that a training needs: two batches, with one video on each GPU."""
+    return max(4, 2 * gpus)
+
+
 def numbers(videos: int, gpus: int = 1) -> Numbers:
     """Of a schedule that fits so many training videos, with room for some that are rejected.
 
-    `gpus` share the batch.
+    Args:
+        videos: `least_videos` or more.
+        gpus: that share the batch, which is at most half of the videos.
     """
     batch = 2 ** int(math.log2(min(max(videos // 4, 2), 64 if videos >= LARGE else 32)))
     batch = max(1, batch // gpus) * gpus

@@ -4,15 +4,20 @@ job that asks for too much waits longer for a node, one that asks for too little
 Imports neither torch nor pandas: Snakemake uses it each time it builds the job graph.
 """
 
+import functools
+import json
 import math
+import os
 from typing import Any
 
 from vie.clips.sampling import sampling
 from vie.config.settings import stages
 from vie.datasets.facts import expected
+from vie.datasets.holdout import COUNTS
 from vie.metrics.retrieval import AT_ONCE
 from vie.objectives.table import facts_of, scratch_bytes
 from vie.runtime.threads import TEST_CLIPS, VIDEOS_AHEAD, batches_ahead, loader_workers
+from vie.workflow.videos import most_videos
 
 Config = dict[str, Any]
 # A process with all imports of training (780 to 1,090 MB measured), CUDA on top of it (assumed), a
@@ -22,6 +27,23 @@ PROCESS, CUDA, WORKER, LEAST = 2000, 4000, 600, 4000
 ACTIVATIONS = 20
 JPEG_BYTES = 0.35  # of a frame, per pixel: the upper end for quality 2 to 5
 FFMPEG, ASPECT = 250, 16 / 9  # a process that reads video of 1080 lines; a frame
+
+
+def videos_of(config: Config, dataset: str, split: str) -> int:
+    """Videos of a split: of a generated or official dataset as it has when whole; of others as
+    many as lists, folders or the manifest say, else Kinetics' number."""
+    settings = config["datasets"][dataset]
+    if "generator" in settings or settings.get("official_name") in COUNTS:
+        return expected(settings, split).videos
+    known = {"datasets": {dataset: settings}, "roots": config.get("roots", {})}
+    return _looked_up(json.dumps(known), dataset, split, os.getcwd())
+
+
+@functools.cache  # every job asks, and to look may take seconds
+def _looked_up(known: str, dataset: str, split: str, _here: str) -> int:
+    config = json.loads(known)
+    most = most_videos(config, dataset, split)
+    return most[0] if most else expected(config["datasets"][dataset], split).videos
 
 
 def views(recipe: Config) -> int:
@@ -72,7 +94,7 @@ def pretrain(config: Config, dataset: str, recipe: Config, threads: int) -> int:
     """A stage of pretraining: bank, and two loaders (training waits while the monitor tests)."""
     gpus, size, shares = config["gpus"], recipe["geometry"]["size"], max(config["gpus"], 1)
     frames, batch = sampling(recipe["clip"]).frames, recipe["optimiser"]["batch"]
-    encoder, videos = recipe["encoder"], expected(config["datasets"][dataset], "train").videos
+    encoder, videos = recipe["encoder"], videos_of(config, dataset, "train")
     dimensions = dimensions_of(encoder)
     total = step(gpus, [encoder], batch * views(recipe), frames, size)
     if not gpus:  # a GPU has it in its own memory
@@ -90,11 +112,14 @@ def probe(
 ) -> int:
     """An evaluation: a loader at a time, classifiers, outputs; a forward pass keeps little."""
     gpus, size = min(config["gpus"], 1), transform["geometry"]["size"]
-    encoders, found = [r["encoder"] for r in recipes], expected(config["datasets"][dataset], "val")
+    encoders, classes = (
+        [r["encoder"] for r in recipes],
+        expected(config["datasets"][dataset], "val").classes,
+    )
     frames, batch = sampling(clip).frames, max(config["probe"]["optimiser"]["batch"], TEST_CLIPS)
     # Numbers of conv3, conv4 and conv5 for each channel of the stem: 2/64 + 4/256 + 8/1024.
-    heads = sum(map(width, encoders)) * size**2 * 7 / 128 * found.classes * 4 / 1e6
-    outputs = found.videos * config["probe"]["clips"] * found.classes * 3 * 4 / 1e6
+    heads = sum(map(width, encoders)) * size**2 * 7 / 128 * classes * 4 / 1e6
+    outputs = videos_of(config, dataset, "val") * config["probe"]["clips"] * classes * 3 * 4 / 1e6
     total = step(gpus, encoders, batch // 4, frames, size) + 4 * heads + 3 * outputs
     return _rounded(total + loading(threads, gpus, batch, frames, size))
 
@@ -113,7 +138,7 @@ def features(
 def vectors(config: Config, dataset: str, encoders: list[Config]) -> float:
     """All vectors of all videos of a dataset."""
     shards = config["datasets"][dataset]["shards"]
-    videos = sum(expected(config["datasets"][dataset], split).videos for split in shards)
+    videos = sum(videos_of(config, dataset, split) for split in shards)
     layers = config["features"]["layers"]
     numbers = sum(vector_numbers(encoder, layers) for encoder in encoders)
     return videos * numbers * 4 / 1e6
@@ -155,7 +180,7 @@ def frames(dataset: Config, threads: int) -> int:
 def index(config: Config, dataset: str, split: str) -> int:
     """Joining shards: every row as a mapping (3 kB) in two copies, the sizes of all JPEGs."""
     each = 6000 + 10 * config["datasets"][dataset]["frames"]["fps"] * 3 * 4
-    return _rounded(500 + expected(config["datasets"][dataset], split).videos * each / 1e6)
+    return _rounded(500 + videos_of(config, dataset, split) * each / 1e6)
 
 
 def _rounded(mb: float) -> int:

@@ -9,11 +9,13 @@ the recipe at hand is looked at.
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from vie.config.settings import resolve_steps, stages, too_many
 from vie.objectives.table import size_problems
 from vie.runtime.errors import VieError
+from vie.workflow.videos import is_labelled
 
 Config = dict[str, Any]
 # How many training videos have a number of frames or more.
@@ -61,7 +63,12 @@ def trained_first(config: Config, recipe: str) -> list[str]:
 
 
 def problems(
-    config: Config, recipes: Iterable[str], usable: Usable, *, probes: bool = False
+    config: Config,
+    recipes: Iterable[str],
+    usable: Usable,
+    *,
+    probes: bool = False,
+    labelled: bool = True,
 ) -> list[str]:
     """What does not fit the number of training videos, one sentence for each setting.
 
@@ -70,6 +77,7 @@ def problems(
         recipes: that are looked at.
         usable: the number of training videos with so many frames or more.
         probes: whether to look at linear probes, too.
+        labelled: whether the videos have labels, which the monitor's neighbours are asked for.
     """
     found, every = [], usable(0)
     for name in recipes:
@@ -79,7 +87,8 @@ def problems(
         found += too_many(f"{key}.optimiser.batch", batch, usable(least), of)
         for stage in stages(recipe):
             found += [f"{key}.{text}" for text in size_problems(recipe, stage, every)]
-        found += too_many(f"{key}.monitor.neighbours", recipe["monitor"]["neighbours"], every)
+        if labelled:
+            found += too_many(f"{key}.monitor.neighbours", recipe["monitor"]["neighbours"], every)
     if probes:
         found += too_many("probe.optimiser.batch", config["probe"]["optimiser"]["batch"], every)
         if every < NEIGHBOURS:
@@ -143,9 +152,10 @@ def check_graph(config: Config, recipe: str, most: tuple[int, str]) -> None:
     """
     number, where = most
     first = trained_first(config, recipe)
-    if found := problems(config, first, lambda frames: number):
-        rest = [name for name in config["recipes"] if name not in first]
-        others = [name for name in rest if problems(config, [name], lambda frames: number)]
+    labelled = is_labelled(config, config["dataset"])
+    of = partial(problems, config, usable=lambda frames: number, labelled=labelled)
+    if found := of(first):
+        others = [name for name in config["recipes"] if name not in first and of([name])]
         refuse(config, found, where, others)
 
 
@@ -169,7 +179,11 @@ def check_index(
         ]
         names = dict.fromkeys(name for chain in chains for name in chain)
         found = problems(
-            config, names, lambda frames: int((n_frames >= frames).sum()), probes=plan.probes
+            config,
+            names,
+            lambda frames: int((n_frames >= frames).sum()),
+            probes=plan.probes,
+            labelled=is_labelled(config, dataset),
         )
     refuse(config, found, f"the index has {len(n_frames)} usable ones")
 

@@ -10,12 +10,13 @@ from typing import NamedTuple
 from vie.datasets.finding import Found
 from vie.datasets.layouts.flat import cut_up
 from vie.datasets.video import Video
-from vie.frames.ffmpeg import frame_size, video_seconds
+from vie.frames.ffmpeg import frame_size, reading_seconds, video_seconds
 from vie.frames.unusable import MISSING, UnusableVideoError
 from vie.runtime.errors import VieError
 from vie.runtime.randomness import generator
 
 MOST = 100  # videos that are opened
+TIMED_OUT = "timed out"  # reason of a file that takes too long to read, and may be a good one
 
 
 class Survey(NamedTuple):
@@ -66,7 +67,7 @@ def survey(
     Args:
         folder: that the videos' paths are relative to.
         train, val: of the manifests.
-        timeout_seconds: for one file.
+        timeout_seconds: for one file; a large one has more (`reading_seconds`).
         processes: of ffmpeg at once.
 
     Raises:
@@ -81,7 +82,8 @@ def survey(
             try:
                 length, side = one.result()
             except UnusableVideoError as error:
-                broken[str(error).partition(":")[0]] += 1
+                reason = str(error).partition(":")[0]
+                broken[TIMED_OUT if reason.startswith(TIMED_OUT) else reason] += 1
             else:
                 seconds.append(length)
                 sides.append(side)
@@ -99,7 +101,8 @@ def _look(folder: Path, video: Video, timeout_seconds: float) -> tuple[float, in
     path = folder / video.path
     if not path.exists():
         raise UnusableVideoError(MISSING)
-    length = video_seconds(path, timeout_seconds=timeout_seconds)
+    allowed = reading_seconds(path, timeout_seconds)
+    length = video_seconds(path, timeout_seconds=allowed)
     size = frame_size(path, timeout_seconds=timeout_seconds)
     if video.end:
         length = min(length, video.end) - video.start
