@@ -76,7 +76,7 @@ class Config(Model):
     threads: Threads
     licence: Text | None = None
     """licence of the encoders that are made, as their files and model cards say it; it depends on
-    the videos too"""
+    the videos too. Of imported weights, the licence in their file wins"""
 
     @model_validator(mode="wrap")
     @classmethod

@@ -11,7 +11,7 @@ from vie.datasets.finding import Finding, Found, find_videos
 from vie.datasets.layouts.flat import FlatSettings, cut_up, validation
 from vie.datasets.layouts.video_files import listed
 from vie.datasets.video import Video
-from vie.frames.ffmpeg import video_span
+from vie.frames.ffmpeg import reading_seconds, video_span
 from vie.frames.manifest import class_names, write_classes, write_manifest
 from vie.frames.unusable import UnusableVideoError
 from vie.runtime.files import digest
@@ -103,8 +103,10 @@ def _pieces(
     def of(one: Found) -> list[Found]:
         try:
             # Pieces are counted from the first frame, which may come late.
-            first, last = video_span(base / one.path, timeout_seconds=timeout_seconds)
-        except UnusableVideoError:
+            limit = reading_seconds(base / one.path, timeout_seconds)
+            first, last = video_span(base / one.path, timeout_seconds=limit)
+        except UnusableVideoError as error:
+            log.warning("%s: its length cannot be read, so it is not cut: %s", one.path, error)
             return [one]
         return cut_up(one, last - max(first, 0), cut)
 
