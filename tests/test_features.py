@@ -99,7 +99,8 @@ def test_pieces_have_their_place_in_the_file(tmp_path, networks, recipe):
     assert isinstance(rows[0], Video)
     whole = table.ids[0]
     for name, start, end in zip(table.ids[:3], table.starts, table.ends, strict=False):
-        assert (start, end) == ((0, end) if name == whole else (2.5, 12.5))
+        assert start == (0 if name == whole else 2.5)
+        assert end - start < 2  # what there is of a piece, and not what its row asks for
     assert table.ends[0] < 2
 
 

@@ -57,7 +57,7 @@ def test_at_most_so_many_are_drawn(monkeypatch):
 )
 def test_without_labels_by_the_first_folder_that_differs(ids, names):
     ids, many = [f"{one}{i}" for i in range(4) for one in ids], 4
-    found = make_map(table_of(["(no folder)"] * len(ids), ids), model="VIE", seed=0)
+    found = make_map(table_of([""] * len(ids), ids), model="VIE", seed=0)
     assert {kind: names.tolist() for kind, names in found.panels.items()} == (
         {"folder": names * many} if names else {}
     )
