@@ -137,6 +137,26 @@ def stopped_after(monkeypatch, videos):
     return numbers
 
 
+def test_another_file_of_the_same_name_is_not_taken_for_done(
+    videos, encoder, tmp_path, monkeypatch
+):
+    paths = sorted(path for path in videos.rglob("*.mp4") if path.stat().st_size > 2000)[:2]
+    for folder, pair in (("one", paths), ("two", paths[::-1])):
+        (tmp_path / folder).mkdir()
+        for name, path in zip("ab", pair, strict=True):
+            (tmp_path / folder / f"{name}.mp4").write_bytes(path.read_bytes())
+    monkeypatch.setattr(feature_parts, "SAVE_SECONDS", 0)
+    with monkeypatch.context() as patch:
+        stopped_after(patch, 1)
+        with pytest.raises(StopError):
+            run(encoder, tmp_path / "one", "-o", tmp_path / "f.parquet")
+    run(encoder, tmp_path / "two", "-o", tmp_path / "f.parquet")
+    run(encoder, tmp_path / "two", "-o", tmp_path / "fresh.parquet")
+    found, fresh = (read_features(tmp_path / f"{name}.parquet") for name in ("f", "fresh"))
+    assert found.ids == fresh.ids
+    np.testing.assert_allclose(found.vectors["embedding"], fresh.vectors["embedding"], atol=1e-5)
+
+
 def test_a_command_that_was_ended_goes_on(videos, encoder, tmp_path, monkeypatch):
     run(encoder, videos, "-o", tmp_path / "whole.parquet")
     asked = encoder, videos, "-o", tmp_path / "f.parquet"
@@ -152,7 +172,8 @@ def test_a_command_that_was_ended_goes_on(videos, encoder, tmp_path, monkeypatch
     with monkeypatch.context() as patch:
         second = stopped_after(patch, 99)
         run(*asked)
-    assert sorted(first + second) == list(range(10))
+    assert sorted({*first, *second}) == list(range(10))
+    assert len({*first} & {*second}) <= 2  # those that cannot be used are looked at again
     found, whole = (read_features(tmp_path / f"{name}.parquet") for name in ("f", "whole"))
     assert found.ids == whole.ids
     np.testing.assert_allclose(found.vectors["embedding"], whole.vectors["embedding"], atol=1e-5)
@@ -174,7 +195,7 @@ def test_settings_that_cannot_be(videos, encoder, tmp_path):
     output = "-o", tmp_path / "f.parquet"
     refused("f.csv: a table of features ends in .parquet", encoder, videos, "-o", "f.csv")
     refused(
-        "at least 0.04, one frame, is needed", encoder, videos, *output, "--stride-seconds", 0.01
+        "choose 0.04 .one frame. to 40000", encoder, videos, *output, "--stride-seconds", 0.01
     )
     refused("at least one of each", encoder, videos, *output, "--clips", 0)
     refused("no such checkpoint", tmp_path / "none.pt", videos, *output)

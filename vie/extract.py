@@ -42,6 +42,7 @@ from vie.runtime.torch_files import content_digest
 log = logging.getLogger(__name__)
 SILENCE = 60  # seconds that ffmpeg may take for its next frame
 LONGEST = 30 * 24 * 3600  # seconds of a video: where times are damaged, frames would never end
+MOST_CLIPS, MOST_STRIDE = 1000, 10**6  # of a video, which are held together; frames
 PARTS = ".parts"  # end of the folder of what is finished, beside the output
 Frames = Sequence[Any]  # frames per second, shorter side in pixels, JPEG quality
 
@@ -131,8 +132,8 @@ def _extracted(
         "precision": wanted.precision,
     }
     how |= {key: str(getattr(settings.frames, key)) for key in ("shorter_side", "quality")}
-    parts = Parts(work, about | how)
     videos = finding.videos
+    parts = Parts(work, about | how, {one.id: _stamp(finding.base / one.path) for one in videos})
     done = {number for number, one in enumerate(videos) if one.id in parts.done}
     files = [VideoFile(finding.base / one.path, one.start, one.end) for one in videos]
     bar = Progress(total=len(videos), initial=len(done), label="features", unit="videos")
@@ -144,10 +145,19 @@ def _extracted(
     return parts.table([one.id for one in videos], about), parts.rejected
 
 
+def _stamp(file: Path) -> str:
+    """What tells a file from another one of its name."""
+    try:
+        status = file.stat()
+    except OSError:
+        return ""
+    return f"{file} {status.st_size} {status.st_mtime_ns}"
+
+
 def _add(parts: Parts, video: Found, found: VideoVectors) -> None:
     if found.problem:
         about = {"video": video.id, "path": video.path, "label": video.label}
-        return parts.refuse(about | {"reason": found.problem})
+        return parts.rejected.append(about | {"reason": found.problem})
     n = len(found.starts)
     columns = [video.id] * n, found.starts, found.ends, [video.label] * n, [""] * n
     parts.add(FeatureTable(*columns, found.vectors, {}))
@@ -159,6 +169,8 @@ def _settings(network: Encoder, wanted: Wanted, source: str, work: Path) -> File
         raise VieError(f"there is no layer {', '.join(unknown)}; there are {', '.join(VECTORS)}")
     if not wanted.layers or wanted.clips < 1 or (wanted.threads or 1) < 1:
         raise VieError("layers, clips and threads: at least one of each is needed")
+    if wanted.clips > MOST_CLIPS:
+        raise VieError(f"{wanted.clips} clips of a video: choose 1 to {MOST_CLIPS}")
     if "transform" not in network.metadata:
         raise VieError(f"{source} does not say which clips it was trained on: load it from a file")
     transform = ClipTransform.from_dict(network.metadata["transform"])
@@ -173,8 +185,10 @@ def _settings(network: Encoder, wanted: Wanted, source: str, work: Path) -> File
         )
     fps, side, quality = _checked(frames)
     stride = wanted.stride_seconds
-    if stride is not None and not stride * fps >= 1:
-        raise VieError(f"--stride-seconds {stride:g}: at least {1 / fps:g}, one frame, is needed")
+    if stride is not None and not 1 <= stride * fps <= MOST_STRIDE:
+        raise VieError(
+            f"--stride-seconds {stride:g}: choose {1 / fps:g} (one frame) to {MOST_STRIDE / fps:g}"
+        )
     how = FrameSettings(fps, side, quality, timeout_seconds=SILENCE, max_seconds=LONGEST)
     return FileClips(transform, how, wanted.clips, stride, work)
 
@@ -202,6 +216,8 @@ def main(arguments: Sequence[str]) -> None:
     work, rejected_to = output.with_suffix(PARTS), output.with_suffix(".rejected.csv")
     try:
         with resumable(work):
+            if output.exists():
+                raise VieError(f"{output}: another call has written it meanwhile")
             table, rejected = _extracted(asked.encoder, asked.videos, wanted, work)
             with atomic_write(rejected_to) as temporary:
                 write_rejected(rejected, temporary)

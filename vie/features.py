@@ -23,6 +23,7 @@ from vie.frames.parquet import read_table
 from vie.models.checkpoint_format import load_encoder
 from vie.models.encoders import Encoder
 from vie.models.trunks import global_pool
+from vie.runtime.errors import VieError
 from vie.runtime.torch_files import content_digest
 
 EMBEDDING = "embedding"
@@ -61,7 +62,11 @@ class Extractor:
         for layer in self.layers:
             if layer != EMBEDDING:
                 vectors[layer] = torch.cat([global_pool(one[layer]) for _, one in found], 1)
-        return {layer: vectors[layer].float() for layer in self.layers}
+        asked = {layer: vectors[layer].float() for layer in self.layers}
+        # A network with damaged weights gives no numbers.
+        if not all(bool(one.isfinite().all()) for one in asked.values()):
+            raise VieError("the encoder gives numbers that are not finite: its weights are damaged")
+        return asked
 
     def metadata(self, fps: float, label: str = "") -> dict[str, str]:
         """What a table says of its vectors; fps of the frames, label of the recipe."""

@@ -44,10 +44,12 @@ def test_links_are_followed_and_a_file_is_found_once(tmp_path):
     (videos / "outside").symlink_to("../elsewhere")
     os.link(videos / "b" / "x.mp4", videos / "b" / "z.mp4")
     (videos / "lost.mp4").symlink_to("nowhere")
+    (videos / "self").symlink_to("self")
     found = find_videos([videos])
     # A link that leads nowhere is a video that is rejected later.
     assert [one.id for one in found.videos] == ["b/x.mp4", "lost.mp4", "outside/y.mp4"]
-    assert found.notes == ["files that were found under another name already are left out: 1"]
+    assert found.others == {"": 1}  # the link to itself is neither folder nor video
+    assert "files that were found under another name already are left out: 1" in found.notes
 
 
 def test_several_folders_and_single_videos(tmp_path):
@@ -97,6 +99,7 @@ def test_a_table_with_times_and_labels(tmp_path):
         ("path,label\na.mp4,x\nb.mp4,\n", "1 of 2 videos have no label, such as 'b.mp4'"),
         ("path,start,end\na.mp4,1,2\na.mp4,1,2\n", "is found twice"),
         ("path\n", "no video there"),
+        ("path\na\0.mp4\n", "is no path"),
         ('path\n"a\n', "cannot be read as UTF-8 CSV"),
     ],
 )

@@ -1,11 +1,14 @@
 import logging
+import subprocess
 
 import pytest
 
-from tests.frames.test_excerpts import write
+from tests.frames.test_excerpts import SETTINGS, shown, write
 from vie.datasets.layouts.flat import FlatSettings
+from vie.frames.ffmpeg import ffmpeg_executable
 from vie.frames.flat import FlatOutputs, write_flat
 from vie.frames.manifest import read_classes, read_videos
+from vie.frames.pieces import extract_pieces
 
 
 def find(folder, place, cut=None, share=0.25):
@@ -50,3 +53,22 @@ def test_a_list_with_labels_has_classes(folder, tmp_path):
     assert classes == ["class 0", "class 1"]
     assert (len(train), len(val)) == (2, 2)  # one of each class
     assert all(row.label == f"class {int(row.path[0]) % 2}" for row in train + val)
+
+
+def test_pieces_of_a_video_that_starts_late_are_all_of_it(tmp_path):
+    """Sound from the start, pictures from second 6 on."""
+    place = tmp_path / "videos"
+    place.mkdir()
+    write(tmp_path / "shown.mkv", n=300)
+    inputs = ["-f", "lavfi", "-i", "sine=duration=18", "-itsoffset", "6", "-i"]
+    argv = [ffmpeg_executable(), "-v", "error", *inputs, str(tmp_path / "shown.mkv")]
+    argv += ["-map", "0:a", "-map", "1:v", "-c:v", "copy", str(place / "late.mkv")]
+    subprocess.run(argv, check=True)
+    write(place / "other.mkv", n=50)
+    _, train, val = find(tmp_path, place, {"seconds": 4, "overlap": 0}, 0.4)
+    pieces = sorted((row.start, row.end) for row in train + val if row.path == "late.mkv")
+    assert len(pieces) == 3
+    found = extract_pieces(place / "late.mkv", SETTINGS, pieces)
+    numbers = [number for frames in found for number in shown(frames.jpegs)]
+    assert len(numbers) == pytest.approx(300, abs=3)
+    assert numbers == sorted(set(numbers))

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from vie.datasets.layouts.video_files import EXTENSIONS, NoFilesError, listed, scan, text_of
+from vie.datasets.layouts.video_files import EXTENSIONS, NoFilesError, listed, text_of
 from vie.runtime.errors import VieError
 
 # Unusual ones, which ffmpeg reads all the same.
@@ -101,6 +101,8 @@ def find_videos(places: Sequence[str | Path]) -> Finding:
         notes.append(f"files that were found under another name already are left out: {again}")
     if hidden := others.pop("hidden", 0):
         notes.append(f"hidden files and folders are left out: {hidden}")
+    if unreadable := others.pop("unreadable", 0):
+        notes.append(f"folders that cannot be read are left out: {unreadable}")
     if foreign := others.pop("foreign", 0):
         notes.append(
             f"{foreign} files have names that are not UTF-8, and are left out: rename them"
@@ -135,23 +137,30 @@ def _in_folder(root: Path) -> tuple[list[str], Counter[str]]:
     waiting, linked = [""], list[str]()  # links come last: a folder is best known by its own name
     while waiting or linked:
         below = (waiting or linked).pop()
-        status = os.stat(root / below)
+        try:
+            status = os.stat(root / below)
+            with os.scandir(root / below) as found:
+                entries = sorted(found, key=lambda one: one.name)
+        except OSError as error:
+            if not below:
+                raise VieError(f"{root}: cannot be read as a folder: {error.strerror}") from error
+            others["unreadable"] += 1
+            continue
         if (status.st_dev, status.st_ino) in seen:  # a link to a folder that holds it, or twice
             continue
         seen.add((status.st_dev, status.st_ino))
-        with scan(root / below) as entries:
-            for entry in sorted(entries, key=lambda one: one.name):
-                path, suffix = os.path.join(below, entry.name), _suffix(entry.name)
-                if entry.name.startswith("."):
-                    others["hidden"] += 1
-                elif not _is_utf8(entry.name):
-                    others["foreign"] += 1
-                elif entry.is_dir():
-                    (linked if entry.is_symlink() else waiting).append(path)
-                elif suffix in (*EXTENSIONS, *MORE_EXTENSIONS):
-                    names.append(path)
-                else:
-                    others[suffix] += 1
+        for entry in entries:
+            path, suffix = os.path.join(below, entry.name), _suffix(entry.name)
+            if entry.name.startswith("."):
+                others["hidden"] += 1
+            elif not _is_utf8(entry.name):
+                others["foreign"] += 1
+            elif os.path.isdir(root / path):
+                (linked if entry.is_symlink() else waiting).append(path)
+            elif suffix in (*EXTENSIONS, *MORE_EXTENSIONS):
+                names.append(path)
+            else:
+                others[suffix] += 1
     return names, others
 
 
@@ -234,7 +243,11 @@ def _listed(
     Raises:
         VieError: it is a folder.
     """
+    if "\0" in name:
+        raise VieError(f"{path}: {name!r} is no path")
     video = path.parent / os.path.expanduser(name)
+    if not os.path.lexists(video) and os.path.lexists(path.parent / name.strip()):
+        video = path.parent / name.strip()  # a blank at the end of a line is seldom meant
     if video.is_dir():
         raise VieError(f"{path}: {name!r} is a folder: a list names videos")
     return _found(video, base, label, start, end)
@@ -269,7 +282,7 @@ def _once(found: list[Found], base: Path) -> tuple[list[Found], int]:
     for one in sorted(found):
         try:
             status = os.stat(base / one.path)
-        except OSError:
+        except (OSError, ValueError):
             pass  # it is rejected later, with its reason
         else:
             if names.setdefault((status.st_dev, status.st_ino), one.path) != one.path:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vie.engine.feature_table import FeatureTable, join, read_features, take, write_features
-from vie.frames.extract import read_rejected, write_rejected
 from vie.runtime.errors import VieError, shown
-from vie.runtime.files import atomic_write, write_json
+from vie.runtime.files import write_json
 
 SAVE_SECONDS = 20.0  # between two parts
 SETTINGS = "settings.json"
@@ -19,15 +18,17 @@ class Parts:
     """Rows of finished videos, and the videos that cannot be used.
 
     Args:
-        folder: of the parts: tables, and CSVs of rejected videos.
+        folder: of the parts, which are tables. Videos that cannot be used are looked at again.
         about: all that vectors depend on besides the videos.
+        stamps: {video: what tells its file from another one of the same name}. Rows of files that
+            are others by now are dropped.
 
     Raises:
         VieError: the folder has parts with other settings.
     """
 
-    def __init__(self, folder: Path, about: dict[str, str]) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, about: dict[str, str], stamps: dict[str, str]) -> None:
+        self.folder, self.stamps = folder, stamps
         path = folder / SETTINGS
         if not path.exists():
             write_json(about, path)
@@ -36,40 +37,37 @@ class Parts:
                 f"{folder} has what another call began ({differ}): give the same settings to go "
                 "on, or delete the folder"
             )
-        self.tables = [read_features(one) for one in sorted(folder.glob("*.parquet"))]
-        self.rejected = [row for one in sorted(folder.glob("*.csv")) for row in read_rejected(one)]
+        files = sorted(folder.glob("*.parquet"))
+        self.tables = [table for file in files if (table := self._still(read_features(file))).ids]
         self.done = {name for table in self.tables for name in table.ids}
-        self.done |= {row["video"] for row in self.rejected}
-        self.number = len([*folder.glob("*.parquet"), *folder.glob("*.csv")])
+        self.rejected: list[Rejected] = []
+        self.number = len(files)
         self.fresh: list[FeatureTable] = []
-        self.refused: list[Rejected] = []
         self.saved_at = time.monotonic()
+
+    def _still(self, table: FeatureTable) -> FeatureTable:
+        """The rows of files that are still the same."""
+        try:
+            before = json.loads(table.metadata.get("stamps", ""))
+            same = {name for name, stamp in before.items() if self.stamps.get(name) == stamp}
+        except (ValueError, AttributeError):
+            same = set()
+        return take(table, [i for i, name in enumerate(table.ids) if name in same], {})
 
     def add(self, rows: FeatureTable) -> None:
         """Add the rows of a finished video, and save now and then."""
         self.fresh.append(rows)
-        self._save_if_due()
-
-    def refuse(self, video: Rejected) -> None:
-        """Add a video that cannot be used."""
-        self.refused.append(video)
-        self.rejected.append(video)
-        self._save_if_due()
-
-    def _save_if_due(self) -> None:
         if time.monotonic() - self.saved_at > SAVE_SECONDS:
             self.save()
 
     def save(self) -> None:
         """Write what is not written yet."""
         if self.fresh:
-            self.tables.append(join(self.fresh, {}))
+            stamps = {name: self.stamps[name] for rows in self.fresh for name in rows.ids}
+            self.tables.append(join(self.fresh, {"stamps": json.dumps(stamps)}))
             write_features(self.tables[-1], self.folder / f"{self.number:06d}.parquet")
-        if self.refused:
-            with atomic_write(self.folder / f"{self.number:06d}.csv") as temporary:
-                write_rejected(self.refused, temporary)
-        self.number += 1
-        self.fresh, self.refused, self.saved_at = [], [], time.monotonic()
+            self.number += 1
+        self.fresh, self.saved_at = [], time.monotonic()
 
     def __enter__(self) -> "Parts":
         return self
@@ -84,10 +82,7 @@ class Parts:
             VieError: there is none.
         """
         place = {name: number for number, name in enumerate(ids)}
-        self.rejected = sorted(
-            (row for row in self.rejected if row["video"] in place),
-            key=lambda row: place[row["video"]],
-        )
+        self.rejected.sort(key=lambda row: place[row["video"]])
         if not self.tables:
             first = self.rejected[0]
             raise VieError(
@@ -102,7 +97,8 @@ class Parts:
 def _differences(path: Path, about: dict[str, str]) -> str:
     try:
         before = json.loads(path.read_text())
-    except ValueError:
+        before.keys()
+    except (ValueError, AttributeError):
         before = {}
     return ", ".join(
         f"{key} {shown(before.get(key))}, not {about.get(key)}"

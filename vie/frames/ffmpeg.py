@@ -10,10 +10,12 @@ import contextlib
 import functools
 import os
 import re
+import resource
 import selectors
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -31,6 +33,7 @@ FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,gif,mxf,r
 MAX_PIXELS = 8192 * 8192  # of a decoded frame
 MAX_OUTPUT_BYTES = 512 * 2**20  # of one video's JPEGs, held in memory
 MAX_MESSAGE_BYTES = 64 * 2**10
+MAX_MEMORY = 4 * 2**30  # bytes that a process of ffmpeg may have
 READING = 20e6  # bytes per second that a slow disk gives at least
 SEEK_EARLY = 10  # seconds; most key frames are closer together
 NO_TIME = -(2**63)  # AV_NOPTS_VALUE: a time that is not known
@@ -247,7 +250,7 @@ def _open_excerpt(video: Path, start: float, end: float) -> tuple[Any, list[str]
     timeless = is_avi(video)  # after a jump the times of its frames would be wrong
     jump = 0 if timeless else max(start - SEEK_EARLY, 0)
     zero = ["setpts=PTS-STARTPTS"] if timeless else []
-    cut = [*zero, f"trim=start={start - jump}:end={end - jump}"]
+    cut = [*zero, f"trim=start={start - jump:.6f}:end={end - jump:.6f}"]
     seek = {"ss": jump} if jump else {}  # ffmpeg would also carry out a jump to 0
     return _open(video, **seek, t=end - jump + SEEK_EARLY), cut
 
@@ -314,6 +317,8 @@ def _run(
         stderr=subprocess.PIPE,
         start_new_session=True,  # its own group, so that a kill reaches its children too
     )
+    if sys.platform == "linux":  # a file may ask for any number of frames between two of its own
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     assert process.stdout is not None  # both are pipes
     assert process.stderr is not None
     try:

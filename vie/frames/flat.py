@@ -1,6 +1,7 @@
 """Folders and lists of videos -> manifests of their training and validation parts."""
 
 import logging
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from vie.runtime.files import digest
 from vie.runtime.progress import Progress
 
 log = logging.getLogger(__name__)
+LATE = 1.0  # seconds at which a first frame comes late; pieces then start with it
 
 
 class FlatOutputs(NamedTuple):
@@ -58,7 +60,7 @@ def write_flat(
     if left_out:
         log.warning("%d pieces share seconds with pieces that validate: left out", len(left_out))
     rows = [
-        Video(one.id, one.path, one.label, one.start, one.end, (finding.base / one.path).exists())
+        Video(*one, os.path.exists(finding.base / one.path))
         for one in videos
         if one.id not in left_out
     ]
@@ -81,7 +83,7 @@ def _without_copies(finding: Finding) -> list[Found]:
     """Without files that have the same bytes as another one."""
     by_size: dict[int, list[str]] = defaultdict(list)
     for path in dict.fromkeys(one.path for one in finding.videos):
-        if (file := finding.base / path).is_file():
+        if os.path.isfile(file := finding.base / path):
             by_size[file.stat().st_size].append(path)
     copies: list[str] = []
     for paths in (some for size, some in by_size.items() if size and len(some) > 1):
@@ -102,13 +104,16 @@ def _pieces(
 
     def of(one: Found) -> list[Found]:
         try:
-            # Pieces are counted from the first frame, which may come late.
             limit = reading_seconds(base / one.path, timeout_seconds)
             first, last = video_span(base / one.path, timeout_seconds=limit)
         except UnusableVideoError as error:
             log.warning("%s: its length cannot be read, so it is not cut: %s", one.path, error)
             return [one]
-        return cut_up(one, last - max(first, 0), cut)
+        if one.end or first < LATE:
+            return cut_up(one, last, cut)
+        # Times are those of the file, so that its pieces are found there.
+        pieces = cut_up(one._replace(start=first, end=last), last, cut)
+        return [one] if len(pieces) == 1 else pieces
 
     found: list[Found] = []
     bar = Progress(total=len(videos), label="lengths of videos", unit="videos")

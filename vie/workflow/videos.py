@@ -98,7 +98,10 @@ def list_files(config: dict[str, Any], dataset: str) -> list[str]:
                 f"a path is relative to {Path.cwd()}"
             )
         return []
-    return [place for place in places if place.lower().endswith(LISTS)]
+    lists = [place for place in places if place.lower().endswith(LISTS)]
+    if braces := [place for place in lists if {"{", "}"} & set(place)]:
+        raise VieError(f"{braces[0]}: Snakemake reads no list with braces in its path: rename it")
+    return lists
 
 
 @functools.cache
