@@ -138,7 +138,7 @@ def test_the_card_says_what_file_and_tables_say(encoder_file, tmp_path):
         "- Seed: 1",
         "- Also recorded: experiment ours, stages [rotation]",
         "- Licence: CC BY 4.0",
-        "| model | conv5 | conv5_ci95 | n_val | seeds |",
+        r"| model | conv5 | conv5\_ci95 | n\_val | seeds |",
         "| A network | 40.5 | 3.1 | 480 | 0 1 |",
         "| ucf | A network | conv5 | 30.25 | 2.5 |",
     ):
@@ -156,6 +156,31 @@ def test_the_card_invents_nothing(encoder_file, tmp_path):
     assert "- Videos: not recorded" in lines
     assert "- Licence: none was given" in lines
     assert "No table of this experiment has a row of this encoder." in lines
+
+
+HOSTILE = "<script>`x` | *b* _i_ [l](u) & \\\n# end"
+
+
+@pytest.mark.parametrize(
+    "field", ["licence", "dataset", "official_name", "quality", "label", "step"]
+)
+def test_what_a_file_says_is_no_markup_in_the_card(encoder_file, field):
+    path = encoder_file()
+    encoder, content = vie.load_encoder(path), torch_files.load(path)
+    inside = {"quality": "frames", "label": "recipe", "licence": None, "step": None}
+    place = inside.get(field, "provenance")
+    (content[place] if place else content)[field] = HOSTILE
+    card = model_card(encoder, content, path, []).split("```json")[0]
+    (line,) = [line for line in card.splitlines() if "script" in line]
+    said = line[line.index("script") - 2 :]
+    assert said.startswith(r"\<script\>\`x\` \| \*b\* \_i\_ \[l\](u) \& ")
+    assert "# end" in said  # on the same line
+
+
+@pytest.mark.parametrize("output", [".", "..", "/", "folder/", "folder/.."])
+def test_a_folder_is_no_name_for_files(encoder_file, output):
+    with pytest.raises(VieError, match=f"-o {re.escape(output)} is a folder"):
+        export(encoder_file(), "--to", "safetensors", "-o", output)
 
 
 @pytest.mark.parametrize("label", ["a|b", "*a* [b]\\|<c>", "long " * 40, "a\nb"])

@@ -6,13 +6,14 @@
 import argparse
 import functools
 import logging
+import os
 import sys
 from pathlib import Path
 
 from vie.models.checkpoint_format import encoder_of, read
 from vie.models.export import FORMATS, LOADER, export
 from vie.reporting.model_card import model_card
-from vie.runtime.errors import VieError
+from vie.runtime.errors import VieError, shown
 
 
 def main(arguments: list[str]) -> None:
@@ -35,7 +36,6 @@ def main(arguments: list[str]) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
         metavar="FILE",
         help="file to write, with or without its suffix; the encoder's name, here, if absent",
     )
@@ -46,7 +46,9 @@ def main(arguments: list[str]) -> None:
     )
     given = parser.parse_args(arguments)
     formats = list(dict.fromkeys(given.to))
-    stem = _stem(given.output or Path(given.encoder.stem), formats)
+    if given.output is not None and os.path.basename(given.output) in ("", ".", ".."):
+        raise VieError(f"-o {shown(given.output)} is a folder: name a file in it")
+    stem = _stem(Path(given.output or given.encoder.stem), formats)
     try:
         content = read(given.encoder)
         encoder = encoder_of(content, trust=given.trust, source=given.encoder)

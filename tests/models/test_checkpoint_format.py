@@ -1,5 +1,7 @@
 """Networks loaded from files: the same numbers, what they say of themselves, what is refused."""
 
+import json
+import math
 import pickle
 import subprocess
 import sys
@@ -121,6 +123,68 @@ def test_a_transform_comes_back_from_plain_values(name, tmp_path):
 def test_what_is_not_of_this_format_is_refused(checkpoint, changes, reason):
     with pytest.raises(VieError, match=reason):
         vie.load_encoder(checkpoint(**changes)[0])
+
+
+DAMAGED = [
+    *(("transform.sampling.frames", bad) for bad in (0, 2.5, "4", None, -1, 4097)),
+    *(("transform.sampling.stride", bad) for bad in (math.inf, math.nan, 0.5, "2", 2e5)),
+    ("transform.sampling.windows", [-1]),
+    *(("transform.crop.size", bad) for bad in (0, 2.5, math.nan, 10**6, "32")),
+    *(("transform.crop.test_shorter_side", bad) for bad in (31, math.inf, None, 10**6)),
+    *(("transform.crop.train_shorter_side", bad) for bad in ([36], [40, 36], 36, ["a", "b"])),
+    ("transform.crop", None),
+    ("transform.color_jitter", {"hue": math.nan}),
+    ("transform.frame_shift", -1),
+    ("transform", 3),
+    *(("fps", bad) for bad in (0, -1.0, math.nan, math.inf, "25", torch.ones(2))),
+    *(("recipe.encoder.width", bad) for bad in (0, 2.5, "2", True, 4096, 10**6)),
+    *(("recipe.encoder.embedding", bad) for bad in (0, 10**9, 8.0, "all", [8])),
+    *(("recipe.encoder.bn_momentum", bad) for bad in ("a", math.nan, None)),
+    ("recipe.encoder.form", "round"),
+    *(("recipe.encoder.network", bad) for bad in (3, None, ["single"], {})),
+    *(("recipe.encoder", bad) for bad in (None, [], "single")),
+    *(("recipe.classes", bad) for bad in ("single", [1])),
+    *(("recipe", bad) for bad in (3, [], "encoder")),
+    *(("frames", bad) for bad in (3, {}, {"fps": 0, "shorter_side": 48, "quality": 2})),
+    ("frames", {"fps": 25, "shorter_side": 48, "quality": "<b>"}),
+    ("frames", {"fps": 25, "shorter_side": 48.5, "quality": 2}),
+    ("provenance", "mine"),
+    ("provenance", {"dataset": torch.zeros(2)}),
+    ("licence", ["MIT"]),
+    ("step", torch.zeros(2)),
+    ("format", torch.ones(2)),
+    *(("encoder", bad) for bad in ([], "weights", {"a": 3}, {3: torch.zeros(1)})),
+    *(("encoder.head/bias", torch.full((8,), bad)) for bad in (math.nan, math.inf, 1j)),
+    ("encoder.head/bias", torch.zeros(1).expand(10**12)),
+]
+
+
+@pytest.mark.parametrize(("field", "bad"), DAMAGED)
+def test_a_damaged_field_is_named(checkpoint, field, bad):
+    path, _ = checkpoint()
+    content = torch_files.load(path)
+    *folders, last = (part.replace("/", ".") for part in field.split("."))
+    inside = content
+    for key in folders:
+        inside = inside[key]
+    inside[last] = bad
+    torch_files.save(path, content)
+    with pytest.raises(VieError, match=last.split("_")[0]) as error:
+        vie.load_encoder(path)
+    assert str(error.value).startswith(str(path))
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "note",
+    [None, [], 3, {"vie": 3}, {"vie": None}, {"vie": "[" * 10**5}, {"vie": "{"}, {"vie": "[]"}],
+)
+def test_damaged_notes_of_safetensors_are_refused(tmp_path, note):
+    header = json.dumps({"__metadata__": note}).encode()
+    path = tmp_path / "it.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(VieError, match=r"it\.safetensors is "):
+        vie.load_encoder(path)
 
 
 def test_the_other_kind_of_checkpoint_is_named(checkpoint):

@@ -6,9 +6,14 @@ from typing import Any
 
 from vie.clips.crops import CropPolicy, RandomResizedCrop, ScaleCrop
 from vie.clips.sampling import Sampling, sampling
-from vie.runtime.errors import VieError
+from vie.runtime.errors import VieError, shown
+from vie.runtime.values import check_kind, check_real, check_whole
 
 CROPS = {"random_resized": RandomResizedCrop, "scale": ScaleCrop}  # name in data -> crop policy
+MOST = 10**5  # frames or pixels of a length
+LARGEST = 4096  # frames of a clip, pixels of the input
+SMALLEST_SCALE = 1e-6  # of a crop: below it is none
+MOST_PIXELS = 2**28  # of a clip: 3 GB as float32 in three channels
 
 
 @dataclass(frozen=True)
@@ -54,16 +59,60 @@ class ClipTransform:
             VieError: it is not of this form.
         """
         try:
+            clip = _hashable(content["sampling"])
+            check_whole("transform.sampling.frames", clip["frames"], 1, LARGEST)
+            check_real("transform.sampling.stride", clip.get("stride", 1), 1, MOST)
+            check_whole("transform.sampling.bin", clip.get("bin", 1), 1, MOST)
+            check_kind("transform.sampling.windows", clip.get("windows", ()), tuple)
+            for length in clip.get("windows", ()):
+                check_whole("transform.sampling.windows", length, 1, MOST)
+            check_kind("transform.crop", content["crop"], dict)
             crop = _hashable(content["crop"])
-            return cls(
-                Sampling(**_hashable(content["sampling"])),
+            read = cls(
+                Sampling(**clip),
                 CROPS[crop.pop("policy")](**crop),
                 content["color_jitter"],
                 content["frame_shift"],
                 content["channel_dropping"],
             )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise VieError(f"this is no transform of clips as vie writes it: {error!r}") from error
+        except VieError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+            problem = shown(repr(error))
+            raise VieError(f"this is no transform of clips as vie writes it: {problem}") from error
+        read._check()
+        return read
+
+    def _check(self) -> None:
+        """Check kinds and ranges. Raises VieError with the field's name."""
+        clip, crop = self.sampling, self.geometry
+        check_whole("transform.crop.size", crop.size, 16, LARGEST)
+        if clip.frames * crop.size**2 > MOST_PIXELS:
+            raise VieError(
+                f"transform: a clip of {clip.frames} frames of {crop.size} x {crop.size} pixels is "
+                f"larger than the {MOST_PIXELS} pixels that fit into memory"
+            )
+        check_real("transform.crop.flip", crop.flip, 0, 1)
+        check_kind("transform.crop.reduced_decoding", crop.reduced_decoding, bool)
+        if isinstance(crop, ScaleCrop):
+            check_kind("transform.crop.scales", crop.scales, tuple)
+            for scale in crop.scales:
+                check_real("transform.crop.scales", scale, SMALLEST_SCALE, 1)
+        else:
+            check_kind("transform.crop.squeeze", crop.squeeze, bool)
+            check_whole("transform.crop.test_shorter_side", crop.test_shorter_side, crop.size, MOST)
+            check_kind("transform.crop.train_shorter_side", crop.train_shorter_side, tuple)
+            if len(crop.train_shorter_side) != 2:
+                raise VieError("transform.crop.train_shorter_side has to be two numbers")
+            low, high = crop.train_shorter_side
+            check_whole("transform.crop.train_shorter_side", low, crop.size, MOST)
+            check_whole("transform.crop.train_shorter_side", high, low, MOST)
+        if self.color_jitter is not None:
+            check_kind("transform.color_jitter", self.color_jitter, dict)
+            for key, value in self.color_jitter.items():
+                check_real(f"transform.color_jitter.{shown(key)}", value, 0, 1)
+        check_whole("transform.frame_shift", self.frame_shift, 0, LARGEST)
+        check_kind("transform.channel_dropping", self.channel_dropping, bool)
 
 
 def _hashable(settings: dict[str, Any]) -> dict[str, Any]:

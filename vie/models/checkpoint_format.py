@@ -22,6 +22,7 @@ from vie.config.settings import STATE
 from vie.models import safetensors_file
 from vie.models.classifiers import Classifier
 from vie.models.encoders import Encoder, build_encoder, load_weights
+from vie.models.field_checks import check_fields
 from vie.models.input import InputSpec
 from vie.models.resnet import channels_last
 from vie.runtime import torch_files
@@ -75,7 +76,7 @@ def read(path: str | Path, weights: str = ENCODER) -> dict[str, Any]:
             f"{path} was written by a version of vie before 0.2, which did not record what its "
             "network was shown: make it again, or load it with the version that wrote it"
         )
-    if found != FORMAT:
+    if type(found) is not int or found != FORMAT:  # a tensor cannot be compared
         wrote = shown(content.get("vie_version"))
         raise VieError(
             f"{path} has format {shown(found)}, and this is vie {__version__}, which reads format "
@@ -86,6 +87,10 @@ def read(path: str | Path, weights: str = ENCODER) -> dict[str, Any]:
         raise VieError(f"{path} {advice}")
     if missing := sorted((FIELDS | {weights}) - set(content)):
         raise VieError(f"{path} holds no {', '.join(missing)}: make it again")
+    try:
+        check_fields(content, weights)
+    except VieError as error:
+        raise VieError(f"{path}: {error}") from None
     return content
 
 
@@ -96,8 +101,11 @@ def _read_safetensors(path: Path) -> Any:
         fields = json.loads(notes[NOTE]) if NOTE in notes else {}
     except FileNotFoundError:
         raise VieError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise VieError(shown(error, longest=300)) from error
+    except (AttributeError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        problem = shown(error, longest=300)
+        raise VieError(f"{path} is no file of safetensors that can be read: {problem}") from error
     return {**fields, ENCODER: tensors} if isinstance(fields, dict) else None
 
 
@@ -133,7 +141,10 @@ def load_classifier(path: str | Path, *, trust: bool = False) -> Classifier:
         the names in the order of the logits; `input` and `metadata` are as an encoder's.
     """
     content = read(path, CLASSIFIER)
-    encoder, classes = _network(content, trust, path), tuple(content["classes"])
+    names = content.get("classes")
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise VieError(f"{path}: classes is {shown(names)}, and has to be a list of names")
+    encoder, classes = _network(content, trust, path), tuple(names)
     with torch.random.fork_rng(devices=[]):
         classifier = Classifier(encoder, len(classes))
     classifier.classes = classes
@@ -150,12 +161,18 @@ def encoder_of(
 def _network(content: dict[str, Any], trust: bool, source: str | Path) -> Encoder:
     """The recipe's network with any weights."""
     recipe = content["recipe"]
-    classes, network = recipe.get("classes", {}), recipe["encoder"].get("network")
+    classes, network = recipe.get("classes") or {}, recipe["encoder"].get("network")
     path = str(classes.get(network, network))
     if ":" in path and not trust:
         check_trusted(path, str(source))
-    with torch.random.fork_rng(devices=[]):
-        return build_encoder(recipe["encoder"], classes)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return build_encoder(recipe["encoder"], classes)
+    except VieError as error:
+        raise VieError(f"{source}: {error}") from error
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
+        problem = shown(f"{type(e).__name__}: {e}", longest=300)
+        raise VieError(f"{source}: its network cannot be built from its recipe: {problem}") from e
 
 
 def _filled(network: Network, content: dict[str, Any], weights: str, source: str | Path) -> Network:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vie.models.checkpoint_format import METADATA
 from vie.models.encoders import Encoder
 from vie.models.export import OUTPUTS, Content, Exported, loader_of
 from vie.models.input import preprocessing
@@ -59,8 +60,8 @@ def model_card(encoder: Encoder, content: Content, source: Path, files: Sequence
     data = preprocessing(content)
     parts = [
         f"# {_escaped(_label(content, source))}",
-        f"A network that turns video clips into vectors, from `{shown(source.name)}` of "
-        f"[vie](https://arxiv.org/abs/1905.11954) {shown(content['vie_version'])}.",
+        f"A network that turns video clips into vectors, from {_escaped(source.name)} of "
+        f"[vie](https://arxiv.org/abs/1905.11954) {_escaped(content['vie_version'])}.",
         "## Training",
         _training(encoder, content),
         "## Measured",
@@ -83,9 +84,9 @@ def _label(content: Content, source: Path) -> str:
     return str(content["recipe"].get("label", source.stem))
 
 
-def _escaped(text: str) -> str:
-    """For a heading or a cell of a table, where Markdown has signs of its own."""
-    return re.sub(r"[\\|`*<\[\]]", r"\\\g<0>", shown(text) if text else "")
+def _escaped(text: object) -> str:
+    """What a file says, on one line, without the signs that Markdown and HTML have."""
+    return re.sub(r"[\\`*_<>&|\[\]]", r"\\\g<0>", "" if text == "" else shown(text))
 
 
 def _table(*lines: list[str]) -> str:
@@ -109,37 +110,41 @@ def _settings(value: Any) -> str:
     """Nested settings on one line: "a 1, b (c 2, d 3)"."""
     if isinstance(value, dict):
         inner = (
-            f"{key} ({_settings(one)})" if isinstance(one, dict) else f"{key} {_settings(one)}"
+            f"{_escaped(key)} ({_settings(one)})"
+            if isinstance(one, dict)
+            else f"{_escaped(key)} {_settings(one)}"
             for key, one in value.items()
         )
         return ", ".join(inner)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_settings, value)) + "]"
-    return shown("none" if value is None else value)
+    return _escaped("none" if value is None else value)
 
 
 def _training(encoder: Encoder, content: Content) -> str:
     recipe, made = content["recipe"], dict(content.get("provenance") or {})
     dataset, official = made.pop("dataset", None), made.pop("official_name", None)
-    name = f"{shown(official)} ({shown(dataset)})" if official else shown(dataset or "not recorded")
+    name = _escaped(dataset or "not recorded")
+    name = f"{_escaped(official)} ({name})" if official else name
     made = {key: value for key, value in made.items() if value is not None}
     objective = made.pop("objectives", None) or content.get("objectives") or recipe.get("objective")
+    said = {key: None if content.get(key) is None else _settings(content[key]) for key in METADATA}
     known = {
         "Dataset": name,
-        "Videos": content.get("n_train"),
+        "Videos": said["n_train"],
         "Network": f"{_settings(recipe['encoder'])}; "
         f"{sum(one.numel() for one in encoder.parameters()):,} parameters",
         "Clip": _settings(recipe.get("clip")),
         "Objective": objective and _settings(objective),
         "Optimiser": recipe.get("optimiser") and _settings(recipe["optimiser"]),
-        "Last stage": content.get("stage"),
-        "Steps": content.get("step"),
-        "Seed": content.get("seed"),
+        "Last stage": said["stage"],
+        "Steps": said["step"],
+        "Seed": said["seed"],
     }
     lines = [f"- {key}: {'not recorded' if v is None else v}" for key, v in known.items()]
     lines += [f"- Also recorded: {_settings(made)}"] if made else []
     licence = content.get("licence")
-    return "\n".join([*lines, f"- Licence: {shown(licence) if licence else 'none was given'}"])
+    return "\n".join([*lines, f"- Licence: {_escaped(licence) if licence else 'none was given'}"])
 
 
 def _measured(source: Path, content: Content) -> str:
@@ -147,7 +152,7 @@ def _measured(source: Path, content: Content) -> str:
     folder, label = source.resolve().parent, _label(content, source)
     if folder.name != ENCODERS:
         return NO_ROW
-    experiment = f"of the experiment `{shown(folder.parent.name)}`"
+    experiment = f"of the experiment {_escaped(folder.parent.name)}"
     found = []
     for name in TABLES:
         columns, rows = _rows(folder.parent / name, label)
@@ -166,7 +171,7 @@ def _notes(tables: list[str], content: Content) -> str:
         f"seed {_settings(content.get('seed'))}. Datasets are named as in the config, where a name "
         "may stand for other data: those of the demo are small stand-ins."
     )
-    if any("_published" in one for one in tables):
+    if any(_escaped("_published") in one for one in tables):
         notes += (
             " `*_published` is a value of the paper, and `comparable` says whether dataset and "
             "scale are the paper's."
@@ -184,7 +189,7 @@ def _monitored(path: Path, experiment: str, label: str, content: Content) -> lis
     if not rows:
         return []
     start = content["recipe"].get("start_from")
-    first = f"the network of recipe {shown(start)}" if start else "the untrained network"
+    first = f"the network of recipe {_escaped(start)}" if start else "the untrained network"
     return [
         f"First and last row of this network in `{path.name}` {experiment}:\n\n"
         + _table(columns, rows[0], rows[-1]),
@@ -202,7 +207,8 @@ def _input(data: dict[str, Any]) -> str:
         "They were stored as JPEG files by ffmpeg, of a size and quality that are not recorded."
         if jpeg is None
         else f"They were stored as JPEG files by ffmpeg, with a shorter side of "
-        f"{jpeg['shorter_side']} pixels (bicubic) and quality {jpeg['quality']} of ffmpeg's `-q:v`."
+        f"{_escaped(jpeg['shorter_side'])} pixels (bicubic) and quality "
+        f"{_escaped(jpeg['quality'])} of ffmpeg's `-q:v`."
     )
     side = resize["shorter_side"]
     way = (
@@ -249,7 +255,7 @@ def _files(files: Sequence[Exported], data: dict[str, Any]) -> list[str]:
         needs, code, load = USES[file.format]
         difference = "not compared" if file.difference is None else f"{file.difference:.1e}"
         size = f"{file.path.stat().st_size / 1e6:.1f} MB"
-        rows.append(f"| `{file.path.name}` | {size} | {needs} | {difference} |")
+        rows.append(f"| {_escaped(file.path.name)} | {size} | {needs} | {difference} |")
         names = {"name": repr(file.path.name), "py": repr(loader_of(file.path).name)}
         text = code.format(
             load=load.format(**names),
