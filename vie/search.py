@@ -68,6 +68,8 @@ def search(
         raise VieError(f"{features} has no embeddings: make it again with --layers {EMBEDDING}")
     index = faiss_index(table, features)
     clips = table.metadata.get("clips", "5")
+    if not clips.isdecimal():
+        raise VieError(f"{features}: its clips are {shown(clips)}, and have to be a number")
     found, vectors = extract(network, videos, clips=int(clips), **settings)
     cosines, rows = index.search(unit(vectors), min(k, len(table.ids)))
     return {
