@@ -101,9 +101,9 @@ def test_pieces_of_one_file_are_decoded_together(videos, settings, monkeypatch):
     calls = []
     whole = video_files.extract_pieces
 
-    def counted(path, how, places):
+    def counted(path, how, places, scratch):
         calls.append(places)
-        return whole(path, how, places)
+        return whole(path, how, places, scratch)
 
     monkeypatch.setattr(video_files, "extract_pieces", counted)
     files = [VideoFile(videos[2], 1, 2), VideoFile(videos[1]), VideoFile(videos[2], 2, 4)]
