@@ -115,4 +115,4 @@ def test_readmes_commands_from_a_folder_to_files(copy, tmp_path, snakemake):
             assert re.search(r"1\.000.*trip 0/-0 ü\.mp4", output), output
     assert (copy / "more.parquet").exists()
     assert "broken.mov" in (copy / "more.rejected.csv").read_text()
-    assert (made / "encoders" / f"{recipe}.onnx").exists()
+    assert (copy / f"{recipe}.onnx").exists()
