@@ -7,13 +7,13 @@ import argparse
 import functools
 import logging
 import os
-import sys
 from pathlib import Path
 
 from vie.models.checkpoint_format import encoder_of, read
 from vie.models.export import FORMATS, LOADER, export
 from vie.reporting.model_card import model_card
 from vie.runtime.errors import VieError, shown
+from vie.runtime.logs import run_command
 
 
 def main(arguments: list[str]) -> None:
@@ -85,8 +85,4 @@ def _stem(output: Path, formats: list[str]) -> Path:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    try:
-        main(sys.argv[1:])
-    except VieError as error:
-        raise SystemExit(f"ERROR: {error}") from None
+    run_command(main, logging.WARNING)

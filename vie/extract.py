@@ -34,6 +34,7 @@ from vie.models.encoders import Encoder
 from vie.runtime.csv_files import write_rows
 from vie.runtime.errors import VieError, shown
 from vie.runtime.files import atomic_write
+from vie.runtime.logs import run_command
 from vie.runtime.progress import Progress
 from vie.runtime.signals import resumable
 from vie.runtime.threads import available_threads, use_threads
@@ -297,11 +298,8 @@ class _Callable(ModuleType):
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     try:
-        main(sys.argv[1:])
-    except VieError as error:
-        raise SystemExit(f"ERROR: {error}") from None
+        run_command(main)
     except KeyboardInterrupt:
         raise SystemExit("stopped; the same command goes on with what is finished") from None
 else:

@@ -4,8 +4,6 @@
 """
 
 import argparse
-import logging
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from vie.config.settings import CHECKPOINT, RELEASE
 from vie.models.imported import import_weights
 from vie.models.release import NETWORK
 from vie.runtime.errors import VieError
+from vie.runtime.logs import run_command
 from vie.workflow.fingerprint import code_digest
 from vie.workflow.versions import version
 
@@ -92,8 +91,4 @@ def _recipe(configs: list[Path], name: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    try:
-        main(sys.argv[1:])
-    except VieError as error:
-        raise SystemExit(f"ERROR: {error}") from None
+    run_command(main)

@@ -11,7 +11,6 @@ and built again. Do not use one of a stranger, as faiss reads it without checks:
 import argparse
 import json
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from vie.metrics.retrieval import unit
 from vie.models.checkpoint_format import load_encoder
 from vie.runtime.errors import VieError, shown
 from vie.runtime.files import atomic_write, digest, write_json
+from vie.runtime.logs import run_command
 from vie.runtime.torch_files import content_digest
 
 log = logging.getLogger(__name__)
@@ -155,9 +155,5 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it reports how it is loaded
-    try:
-        main(sys.argv[1:])
-    except VieError as error:
-        raise SystemExit(f"ERROR: {error}") from None
+    run_command(main)

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -96,3 +96,12 @@ def _say_which_code() -> None:
         )
     if code := os.environ.get(CODE):
         logging.getLogger(__name__).info("code %s of %s", code, here)
+
+
+def run_command(main: Callable[[list[str]], None], level: int = logging.INFO) -> None:
+    """Run a command with the arguments of this process; errors are for the user."""
+    logging.basicConfig(level=level, format="%(levelname)s: %(message)s")
+    try:
+        main(sys.argv[1:])
+    except VieError as error:
+        raise SystemExit(f"ERROR: {error}") from None
