@@ -1,5 +1,6 @@
 """What keys of the config mean."""
 
+from vie.config.layouts import title_of
 from vie.config.settings import dataset_folder
 
 
@@ -15,3 +16,10 @@ def test_folders_of_a_dataset(monkeypatch):
     assert dataset_folder(config, "k", "annotations") == "/home/me/lists"
     del config["roots"]
     assert dataset_folder(config, "k", "annotations") == "/home/me/lists"
+
+
+def test_only_the_real_dataset_has_its_title():
+    real = {"layout": "ucf101", "official_name": "ucf101"}
+    assert title_of("mine", real) == "UCF101"
+    assert title_of("ucf101", {"layout": "ucf101", "generator": {}}) == "stand-in for UCF101"
+    assert title_of("ucf101", {"layout": "ucf101"}) == "ucf101"

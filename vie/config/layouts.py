@@ -1,6 +1,6 @@
 """What the config knows of each layout of videos on disk; `vie.datasets.layouts` reads them."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 # Splits of a dataset: for pretraining, or for finetuning.
 PRETRAINING, FINETUNING = ("train", "val"), ("all",)
@@ -50,3 +50,15 @@ LAYOUTS = {
 OFFICIAL_NAMES = {
     name: layout for layout, facts in LAYOUTS.items() for name in facts.official_names
 }
+TITLES = {"kinetics400": "Kinetics-400", "ucf101": "UCF101", "hmdb51": "HMDB51"}
+
+
+def title_of(name: str, dataset: dict[str, Any]) -> str:
+    """How tables and plots call a dataset of the config: by its official name only if it is that
+    dataset. One that the workflow writes is a stand-in, and any other has the config's `name`.
+    """
+    if official := dataset.get("official_name"):
+        return TITLES[official]
+    if "generator" in dataset:
+        return f"stand-in for {TITLES[LAYOUTS[dataset['layout']].official_names[0]]}"
+    return name
