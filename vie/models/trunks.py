@@ -41,6 +41,21 @@ class Trunk(nn.Module):
         raise NotImplementedError
 
 
+def repeated(trunk: Trunk, clip: Tensor, frames: int) -> dict[str, Tensor]:
+    """Features of (B, 3, 1, H, W) clips as if their frame were repeated `frames` times.
+
+    The trunks of this file have a method `repeated` that convolves the frame once, up to the first
+    layer in which frames see each other. For others it is repeated first.
+    """
+    if frames == 1:
+        features: dict[str, Tensor] = trunk(clip)
+    elif (once := getattr(trunk, "repeated", None)) is not None:
+        features = once(clip, frames)
+    else:
+        features = trunk(clip.expand(-1, -1, frames, -1, -1))  # (B, 3, 1, H, W) -> (B, 3, T, H, W)
+    return features
+
+
 class ResNetTrunk(Trunk):
     """One ResNet; a 2D one sees every frame on its own and its average over time is taken."""
 
@@ -52,6 +67,10 @@ class ResNetTrunk(Trunk):
         """(B, 3, T, H, W) -> features of the ResNet."""
         features: dict[str, Tensor] = self.resnet(clip)
         return features
+
+    def repeated(self, clip: Tensor, frames: int) -> dict[str, Tensor]:
+        """As the function `repeated`."""
+        return self.resnet.run(clip, repeats=frames)[0]
 
     def pool(self, features: dict[str, Tensor]) -> Tensor:
         """Conv5's average over time and space: (B, C)."""
@@ -108,6 +127,13 @@ class SlowFast(Trunk):
         Raises:
             VieError: the clip is not (B, 3, T, H, W) of floats with T a multiple of the stride.
         """
+        return self._run(clip, clip[:, :, :: self.stride], 1)
+
+    def repeated(self, clip: Tensor, frames: int) -> dict[str, Tensor]:
+        """As the function `repeated`: once in the slow pathway up to its first lateral."""
+        return self._run(clip.expand(-1, -1, frames, -1, -1), clip, frames // self.stride)
+
+    def _run(self, clip: Tensor, slow_clip: Tensor, repeats: int) -> dict[str, Tensor]:
         check_clip(clip)
         if clip.shape[2] % self.stride:
             raise VieError(
@@ -119,7 +145,7 @@ class SlowFast(Trunk):
             convolution(x, T)[0]  # (B*T, C, H, W) -> (B*T / stride, 2C, H, W)
             for convolution, (x, T) in zip(self.laterals, outputs, strict=True)
         ]
-        slow, _ = self.slow.run(clip[:, :, :: self.stride], laterals)
+        slow, _ = self.slow.run(slow_clip, laterals, repeats)
         return {**slow, "fast": fast["conv5"]}
 
     def pool(self, features: dict[str, Tensor]) -> Tensor:
