@@ -37,6 +37,19 @@ use rule embedded_videos as embedded_actions with:
         layout=of(experiment.setting("layout")),
 
 
+use rule embedded_videos as embedded_images with:
+    output:
+        videos=directory("resources/{dataset}/videos"),
+    log:
+        "logs/resources/{dataset}/embedded_images.log",
+    benchmark:
+        "benchmarks/runs/resources/{dataset}/embedded_images.tsv"
+    wildcard_constraints:
+        dataset=generated_as("imagefolder"),
+    params:
+        layout=of(experiment.setting("layout")),
+
+
 # Lists and files are compared first, where Snakemake runs: a mistake in them is seen at once.
 rule classes:
     input:
@@ -193,7 +206,7 @@ rule frames:
     params:
         videos=videos_folder,
         frames=of(experiment.setting("frames")),
-        version=version("frames"),
+        version=of(experiment.frames_version),
     script:
         "../workflow_scripts/frames.py"
 

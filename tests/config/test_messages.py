@@ -208,7 +208,7 @@ WRONG = [
     ),
     (
         lambda c: c["datasets"]["actions_hmdb51"].update(layout="folders"),
-        ["generator: writes the layouts kinetics, ucf101, hmdb51, not folders"],
+        ["generator: writes the layouts kinetics, ucf101, hmdb51, imagefolder, not folders"],
     ),
     (
         lambda c: c["datasets"]["actions_hmdb51"]["generator"].pop("test_groups"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vie.config.clip_frames import clip_frames
+from vie.config.datasets import OF_VIDEOS
 from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES
 from vie.config.recipes import PRETEXTS, STAGES, VIE, Objective, Schedule
 from vie.config.settings import (
@@ -35,6 +36,8 @@ def across(config: dict[str, Any]) -> Iterator[str]:
         yield _absent("dataset", config["dataset"], "datasets", datasets)
     elif "train" not in datasets[config["dataset"]]["shards"]:
         yield f"dataset: {config['dataset']!r} has no shards of train and val: it is for finetuning"
+    elif LAYOUTS[datasets[config["dataset"]]["layout"]].images:
+        yield f"dataset: {config['dataset']!r} has images, and networks are pretrained on videos"
     for name, dataset in datasets.items():
         yield from _dataset(f"datasets.{name}", dataset)
     for name in config["roots"]:
@@ -99,7 +102,8 @@ def _dataset(key: str, dataset: dict[str, Any]) -> Iterator[str]:
     layout, generator = dataset["layout"], dataset.get("generator")
     facts, official = LAYOUTS[layout], dataset.get("official_name")
     given = {"videos", "annotations"} & set(dataset)
-    if (generator is not None) == bool(given) or (given and given != set(facts.needs)):
+    needed = given - set(facts.may_have)
+    if (generator is not None) == bool(given) or (given and needed != set(facts.needs)):
         yield (
             f"{key}: layout {layout} needs {' and '.join(facts.needs)} (a dataset you have) or "
             "generator (one that the workflow writes), and not both"
@@ -120,7 +124,7 @@ def _dataset(key: str, dataset: dict[str, Any]) -> Iterator[str]:
             yield f"{key}.{own}: is for layout flat, not {layout}"
     if "cut" in dataset and dataset["cut"]["overlap"] >= dataset["cut"]["seconds"]:
         yield f"{key}.cut.overlap: must be less than seconds ({dataset['cut']['seconds']})"
-    cut, longest = dataset.get("cut"), dataset["frames"]["max_seconds"]
+    cut, longest = dataset.get("cut"), dataset["frames"].get("max_seconds")
     if cut and 1.5 * cut["seconds"] > longest:
         yield (
             f"{key}.cut.seconds: {cut['seconds']}: pieces are up to half as much longer, and "
@@ -130,10 +134,20 @@ def _dataset(key: str, dataset: dict[str, Any]) -> Iterator[str]:
         yield f"{key}.videos: a list of folders is for layout flat, not {layout}"
     if facts.missing is None and "missing" in dataset:
         yield f"{key}.missing: layout {layout} has no lists of videos, so none can be missing"
+    if facts.images:
+        yield from _images(key, dataset)
     found = tuple(dataset["shards"])
     if found not in facts.splits:
         allowed = " or ".join(" and ".join(one) for one in facts.splits)
         yield f"{key}.shards: layout {layout} has shards of {allowed}, not {', '.join(found)}"
+
+
+def _images(key: str, dataset: dict[str, Any]) -> Iterator[str]:
+    """What only videos have."""
+    for name in sorted(set(dataset["frames"]) & set(OF_VIDEOS)):
+        yield f"{key}.frames.{name}: is of videos, and {dataset['layout']} has images; leave it out"
+    if dataset["min_frames"] > 1:
+        yield f"{key}.min_frames: an image is one frame, so it must be 1 or be left out"
 
 
 def _finetuning(config: dict[str, Any]) -> Iterator[str]:

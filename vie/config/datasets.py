@@ -1,6 +1,6 @@
 """Datasets: where they lie and how their frames are stored."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -23,23 +23,32 @@ class Generator(Model):
     """ucf101, hmdb51: groups of each class that a split tests on"""
     clips_per_group: Natural | None = None
     """ucf101, hmdb51: videos of each group"""
+    train_images_per_class: Natural | None = None
+    """imagefolder: training images of each class"""
+    val_images_per_class: Natural | None = None
+    """imagefolder: validation images of each class"""
+
+
+# Of videos; images have none of these.
+OF_VIDEOS: dict[str, Any] = {"fps": 25, "quality": 3, "timeout_seconds": 60, "max_seconds": 30}
 
 
 class Frames(Model):
-    """How videos become JPEG frames."""
+    """How videos become JPEG frames. Images (layout imagefolder) have shorter_side alone."""
 
-    fps: Positive = 25
-    """frames per second (paper's release: 25)"""
+    fps: Positive | None = None
+    """frames per second (paper's release: 25; default: 25)"""
     shorter_side: Annotated[int, *whole(ge=16)] = 128
-    """pixels of a frame's shorter side (paper's release: 320)"""
-    quality: Annotated[int, *whole(ge=2, le=31)] | Literal["default"] = 3
-    """ffmpeg's JPEG quality, from 2 (best) to 31. default: what ffmpeg does when not told, which
-    aims at 200 kbit/s and gives coarse frames (paper's release)"""
-    timeout_seconds: Positive = 60
-    """a video that takes longer to decode is rejected"""
-    max_seconds: Positive = 30
+    """pixels of a frame's shorter side (paper's release: 320). Images are made smaller, never
+    larger: those that are small enough keep their bytes"""
+    quality: Annotated[int, *whole(ge=2, le=31)] | Literal["default"] | None = None
+    """ffmpeg's JPEG quality, from 2 (best) to 31 (default: 3). default: what ffmpeg does when not
+    told, which aims at 200 kbit/s and gives coarse frames (paper's release)"""
+    timeout_seconds: Positive | None = None
+    """a video that takes longer to decode is rejected (default: 60)"""
+    max_seconds: Positive | None = None
     """a video that plays longer is rejected; where a list names some seconds of a longer file, only
-    these count"""
+    these count (default: 30)"""
 
 
 class Shards(Model):
@@ -78,18 +87,21 @@ class Dataset(Model):
         ]
         | None
     ) = None
-    """folder of the videos, relative to the dataset's root if roots has one. kinetics: it holds the
-    folders train and val, or what copies call them (docs/paper-scale.md); flat: videos lie anywhere
-    in it, and it may be a list of folders, or a list file, .txt or .csv (docs/own-videos.md); the
-    others: the class folders. Leave out with generator"""
+    """folder of the videos, or of the images, relative to the dataset's root if roots has one.
+    kinetics: it holds the folders train and val, or what copies call them (docs/paper-scale.md);
+    imagefolder: it holds train and val; flat: videos lie anywhere in it, and it may be a list of
+    folders, or a list file, .txt or .csv (docs/own-videos.md); the others: the class folders. Leave
+    out with generator"""
     annotations: Text | None = None
     """folder of the annotations, relative to the dataset's root if roots has one. kinetics:
     train.csv and val.csv or validate.csv; ucf101: classInd.txt and the lists of the splits; hmdb51:
-    a list per class and split. Leave out with generator and with the layout folders"""
+    a list per class and split; imagefolder: labels of a flat val, or lists of all images, a folder
+    or a file (docs/paper-scale.md). Leave out with generator, with the layout folders, and with
+    imagefolder where all images lie in class folders"""
     missing: Literal["error", "reject"] | None = None
     """what a listed video without a file is. error: the job stops (default of ucf101 and hmdb51);
-    reject: it becomes a row of rejected.csv (default of kinetics). folders has no lists, so leave
-    it out there"""
+    reject: it becomes a row of rejected.csv (default of kinetics). folders has no lists, and
+    imagefolder always rejects, so leave it out there"""
     generator: Generator | None = None
     cut: Cut | None = None
     """flat: videos that are longer than a piece are cut into pieces"""
@@ -97,11 +109,11 @@ class Dataset(Model):
     """flat: share of the videos that validates, in whole folders or recordings (default: 0.1)"""
     dataset_seed: Count | None = None
     """flat: seed of the draw of these videos (default: 0)"""
-    frames: Frames = Frames()
+    frames: Frames = Field(default_factory=Frames)
     shards: Shards = Shards()
     """default: those of the layout"""
-    min_frames: Natural = 3
-    """a video with fewer frames is rejected (paper's release: 3)"""
+    min_frames: Natural | None = None
+    """a video with fewer frames is rejected (paper's release: 3; default: 3, and 1 for images)"""
 
     @model_validator(mode="after")
     def _fill_in(self) -> "Dataset":
@@ -113,4 +125,8 @@ class Dataset(Model):
         if facts.finds:
             self.val_share = self.val_share or 0.1
             self.dataset_seed = self.dataset_seed or 0
+        self.min_frames = self.min_frames or (1 if facts.images else 3)
+        if not facts.images:
+            given = self.frames.model_dump(exclude_none=True)
+            self.frames = Frames.model_validate(OF_VIDEOS | given)
         return self

@@ -19,6 +19,7 @@ class LayoutFacts(NamedTuple):
             if no lists say which videos there are.
         official_splits: how many numbered splits are official; 0: any number is a split.
         finds: whether videos are looked for anywhere, and their splits are made here.
+        images: whether its files are images: videos of a single frame, for probes alone.
     """
 
     splits: tuple[tuple[str, ...], ...]
@@ -27,11 +28,17 @@ class LayoutFacts(NamedTuple):
     missing: Literal["error", "reject"] | None = None
     official_splits: int = 0
     finds: bool = False
+    images: bool = False
 
     @property
     def needs(self) -> tuple[str, ...]:
         """Keys that say where a dataset of the user lies."""
         return ("annotations", "videos") if self.missing else ("videos",)
+
+    @property
+    def may_have(self) -> tuple[str, ...]:
+        """Keys that say where it lies, if it has them."""
+        return ("annotations",) if self.images else ()
 
 
 LAYOUTS = {
@@ -46,11 +53,22 @@ LAYOUTS = {
     "hmdb51": LayoutFacts((FINETUNING,), ("hmdb51",), GROUPS, "error", official_splits=3),
     "folders": LayoutFacts((PRETRAINING, FINETUNING)),
     "flat": LayoutFacts((PRETRAINING,), finds=True),
+    "imagefolder": LayoutFacts(
+        (PRETRAINING,),
+        ("imagenet",),
+        ("train_images_per_class", "val_images_per_class"),
+        images=True,
+    ),
 }
 OFFICIAL_NAMES = {
     name: layout for layout, facts in LAYOUTS.items() for name in facts.official_names
 }
-TITLES = {"kinetics400": "Kinetics-400", "ucf101": "UCF101", "hmdb51": "HMDB51"}
+TITLES = {
+    "kinetics400": "Kinetics-400",
+    "ucf101": "UCF101",
+    "hmdb51": "HMDB51",
+    "imagenet": "ImageNet",
+}
 
 
 def title_of(name: str, dataset: dict[str, Any]) -> str:

@@ -1,25 +1,29 @@
 """Differences between a dataset and its published sizes and classes. They are logged, no more.
 
 Videos vanish from YouTube, so hardly any two copies of Kinetics are alike. A copy that differs is
-used, and the log says how it differs.
+used, and the log says how it differs; so is one of ImageNet.
 """
 
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from vie.config.layouts import LAYOUTS
 from vie.datasets.holdout import CLASSES, COUNTS
 from vie.datasets.layouts.video_files import listed, spelling_key
 
 log = logging.getLogger(__name__)
 
-SECONDS = {"kinetics400": 10, "ucf101": 7, "hmdb51": 4}  # of a video; the last two are assumed
-VANISHING = {"kinetics400"}  # `vie.datasets.holdout` refuses other datasets that are incomplete
+IMAGE = 1.0  # seconds of an image, at a frame per second
+# Of a video; those of ucf101 and hmdb51 are assumed.
+SECONDS = {"kinetics400": 10, "ucf101": 7, "hmdb51": 4, "imagenet": IMAGE}
+# Copies that differ are used. `vie.datasets.holdout` refuses other datasets that are incomplete.
+VARYING = {"kinetics400", "imagenet"}
 
 
 def expected_videos(official_name: str | None) -> Mapping[str, int]:
-    """{split: usable videos of the paper}; empty for other datasets than the paper's Kinetics."""
-    return COUNTS[official_name] if official_name in VANISHING else {}
+    """{split: usable videos of the paper}; empty for datasets whose copies are all alike."""
+    return COUNTS[official_name] if official_name in VARYING else {}
 
 
 class Expected(NamedTuple):
@@ -35,6 +39,8 @@ def expected(dataset: dict[str, Any], split: str) -> Expected:
     if "generator" in dataset:
         return _generated(dataset["layout"], dataset["generator"], split)
     if (name := dataset.get("official_name")) not in COUNTS:
+        if LAYOUTS[dataset["layout"]].images:
+            return Expected(COUNTS["imagenet"][split], CLASSES["imagenet"], IMAGE)
         return Expected(25_000 if split == "val" else 250_000, 400, 10)
     # HMDB51's official splits leave out about a fourth of its videos.
     every = sum(COUNTS[name].values()) * 4 // (3 if name == "hmdb51" else 4)
@@ -42,8 +48,11 @@ def expected(dataset: dict[str, Any], split: str) -> Expected:
 
 
 def _generated(layout: str, generator: dict[str, Any], split: str) -> Expected:
-    from vie.datasets.synthetic import action_files, actions, render, write_videos
+    from vie.datasets.synthetic import action_files, actions, images, render, write_videos
 
+    if layout == "imagefolder":
+        classes = len(images.CLASSES)
+        return Expected(classes * generator[f"{split}_images_per_class"], classes, IMAGE)
     seconds = sum(render.FRAMES) / 2 / write_videos.FPS
     if layout == "kinetics":
         classes, each = len(render.CLASSES), generator[f"{split}_videos_per_class"]
@@ -57,9 +66,14 @@ def _generated(layout: str, generator: dict[str, Any], split: str) -> Expected:
 def report_classes(labels: Iterable[str], official_name: str | None) -> None:
     """Log classes that the dataset does not have officially, and official ones that are absent.
 
-    Only letters and digits count, in either case: releases spell classes differently.
+    Only letters and digits count, in either case: releases spell classes differently. Of ImageNet's
+    classes, which folders name by numbers of WordNet, only their number is looked at.
     """
-    if official_name not in VANISHING:
+    if official_name == "imagenet":
+        if (found := len(set(labels))) != CLASSES[official_name]:
+            log.warning("%d classes, and %s has %d", found, official_name, CLASSES[official_name])
+        return
+    if official_name != "kinetics400":
         return
     from torchvision.models.video import R3D_18_Weights  # takes seconds to import
 

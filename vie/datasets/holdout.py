@@ -14,12 +14,14 @@ Groups = dict[str, Counter[str]]  # class -> training videos of each of its grou
 
 # Sizes of the datasets as distributed (protocol section 1): classes, and videos of split 1. Every
 # split of UCF101 divides the same videos; all splits of HMDB51 have the same size. Videos of
-# Kinetics-400 vanish: its numbers are those of the videos that the paper could use.
-CLASSES = {"ucf101": 101, "hmdb51": 51, "kinetics400": 400}
+# Kinetics-400 vanish: its numbers are those of the videos that the paper could use. ImageNet's are
+# images (protocol section 10).
+CLASSES = {"ucf101": 101, "hmdb51": 51, "kinetics400": 400, "imagenet": 1_000}
 COUNTS = {
     "ucf101": {TRAIN: 9_537, TEST: 3_783},
     "hmdb51": {TRAIN: 3_570, TEST: 1_530},
     "kinetics400": {"train": 239_888, "val": 19_653},
+    "imagenet": {"train": 1_281_167, "val": 50_000},
 }
 
 

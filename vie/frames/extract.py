@@ -13,9 +13,10 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from vie.frames.excerpts import extract_clip
-from vie.frames.ffmpeg import Frames, FrameSettings, extract_jpegs, ffmpeg_version
+from vie.frames.ffmpeg import Frames, FrameSettings, extract_jpegs
+from vie.frames.images import ImageSettings, image_frames, quiet
 from vie.frames.manifest import SCHEMA, read_manifest
-from vie.frames.parquet import make_table
+from vie.frames.parquet import make_table, rows_of
 from vie.frames.pieces import extract_pieces
 from vie.frames.shards import TABLE_SCHEMA, ShardWriter
 from vie.frames.unusable import UnusableVideoError
@@ -43,7 +44,9 @@ class Shard:
     rejected: Path  # CSV of the other videos
 
 
-def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, processes: int) -> None:
+def extract_shard(
+    shard: Shard, videos: Path, settings: FrameSettings | ImageSettings, *, processes: int
+) -> None:
     """Extract the frames of the manifest's rows number, number + count, number + 2 count, ...
 
     Neighbours in the manifest are of one class. Dealing out rows in turn gives every shard a
@@ -54,7 +57,8 @@ def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, proces
     shard's files appear together at the end.
 
     The manifest's paths are relative to the folder `videos`; so many `processes` of ffmpeg run at
-    once.
+    once. With settings of images, each file is an image (`vie.frames.images`), and so many threads
+    decode.
 
     Raises:
         VieError: the settings or the manifest are wrong, ffmpeg is missing, or all files of the
@@ -65,7 +69,7 @@ def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, proces
         raise VieError(f"shard {number} of {count}: shards are numbered from 0")
     if not videos.is_dir():
         raise VieError(f"{videos}: no such folder of videos")
-    files = _by_file(shard.manifest)[number::count]
+    files = _by_file(shard.manifest, number, count)
     rows = [row for file in files for row in file]
     refuse_if_gone(rows, videos, shard.manifest)
     # Remove what a killed run of this shard left; `atomic_write` names its files like this.
@@ -76,9 +80,12 @@ def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, proces
         atomic_write(shard.rejected) as rejected,
         atomic_write(shard.table) as table,
         atomic_write(shard.tar) as tar,
+        quiet(),
     ):
         decoded = _decoded(files, videos, settings, processes, tar.parent)
-        kept, refused = _write_tar(tar, decoded, len(rows), f"frames {number} of {count}")
+        unit = "images" if isinstance(settings, ImageSettings) else "videos"
+        bar = Progress(total=len(rows), label=f"frames {number} of {count}", unit=unit)
+        kept, refused = _write_tar(tar, decoded, bar)
         refuse_if_gone(rows, videos, shard.manifest)  # they may have gone meanwhile
         metadata = {
             "fps": f"{settings.fps:g}",
@@ -86,33 +93,30 @@ def extract_shard(shard: Shard, videos: Path, settings: FrameSettings, *, proces
             "quality": str(settings.quality),
             "shard": str(number),
             "shards": str(count),
-            "ffmpeg": ffmpeg_version(),
+            **settings.made_by,
         }
         columns = {name: [row[name] for row in kept] for name in TABLE_SCHEMA.names}
         pq.write_table(make_table(columns, TABLE_SCHEMA.with_metadata(metadata)), table)
         write_rejected(refused, rejected)
 
 
-def _by_file(manifest: Path) -> list[list[Row]]:
-    """The rows of a manifest that are decoded together: one, or all exact pieces of a file."""
+def _by_file(manifest: Path, number: int, count: int) -> list[list[Row]]:
+    """The rows of a shard that are decoded together: one, or all exact pieces of a file."""
     table = read_manifest(manifest)
-    every = table.to_pylist()
     if table.schema.equals(SCHEMA):
-        clips = Counter(row["path"] for row in every)
-        return [[{**row, "only_clip_in_file": clips[row["path"]] == 1}] for row in every]
+        clips = Counter(table["path"].to_pylist())
+        rows = rows_of(table, slice(number, None, count))
+        return [[{**row, "only_clip_in_file": clips[row["path"]] == 1}] for row in rows]
     files: dict[tuple[str, bool], list[Row]] = {}
-    for row in every:
+    for row in table.to_pylist():
         files.setdefault((row["path"], bool(row["end"])), []).append(row)
-    return list(files.values())
+    return list(files.values())[number::count]
 
 
-def _write_tar(
-    tar: Path, decoded: Iterable[Decoded], total: int, label: str
-) -> tuple[list[Row], list[Row]]:
+def _write_tar(tar: Path, decoded: Iterable[Decoded], bar: Progress) -> tuple[list[Row], list[Row]]:
     """Write decoded videos to a tar -> (rows of the shard's table, rejected rows)."""
     kept: list[Row] = []
     refused: list[Row] = []
-    bar = Progress(total=total, label=label, unit="videos")
     with tar.open("wb") as file, bar:
         writer = ShardWriter(file)
         for row, result in decoded:
@@ -148,9 +152,14 @@ def refuse_if_gone(rows: Iterable[Row], videos: Path, manifest: Path) -> None:
 
 
 def _decoded(
-    files: Iterable[list[Row]], videos: Path, settings: FrameSettings, processes: int, scratch: Path
+    files: Iterable[list[Row]],
+    videos: Path,
+    settings: FrameSettings | ImageSettings,
+    processes: int,
+    scratch: Path,
 ) -> Iterator[Decoded]:
-    """Decode files, `processes` at a time, in their order. Threads do: ffmpeg does the work."""
+    """Decode files, `processes` at a time, in their order. Threads do: ffmpeg does the work, and
+    the decoders of images let other threads run."""
 
     def decode(file: list[Row]) -> list[Decoded]:
         return list(zip(file, _frames_of(file, videos, settings, scratch), strict=True))
@@ -169,11 +178,13 @@ def _decoded(
 
 
 def _frames_of(
-    file: list[Row], videos: Path, settings: FrameSettings, scratch: Path
+    file: list[Row], videos: Path, settings: FrameSettings | ImageSettings, scratch: Path
 ) -> Sequence[Frames | UnusableVideoError]:
     """Of each row of a file."""
     first, path = file[0], videos / file[0]["path"]
     try:
+        if isinstance(settings, ImageSettings):
+            return [image_frames(path, settings)]
         if "only_clip_in_file" in first:
             clip, only = (first["start"], first["end"]), first["only_clip_in_file"]
             return [extract_clip(path, *clip, settings, only_clip_in_file=only)]

@@ -51,6 +51,11 @@ class FrameSettings:
     max_seconds: float  # longest clip; a longer one is refused, not cut
 
     @property
+    def made_by(self) -> dict[str, str]:
+        """The program that the bytes of JPEGs depend on, and its version."""
+        return {"ffmpeg": ffmpeg_version()}
+
+    @property
     def max_frames(self) -> int:
         """Frames of the longest clip."""
         return int(self.max_seconds * self.fps)

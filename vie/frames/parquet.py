@@ -87,6 +87,19 @@ def read_table(
         raise VieError(f"{path}: cannot be read as {kind}: {error}") from error
 
 
+def take(column: pa.ChunkedArray, rows: np.ndarray) -> pa.Array:
+    """Some rows (n,) of a column."""
+    chosen = column.take(_array(rows, pa.int64()))
+    return chosen.combine_chunks() if isinstance(chosen, pa.ChunkedArray) else chosen
+
+
+def rows_of(table: pa.Table, rows: slice) -> list[dict[str, Any]]:
+    """Some rows of a table as Python has them, which takes much more memory than the table."""
+    chosen = np.arange(len(table))[rows]
+    columns = [take(table[name], chosen).to_pylist() for name in table.schema.names]
+    return [dict(zip(table.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
 def metadata_of(table: pa.Table) -> dict[str, str]:
     """The metadata of a table's schema."""
     return {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vie.config.clip_frames import clip_frames
+from vie.config.layouts import LAYOUTS
 from vie.config.recipes import PRETEXTS, STAGES
 from vie.config.settings import IMPORTED, recipes_of, stages
 from vie.workflow.versions import version
@@ -317,6 +318,11 @@ class Experiment:
     def layout_version(self, kind: str) -> Any:
         """A function of a dataset: the version of a kind of result that depends on its layout."""
         return lambda dataset: version(kind, self.datasets[dataset]["layout"])
+
+    def frames_version(self, dataset: str) -> str:
+        """Version of a dataset's frames: those of videos, or images."""
+        images = LAYOUTS[self.datasets[dataset]["layout"]].images
+        return version("images" if images else "frames")
 
     # Tables
 

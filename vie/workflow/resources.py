@@ -11,6 +11,7 @@ import os
 from typing import Any
 
 from vie.clips.sampling import sampling
+from vie.config.layouts import LAYOUTS
 from vie.config.settings import stages
 from vie.datasets.facts import expected
 from vie.datasets.holdout import COUNTS
@@ -27,6 +28,7 @@ PROCESS, CUDA, WORKER, LEAST = 2000, 4000, 600, 4000
 ACTIVATIONS = 20
 JPEG_BYTES = 0.35  # of a frame, per pixel: the upper end for quality 2 to 5
 FFMPEG, ASPECT = 250, 16 / 9  # a process that reads video of 1080 lines; a frame
+IMAGE = 1000  # a thread that decodes the largest image, in three copies, and its file
 
 
 def videos_of(config: Config, dataset: str, split: str) -> int:
@@ -172,6 +174,8 @@ def pretext(config: Config, recipe: Config, threads: int) -> int:
 def frames(dataset: Config, threads: int) -> int:
     """Extraction: a process has an ffmpeg and `VIDEOS_AHEAD` videos, one of them of full length."""
     settings = dataset["frames"]
+    if LAYOUTS[dataset["layout"]].images:
+        return _rounded(500 + threads * IMAGE)
     second = settings["shorter_side"] ** 2 * ASPECT * JPEG_BYTES * settings["fps"] / 1e6
     seconds = settings["max_seconds"] + (VIDEOS_AHEAD - 1) * 10
     return _rounded(500 + threads * (FFMPEG + seconds * second))
@@ -179,7 +183,8 @@ def frames(dataset: Config, threads: int) -> int:
 
 def index(config: Config, dataset: str, split: str) -> int:
     """Joining shards: every row as a mapping (3 kB) in two copies, the sizes of all JPEGs."""
-    each = 6000 + 10 * config["datasets"][dataset]["frames"]["fps"] * 3 * 4
+    frames = 10 * config["datasets"][dataset]["frames"].get("fps", 0.1)  # of an image 1
+    each = 6000 + frames * 3 * 4
     return _rounded(500 + videos_of(config, dataset, split) * each / 1e6)
 
 

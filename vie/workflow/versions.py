@@ -23,14 +23,17 @@ VERSIONS: dict[str, Version] = {
     "videos.kinetics": Version(1, "first version"),
     "videos.ucf101": Version(1, "first version"),
     "videos.hmdb51": Version(1, "first version"),
+    "videos.imagefolder": Version(1, "first version"),
     "manifest": Version(1, "first version"),  # and the numbers of classes
     "manifest.kinetics": Version(1, "first version"),
     "manifest.ucf101": Version(1, "first version"),
     "manifest.hmdb51": Version(1, "first version"),
     "manifest.folders": Version(1, "first version"),
     "manifest.flat": Version(1, "first version"),
+    "manifest.imagefolder": Version(1, "first version"),
     "split_assignment": Version(1, "first version"),
     "frames": Version(1, "first version"),
+    "images": Version(1, "first version"),  # frames of images
     "index": Version(1, "first version"),
     "motion": Version(1, "first version"),
     "untrained": Version(2, "first weights and max pool are the release's"),

@@ -43,10 +43,14 @@ def annotation_files(config: dict[str, Any], dataset: str, split: str, made: str
     settings, path = config["datasets"][dataset], annotation(config, dataset, split)
     layout = LAYOUTS[settings["layout"]]
     if "generator" in settings:
-        return [str(path)]
+        return [str(path) if layout.lists else dataset_folder(config, dataset, "videos")]
+    own, kind = Path(dataset_folder(config, dataset, "annotations")), "videos"
+    if layout.lists or ("annotations" in settings and not own.exists()):
+        kind = "annotations"
+    if kind == "annotations" and not layout.lists:
+        path = own
     if not path.exists() and not Path("resources", dataset, made).exists():
-        kind = "annotations" if layout.lists else "videos"
-        folder = Path(dataset_folder(config, dataset, kind)) if layout.lists else path
+        folder = own if layout.lists else path
         keys = f"`datasets.{dataset}.{kind}` ({settings[kind]!r})"
         if root := config.get("roots", {}).get(dataset):
             keys = f"`roots.{dataset}` ({root!r}) and {keys}"
@@ -57,11 +61,13 @@ def annotation_files(config: dict[str, Any], dataset: str, split: str, made: str
 
 def listing(config: dict[str, Any], dataset: str, split: str) -> str | None:
     """Where no list says which videos there are, a digest of their names: new ones are seen."""
-    layout = LAYOUTS[config["datasets"][dataset]["layout"]]
-    root = annotation(config, dataset, split)
-    if layout.lists or not root.is_dir():
+    settings = config["datasets"][dataset]
+    layout, root = LAYOUTS[settings["layout"]], annotation(config, dataset, split)
+    if layout.lists or "generator" in settings or not root.is_dir():
         return None
     try:
+        if layout.digest:
+            return layout.digest(root)
         videos = layout.read(Path(dataset_folder(config, dataset, "videos")), root, split)
     except VieError as error:
         return str(error)  # the job will say so

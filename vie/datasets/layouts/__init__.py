@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from vie.datasets.layouts.folders import assign_folders, read_folders
 from vie.datasets.layouts.hmdb51 import assign_hmdb51, read_hmdb51
+from vie.datasets.layouts.imagefolder import annotation_of_images, digest_of_images, read_images
 from vie.datasets.layouts.kinetics import (
     annotation_of,
     list_kinetics,
@@ -35,6 +36,8 @@ class Layout(NamedTuple):
             lists of videos.
         compare: (folder of videos, videos) raises a VieError if listed videos have no file.
         absent: (folder of annotations, split) -> the message if there are no annotations.
+        digest: folder of a split -> what changes when files appear or go. None where all names
+            are read for that.
     """
 
     read: Callable[[Path, Path, str], list[Video]]
@@ -43,6 +46,7 @@ class Layout(NamedTuple):
     listed: Callable[[Path, Path, str], list[Video]] | None = None
     compare: Callable[[Path, Iterable[Video]], None] = compare_with_disk
     absent: Callable[[Path, str], str] = lambda annotations, split: f"{annotations}: no such folder"
+    digest: Callable[[Path], str] | None = None
 
     @property
     def lists(self) -> bool:
@@ -65,4 +69,5 @@ LAYOUTS = {
     "ucf101": Layout(read_ucf101, _folder, assign_ucf101, read_ucf101),
     "hmdb51": Layout(read_hmdb51, _folder, assign_hmdb51, read_hmdb51),
     "folders": Layout(read_folders, _videos, assign_folders),
+    "imagefolder": Layout(read_images, annotation_of_images, digest=digest_of_images),
 }

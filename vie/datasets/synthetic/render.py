@@ -79,7 +79,7 @@ def _place(
 ) -> np.ndarray:
     """Resample a sprite to its place in every frame -> (T, HEIGHT, width) float32."""
     # A shift and a scale are separable: one small matrix per axis and frame.
-    rows, columns = _resampling(y, radius, HEIGHT), _resampling(x, radius, width)
+    rows, columns = resampling(y, radius, HEIGHT), resampling(x, radius, width)
     # (T, H, S) @ (S, S) @ (T, 1, S, W) -> (T, H, W), in pieces of half a frame: for larger ones,
     # BLAS would start threads, which cost several times what they save.
     rows = rows.reshape(-1, 2, HEIGHT // 2, SPRITE)  # (T, H, S) -> (T, 2, H/2, S)
@@ -87,7 +87,7 @@ def _place(
     return np.asarray(placed).reshape(-1, HEIGHT, width)  # (T, 2, H/2, W) -> (T, H, W)
 
 
-def _resampling(centre: np.ndarray, radius: np.ndarray, pixels: int) -> np.ndarray:
+def resampling(centre: np.ndarray, radius: np.ndarray, pixels: int) -> np.ndarray:
     """(T, pixels, SPRITE) float32: triangle filter at least a pixel wide, rows sum to 1 or 0."""
     scale = (2 * EXTENT * radius / SPRITE).astype(np.float32)[:, None, None]
     # Distance from every pixel to every sprite pixel, in the larger of the two.
@@ -107,12 +107,12 @@ def _background(T: int, W: int, rng: np.random.Generator) -> tuple[np.ndarray, f
     tint = rng.uniform(-0.03, 0.03, size=3)
     clouds = (knots + (level + tint)[:, None, None, None]).astype(np.float32)
     t, y, x = clouds.shape[1:]
-    clouds = (_linear(T, t) @ clouds.reshape(3, t, y * x)).reshape(3, T, y, x)
+    clouds = (linear(T, t) @ clouds.reshape(3, t, y * x)).reshape(3, T, y, x)
     # (H, y) @ ((3, T, y, x) @ (x, W)) -> (3, T, H, W)
-    return _linear(HEIGHT, y) @ (clouds @ _linear(W, x).T), level
+    return linear(HEIGHT, y) @ (clouds @ linear(W, x).T), level
 
 
-def _linear(n: int, knots: int) -> np.ndarray:
+def linear(n: int, knots: int) -> np.ndarray:
     """(n, knots) float32: linear interpolation of evenly spaced knots at n points."""
     at = np.linspace(0, knots - 1, n)[:, None]
     return np.asarray(np.maximum(1 - np.abs(at - np.arange(knots)), 0), dtype=np.float32)

@@ -92,7 +92,11 @@ def complete_folder(folder: Path) -> Iterator[Path]:
 
 
 def write_videos(
-    write: Callable[..., None], listed: Sequence[Any], folder: Path, processes: int
+    write: Callable[..., None],
+    listed: Sequence[Any],
+    folder: Path,
+    processes: int,
+    unit: str = "videos",
 ) -> None:
     """Write videos to a folder, which is replaced and appears when it is complete.
 
@@ -103,8 +107,8 @@ def write_videos(
             parent.mkdir(parents=True, exist_ok=True)
         with ProcessPoolExecutor(processes) as pool:
             done = pool.map(functools.partial(write, root=temporary), listed, chunksize=8)
-            label = f"write videos of {folder.parent.name}"
-            for _ in progress(done, total=len(listed), label=label, unit="videos"):
+            label = f"write {unit} of {folder.parent.name}"
+            for _ in progress(done, total=len(listed), label=label, unit=unit):
                 pass
 
 
