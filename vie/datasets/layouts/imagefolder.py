@@ -15,7 +15,6 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from vie.datasets.finding import piece_id
 from vie.datasets.layouts.image_labels import (
     CONTENT,
     GROUND_TRUTH,
@@ -87,6 +86,8 @@ def read_images(videos: Path, annotations: Path, split: str) -> list[Video]:
     found, start = list[Video](), len(split) + 1
     for path, label in rows:
         below = path[start:]
+        from vie.datasets.finding import piece_id
+
         name = below if len(below) < SHORT else piece_id(below, 0, 0)
         found.append(Video(name, path, label, 0, 0, there is None or path in there))
     return found
