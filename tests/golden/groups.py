@@ -55,6 +55,7 @@ GROUPS: Mapping[str, Group] = {
     "bank": Group(("pretrain",), data.bank),
     "probe": Group(("probe",), _trained(training.probe)),
     "probe_of_two": Group(("probe",), _trained(training.probe, 2)),
+    "image_probe": Group(("probe", "probe.images"), _trained(training.image_probe)),
     "features": Group(("features",), _trained(training.features)),
     "features_of_two": Group(("features",), _trained(training.features, 2)),
     "encoder": Group(("encoder",), training.encoder_file),

@@ -21,6 +21,7 @@ from vie.engine import optimizer, plateau, predict, schedules
 from vie.frames import ffmpeg, flow, index, manifest
 from vie.metrics import knn, retrieval, top_k
 from vie.models import encoder_file, encoders, resnet, trunks
+from vie.models.classifiers import FrozenEncoders
 from vie.objectives import bank, clustering, order_prediction, rotation
 from vie.objectives.instance_recognition import InstanceRecognition
 from vie.objectives.local_aggregation import LocalAggregation
@@ -203,6 +204,14 @@ HARM = {
     "ties of retrieval": ("retrieval", retrieval._keys, "keys += own", "keys -= own"),
     "precision of a rank": ("retrieval", retrieval.rank, "(number + 1)", "number"),
     "interval": ("tables", statistics.interval, "(n + 4) ** 2", "n**2"),
+    "pooled Conv5": ("image_probe", FrozenEncoders._together, "if self.pooled", "if False"),
+    "images once": ("image_probe", trunks.repeated, "frames == 1", "True"),
+    "order of repeats": (
+        "image_probe",
+        resnet.repeat,
+        "repeat_interleave(frames, 0)",
+        "repeat(frames, 1, 1, 1)",
+    ),
     # clips
     "sampler off by one": (
         "sampling",

@@ -52,6 +52,7 @@ VERSIONS: dict[str, Version] = {
     "probe": Version(
         2, "test clips, first weights, two networks' maps and nearest neighbours are the release's"
     ),
+    "probe.images": Version(1, "first version"),
     "finetune": Version(
         2, "first weights, decay of the new layer alone, windows' middles are the release's"
     ),
