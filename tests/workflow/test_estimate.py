@@ -239,6 +239,29 @@ def test_probes_and_finetuning_are_of_their_own_clips(paper):
     assert work.compute == pytest.approx(300 * (9537 // 128) * 128 * 3 * FORWARD / 50e12)
 
 
+def test_probes_on_images_by_hand(paper):
+    """Every image is loaded once; VIE-TRN convolves it once, VIE-3DResNet 16 times."""
+    estimator = Estimator(paper, on_gpu=True)
+    work = estimator.work("image_probe", {"evaluation": "vie_trn", "weights": "trained"})
+    images = 1_170_000 * 128 + 1_281_167 + 50_000
+    assert work.compute == pytest.approx(images * FORWARD / 68e12, rel=1e-3)
+    each = 1.6e-3 + (320**2 * 4 / 3 * 3.8e-3 + 224**2 * 12e-3) / 1e6
+    assert work.load == pytest.approx(images * each)
+    encoder = json.dumps(paper["recipes"]["vie_3dresnet"]["encoder"])
+    assert network_cost(encoder, 1, 112, 16)[0] == network_cost(encoder, 16, 112)[0]
+    slow = json.dumps(paper["recipes"]["vie_slow"]["encoder"])
+    assert network_cost(slow, 1, 224)[0] < network_cost(slow, 1, 224, 4)[0]
+    assert network_cost(slow, 1, 224, 4)[0] < 0.7 * network_cost(slow, 4, 224)[0]
+
+
+def test_frames_of_images_by_hand(paper):
+    work = Estimator(paper, on_gpu=True).work(
+        "frames", {"dataset": "imagenet", "split": "val", "shards": "8", "shard": "0"}
+    )
+    assert work.load == pytest.approx(50_000 / 8 * 5e-3)
+    assert work.disk == pytest.approx(50_000 / 8 * (320**2 * 4 / 3 * 0.5 + 776.5))
+
+
 def test_sizes_are_of_the_lists_where_there_are_some(tmp_path, paper):
     lists_of_kinetics(tmp_path)
     here = Estimator({**paper, "roots": {"kinetics400": str(tmp_path)}}, on_gpu=True)

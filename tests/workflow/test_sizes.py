@@ -185,6 +185,19 @@ def test_the_monitor_s_neighbours_do_not_count_without_labels(tmp_path, monkeypa
                 check()
 
 
+def test_too_few_images_are_noticed_when_they_are_indexed(monkeypatch):
+    few, images = np.ones(9, int), DEMO["image_probe"]["dataset"]
+    sizes.check_index(DEMO, images, "train", few)  # nobody probes them
+    monkeypatch.setenv(sizes.PLANNED, sizes.planned([job("image_probe")]))
+    sizes.check_index(DEMO, images, "val", few)
+    sizes.check_index(DEMO, images, "train", np.ones(100, int))
+    with pytest.raises(
+        VieError, match=r"image_probe\.optimiser\.batch: 32 is more .* 9 images"
+    ) as e:
+        sizes.check_index(DEMO, images, "train", few)
+    assert "10 nearest neighbours are more than 9 images" in str(e.value)
+
+
 def test_jobs_look_at_all_that_the_run_will_train(monkeypatch):
     """The index knows that 40 of 480 videos are usable: local aggregation's 64 neighbours."""
     counts = np.full(40, 60)
@@ -195,7 +208,8 @@ def test_jobs_look_at_all_that_the_run_will_train(monkeypatch):
     jobs = [job("pretrain_early", "vie_slowfast"), job("pretrain", "vie_trn"), job("probe")]
     jobs += [job("finetune", target="ucf101", weights="trained"), job("frames")]
     monkeypatch.setenv(sizes.PLANNED, sizes.planned(jobs))
-    assert sizes.read_planned() == (["vie_slowfast", "vie_trn"], True, {"ucf101": ["trained"]})
+    trained = {"ucf101": ["trained"]}
+    assert sizes.read_planned() == (["vie_slowfast", "vie_trn"], True, trained, False)
     with pytest.raises(VieError) as raised:
         sizes.check_index(DEMO, "embedded", "train", counts)
     named = {line.split(".")[1] for line in str(raised.value).splitlines() if "recipes." in line}

@@ -15,7 +15,8 @@ from vie.config.load import merge
 from vie.config.settings import stages
 from vie.runtime.errors import VieError
 from vie.workflow.commented import Why, plain, to_yaml, wrapped
-from vie.workflow.estimate import Estimator, Job
+from vie.workflow.estimate import Estimator
+from vie.workflow.estimate_jobs import Job
 from vie.workflow.fitting import (
     DEFAULT,
     PRESETS,

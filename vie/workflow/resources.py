@@ -113,17 +113,41 @@ def probe(
     config: Config, dataset: str, recipes: list[Config], clip: Any, transform: Config, threads: int
 ) -> int:
     """An evaluation: a loader at a time, classifiers, outputs; a forward pass keeps little."""
-    gpus, size = min(config["gpus"], 1), transform["geometry"]["size"]
+    size, settings = transform["geometry"]["size"], config["probe"] | {"frames": 1}
+    frames = sampling(clip).frames
+    return _rounded(_probe(config, dataset, recipes, (frames, size), settings, threads))
+
+
+def image_probe(
+    config: Config, dataset: str, recipes: list[Config], size: int, settings: Config, threads: int
+) -> int:
+    """The same of images, of which there are so many that their embeddings count."""
+    dimensions = sum(dimensions_of(recipe["encoder"]) for recipe in recipes)
+    bank = videos_of(config, dataset, "train") * dimensions * 4 / 1e6
+    return _rounded(_probe(config, dataset, recipes, (1, size), settings, threads) + bank)
+
+
+def _probe(
+    config: Config,
+    dataset: str,
+    recipes: list[Config],
+    clip: tuple[int, int],
+    settings: Config,
+    threads: int,
+) -> float:
+    """`clip` is the frames and pixels of a loaded clip, `settings` are those of the classifiers."""
+    gpus, (frames, size) = min(config["gpus"], 1), clip
     encoders, classes = (
         [r["encoder"] for r in recipes],
         expected(config["datasets"][dataset], "val").classes,
     )
-    frames, batch = sampling(clip).frames, max(config["probe"]["optimiser"]["batch"], TEST_CLIPS)
+    batch = max(settings["optimiser"]["batch"], TEST_CLIPS)
     # Numbers of conv3, conv4 and conv5 for each channel of the stem: 2/64 + 4/256 + 8/1024.
     heads = sum(map(width, encoders)) * size**2 * 7 / 128 * classes * 4 / 1e6
-    outputs = videos_of(config, dataset, "val") * config["probe"]["clips"] * classes * 3 * 4 / 1e6
-    total = step(gpus, encoders, batch // 4, frames, size) + 4 * heads + 3 * outputs
-    return _rounded(total + loading(threads, gpus, batch, frames, size))
+    outputs = videos_of(config, dataset, "val") * settings["clips"] * classes * 3 * 4 / 1e6
+    total = step(gpus, encoders, batch // 4, frames * settings["frames"], size)
+    total += 4 * heads + 3 * outputs
+    return float(total + loading(threads, gpus, batch, frames, size))
 
 
 def features(

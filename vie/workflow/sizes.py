@@ -30,22 +30,23 @@ class Planned(NamedTuple):
     recipes: list[str]  # that are pretrained
     probes: bool  # whether classifiers are trained on frozen networks
     finetuning: dict[str, list[str]]  # target -> weights, trained or untrained
+    images: bool = False  # whether classifiers are trained on images
 
 
 def planned(jobs: Iterable[Any]) -> str:
     """The value of `PLANNED` for the jobs of Snakemake that will run."""
     recipes: set[str] = set()
     finetuning: dict[str, set[str]] = {}
-    probes = False
+    probes = images = False
     for job in jobs:
         rule, wildcards = job.rule.name.removesuffix("_early"), job.wildcards
-        probes = probes or rule == "probe"
+        probes, images = probes or rule == "probe", images or rule == "image_probe"
         if rule == "pretrain":
             recipes.add(wildcards.recipe)
         elif rule == "finetune":
             finetuning.setdefault(wildcards.target, set()).add(wildcards.weights)
     chosen = {target: sorted(weights) for target, weights in sorted(finetuning.items())}
-    return json.dumps(Planned(sorted(recipes), probes, chosen)._asdict())
+    return json.dumps(Planned(sorted(recipes), probes, chosen, images)._asdict())
 
 
 def read_planned() -> Planned:
@@ -89,10 +90,14 @@ def problems(
             found += [f"{key}.{text}" for text in size_problems(recipe, stage, every)]
         if labelled:
             found += too_many(f"{key}.monitor.neighbours", recipe["monitor"]["neighbours"], every)
-    if probes:
-        found += too_many("probe.optimiser.batch", config["probe"]["optimiser"]["batch"], every)
-        if every < NEIGHBOURS:
-            found.append(f"probe: its {NEIGHBOURS} nearest neighbours are more than {every} videos")
+    return found + (probe_problems(config, "probe", every) if probes else [])
+
+
+def probe_problems(config: Config, key: str, videos: int, of: str = "videos") -> list[str]:
+    """What does not fit the number of videos that the classifiers of `key` train on."""
+    found = too_many(f"{key}.optimiser.batch", config[key]["optimiser"]["batch"], videos, of)
+    if videos < NEIGHBOURS:
+        found.append(f"{key}: its {NEIGHBOURS} nearest neighbours are more than {videos} {of}")
     return found
 
 
@@ -185,6 +190,8 @@ def check_index(
             probes=plan.probes,
             labelled=is_labelled(config, dataset),
         )
+    if plan.images and (dataset, split) == (config["image_probe"]["dataset"], "train"):
+        found += probe_problems(config, "image_probe", len(n_frames), "images")
     refuse(config, found, f"the index has {len(n_frames)} usable ones")
 
 
