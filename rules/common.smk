@@ -27,7 +27,15 @@ from vie.runtime.logs import CODE, HOME
 from vie.runtime.threads import PROMISED
 from vie.workflow import resources, sizes, videos
 from vie.workflow.fingerprint import code_digest
-from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, in_order_of
+from vie.workflow.image_probes import (
+    image_dataset,
+    image_file,
+    image_probes,
+    image_settings,
+    image_title,
+    image_transform,
+)
+from vie.workflow.paths import IMAGES_TABLE, PIPELINES, PUBLISHED, Experiment, in_order_of
 from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
 from vie.workflow.versions import version
 from vie.workflow.weights import weights_files
@@ -181,6 +189,16 @@ def probe_memory(wildcards, threads):
     recipes = [experiment.recipes[name] for name in recipes_of(evaluation)]
     settings = evaluation["clip"], experiment.transform(wildcards.evaluation)
     return resources.probe(config, DATASET, recipes, *settings, threads)
+
+
+def image_probe_memory(wildcards, threads):
+    evaluation = wildcards.evaluation
+    recipes = [experiment.recipes[name] for name in recipes_of(experiment.evaluations[evaluation])]
+    size = experiment.transform(evaluation)["geometry"]["size"]
+    settings = image_settings(experiment, evaluation)
+    return resources.image_probe(
+        config, image_dataset(experiment), recipes, size, settings, threads
+    )
 
 
 def features_memory(wildcards, threads):

@@ -56,6 +56,22 @@ use rule table_s1 as table_1 with:
         title="Table 1: linear probes and nearest neighbours of every network",
 
 
+use rule table_s1 as table_1_imagenet with:
+    input:
+        predictions=of(partial(image_probes, experiment, "predictions.parquet")),
+        metadata=of(partial(image_probes, experiment, "metadata.json")),
+    output:
+        **in_report(f"{RESULTS}/{IMAGES_TABLE}", IMAGES_TABLE, table="1, images"),
+        seeds=f"{RESULTS}/{IMAGES_TABLE}_seeds.csv",
+    log:
+        f"{LOGS}/{IMAGES_TABLE}.log",
+    benchmark:
+        f"{RUNS}/{IMAGES_TABLE}.tsv"
+    params:
+        labels=experiment.labels(IMAGES_TABLE),
+        title=of(partial(image_title, experiment)),
+
+
 rule learning_curves:
     input:
         [curve["path"] for curve in CURVES],

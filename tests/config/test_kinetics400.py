@@ -108,3 +108,24 @@ def test_frames_monitor_and_objectives(paper):
                 "kmeans_iterations": 20,
                 "neighbours": 512,
             }
+
+
+def test_probes_on_images(paper):
+    """Section 10."""
+    settings = paper["image_probe"]
+    assert settings["random_sized"]["area"] == [0.2, 1]
+    assert settings["random_sized"]["aspect"] == pytest.approx([3 / 4, 4 / 3], rel=1e-6)
+    assert settings["color_jitter"] == {"strength": 0.4, "hue": 0.4, "grey": 0.2}
+    assert settings["optimiser"] == paper["probe"]["optimiser"]
+    assert settings["schedule"]["lr_drops"] == ["290000 steps", "940000 steps"]
+    assert settings["schedule"]["duration"] == "1170000 steps"
+    dataset = paper["datasets"][settings["dataset"]]
+    assert (dataset["layout"], dataset["official_name"]) == ("imagefolder", "imagenet")
+    evaluations, rows = paper["evaluations"], paper["tables"]["table_1_imagenet"]["evaluations"]
+    pooled = {name for name in rows if evaluations[name].get("image_probe", {}).get("pooled")}
+    assert pooled == {"supervised_single", "supervised_slow", "supervised_slowfast"}
+    networks = {"single", "trn", "slow", "slowfast", "3dresnet"}
+    wanted = {
+        f"{kind}_{network}" for kind in ("random", "vie", "supervised") for network in networks
+    }
+    assert wanted | {"opn", "rotnet", "3drotnet"} <= set(rows)

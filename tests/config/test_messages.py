@@ -68,6 +68,34 @@ WRONG = [
         ["geometry.test_shorter_side: must be at least size"],
     ),
     (
+        lambda c: c["recipes"]["vie_single"]["geometry"].update(
+            random_sized={"area": [0.5, 0.2], "aspect": [0.75, 1.3]}
+        ),
+        ["recipes.vie_single.geometry.random_sized.area: [0.5, 0.2] must rise"],
+    ),
+    (
+        lambda c: c["image_probe"].update(dataset="nothing"),
+        ["image_probe.dataset: 'nothing' is not among datasets: embedded"],
+    ),
+    (
+        lambda c: c["image_probe"].update(dataset="embedded"),
+        ["image_probe.dataset: 'embedded' has videos (layout kinetics), not imagefolder"],
+    ),
+    (
+        lambda c: c["image_probe"]["random_sized"].update(aspect=[2, 1]),
+        ["image_probe.random_sized.aspect: [2, 1] must rise"],
+    ),
+    (
+        lambda c: c["image_probe"]["schedule"].update(duration="0 steps"),
+        ["image_probe.schedule.duration: 0 steps trains no classifiers"],
+    ),
+    (
+        lambda c: c["evaluations"]["random_single"].update(
+            image_probe={"schedule": {"duration": "0 steps", "lr_drops": []}}
+        ),
+        ["evaluations.random_single.image_probe.schedule.duration: 0 steps trains no"],
+    ),
+    (
         lambda c: c["recipes"].update({"a-b": c["recipes"]["vie_single"]}),
         ["recipes.a-b", "letters"],
     ),

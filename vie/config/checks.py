@@ -11,6 +11,7 @@ from typing import Any
 from vie.config.clip_frames import clip_frames
 from vie.config.datasets import OF_VIDEOS
 from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES
+from vie.config.probe_checks import image_probe, random_sized, schedule
 from vie.config.recipes import PRETEXTS, STAGES, VIE, Objective, Schedule
 from vie.config.settings import (
     CHECKPOINT,
@@ -53,6 +54,8 @@ def across(config: dict[str, Any]) -> Iterator[str]:
     for name, recipe in recipes.items():
         yield from _recipe(name, recipe, config)
     yield from _finetuning(config)
+    if "image_probe" in config:
+        yield from image_probe(config["image_probe"], datasets)
     for label in _twice(r["label"] for r in recipes.values() if set(stages(r)) & set(PRETEXTS)):
         yield f"recipes: two rows of results/pretext.csv would have the label {label!r}"
     yield from _shares(config)
@@ -200,9 +203,8 @@ def _evaluation(key: str, evaluation: dict[str, Any], recipes: dict[str, Any]) -
             yield _absent(f"{key}.recipe", name, "recipes", recipes)
     if clip_frames(evaluation["clip"]).windows:
         yield f"{key}.clip: evaluations take frames with a stride, not windows"
-    own = evaluation.get("schedule", {"duration": "1 epochs"})["duration"]
-    if not float(own.split()[0]):
-        yield f"{key}.schedule.duration: {own} trains no classifiers: choose more"
+    yield from schedule(key, evaluation)
+    yield from schedule(f"{key}.image_probe", evaluation.get("image_probe", {}))
     if "geometry" in evaluation:
         yield from _geometry(key, evaluation["geometry"])
     shared = [setting for setting in ("geometry", "color_jitter") if setting not in evaluation]
@@ -223,14 +225,7 @@ def _geometry(key: str, geometry: dict[str, Any]) -> Iterator[str]:
         )
     if geometry["test_shorter_side"] < size:
         yield f"{key}.geometry.test_shorter_side: must be at least size ({size})"
-    yield from random_sized_problems(f"{key}.geometry", geometry)
-
-
-def random_sized_problems(key: str, owner: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with the ranges of `random_sized`, where there is any."""
-    for name, (low, high) in owner.get("random_sized", {}).items():
-        if low > high:
-            yield f"{key}.random_sized.{name}: [{low}, {high}] must rise"
+    yield from random_sized(f"{key}.geometry", geometry)
 
 
 def _recipe(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from vie.config.fields import (
     Count,
     Drops,
     Duration,
+    Flag,
     Model,
     Natural,
     NoRepeats,
@@ -18,7 +19,7 @@ from vie.config.fields import (
     Text,
     real,
 )
-from vie.config.recipes import Geometry
+from vie.config.recipes import Geometry, RandomSized
 from vie.config.settings import VECTORS
 
 # Names of columns of tables 2 and 3, but for those that they have anyway.
@@ -48,6 +49,16 @@ class ProbeSchedule(Model):
     lr_drops: Drops
 
 
+class OwnImageProbe(Model):
+    """How the classifiers of a network are trained on images, where image_probe says otherwise."""
+
+    schedule: ProbeSchedule | None = None
+    """how long they train; left out, image_probe.schedule"""
+    pooled: Flag = False
+    """whether Conv5 is averaged over space before its classifier (paper: true for
+    Supervised-Single, -Slow and -SlowFast)"""
+
+
 class Evaluation(Model):
     """A network, and the clips on which it is evaluated. One evaluation is one row of a table."""
 
@@ -62,6 +73,8 @@ class Evaluation(Model):
     """random colour while the classifiers train; left out, that of the recipe"""
     schedule: ProbeSchedule | None = None
     """how long its classifiers train; left out, probe.schedule"""
+    image_probe: OwnImageProbe | None = None
+    """the classifiers of this network on images"""
     weights: Literal["trained", "untrained"]
     """trained: the network after its recipe; untrained: before its first step"""
 
@@ -73,6 +86,24 @@ class Probe(Model):
     schedule: ProbeSchedule
     clips: Natural
     """clips of each validation video (paper: 5)"""
+
+
+class ImageProbe(Model):
+    """Linear classifiers on frozen features of images (protocol section 10).
+
+    An image is shown as often as the clip of an evaluation has frames. Input size, the shorter side
+    in testing and flips are those of the evaluation; a test is one crop from the middle.
+    """
+
+    dataset: Text
+    """a name in datasets, of the layout imagefolder"""
+    random_sized: RandomSized
+    """crops of training"""
+    color_jitter: ColorJitter
+    """random colour of training (paper: 0.4, 0.4, and grey 0.2)"""
+    optimiser: Optimiser
+    """(paper: batch 128, lr 0.01, momentum 0.9, weight decay 1e-4)"""
+    schedule: ProbeSchedule
 
 
 class Target(Model):
@@ -170,6 +201,8 @@ class Tables(Model):
     """one network on the clips of others (paper: Table S1)"""
     table_1: Table
     """linear probes of all networks"""
+    table_1_imagenet: Table | None = None
+    """linear probes of networks on the images of image_probe"""
     table_2: Table
     """finetuning with scale crops: evaluations of one recipe each. weights: trained is finetuned,
     untrained is trained from scratch"""

@@ -27,6 +27,7 @@ OBJECTIVE = {
     "instance_recognition": {"estimator": "nce_paper", "negatives": 4096},
     "local_aggregation": {"clusters": 8000, "neighbours": 512, "kmeans_iterations": 20},
 }
+IMAGENET = "imagenet"
 PROBE = {"batch": 128, "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4}  # section 7
 # Network and clip sampling of the published rows (sections 2, 4). For each network, the size of its
 # input and its batch (sections 3, 6).
@@ -43,6 +44,8 @@ PROBE_STEPS = {
     "Sf-Input-Single": 209_999,
     "VIE-3DResNet": 255_000,
 }
+# Probes on images: how often each image is shown, and the last drop of the rate (section 10).
+OF_IMAGES = {"VIE-3DResNet": {"frames": 16, "steps": 940_000}}
 NETWORKS = {"single": {"size": 224, "batch": 128}, "3dresnet": {"size": 112, "batch": 64}}
 ENCODER = {"width": 64, "embedding": 128, "bn_momentum": 0.003}
 # Step of the last drop of the learning rate of VIE's networks (section 6).
@@ -79,12 +82,15 @@ FINETUNED = {
 }
 
 
-def read_published(folder: Path, labels: list[str], *, all_known: bool = False) -> pd.DataFrame:
+def read_published(
+    folder: Path, labels: list[str], measured_on: str = DATASET, *, all_known: bool = False
+) -> pd.DataFrame:
     """Published values of the models `labels`, in that order, indexed by model.
 
     Args:
         folder: of table_s1.csv and other.csv, whose rows name their sources.
         labels: models.
+        measured_on: official name of the dataset that the values are of.
         all_known: whether a model without published values is an error.
 
     Returns:
@@ -96,9 +102,10 @@ def read_published(folder: Path, labels: list[str], *, all_known: bool = False) 
             of a model.
     """
     wide = _read(folder / "table_s1.csv", ("model", "dataset", *LAYERS))
+    wide = wide[wide["dataset"] == measured_on]
     published = wide.set_index("model").reindex(columns=[*QUANTITIES.values(), "dataset"])
     for quantity, column in QUANTITIES.items():
-        for model, row in _values(folder, quantity, DATASET).iterrows():
+        for model, row in _values(folder, quantity, measured_on).iterrows():
             published.loc[model, [column, "dataset"]] = row["value"], row["dataset"]
     unknown = [label for label in labels if label not in published.index]
     if unknown and all_known:
@@ -156,6 +163,8 @@ def comparable(metadata: Metadata, label: str, dataset: str | float) -> bool:
     """
     if label not in ROWS:
         return False
+    if dataset == IMAGENET:
+        return _comparable_images(metadata, label)
     network, clip = ROWS[label]
     scale = {
         "dataset_official_name": dataset,
@@ -165,19 +174,46 @@ def comparable(metadata: Metadata, label: str, dataset: str | float) -> bool:
         "sampling": _numbers_of(clip),
         "probe": {"clips": PAPER["clips"], "optimiser": PROBE},
     }
+    return (
+        _holds(metadata, scale)
+        and _has_enough_videos(metadata)
+        and _is_pretrained(metadata["networks"], network)
+        and metadata["steps"] >= PROBE_STEPS[label]
+    )
+
+
+def _is_pretrained(networks: list[Metadata], network: str) -> bool:
+    """Whether a single network is read, and it is the paper's, trained as in the paper."""
     pretraining = {
         "batch": NETWORKS[network]["batch"],
         "encoder": ENCODER | {"network": network},
         "objective": OBJECTIVE,
     }
-    networks = metadata["networks"]
     return (
-        _holds(metadata, scale)
-        and _has_enough_videos(metadata)
-        and len(networks) == 1
+        len(networks) == 1
         and _holds(networks[0], pretraining)
         and networks[0]["steps"] >= LAST_DROPS[network]
-        and metadata["steps"] >= PROBE_STEPS[label]
+    )
+
+
+def _comparable_images(metadata: Metadata, label: str) -> bool:
+    """`comparable` of a probe on images."""
+    network, images = ROWS[label][0], OF_IMAGES.get(label)
+    counts = COUNTS[IMAGENET]
+    if images is None:
+        return False
+    scale = {
+        "dataset_official_name": IMAGENET,
+        "pretrained_on": DATASET,
+        "classes": CLASSES[IMAGENET],
+        "size": NETWORKS[network]["size"],
+        "probe": {"clips": 1, "frames": images["frames"], "pooled": False, "optimiser": PROBE},
+    }
+    return (
+        _holds(metadata, scale)
+        and all(metadata[f"n_{n}"] >= (1 - MISSING_SHARE) * counts[n] for n in ("train", "val"))
+        and _is_pretrained(metadata["networks"], network)
+        and metadata["steps"] >= images["steps"]
     )
 
 

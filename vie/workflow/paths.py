@@ -15,6 +15,7 @@ from vie.config.settings import IMPORTED, recipes_of, stages
 from vie.workflow.versions import version
 
 Entries = dict[str, dict[str, Any]]
+IMAGES_TABLE = "table_1_imagenet"
 PIPELINES = {"table_2": "scale_crop", "table_3": "color_jitter"}
 PUBLISHED = Path(__file__).parents[1] / "reporting" / "published"  # the paper's values
 # Keys of a recipe that no weight depends on. What it starts from is an input.
@@ -72,6 +73,11 @@ class Experiment:
         """The dataset of pretraining and those that networks are finetuned on."""
         finetuned = [target["dataset"] for target in self.targets.values()]
         return list(dict.fromkeys([self.dataset, *finetuned]))
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the config has all that a table of probes on images needs."""
+        return "image_probe" in self.config and IMAGES_TABLE in self.rows
 
     def setting(self, key: str) -> Any:
         """A function of a dataset: its setting `key`, None if it has none."""
@@ -247,7 +253,7 @@ class Experiment:
 
     def labels(self, table: str) -> dict[str, str]:
         """{evaluation: label} of a table's rows, in order."""
-        return {name: self.evaluations[name]["label"] for name in self.rows[table]}
+        return {name: self.evaluations[name]["label"] for name in self.rows.get(table, ())}
 
     def networks(self, evaluation: str, weights: str, seed: str | int) -> list[str]:
         """Checkpoints that an evaluation reads: the end of pretraining, or its start."""
@@ -264,13 +270,15 @@ class Experiment:
         recipe = self.recipes[recipes_of(own)[0]]
         return {key: own.get(key, recipe[key]) for key in ("geometry", "color_jitter")}
 
-    def probes(self, table: str, file: str, weights: str | None = None) -> list[str]:
+    def probes(
+        self, table: str, file: str, weights: str | None = None, kind: str = "probe"
+    ) -> list[str]:
         """`file` of every evaluation and seed of a table, evaluation by evaluation.
 
-        Without `weights` (trained or untrained), each evaluation has its own.
+        Without `weights` (trained or untrained), each evaluation has its own. `kind` is the folder.
         """
         return [
-            f"{self.folder}/probe/{name}/{weights or self.evaluations[name]['weights']}"
+            f"{self.folder}/{kind}/{name}/{weights or self.evaluations[name]['weights']}"
             f"/seed{seed}/{file}"
             for name in self.rows[table]
             for seed in self.config["seeds"]
@@ -334,10 +342,12 @@ class Experiment:
         if not self.labelled:
             return self._unlabelled_files()
         names = ["table_s1", "random_control", "table_1", *PIPELINES, "retrieval"]
+        names += [IMAGES_TABLE] if self.has_images else []
         names += ["learning_curves"] if self.curves("table_1") else []
         names += [f"{table}_{target}_classes" for table in PIPELINES for target in self.targets]
         names += ["pretext"] if self.pretext_rows() else []
         names += [f"summary_{dataset}" for dataset in self.datasets_used()]
+        names += [f"summary_{self.config['image_probe']['dataset']}"] if self.has_images else []
         return [f"results/{name}.csv" for name in names]
 
     def _unlabelled_files(self) -> list[str]:
