@@ -180,7 +180,7 @@ HARMFUL = {
         },
     ),
     "JPEG quality": (
-        overlay(datasets={"smoke_hmdb51": {"frames": {"quality": 4}}}),
+        overlay(datasets={"smoke_stand_in_hmdb51": {"frames": {"quality": 4}}}),
         {"frames": 1, "index": 1, "summary": 1, "finetune": 6}
         | {"finetuning_table": 2, "finetuning_classes": 2, "features": 3, "retrieval": 1},
     ),

@@ -102,7 +102,7 @@ def test_missing_files_are_named_before_anything_is_trained(copy, tmp_path, snak
     mine |= {"shards": {"all": 1}, "min_frames": 3}
     mine["frames"] = base["datasets"]["embedded"]["frames"]
     overlay = {"datasets": {"mine": mine}}
-    overlay["finetuning"] = {"targets": {"ucf101": {"dataset": "mine"}}}
+    overlay["finetuning"] = {"targets": {"mine": {"dataset": "mine", "split": 1}}}
     (copy / "mine.yaml").write_text(yaml.safe_dump(overlay))
     manifest = "resources/mine/all/manifest.parquet"
     arguments = ("--cores", "2", "--configfile", "mine.yaml", "--", manifest)
@@ -312,9 +312,11 @@ def test_runs_and_reports(copy, snakemake, planned):
     assert rejected["reason"].nunique() == len(rejected)
     finetuned = pd.read_csv(copy / "results" / "table_2.csv")
     assert finetuned["model"].tolist() == ["Scratch-Single", "VIE-Single", "VIE-SlowFast"]
-    assert (finetuned["ucf101_n"] == 10).all()
+    assert (finetuned["stand_in_ucf101_n"] == 10).all()
     assert (finetuned["validation"] == "held_out").all()
-    confusion = pd.read_csv(copy / "results" / "table_3_hmdb51_confusion.csv", index_col="class")
+    confusion = pd.read_csv(
+        copy / "results" / "table_3_stand_in_hmdb51_confusion.csv", index_col="class"
+    )
     assert confusion.to_numpy().sum() == 8
     # Every training keeps its state: a longer schedule goes on from it.
     states = [str(path.parent) for path in (copy / "results").rglob("checkpoint.pt")]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vie.config.clip_frames import clip_frames
-from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES
+from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES, misnamed
 from vie.config.recipes import PRETEXTS, STAGES, VIE, Objective, Schedule
 from vie.config.settings import (
     CHECKPOINT,
@@ -37,6 +37,7 @@ def across(config: dict[str, Any]) -> Iterator[str]:
         yield f"dataset: {config['dataset']!r} has no shards of train and val: it is for finetuning"
     for name, dataset in datasets.items():
         yield from _dataset(f"datasets.{name}", dataset)
+    yield from misnamed(config)
     for name in config["roots"]:
         if name not in datasets:
             yield f"roots.{name}: is not among datasets: {', '.join(datasets)}"
