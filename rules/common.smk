@@ -28,7 +28,15 @@ from vie.runtime.threads import PROMISED
 from vie.workflow import resources, sizes, videos
 from vie.workflow.fingerprint import code_digest
 from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, in_order_of
+from vie.workflow.published import files_of, published_rows
 from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
+from vie.workflow.titles import (
+    control_labels,
+    dataset_title,
+    groups,
+    retrieval_titles,
+    target_titles,
+)
 from vie.workflow.versions import version
 from vie.workflow.weights import weights_files
 
@@ -68,6 +76,7 @@ RESULTS = experiment.folder
 LOGS = f"logs/{experiment.name}"
 RUNS = f"benchmarks/runs/{experiment.name}"
 DATASET = experiment.dataset
+TITLE = dataset_title(experiment, DATASET)
 CURVES = experiment.curves("table_1" if experiment.labelled else "retrieval")
 ALL = experiment.published_files()
 ONE_GPU = min(config["gpus"], 1)

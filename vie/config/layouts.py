@@ -66,6 +66,11 @@ def title_of(name: str, dataset: dict[str, Any]) -> str:
     return name
 
 
+def the(title: str) -> str:
+    """A dataset's title in the middle of a sentence."""
+    return f"the {title}" if title.startswith("stand-in") else title
+
+
 def misnamed(config: dict[str, Any]) -> Iterator[str]:
     """Datasets and targets of a config that are called as a published dataset and are another."""
     datasets, targets = config["datasets"], config["finetuning"]["targets"]

@@ -331,6 +331,7 @@ class Experiment:
         names += ["learning_curves"] if self.curves("table_1") else []
         names += [f"{table}_{target}_classes" for table in PIPELINES for target in self.targets]
         names += ["pretext"] if self.pretext_rows() else []
+        names += ["published"]
         names += [f"summary_{dataset}" for dataset in self.datasets_used()]
         return [f"results/{name}.csv" for name in names]
 
