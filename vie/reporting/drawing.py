@@ -123,8 +123,9 @@ def _columns(labels: Sequence[str], width: float) -> int:
 
 def draw_mark(axis: "Axes") -> None:
     """The mark of a single seed above one of several panels."""
-    place = {"transform": axis.transAxes, "ha": "right", "va": "bottom", "fontsize": 7}
-    axis.text(1, 1.03, ONE_SEED, bbox=MARK, **place)  # type: ignore[arg-type]
+    style: dict[str, Any] = {"ha": "right", "va": "bottom", "fontsize": 7, "bbox": MARK}
+    place: dict[str, Any] = {"xytext": (-4, 7), "textcoords": "offset points"}
+    axis.annotate(ONE_SEED, (1, 1), xycoords="axes fraction", **place, **style)
 
 
 def save(figure: "Figure", paths: Sequence[Path]) -> None:
@@ -141,10 +142,13 @@ def videos_of(n: int, kind: str, dataset: str) -> str:
     return f"{n:,} {kind} videos of {the(dataset)}"
 
 
-def draw_chance(axis: "Axes", chance: float, *, upright: bool = False) -> None:
-    """The accuracy of guessing (%), as a dashed line."""
+def draw_chance(
+    axis: "Axes", chance: float, *, upright: bool = False, label: str | None = None
+) -> None:
+    """The accuracy of guessing (%), as a dashed line; `label` in place of its number."""
     draw = axis.axvline if upright else axis.axhline
-    draw(chance, color=GREY, lw=1, ls="--", zorder=2.5, label=f"chance ({chance:.1f} %)")
+    label = label or f"chance ({chance:.1f} %)"
+    draw(chance, color=GREY, lw=1, ls="--", zorder=2.5, label=label)
 
 
 def draw_bars(

@@ -104,7 +104,7 @@ def plot_comparison(rows: pd.DataFrame, paths: Sequence[Path]) -> None:
         named = part.assign(model=part["model"] + " (Table " + tables + ")").reset_index()
         draw_points(axis, named, LAYERS, 0.2)
         first = part.iloc[0]
-        draw_chance(axis, first["chance"], upright=True)
+        draw_chance(axis, first["chance"], upright=True, label="chance")
         videos = videos_of(first["n_val"], "validation", first["dataset"])
         seeds = str(first["seeds"]).split()
         if len(seeds) == 1:
@@ -238,8 +238,7 @@ def plot_retrieval(table: pd.DataFrame, titles: Mapping[str, str], paths: Sequen
         }
         draw_points(axis, pd.DataFrame(points).reset_index(), layers, 0.5 / len(layers))
         first = part.iloc[0]
-        style = {"color": GREY, "lw": 1, "ls": "--", "label": "chance (random order)"}
-        axis.axvline(first["chance_r1"], **style)
+        draw_chance(axis, first["chance_r1"], upright=True, label="chance (random order)")
         axis.set_xlim(0, min(100, axis.get_xlim()[1]))
         axis.set_title(titles[str(dataset)], fontsize=9, parse_math=False)
         counts = f"{first['n_queries']} test videos, {first['n_gallery']} to search among"

@@ -264,9 +264,8 @@ def _dataset(metadata: Metadata, dataset: str, title: str) -> list[str]:
 
 def _pretraining(network: dict[str, Any], trunk: str) -> list[str]:
     """Differences of a network, as a probe's metadata describes it, from one of the paper's."""
-    own = network["encoder"].get("network")
-    if own != trunk:
-        return [f"network is {own}, not {trunk}"]
+    if found := _unlike(network["encoder"], {"network": trunk}):
+        return found
     found = _unlike(network["encoder"], ENCODER)
     found += _unlike(network, {"batch": NETWORKS[trunk]["batch"]}, " of pretraining")
     found += _unlike(network.get("objective") or {}, OBJECTIVE)
