@@ -21,9 +21,9 @@ ORDER += "resources params script"
 
 def test_default_targets_of_the_embedded_dataset(copy, snakemake, planned):
     jobs = planned(snakemake(copy, "-n", "--cores", "2", "results/table_s1.csv"))
-    assert jobs["probe"] == 3
+    assert jobs["probe"] == 6  # three, and the same of the untrained network
     assert jobs["pretrain"] == 2
-    assert "untrained" not in jobs
+    assert jobs["untrained"] == 1
 
 
 def test_a_new_network_is_one_recipe(copy, snakemake, planned):
@@ -306,7 +306,15 @@ def test_runs_and_reports(copy, snakemake, planned):
     assert (table["n_val"] == table["n_val"].iloc[0]).all()
     assert not table["comparable"].any()
     control = pd.read_csv(copy / "results" / "random_control.csv")
-    assert control.columns.tolist() == table.columns.tolist()
+    assert [name for name in table if name not in control] == [
+        *(f"conv{i}_published" for i in (3, 4, 5)),
+        "comparable",
+    ]
+    assert not {*control["model"]} & {*table["model"]}
+    assert {*control["dataset"], *table["dataset"]} == {"stand-in for Kinetics-400"}
+    published = pd.read_csv(copy / "results" / "published.csv")
+    assert not published["comparable"].any()
+    assert published["ours"].notna().sum() == 9 + 1  # Table S1, and OPN's task
     rejected = pd.read_csv(copy / "resources" / "smoke" / "train" / "rejected.csv")
     assert len(rejected) >= 4
     assert rejected["reason"].nunique() == len(rejected)

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from vie.clips.sampling import sampling
+from vie.config.layouts import TITLES
 from vie.reporting.drawing import (
     GREY,
     PUBLISHED_COLOUR,
@@ -43,7 +44,8 @@ def published_table(rows: Sequence[Row]) -> pd.DataFrame:
     Args:
         rows: of `vie.workflow.published.published_rows`.
     """
-    table = pd.DataFrame([row | _ours(row) for row in rows])
+    title = {"dataset": lambda table: table["dataset"].map(lambda name: TITLES.get(name, name))}
+    table = pd.DataFrame([row | _ours(row) for row in rows]).assign(**title)
     return table.reindex(columns=list(COLUMNS))
 
 
