@@ -32,11 +32,18 @@ from vie.workflow.image_probes import (
     image_file,
     image_probes,
     image_settings,
-    image_title,
     image_transform,
 )
 from vie.workflow.paths import IMAGES_TABLE, PIPELINES, PUBLISHED, Experiment, in_order_of
+from vie.workflow.published import files_of, published_rows
 from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
+from vie.workflow.titles import (
+    control_labels,
+    dataset_title,
+    groups,
+    retrieval_titles,
+    target_titles,
+)
 from vie.workflow.versions import version
 from vie.workflow.weights import weights_files
 
@@ -76,6 +83,7 @@ RESULTS = experiment.folder
 LOGS = f"logs/{experiment.name}"
 RUNS = f"benchmarks/runs/{experiment.name}"
 DATASET = experiment.dataset
+TITLE = dataset_title(experiment, DATASET)
 CURVES = experiment.curves("table_1" if experiment.labelled else "retrieval")
 ALL = experiment.published_files()
 ONE_GPU = min(config["gpus"], 1)

@@ -306,6 +306,7 @@ rule summary:
     params:
         splits=of(experiment.splits),
         official_name=of(experiment.setting("official_name")),
+        title=of(partial(dataset_title, experiment)),
         version=version("tables"),
     script:
         "../workflow_scripts/summary.py"

@@ -32,7 +32,7 @@ use rule publish as publish_plots with:
     output:
         multiext("results/{name}", ".csv", ".svg", ".png"),
     wildcard_constraints:
-        name="learning_curves|summary_(" + "|".join(config["datasets"]) + ")",
+        name="learning_curves|published|summary_(" + "|".join(config["datasets"]) + ")",
 
 
 use rule publish as publish_classes with:

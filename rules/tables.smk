@@ -3,6 +3,7 @@ rule table_s1:
     input:
         predictions=experiment.probes("table_s1", "predictions.parquet", "trained"),
         metadata=experiment.probes("table_s1", "metadata.json", "trained"),
+        control=f"{RESULTS}/random_control.csv",
     output:
         **in_report(f"{RESULTS}/table_s1", "table_s1", table="S1"),
         seeds=f"{RESULTS}/table_s1_seeds.csv",
@@ -18,7 +19,8 @@ rule table_s1:
         runtime=minutes(10),
     params:
         labels=experiment.labels("table_s1"),
-        title="Table S1: linear probe, single-frame network on multi-frame inputs",
+        dataset=TITLE,
+        title="How well do classifiers on frozen VIE-Single recognise actions, on three inputs? (Table S1)",
         published=PUBLISHED_DIGESTS,
         version=version("tables"),
     script:
@@ -37,7 +39,8 @@ use rule table_s1 as random_control with:
     benchmark:
         f"{RUNS}/random_control.tsv"
     params:
-        title="Table S1's evaluations of untrained networks",
+        labels=control_labels(experiment, "table_s1"),
+        title="How well do classifiers on an untrained network recognise actions, on three inputs?",
 
 
 use rule table_s1 as table_1 with:
@@ -53,7 +56,8 @@ use rule table_s1 as table_1 with:
         f"{RUNS}/table_1.tsv"
     params:
         labels=experiment.labels("table_1"),
-        title="Table 1: linear probes and nearest neighbours of every network",
+        groups=groups(experiment, "table_1"),
+        title="How well do linear classifiers on frozen networks recognise actions? (Table 1)",
 
 
 use rule table_s1 as table_1_imagenet with:
@@ -69,12 +73,16 @@ use rule table_s1 as table_1_imagenet with:
         f"{RUNS}/{IMAGES_TABLE}.tsv"
     params:
         labels=experiment.labels(IMAGES_TABLE),
-        title=of(partial(image_title, experiment)),
+        groups=groups(experiment, IMAGES_TABLE),
+        dataset=of(lambda: dataset_title(experiment, image_dataset(experiment))),
+        title="How well do linear classifiers on frozen networks recognise images? (Table 1)",
 
 
 rule learning_curves:
     input:
-        [curve["path"] for curve in CURVES],
+        curves=[curve["path"] for curve in CURVES],
+        val=f"resources/{DATASET}/val/index.parquet",
+        classes=f"resources/{DATASET}/classes.csv" if experiment.labelled else [],
     output:
         **in_report(f"{RESULTS}/learning_curves", "learning_curves", category="Training"),
     log:
@@ -89,6 +97,7 @@ rule learning_curves:
         runtime=minutes(10),
     params:
         curves=CURVES,
+        dataset=TITLE,
         version=version("tables"),
     script:
         "../workflow_scripts/learning_curves.py"
@@ -113,6 +122,7 @@ rule pretext_table:
         runtime=minutes(10),
     params:
         rows=experiment.pretext_rows(),
+        dataset=TITLE,
         published=PUBLISHED_DIGESTS,
         version=version("tables"),
     script:
@@ -139,6 +149,7 @@ rule finetuning_table:
     params:
         runs=lambda wildcards: experiment.finetuned(wildcards.table),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
+        titles=target_titles(experiment),
         published=PUBLISHED_DIGESTS,
         version=version("tables"),
     script:
@@ -175,6 +186,7 @@ rule finetuning_classes:
     params:
         runs=lambda wildcards: experiment.finetuned(wildcards.table, wildcards.target),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
+        title=of(lambda target: target_titles(experiment)[target]),
         version=version("tables"),
     script:
         "../workflow_scripts/finetuning_classes.py"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from vie.frames.manifest import read_classes
 from vie.reporting.finetune_tables import best_recipe, class_table, confusion_table
-from vie.reporting.plots import plot_classes
+from vie.reporting.plots import SPELT, Target, plot_classes
 from vie.reporting.runs import read_runs
 from vie.reporting.tables import write_csv
 from vie.runtime.logs import job
@@ -17,6 +17,9 @@ with job(snakemake.log[0]):
     classes, confusion = class_table(best, labels), confusion_table(best, labels)
     write_csv(classes, Path(output.table))
     write_csv(confusion, Path(output.confusion))
-    pipeline = snakemake.params.pipeline.replace("_", "-")
-    title = f"{best['model'].iloc[0]} on {target}, {pipeline}"
-    plot_classes(classes, confusion, title, [Path(output.svg), Path(output.png)])
+    pipeline = SPELT[snakemake.params.pipeline]
+    number = snakemake.wildcards.table.removeprefix("table_")
+    title = f"Which actions does {best['model'].iloc[0]}, the best finetuned network, recognise? "
+    title += f"(Table {number}, {pipeline} preprocessing)"
+    shown = Target(snakemake.params.title, 100 / len(labels))
+    plot_classes(classes, confusion, shown, title, [Path(output.svg), Path(output.png)])

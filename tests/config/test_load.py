@@ -109,9 +109,9 @@ def test_every_recipe_is_read_out_and_patterns_name_rows(config):
 
 
 def test_null_takes_a_target_away(config):
-    config["finetuning"]["targets"]["hmdb51"] = None
+    config["finetuning"]["targets"]["stand_in_hmdb51"] = None
     validate(config)
-    assert list(config["finetuning"]["targets"]) == ["ucf101"]
+    assert list(config["finetuning"]["targets"]) == ["stand_in_ucf101"]
 
 
 def test_null_takes_any_key_away(config):

@@ -15,8 +15,8 @@ from vie.reporting.finetune_tables import (
     finetuning_seeds,
     finetuning_table,
 )
-from vie.reporting.plots import plot_classes, plot_finetuned
-from vie.reporting.published import comparable_finetuned, read_published_finetuned
+from vie.reporting.plots import Target, plot_classes, plot_finetuned
+from vie.reporting.published import differences_finetuned, read_published_finetuned
 from vie.reporting.runs import read_runs
 from vie.reporting.statistics import interval
 from vie.runtime.errors import VieError
@@ -177,7 +177,7 @@ def test_published_values_come_from_the_file_alone(tmp_path):
     ],
 )
 def test_comparable(change, expected):
-    assert comparable_finetuned(metadata(**change)) is expected
+    assert (differences_finetuned(metadata(**change)) == []) is expected
     runs = pd.DataFrame(
         {
             "target": ["ucf101", "hmdb51"],
@@ -193,14 +193,18 @@ def test_comparable(change, expected):
 def test_plots_are_written_whole(files, tmp_path):
     found = read_finetuned(files)
     paths = [tmp_path / "table.svg", tmp_path / "table.png"]
-    plot_finetuned(table_of(found), list(LABELS), "Title", paths)
+    titles = {"ucf101": "stand-in for UCF101", "hmdb51": "HMDB51"}
+    targets = {name: Target(title, 100 / 3) for name, title in titles.items()}
+    groups = ["from scratch", "finetuned"]
+    plot_finetuned(table_of(found), targets, groups, "A title", paths)
     text = paths[0].read_text()
-    assert "Title" in text or "<svg" in text
+    for words in ("A title", *groups, *titles.values(), "chance", "seeds 0, 1"):
+        assert words in text
     best = best_recipe(found, "ucf101")
     again = [tmp_path / "classes.svg", tmp_path / "again.svg"]
     for path in again:
-        plot_classes(
-            class_table(best, ["a", "b", "c"]), confusion_table(best, ["a", "b", "c"]), "T", [path]
-        )
+        tables = class_table(best, ["a", "b", "c"]), confusion_table(best, ["a", "b", "c"])
+        plot_classes(*tables, targets["ucf101"], "T", [path])
+    assert "4 test videos of the stand-in for UCF101" in again[0].read_text()
     assert again[0].stat().st_size > 5000
     assert all(path.stat().st_size > 5000 for path in paths)

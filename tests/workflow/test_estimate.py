@@ -276,10 +276,10 @@ def test_the_generators_settings_say_how_many_videos_they_write():
     for split in ("train", "val"):
         good = [video for video in planned if video.split == split and not video.bad]
         assert expected(datasets["embedded"], split).videos == len(good)
-    settings = datasets["actions_hmdb51"]["generator"]
+    settings = datasets["stand_in_hmdb51"]["generator"]
     groups = settings["train_groups"] + settings["test_groups"] + action_files.SPARE
     videos = len(action_files.HMDB51) * groups * settings["clips_per_group"]
-    assert expected(datasets["actions_hmdb51"], "all").videos == videos
+    assert expected(datasets["stand_in_hmdb51"], "all").videos == videos
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from vie.workflow.image_probes import (
     image_file,
     image_probes,
     image_settings,
-    image_title,
     image_transform,
 )
 from vie.workflow.paths import IMAGES_TABLE, Experiment
+from vie.workflow.titles import dataset_title
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,8 +43,8 @@ def test_files_of_the_table(demo):
 
 
 def test_only_the_real_one_is_called_imagenet(demo, paper):
-    assert image_title(Experiment(demo)).endswith(": stand-in for ImageNet")
-    assert image_title(paper).endswith(": ImageNet")
+    titles = [dataset_title(one, image_dataset(one)) for one in (Experiment(demo), paper)]
+    assert titles == ["stand-in for ImageNet", "ImageNet"]
 
 
 def test_an_image_is_shown_as_often_as_a_clip_has_frames(paper):
@@ -89,7 +89,7 @@ def test_without_its_settings_there_is_no_table(tmp_path, lacking, said):
     (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(lacking))
     experiment = Experiment(load_config(ROOT / "config.yaml", tmp_path / "overlay.yaml"))
     assert not any("imagenet" in name for name in experiment.published_files())
-    for ask in (image_dataset, image_title, lambda one: image_probes(one, "metadata.json")):
+    for ask in (image_dataset, lambda one: image_probes(one, "metadata.json")):
         with pytest.raises(VieError, match=said):
             ask(experiment)
 

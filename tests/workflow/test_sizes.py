@@ -113,15 +113,15 @@ def test_probes_are_looked_at_where_they_run():
 
 def test_finetuning_needs_a_batch_and_a_validation_within_its_time():
     both = ["trained", "untrained"]
-    assert sizes.finetuning_problems(DEMO, "ucf101", both, 16) == []
-    found = sizes.finetuning_problems(DEMO, "ucf101", both, 15)
+    assert sizes.finetuning_problems(DEMO, "stand_in_ucf101", both, 16) == []
+    found = sizes.finetuning_problems(DEMO, "stand_in_ucf101", both, 15)
     assert [text.split(":")[0] for text in found] == [f"finetuning.{one}.batch" for one in both]
     rarely = copying.deepcopy(DEMO)
     rarely["finetuning"]["schedule"] |= {"every": "30 steps"}  # 20 in 10 epochs of 2
-    (found,) = sizes.finetuning_problems(rarely, "ucf101", ["trained"], 32)
+    (found,) = sizes.finetuning_problems(rarely, "stand_in_ucf101", ["trained"], 32)
     assert "30 steps are 30 steps" in found
     assert "(10 epochs) are 20" in found
-    assert sizes.finetuning_problems(rarely, "ucf101", ["trained"], 48) == []
+    assert sizes.finetuning_problems(rarely, "stand_in_ucf101", ["trained"], 48) == []
 
 
 OWN = """
@@ -206,20 +206,20 @@ def test_jobs_look_at_all_that_the_run_will_train(monkeypatch):
         sizes.check_index(DEMO, "embedded", "train", counts, "vie_trn")
     assert "vie_slow" not in str(raised.value)
     jobs = [job("pretrain_early", "vie_slowfast"), job("pretrain", "vie_trn"), job("probe")]
-    jobs += [job("finetune", target="ucf101", weights="trained"), job("frames")]
+    jobs += [job("finetune", target="stand_in_ucf101", weights="trained"), job("frames")]
     monkeypatch.setenv(sizes.PLANNED, sizes.planned(jobs))
-    trained = {"ucf101": ["trained"]}
+    trained = {"stand_in_ucf101": ["trained"]}
     assert sizes.read_planned() == (["vie_slowfast", "vie_trn"], True, trained, False)
     with pytest.raises(VieError) as raised:
         sizes.check_index(DEMO, "embedded", "train", counts)
     named = {line.split(".")[1] for line in str(raised.value).splitlines() if "recipes." in line}
     assert named == {"vie_slowfast", "vie_single", "vie_trn"}
     sizes.check_index(DEMO, "embedded", "val", counts)
-    sizes.check_index(DEMO, "actions_ucf101", "all", counts)
-    sizes.check_target(DEMO, "actions_ucf101", 1, 16)
-    sizes.check_target(DEMO, "actions_hmdb51", 1, 15)
+    sizes.check_index(DEMO, "stand_in_ucf101", "all", counts)
+    sizes.check_target(DEMO, "stand_in_ucf101", 1, 16)
+    sizes.check_target(DEMO, "stand_in_hmdb51", 1, 15)
     with pytest.raises(VieError, match=r"finetuning\.trained\.batch: 16 is more than the 15"):
-        sizes.check_target(DEMO, "actions_ucf101", 1, 15)
+        sizes.check_target(DEMO, "stand_in_ucf101", 1, 15)
 
 
 def test_at_most_the_videos_that_are_there_now(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from typing import Any
 
 from vie.config.clip_frames import clip_frames
 from vie.config.datasets import OF_VIDEOS
-from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES
+from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES, misnamed
 from vie.config.probe_checks import image_probe, random_sized, schedule
 from vie.config.recipes import PRETEXTS, STAGES, VIE, Objective, Schedule
 from vie.config.settings import (
@@ -41,6 +41,7 @@ def across(config: dict[str, Any]) -> Iterator[str]:
         yield f"dataset: {config['dataset']!r} has images, and networks are pretrained on videos"
     for name, dataset in datasets.items():
         yield from _dataset(f"datasets.{name}", dataset)
+    yield from misnamed(config)
     for name in config["roots"]:
         if name not in datasets:
             yield f"roots.{name}: is not among datasets: {', '.join(datasets)}"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from vie.reporting.published import comparable_finetuned
+from vie.reporting.published import differences_finetuned
 from vie.reporting.runs import right, seeds_of
 from vie.reporting.statistics import accuracies, percent
 from vie.runtime.errors import VieError
@@ -51,7 +51,7 @@ def finetuning_table(found: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
 def comparable_row(runs: pd.DataFrame, published: pd.Series) -> bool:
     """Whether all runs of a model on targets with a published value are comparable with it."""
     shown = runs[runs["target"].isin(published.dropna().index)]
-    return not shown.empty and all(map(comparable_finetuned, shown["metadata"]))
+    return not shown.empty and not any(map(differences_finetuned, shown["metadata"]))
 
 
 def _each(values: Iterable[object]) -> str:

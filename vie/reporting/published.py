@@ -1,4 +1,8 @@
-"""Published accuracies, and whether a measured accuracy is comparable with them."""
+"""Published accuracies, and why a measured accuracy is not comparable with them.
+
+Functions `differences*` list in plain words what differs from the published evaluation. An accuracy
+is comparable if there is nothing.
+"""
 
 import json
 from dataclasses import asdict
@@ -8,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from vie.clips.sampling import sampling
+from vie.config.layouts import TITLES, the
 from vie.config.settings import LAYERS
 from vie.datasets.holdout import CLASSES, COUNTS
 from vie.datasets.split_assignment import TEST, TRAIN
@@ -46,6 +51,9 @@ PROBE_STEPS = {
 }
 # Probes on images: how often each image is shown, and the last drop of the rate (section 10).
 OF_IMAGES = {"VIE-3DResNet": {"frames": 16, "steps": 940_000}}
+# Steps of measurements while VIE-3DResNet is pretrained: the end of instance recognition; and the
+# last one before the first drop of the rate, where one is made every 5,000 steps.
+CURVE_STEPS = {"begin": (50_000, 50_000), "drop": (969_946, 974_946)}
 NETWORKS = {"single": {"size": 224, "batch": 128}, "3dresnet": {"size": 112, "batch": 64}}
 ENCODER = {"width": 64, "embedding": 128, "bn_momentum": 0.003}
 # Step of the last drop of the learning rate of VIE's networks (section 6).
@@ -56,6 +64,22 @@ LAST_DROPS = {
     "3dresnet": 1_304_998,
     "trn": 1_570_011,
 }
+# Keys of metadata in words, where they do not read well.
+WORDS = {
+    "fps": "frames per second",
+    "shorter_side": "shorter side of stored frames",
+    "size": "input size",
+    "classes": "number of classes",
+    "clips": "number of test clips",
+    "lr": "learning rate",
+    "decayed": "what weight decay is for",
+    "bn_momentum": "momentum of batch norm",
+    "bank_momentum": "momentum of the memory bank",
+    "neighbours": "number of background neighbours",
+    "clusters": "number of clusters",
+    "negatives": "number of negatives",
+}
+NOTHING = ["nothing is published of it"]
 MISSING_SHARE = 0.05  # videos disappear from the web: every copy of Kinetics lacks some
 # Quantities of other.csv that are columns of Tables 1 and S1; those of other datasets are not.
 LAST = "(last printed validation)"
@@ -64,7 +88,7 @@ QUANTITIES |= {f"10-nearest-neighbour top-1 at about step 1.47 million {LAST}": 
 # What makes a pretext task the published one (section 9), and the step of OPN's last drop of the
 # learning rate.
 PRETEXT_QUANTITY = "frame-order accuracy on its training task"
-PRETEXT = {
+PRETEXT: dict[str, dict[str, Any]] = {
     "OPN": {
         "task": "order_prediction",
         "size": 80,
@@ -75,6 +99,7 @@ PRETEXT = {
 }
 PRETEXT_STEPS = 269_998
 FINETUNED_QUANTITY = "{target} top-1, finetuned, {pipeline}"  # of other.csv, for tables 2 and 3
+FINETUNED_ON = ("ucf101", "hmdb51")
 # Optimiser of finetuned networks (True) and of those trained from scratch (section 8).
 FINETUNED = {
     True: {"batch": 128, "lr": 0.0005, "weight_decay": 1e-5, "decayed": "new_layer"},
@@ -153,126 +178,160 @@ def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     return table
 
 
-def comparable(metadata: Metadata, label: str, dataset: str | float) -> bool:
-    """Whether an evaluation has the dataset and the scale of the published values.
+def differences(
+    metadata: Metadata, label: str, dataset: str | float, title: str = "another one"
+) -> list[str]:
+    """What of an evaluation is not as it was where its values were published.
 
     Args:
         metadata: of a probe, as written by `vie.probe`.
         label: of the row.
         dataset: that the published values are of; NaN where nothing is published.
+        title: what the evaluation's own dataset is called.
     """
-    if label not in ROWS:
-        return False
-    if dataset == IMAGENET:
-        return _comparable_images(metadata, label)
+    if label not in ROWS or not isinstance(dataset, str):
+        return NOTHING
     network, clip = ROWS[label]
-    scale = {
-        "dataset_official_name": dataset,
-        "classes": PAPER["classes"],
-        "frames": FRAMES,
-        "size": NETWORKS[network]["size"],
-        "sampling": _numbers_of(clip),
-        "probe": {"clips": PAPER["clips"], "optimiser": PROBE},
-    }
-    return (
-        _holds(metadata, scale)
-        and _has_enough_videos(metadata)
-        and _is_pretrained(metadata["networks"], network)
-        and metadata["steps"] >= PROBE_STEPS[label]
-    )
+    found = _dataset(metadata, dataset, title)
+    networks = metadata["networks"]
+    if len(networks) != 1:
+        return [*found, f"{len(networks)} networks are read together, not one"]
+    found += _pretraining(networks[0], network)
+    found += _unlike(metadata["probe"].get("optimiser") or {}, PROBE, " of the classifiers")
+    if dataset == IMAGENET:
+        return found + _images(metadata, network, **OF_IMAGES[label])
+    found += _clips(metadata, NETWORKS[network]["size"], clip)
+    scale = {"frames": FRAMES, "classes": PAPER["classes"]}
+    found += _unlike(metadata, scale)
+    found += _unlike(metadata["probe"], {"clips": PAPER["clips"]})
+    found += _videos(metadata)
+    return found + _short(metadata["steps"], PROBE_STEPS[label], "the classifiers were trained")
 
 
-def _is_pretrained(networks: list[Metadata], network: str) -> bool:
-    """Whether a single network is read, and it is the paper's, trained as in the paper."""
-    pretraining = {
-        "batch": NETWORKS[network]["batch"],
-        "encoder": ENCODER | {"network": network},
-        "objective": OBJECTIVE,
-    }
-    return (
-        len(networks) == 1
-        and _holds(networks[0], pretraining)
-        and networks[0]["steps"] >= LAST_DROPS[network]
-    )
+def differences_pretext(
+    metadata: Metadata, label: str, dataset: str | float, title: str = "another one"
+) -> list[str]:
+    """As `differences`, of a pretext accuracy with metadata written by `vie.pretext`."""
+    if label not in PRETEXT or not isinstance(dataset, str):
+        return NOTHING
+    wanted = dict(PRETEXT[label])
+    found = _dataset(metadata, dataset, title) + _unlike(metadata, {"encoder": wanted["encoder"]})
+    found += _clips(metadata, wanted.pop("size"), "opn")
+    found += [one for one in _unlike(metadata, wanted) if one not in found]
+    found += _videos(metadata)
+    return found + _short(metadata["steps"], PRETEXT_STEPS, "it was trained")
 
 
-def _comparable_images(metadata: Metadata, label: str) -> bool:
-    """`comparable` of a probe on images."""
-    network, images = ROWS[label][0], OF_IMAGES.get(label)
-    counts = COUNTS[IMAGENET]
-    if images is None:
-        return False
-    scale = {
-        "dataset_official_name": IMAGENET,
-        "pretrained_on": DATASET,
-        "classes": CLASSES[IMAGENET],
-        "size": NETWORKS[network]["size"],
-        "probe": {"clips": 1, "frames": images["frames"], "pooled": False, "optimiser": PROBE},
-    }
-    return (
-        _holds(metadata, scale)
-        and all(metadata[f"n_{n}"] >= (1 - MISSING_SHARE) * counts[n] for n in ("train", "val"))
-        and _is_pretrained(metadata["networks"], network)
-        and metadata["steps"] >= images["steps"]
-    )
-
-
-def comparable_pretext(metadata: Metadata, label: str, dataset: str | float) -> bool:
-    """As `comparable`, of a pretext accuracy with metadata written by `vie.pretext`."""
-    if label not in PRETEXT:
-        return False
-    source = {"dataset_official_name": dataset, "sampling": _numbers_of("opn")}
-    return (
-        _holds(metadata, PRETEXT[label] | source)
-        and _has_enough_videos(metadata)
-        and metadata["steps"] >= PRETEXT_STEPS
-    )
-
-
-def comparable_finetuned(metadata: Metadata) -> bool:
-    """Whether a finetuned network has the dataset and the scale of the paper's.
-
-    The videos of the validation do not count: the paper does not name them.
+def differences_curve(
+    metadata: Metadata, at: str, label: str, dataset: str, title: str = "another one"
+) -> list[str]:
+    """As `differences`, of nearest neighbours while a network is pretrained.
 
     Args:
-        metadata: as written by `vie.finetune`.
+        metadata: settings of its recipe, and the step that was measured.
+        at: the published step, a key of `CURVE_STEPS`.
+        label, dataset, title: as for `differences`.
     """
-    network, trained = metadata["network"], metadata["trained"]
-    trunk = network["encoder"].get("network")
-    scale = {
-        "dataset_official_name": metadata["target"],
-        "split": 1,
-        "size": NETWORKS.get(trunk, NETWORKS["single"])["size"],
-        "frames": FRAMES,
-        "optimiser": FINETUNED[trained],
-    }
-    counts = COUNTS.get(metadata["target"], {})
-    n_train = metadata["n_train"] + metadata["n_held_out"]
-    return (
-        _holds(metadata, scale)
-        and n_train >= (1 - MISSING_SHARE) * counts[TRAIN]
-        and metadata["n_test"] >= (1 - MISSING_SHARE) * counts[TEST]
-        and network["encoder"].get("width") == ENCODER["width"]
-        and (not trained or metadata["pretrained_on"] == DATASET)
-        and (not trained or network["steps"] >= LAST_DROPS.get(trunk, 0))
-    )
+    network, clip = ROWS[label]
+    found = _dataset(metadata, dataset, title)
+    found += _pretraining(metadata | {"steps": LAST_DROPS[network]}, network)
+    found += _clips(metadata, NETWORKS[network]["size"], clip)
+    found += _unlike(metadata, {"frames": FRAMES, "clips": PAPER["clips"]}) + _videos(metadata)
+    low, high = CURVE_STEPS[at]
+    if not low <= metadata["step"] <= high:
+        found.append(f"it was measured at step {metadata['step']:,}, not {high:,}")
+    return found
 
 
-def _has_enough_videos(metadata: Metadata) -> bool:
-    return all(metadata[n] >= (1 - MISSING_SHARE) * PAPER[n] for n in ("n_train", "n_val"))
+def differences_finetuned(metadata: Metadata, title: str = "another one") -> list[str]:
+    """As `differences`, of a finetuned network, with metadata as written by `vie.finetune`.
+
+    The videos of the validation do not count: the paper does not name them.
+    """
+    target, network, trained = metadata["target"], metadata["network"], metadata["trained"]
+    if target not in FINETUNED_ON:
+        return [f"dataset is {title}, not {' or '.join(TITLES[one] for one in FINETUNED_ON)}"]
+    trunk, counts = network["encoder"].get("network"), COUNTS[target]
+    found = _dataset(metadata, target, title)
+    found += _unlike(network["encoder"], {"width": ENCODER["width"]})
+    scale = {"size": NETWORKS.get(trunk, NETWORKS["single"])["size"], "split": 1, "frames": FRAMES}
+    found += _unlike(metadata, scale | {"optimiser": FINETUNED[trained]})
+    found += _fewer(metadata["n_train"] + metadata["n_held_out"], counts[TRAIN], "training")
+    found += _fewer(metadata["n_test"], counts[TEST], "test")
+    if trained and metadata["pretrained_on"] != DATASET:
+        found.append(f"it was not pretrained on {TITLES[DATASET]}")
+    if trained:
+        found += _short(network["steps"], LAST_DROPS.get(trunk, 0), "it was pretrained")
+    return found
 
 
-def _numbers_of(clip: str) -> dict[str, Any]:
-    """A clip sampling as in metadata.json, where tuples are lists."""
-    numbers: dict[str, Any] = json.loads(json.dumps(asdict(sampling(clip))))
-    return numbers
+def _dataset(metadata: Metadata, dataset: str, title: str) -> list[str]:
+    if metadata["dataset_official_name"] == dataset:
+        return []
+    return [f"dataset is {the(title)}, not {TITLES.get(dataset, dataset)}"]
 
 
-def _holds(settings: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Whether `settings` has all values of `wanted`, and perhaps others."""
-    return all(
-        _holds(settings.get(key) or {}, value)
-        if isinstance(value, dict)
-        else settings.get(key) == value
-        for key, value in wanted.items()
-    )
+def _pretraining(network: dict[str, Any], trunk: str) -> list[str]:
+    """Differences of a network, as a probe's metadata describes it, from one of the paper's."""
+    if found := _unlike(network["encoder"], {"network": trunk}):
+        return found
+    found = _unlike(network["encoder"], ENCODER)
+    found += _unlike(network, {"batch": NETWORKS[trunk]["batch"]}, " of pretraining")
+    found += _unlike(network.get("objective") or {}, OBJECTIVE)
+    return found + _short(network["steps"], LAST_DROPS[trunk], "it was pretrained")
+
+
+def _clips(metadata: Metadata, size: int, clip: str) -> list[str]:
+    """Differences of what a network is shown."""
+    own, wanted = metadata["sampling"], json.loads(json.dumps(asdict(sampling(clip))))
+    found = _unlike(metadata, {"size": size})
+    if own["frames"] != wanted["frames"]:
+        return [*found, f"clips have {own['frames']} frames, not {wanted['frames']}"]
+    # In metadata.json tuples are lists.
+    same = _unlike(own, wanted) == []
+    return found if same else [*found, "the frames of clips are chosen in another way"]
+
+
+def _videos(metadata: Metadata) -> list[str]:
+    found = _fewer(metadata["n_train"], PAPER["n_train"], "training")
+    return found + _fewer(metadata["n_val"], PAPER["n_val"], "validation")
+
+
+def _images(metadata: Metadata, network: str, frames: int, steps: int) -> list[str]:
+    """Differences of a probe on images, each of which is shown so many times."""
+    probe, counts = metadata["probe"], COUNTS[IMAGENET]
+    found = _unlike(metadata, {"size": NETWORKS[network]["size"], "classes": CLASSES[IMAGENET]})
+    found += _unlike(probe, {"clips": 1})
+    if probe["frames"] != frames:
+        found.append(f"an image is shown {probe['frames']} times, not {frames}")
+    if probe["pooled"]:
+        found.append("Conv5 is averaged over space")
+    found += _fewer(metadata["n_train"], counts["train"], "training", "images")
+    found += _fewer(metadata["n_val"], counts["val"], "validation", "images")
+    if metadata.get("pretrained_on") != DATASET:
+        found.append(f"it was not pretrained on {TITLES[DATASET]}")
+    return found + _short(metadata["steps"], steps, "the classifiers were trained")
+
+
+def _fewer(own: int, theirs: int, kind: str, of: str = "videos") -> list[str]:
+    if own >= (1 - MISSING_SHARE) * theirs:
+        return []
+    return [f"there are {own:,} {kind} {of}, not {theirs:,}"]
+
+
+def _short(own: int, least: int, what: str) -> list[str]:
+    return [] if own >= least else [f"{what} for {own:,} steps, not {least:,} or more"]
+
+
+def _unlike(settings: dict[str, Any], wanted: dict[str, Any], of: str = "") -> list[str]:
+    """What of `wanted` is not so in `settings`, which may have other keys too."""
+    found = []
+    for key, value in wanted.items():
+        own = settings.get(key)
+        if isinstance(value, dict):
+            found += _unlike(own or {}, value, of)
+        elif own != value:
+            shown = "missing" if own is None else own
+            words = WORDS.get(key, key.replace("_", " "))
+            found.append(f"{words}{of} is {shown}, not {value}")
+    return found

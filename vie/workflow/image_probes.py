@@ -6,7 +6,6 @@ All of it follows from the config alone. Imports neither torch, pandas nor Snake
 from typing import Any
 
 from vie.config.clip_frames import clip_frames
-from vie.config.layouts import title_of
 from vie.runtime.errors import VieError
 from vie.workflow.paths import IMAGES_TABLE, Experiment
 
@@ -63,13 +62,3 @@ def image_probes(experiment: Experiment, file: str) -> list[str]:
     """
     image_dataset(experiment)
     return experiment.probes(IMAGES_TABLE, file, kind="image_probe")
-
-
-def image_title(experiment: Experiment) -> str:
-    """The title of the table's plot.
-
-    Raises:
-        VieError: as `image_dataset`.
-    """
-    name = image_dataset(experiment)
-    return f"Linear probes on images: {title_of(name, experiment.datasets[name])}"

@@ -346,6 +346,7 @@ class Experiment:
         names += ["learning_curves"] if self.curves("table_1") else []
         names += [f"{table}_{target}_classes" for table in PIPELINES for target in self.targets]
         names += ["pretext"] if self.pretext_rows() else []
+        names += ["published"]
         names += [f"summary_{dataset}" for dataset in self.datasets_used()]
         names += [f"summary_{self.config['image_probe']['dataset']}"] if self.has_images else []
         return [f"results/{name}.csv" for name in names]
