@@ -105,8 +105,12 @@ rule pretext_table:
 
 rule finetuning_table:
     input:
-        predictions=of(lambda table: [run["predictions"] for run in experiment.finetuned(table)]),
-        metadata=of(lambda table: [run["metadata"] for run in experiment.finetuned(table)]),
+        predictions=of(
+            lambda table: [run["predictions"] for run in finetuning.finetuned(experiment, table)]
+        ),
+        metadata=of(
+            lambda table: [run["metadata"] for run in finetuning.finetuned(experiment, table)]
+        ),
     output:
         **in_report(f"{RESULTS}/{{table}}", "finetuning", table="{table}"),
         seeds=f"{RESULTS}/{{table}}_seeds.csv",
@@ -121,7 +125,7 @@ rule finetuning_table:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        runs=lambda wildcards: experiment.finetuned(wildcards.table),
+        runs=lambda wildcards: finetuning.finetuned(experiment, wildcards.table),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
         published=PUBLISHED_DIGESTS,
         version=version("tables"),
@@ -132,10 +136,12 @@ rule finetuning_table:
 rule finetuning_classes:
     input:
         predictions=lambda wildcards: [
-            run["predictions"] for run in experiment.finetuned(wildcards.table, wildcards.target)
+            run["predictions"]
+            for run in finetuning.finetuned(experiment, wildcards.table, wildcards.target)
         ],
         metadata=lambda wildcards: [
-            run["metadata"] for run in experiment.finetuned(wildcards.table, wildcards.target)
+            run["metadata"]
+            for run in finetuning.finetuned(experiment, wildcards.table, wildcards.target)
         ],
         classes=of(experiment.target_file("classes.csv")),
     output:
@@ -157,7 +163,7 @@ rule finetuning_classes:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        runs=lambda wildcards: experiment.finetuned(wildcards.table, wildcards.target),
+        runs=lambda wildcards: finetuning.finetuned(experiment, wildcards.table, wildcards.target),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
         version=version("tables"),
     script:

@@ -77,6 +77,8 @@ FINETUNED = {
     True: {"batch": 128, "lr": 0.0005, "weight_decay": 1e-5, "decayed": "new_layer"},
     False: {"batch": 128, "lr": 0.01, "weight_decay": 1e-4, "decayed": "all"},
 }
+TWO_PATHWAY: dict[str, float] = {"batch": 64}  # what these networks have of their own
+ROTNET_3D = {"lr": 0.008}
 
 
 def read_published(folder: Path, labels: list[str], *, all_known: bool = False) -> pd.DataFrame:
@@ -201,14 +203,15 @@ def comparable_finetuned(metadata: Metadata) -> bool:
     Args:
         metadata: as written by `vie.finetune`.
     """
-    network, trained = metadata["network"], metadata["trained"]
-    trunk = network["encoder"].get("network")
+    found, trained = metadata["network"], metadata["trained"]
+    networks = found if isinstance(found, list) else [found]  # several that were trained together
+    trunks = [network["encoder"].get("network") for network in networks]
     scale = {
         "dataset_official_name": metadata["target"],
         "split": 1,
-        "size": NETWORKS.get(trunk, NETWORKS["single"])["size"],
+        "size": NETWORKS.get(trunks[0], NETWORKS["single"])["size"],
         "frames": FRAMES,
-        "optimiser": FINETUNED[trained],
+        "optimiser": FINETUNED[trained] | _of_network(networks, trained),
     }
     counts = COUNTS.get(metadata["target"], {})
     n_train = metadata["n_train"] + metadata["n_held_out"]
@@ -216,10 +219,26 @@ def comparable_finetuned(metadata: Metadata) -> bool:
         _holds(metadata, scale)
         and n_train >= (1 - MISSING_SHARE) * counts[TRAIN]
         and metadata["n_test"] >= (1 - MISSING_SHARE) * counts[TEST]
-        and network["encoder"].get("width") == ENCODER["width"]
+        and all(network["encoder"].get("width") == ENCODER["width"] for network in networks)
         and (not trained or metadata["pretrained_on"] == DATASET)
-        and (not trained or network["steps"] >= LAST_DROPS.get(trunk, 0))
+        and (
+            not trained
+            or all(
+                network["steps"] >= LAST_DROPS.get(trunk, 0)
+                for network, trunk in zip(networks, trunks, strict=True)
+            )
+        )
     )
+
+
+def _of_network(networks: list[Metadata], trained: bool) -> dict[str, float]:
+    """What the optimiser of finetuning has of its own for some pretrained networks."""
+    if not trained:
+        return {}
+    if len(networks) > 1:
+        return TWO_PATHWAY
+    network, objective = networks[0]["encoder"].get("network"), networks[0].get("objective") or {}
+    return ROTNET_3D if network == "3dresnet" and "rotation" in objective else {}
 
 
 def _has_enough_videos(metadata: Metadata) -> bool:

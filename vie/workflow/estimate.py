@@ -26,15 +26,23 @@ import yaml
 
 from vie.clips.sampling import sampling
 from vie.config.load import load_config
-from vie.config.settings import dataset_folder, probe_of, recipes_of, resolve_steps
+from vie.config.settings import (
+    dataset_folder,
+    probe_of,
+    recipes_of,
+    resolve_steps,
+    single_splits,
+)
 from vie.datasets.facts import expected
 from vie.datasets.holdout import COUNTS
 from vie.datasets.layouts import LAYOUTS
 from vie.datasets.split_assignment import TRAIN
+from vie.engine.schedules import finetuning_schedule
 from vie.frames.index import load_index
 from vie.models.cost import network_cost
 from vie.runtime.errors import VieError
 from vie.runtime.threads import loader_workers
+from vie.workflow.finetuning import optimiser, schedule
 from vie.workflow.paths import Experiment
 from vie.workflow.resources import ASPECT, Config, vector_numbers, views
 from vie.workflow.videos import annotation, are_found, list_files, most_videos
@@ -60,7 +68,7 @@ NOTES = f"""
 The rest is computed. GPU: H200, {GPU["single"]} (VIE-Single) to {GPU["slow"]} TFLOP/s (VIE-Slow).
 CPU-hours are the threads of a job times its hours, GPU-hours its GPUs times these.
 Frames are taken to be 16:9, with {JPEG} bytes a pixel at quality 3, {DEFAULT_JPEG:.2f} at default.
-Finetuning is counted to its last epoch. It ends sooner where validation saturates.
+Finetuning is counted to its end. It ends sooner where validation saturates.
 Not counted: the monitor's tests, a cluster's queue, slow disks, unfinished checkpoints."""
 ADVICE = "make room, link resources/ or results/ to a larger disk, or lower frames.shorter_side"
 # A job of the dry run; `benchmark` is the file that will hold its seconds.
@@ -270,12 +278,14 @@ class Estimator:
         return self.shown(wild["dataset"], evaluation, 0, passes)[0]
 
     def _finetune(self, wild: dict[str, str]) -> Work:
-        own = self.config["finetuning"]
-        name, batch = own["targets"][wild["target"]]["dataset"], own[wild["weights"]]["batch"]
+        one = single_splits(self.config["finetuning"]["targets"])[wild["target"]]
+        row, name = (wild["evaluation"], wild["weights"]), one["dataset"]
+        batch = optimiser(self.config, *row)["batch"]
+        given = schedule(self.config, *row, one["target"], wild["pipeline"])
         known = COUNTS.get(self.config["datasets"][name].get("official_name"), {})
         videos, _ = self.sizes(name, "all")
         train = min(videos, known.get(TRAIN, 0.7 * videos))
-        steps = resolve_steps(own["schedule"]["most"], max(1, int(train // batch)))
+        steps = finetuning_schedule(given, max(1, int(train // batch))).last
         evaluation = self.config["evaluations"][wild["evaluation"]]
         work, numbers, _ = self.shown(name, evaluation, steps * batch, 0)
         return work._replace(disk=FLOAT * numbers + RECORDS)

@@ -58,7 +58,7 @@ VERSIONS: dict[str, Version] = {
     # ranking, sheets of neighbours, maps
     "retrieval": Version(1, "first version"),
     "advice": Version(1, "first version"),
-    "tables": Version(2, "comparable asks for the length of the probe and what decays"),
+    "tables": Version(3, "schedule of finetuning, several networks and splits"),
 }
 
 
