@@ -25,7 +25,7 @@ from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
 from vie.runtime.threads import PROMISED
-from vie.workflow import resources, sizes, videos
+from vie.workflow import finetuning, resources, sizes, videos
 from vie.workflow.fingerprint import code_digest
 from vie.workflow.image_probes import (
     image_dataset,
@@ -217,10 +217,7 @@ def features_memory(wildcards, threads):
 
 
 def finetune_memory(wildcards, threads):
-    evaluation = experiment.evaluations[wildcards.evaluation]
-    size = experiment.transform(wildcards.evaluation)["geometry"]["size"]
-    recipe = experiment.recipes[recipes_of(evaluation)[0]]
-    return resources.finetune(config, recipe, evaluation["clip"], size, wildcards.weights, threads)
+    return finetuning.memory(experiment, wildcards.evaluation, wildcards.weights, threads)
 
 
 def frames_memory(wildcards, threads):

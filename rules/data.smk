@@ -179,7 +179,7 @@ rule split_assignment:
         layout=of(experiment.setting("layout")),
         official_name=of(experiment.setting("official_name")),
         annotation=of(lambda dataset: annotation(dataset, "all")),
-        held_out=canonical(experiment.held_out()),
+        held_out=canonical(finetuning.held_out(experiment)),
         version=version("split_assignment"),
     script:
         "../workflow_scripts/split_assignment.py"

@@ -131,8 +131,12 @@ rule pretext_table:
 
 rule finetuning_table:
     input:
-        predictions=of(lambda table: [run["predictions"] for run in experiment.finetuned(table)]),
-        metadata=of(lambda table: [run["metadata"] for run in experiment.finetuned(table)]),
+        predictions=of(
+            lambda table: [run["predictions"] for run in finetuning.finetuned(experiment, table)]
+        ),
+        metadata=of(
+            lambda table: [run["metadata"] for run in finetuning.finetuned(experiment, table)]
+        ),
     output:
         **in_report(f"{RESULTS}/{{table}}", "finetuning", table="{table}"),
         seeds=f"{RESULTS}/{{table}}_seeds.csv",
@@ -147,7 +151,7 @@ rule finetuning_table:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        runs=lambda wildcards: experiment.finetuned(wildcards.table),
+        runs=lambda wildcards: finetuning.finetuned(experiment, wildcards.table),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
         titles=target_titles(experiment),
         published=PUBLISHED_DIGESTS,
@@ -159,10 +163,12 @@ rule finetuning_table:
 rule finetuning_classes:
     input:
         predictions=lambda wildcards: [
-            run["predictions"] for run in experiment.finetuned(wildcards.table, wildcards.target)
+            run["predictions"]
+            for run in finetuning.finetuned(experiment, wildcards.table, wildcards.target)
         ],
         metadata=lambda wildcards: [
-            run["metadata"] for run in experiment.finetuned(wildcards.table, wildcards.target)
+            run["metadata"]
+            for run in finetuning.finetuned(experiment, wildcards.table, wildcards.target)
         ],
         classes=of(experiment.target_file("classes.csv")),
     output:
@@ -184,7 +190,7 @@ rule finetuning_classes:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        runs=lambda wildcards: experiment.finetuned(wildcards.table, wildcards.target),
+        runs=lambda wildcards: finetuning.finetuned(experiment, wildcards.table, wildcards.target),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
         title=of(lambda target: target_titles(experiment)[target]),
         version=version("tables"),

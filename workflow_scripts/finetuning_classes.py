@@ -12,7 +12,7 @@ from vie.runtime.logs import job
 with job(snakemake.log[0]):
     output, target = snakemake.output, snakemake.wildcards.target
     labels = read_classes(Path(snakemake.input.classes))
-    runs = read_runs(snakemake.params.runs, "predictions", same_videos="target")
+    runs = read_runs(snakemake.params.runs, "predictions", same_videos="split")
     best = best_recipe(runs, target)
     classes, confusion = class_table(best, labels), confusion_table(best, labels)
     write_csv(classes, Path(output.table))

@@ -12,7 +12,7 @@ from vie.workflow.paths import PUBLISHED
 
 with job(snakemake.log[0]):
     output, pipeline = snakemake.output, snakemake.params.pipeline
-    found = read_runs(snakemake.params.runs, "predictions", same_videos="target")
+    found = read_runs(snakemake.params.runs, "predictions", same_videos="split")
     models, targets = (list(dict.fromkeys(found[key])) for key in ("model", "target"))
     theirs = read_published_finetuned(PUBLISHED, models, targets, pipeline)
     table = finetuning_table(found, theirs)

@@ -56,7 +56,7 @@ def test_the_papers_finetuning():
     """Section 8 of the protocol."""
     config = load_config(ROOT / "config.yaml", ROOT / "experiments" / "kinetics400.yaml")
     settings = config["finetuning"]
-    rates = {"batch": 128, "momentum": 0.9}
+    rates = {"batch": 128, "momentum": 0.9, "schedule": "saturation"}
     assert settings["trained"] == rates | {
         "lr": 0.0005,
         "weight_decay": 1e-5,

@@ -20,6 +20,14 @@ def config():
     return load_config(ROOT / "config.yaml")
 
 
+def first_target(config):
+    return next(iter(config["finetuning"]["targets"].values()))
+
+
+def release(duration, **more):
+    return {"release": [{"duration": duration, "lr_drops": [], **more}]}
+
+
 # (how to break the config, what the message must say)
 WRONG = [
     (
@@ -318,11 +326,34 @@ WRONG = [
         ["datasets.stand_in_hmdb51.missing: layout folders has no lists"],
     ),
     (
-        lambda c: c["tables"]["table_3"]["evaluations"].append("vie_two_pathway"),
-        [
-            "tables.table_3.evaluations: vie_two_pathway is several networks, and the table is of "
-            "one each"
-        ],
+        lambda c: c["tables"]["retrieval"]["evaluations"].append("vie_two_pathway"),
+        ["tables.retrieval.evaluations: vie_two_pathway is several networks, and the table is"],
+    ),
+    (
+        lambda c: c["finetuning"]["targets"].update(
+            own={**first_target(c), "split": "all"}, own_split2=first_target(c)
+        ),
+        ["finetuning.targets.own_split2: this is the name of a split of own"],
+    ),
+    (
+        lambda c: first_target(c).update(split="every"),
+        ["split: 'every'", "all"],
+    ),
+    (
+        lambda c: c["finetuning"]["trained"].update(schedule="never"),
+        ["finetuning.trained.schedule: 'never' is not one of saturation, release"],
+    ),
+    (
+        lambda c: c["evaluations"]["opn"].update(finetuning=release("0 epochs")),
+        ["evaluations.opn.finetuning.release.0.duration: 0 epochs is shorter than the time"],
+    ),
+    (
+        lambda c: c["evaluations"]["opn"].update(finetuning=release("9 epochs", target="ucf")),
+        ["evaluations.opn.finetuning.release.0.target: 'ucf' is not among finetuning.targets"],
+    ),
+    (
+        lambda c: c["evaluations"]["opn"].update(finetuning={"weight_decay": 0}),
+        ["evaluations.opn.finetuning: unknown key weight_decay; known here: batch, lr, release"],
     ),
     (lambda c: c.update(readouts={}), ["unknown key readouts (did you mean evaluations?)"]),
     (

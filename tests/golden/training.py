@@ -254,7 +254,8 @@ def finetune(jitter: bool) -> Numbers:
 
         decayed = {"decayed": "all" if jitter else "new_layer"}
         settings = synthetic.recipe()["optimiser"] | {"lr": 0.01} | decayed
-        task = Finetuning(classifier, settings, Plateau(1, 3), validate, every=2)
+        schedule = Schedule(0, STEPS)
+        task = Finetuning(classifier, settings, schedule, Plateau(1, 3), validate, every=2)
         losses, validations = [], []
         recipe = synthetic.recipe()
         for step, batch in enumerate(

@@ -36,6 +36,15 @@ FOUND = {
 }
 
 
+TRAINED = {"batch": 128, "lr": 0.0005, "weight_decay": 1e-5, "decayed": "new_layer"}
+PAIR = [
+    {"encoder": {"network": name, "width": 64}, "steps": 1_500_000}
+    for name in ("single", "slowfast")
+]
+ROTNET_3D = {"encoder": {"network": "3dresnet", "width": 64}, "steps": 1_500_000}
+ROTNET_3D |= {"objective": {"rotation": {"hidden": 64}}}
+
+
 def metadata(**other):
     return {
         "seed": 0,
@@ -53,14 +62,9 @@ def metadata(**other):
         "best_step": 3,
         "steps": 8,
         "saturated": True,
+        "schedule": {"most": "300 epochs", "every": "1 epochs", "patience": 15, "drops": 2},
         "frames": {"fps": 25, "shorter_side": 320},
-        "optimiser": {
-            "batch": 128,
-            "lr": 0.0005,
-            "weight_decay": 1e-5,
-            "momentum": 0.9,
-            "decayed": "new_layer",
-        },
+        "optimiser": TRAINED | {"momentum": 0.9},
         "network": {"encoder": {"network": "slow", "width": 64}, "steps": 1_500_000},
     } | other
 
@@ -85,13 +89,13 @@ def files(tmp_path):
         paths[1].write_text(
             json.dumps(metadata(seed=seed, target=target, trained=trained, split=split))
         )
-        row = {"model": model, "trained": trained, "target": target}
+        row = {"model": model, "trained": trained, "target": target, "split": target}
         listed.append(row | {"predictions": str(paths[0]), "metadata": str(paths[1])})
     return listed
 
 
 def read_finetuned(files):
-    return read_runs(files, "predictions", same_videos="target")
+    return read_runs(files, "predictions", same_videos="split")
 
 
 def table_of(found):
@@ -111,6 +115,7 @@ def test_table_by_hand(files):
     assert table["seeds"].tolist() == ["0 1", "0 1"]
     assert table["split"].tolist() == ["1, 2", "1, 2"]
     assert table["validation"].tolist() == ["held_out", "held_out"]
+    assert table["schedule"].tolist() == ["saturation", "saturation"]
     assert table["ucf101_published"].isna().all()  # nothing is published in the files
     assert not table["comparable"].any()
 
@@ -174,6 +179,14 @@ def test_published_values_come_from_the_file_alone(tmp_path):
         ({"size": 112}, False),
         ({"network": {"encoder": {"network": "slow", "width": 64}, "steps": 1_000_000}}, False),
         ({"network": {"encoder": {"network": "slow", "width": 16}, "steps": 1_500_000}}, False),
+        ({"network": PAIR}, False),  # its batch is 64
+        ({"network": PAIR, "optimiser": TRAINED | {"batch": 64}}, True),
+        (
+            {"network": [PAIR[0], PAIR[1] | {"steps": 9}], "optimiser": TRAINED | {"batch": 64}},
+            False,
+        ),
+        ({"network": ROTNET_3D, "size": 112, "optimiser": TRAINED | {"lr": 0.008}}, True),
+        ({"network": ROTNET_3D, "size": 112}, False),
     ],
 )
 def test_comparable(change, expected):

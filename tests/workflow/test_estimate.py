@@ -1,6 +1,7 @@
 """The estimate: its jobs against Snakemake's, its costs against hand-worked ones."""
 
 import collections
+import copy
 import json
 import re
 import shutil
@@ -234,7 +235,7 @@ def test_probes_and_finetuning_are_of_their_own_clips(paper):
     work = estimator.work("features", wildcards)
     assert work.compute == pytest.approx(259_541 * 5 * 4 * FORWARD / 50e12, rel=1e-3)
     assert work.disk == pytest.approx(259_541 * (128 + 512) * 4, rel=0.1)  # embedding and conv5
-    wildcards |= {"evaluation": "vie_single", "target": "ucf101"}
+    wildcards |= {"evaluation": "vie_single", "target": "ucf101", "pipeline": "scale_crop"}
     work = estimator.work("finetune", wildcards)
     assert work.compute == pytest.approx(300 * (9537 // 128) * 128 * 3 * FORWARD / 50e12)
 
@@ -260,6 +261,20 @@ def test_frames_of_images_by_hand(paper):
     )
     assert work.load == pytest.approx(50_000 / 8 * 5e-3)
     assert work.disk == pytest.approx(50_000 / 8 * (320**2 * 4 / 3 * 0.5 + 776.5))
+
+
+def test_finetuning_of_two_networks_for_as_long_as_the_releases(paper):
+    released = copy.deepcopy(paper)
+    released["finetuning"]["trained"]["schedule"] = "release"
+    released["finetuning"]["targets"]["ucf101"]["split"] = "all"
+    estimator, work = Estimator(released, on_gpu=True), {}
+    for row in ("vie_two_pathway", "vie_slowfast"):
+        wildcards = {"evaluation": row, "weights": "trained", "pipeline": "scale_crop"}
+        work[row] = estimator.work("finetune", wildcards | {"target": "ucf101_split2"})
+    single = 30_000 * 64 * 3 * 16 * FORWARD / 50e12
+    slowfast = work["vie_slowfast"].compute * 30_000 * 64 / (300 * (9537 // 128) * 128)
+    assert work["vie_two_pathway"].compute == pytest.approx(single + slowfast, rel=1e-3)
+    assert work["vie_two_pathway"].disk > work["vie_slowfast"].disk + 4 * 11e6  # Single's weights
 
 
 def test_sizes_are_of_the_lists_where_there_are_some(tmp_path, paper):

@@ -136,8 +136,13 @@ def test_no_job_of_the_default_experiment_asks_for_less_than_was_measured(config
         both = [recipes["vie_single"], recipes["vie_slowfast"]]
         clip = recipes["vie_slowfast"]["clip"]
         assert resources.probe(here, "embedded", both, clip, recipes["vie_slow"], 2) > 2 * 1308
-        asked = resources.finetune(here, recipes["vie_single"], "single", 64, "untrained", 4)
+        asked = resources.finetune(here, [recipes["vie_single"]], "single", 64, 16, 4)
         assert asked > 2 * 999
+        if not gpus:  # both networks keep what a step needs
+            alone, together = (
+                resources.finetune(here, some, clip, 224, 64, 1) for some in (both[1:], both)
+            )
+            assert together > 1.3 * alone
         assert resources.pretext(here, recipes["3drotnet"], 2) > 2 * 999
         asked = resources.features(here, "embedded", both, clip, recipes["vie_slow"], 2)
         assert asked > 2 * 999  # as a test pass of the same networks

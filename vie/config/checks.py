@@ -10,6 +10,7 @@ from typing import Any
 
 from vie.config.clip_frames import clip_frames
 from vie.config.datasets import OF_VIDEOS
+from vie.config.finetuning_checks import lengths, split_names
 from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES, misnamed
 from vie.config.probe_checks import image_probe, random_sized, schedule
 from vie.config.recipes import PRETEXTS, STAGES, VIE, Objective, Schedule
@@ -165,19 +166,17 @@ def _finetuning(config: dict[str, Any]) -> Iterator[str]:
         most = LAYOUTS[datasets[chosen]["layout"]].official_splits
         if "all" not in datasets[chosen]["shards"]:
             yield f"{key}.dataset: {chosen!r} has no shards of all: it is for pretraining"
-        elif 0 < most < target["split"]:
+        elif target["split"] != "all" and 0 < most < target["split"]:
             yield f"{key}.split: {target['split']} is not one of the official splits 1 to {most}"
-    most, every = (config["finetuning"]["schedule"][key] for key in ("most", "every"))
-    (longest, unit), (between, other) = most.split(), every.split()
-    if unit == other and not 0 < float(between) <= float(longest):
-        yield f"finetuning.schedule.every: {every} must be more than 0 and at most {most} (most)"
+    yield from split_names(config["finetuning"]["targets"])
+    yield from lengths(config)
     for table in ("table_2", "table_3", "retrieval"):
         key, names = f"tables.{table}.evaluations", config["tables"][table]["evaluations"]
         rows = {name: evaluations[name] for name in names if name in evaluations}
         if not any(row["weights"] == "trained" for row in rows.values()):
             yield f"{key}: needs at least one evaluation with weights trained"
         for name, row in rows.items():
-            if len(recipes_of(row)) > 1:
+            if table == "retrieval" and len(recipes_of(row)) > 1:
                 yield f"{key}: {name} is several networks, and the table is of one each"
 
 

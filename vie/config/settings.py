@@ -22,6 +22,7 @@ LAYERS = ("conv3", "conv4", "conv5")  # that classifiers read, protocol section 
 VECTORS = ("embedding", *LAYERS)  # of a whole video, that can be written to files
 # Files that a recipe's `weights` may name: the authors' checkpoint, one of vie, a state_dict.
 RELEASE, CHECKPOINT, STATE = (".tar", ".index"), ".pt", ".safetensors"
+SPLITS = (1, 2, 3)  # of a target that is all splits
 IMPORTED = "imported"  # in place of a stage's name: the network of a recipe that has `weights`
 
 
@@ -77,6 +78,20 @@ def recipes_of(evaluation: dict[str, Any]) -> list[str]:
     """Recipes whose networks an evaluation reads, one or several side by side."""
     recipe = evaluation["recipe"]
     return [recipe] if isinstance(recipe, str) else list(recipe)
+
+
+def single_splits(targets: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """{name: one split of a target}, what networks are trained on; `target` is the target's name.
+
+    Where a target is all splits, split 1 has the target's own name, so that its results are those
+    of a target of split 1, and the others have names of their own.
+    """
+    found = {}
+    for name, target in targets.items():
+        for split in SPLITS if target["split"] == "all" else [target["split"]]:
+            own = f"{name}_split{split}" if target["split"] == "all" and split != 1 else name
+            found[own] = {"dataset": target["dataset"], "split": split, "target": name}
+    return found
 
 
 def too_many(key: str, value: int, videos: int, of: str = "videos") -> list[str]:

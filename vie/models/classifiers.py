@@ -1,6 +1,7 @@
 """Classifiers: linear ones on frozen networks (protocol section 7), and a whole network that is
 trained with labels (section 8)."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -11,7 +12,7 @@ from vie.config.settings import LAYERS
 from vie.models.encoders import Encoder
 from vie.models.input import InputSpec
 from vie.models.resnet import channels_last, variance_scaling_
-from vie.models.trunks import global_pool, repeated
+from vie.models.trunks import SideBySide, global_pool, repeated
 
 POOL_ABOVE = 200_000  # numbers in a feature map, protocol section 7
 
@@ -111,17 +112,19 @@ class Classifiers(nn.Module):
 class Classifier(nn.Module):
     """An encoder's trunk, whose pooled features go through one linear layer; all of it trains.
 
+    Several encoders train together: they see the same clips, and what they pool is concatenated.
     Once trained, it has `input` and `metadata` as an encoder has.
     """
 
     input: InputSpec | None = None
     classes: tuple[str, ...] = ()  # names in the order of the logits, once trained
 
-    def __init__(self, encoder: Encoder, classes: int) -> None:
+    def __init__(self, encoders: Encoder | Sequence[Encoder], classes: int) -> None:
         super().__init__()
-        self.trunk = encoder.trunk
+        trunks = [one.trunk for one in ([encoders] if isinstance(encoders, Encoder) else encoders)]
+        self.trunk = trunks[0] if len(trunks) == 1 else SideBySide(trunks)
         self.metadata: dict[str, Any] = {}
-        self.head = new_classifier(encoder.trunk.channels, classes)
+        self.head = new_classifier(self.trunk.channels, classes)
 
     def forward(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) normalised floats -> (B, classes) logits, float32 under autocast."""

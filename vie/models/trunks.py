@@ -1,10 +1,11 @@
-"""Trunks: one ResNet, one shared over frames, two pathways.
+"""Trunks: one ResNet, one shared over frames, two pathways, several networks side by side.
 
 A trunk gives features conv1 ... conv5, each (B, C, T', H', W'), and pools them to the vector
 that the embedding is made of: `pool(features)` is (B, channels).
 """
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -151,3 +152,33 @@ class SlowFast(Trunk):
     def pool(self, features: dict[str, Tensor]) -> Tensor:
         """(B, slow + fast channels): the average over time and space of either pathway."""
         return torch.cat([global_pool(features["conv5"]), global_pool(features["fast"])], 1)
+
+
+class SideBySide(Trunk):
+    """Several trunks that see the same clips: TwoPathway where it is finetuned (protocol section
+    8)."""
+
+    def __init__(self, trunks: Iterable[Trunk]) -> None:
+        super().__init__()
+        self.trunks = nn.ModuleList(trunks)
+        self.channels = sum(trunk.channels for trunk in self._each())
+
+    def forward(self, clip: Tensor) -> dict[str, Tensor]:
+        """Features of each trunk, named as its own with its number in front: "0.conv5"."""
+        return {
+            f"{number}.{name}": feature
+            for number, trunk in enumerate(self._each())
+            for name, feature in trunk(clip).items()
+        }
+
+    def pool(self, features: dict[str, Tensor]) -> Tensor:
+        """(B, sum of channels): what each trunk pools of its own features, one behind the other."""
+        pooled = []
+        for number, trunk in enumerate(self._each()):
+            start = f"{number}."
+            names = [name for name in features if name.startswith(start)]
+            pooled.append(trunk.pool({name.removeprefix(start): features[name] for name in names}))
+        return torch.cat(pooled, 1)
+
+    def _each(self) -> list[Trunk]:
+        return cast(list[Trunk], list(self.trunks))  # torch types them as modules

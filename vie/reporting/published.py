@@ -105,6 +105,8 @@ FINETUNED = {
     True: {"batch": 128, "lr": 0.0005, "weight_decay": 1e-5, "decayed": "new_layer"},
     False: {"batch": 128, "lr": 0.01, "weight_decay": 1e-4, "decayed": "all"},
 }
+TWO_PATHWAY: dict[str, float] = {"batch": 64}  # what these networks have of their own
+ROTNET_3D = {"lr": 0.008}
 
 
 def read_published(
@@ -248,21 +250,34 @@ def differences_finetuned(metadata: Metadata, title: str = "another one") -> lis
 
     The videos of the validation do not count: the paper does not name them.
     """
-    target, network, trained = metadata["target"], metadata["network"], metadata["trained"]
+    target, found, trained = metadata["target"], metadata["network"], metadata["trained"]
     if target not in FINETUNED_ON:
         return [f"dataset is {title}, not {' or '.join(TITLES[one] for one in FINETUNED_ON)}"]
-    trunk, counts = network["encoder"].get("network"), COUNTS[target]
+    networks = found if isinstance(found, list) else [found]  # several that were trained together
+    trunks, counts = [one["encoder"].get("network") for one in networks], COUNTS[target]
+    size = NETWORKS.get(trunks[0], NETWORKS["single"])["size"]
+    of_row = {"optimiser": FINETUNED[trained] | _of_network(networks, trained)}
     found = _dataset(metadata, target, title)
-    found += _unlike(network["encoder"], {"width": ENCODER["width"]})
-    scale = {"size": NETWORKS.get(trunk, NETWORKS["single"])["size"], "split": 1, "frames": FRAMES}
-    found += _unlike(metadata, scale | {"optimiser": FINETUNED[trained]})
+    for network in networks:
+        found += _unlike(network["encoder"], {"width": ENCODER["width"]})
+    found += _unlike(metadata, {"size": size, "split": 1, "frames": FRAMES} | of_row)
     found += _fewer(metadata["n_train"] + metadata["n_held_out"], counts[TRAIN], "training")
     found += _fewer(metadata["n_test"], counts[TEST], "test")
     if trained and metadata["pretrained_on"] != DATASET:
         found.append(f"it was not pretrained on {TITLES[DATASET]}")
-    if trained:
+    for network, trunk in zip(networks, trunks, strict=True) if trained else ():
         found += _short(network["steps"], LAST_DROPS.get(trunk, 0), "it was pretrained")
     return found
+
+
+def _of_network(networks: list[Metadata], trained: bool) -> dict[str, float]:
+    """What the optimiser of finetuning has of its own for some pretrained networks."""
+    if not trained:
+        return {}
+    if len(networks) > 1:
+        return TWO_PATHWAY
+    network, objective = networks[0]["encoder"].get("network"), networks[0].get("objective") or {}
+    return ROTNET_3D if network == "3dresnet" and "rotation" in objective else {}
 
 
 def _dataset(metadata: Metadata, dataset: str, title: str) -> list[str]:

@@ -23,11 +23,18 @@ import yaml
 from vie.clips.sampling import sampling
 from vie.config import layouts
 from vie.config.load import load_config
-from vie.config.settings import dataset_folder, probe_of, recipes_of, resolve_steps
+from vie.config.settings import (
+    dataset_folder,
+    probe_of,
+    recipes_of,
+    resolve_steps,
+    single_splits,
+)
 from vie.datasets.facts import expected
 from vie.datasets.holdout import COUNTS
 from vie.datasets.layouts import LAYOUTS
 from vie.datasets.split_assignment import TRAIN
+from vie.engine.schedules import finetuning_schedule
 from vie.frames.index import load_index
 from vie.models.cost import network_cost
 from vie.runtime.errors import VieError
@@ -59,6 +66,7 @@ from vie.workflow.estimate_costs import (
     Work,
 )
 from vie.workflow.estimate_jobs import Job, jobs_of, seconds_of_like
+from vie.workflow.finetuning import optimiser, schedule
 from vie.workflow.image_probes import image_dataset, image_settings
 from vie.workflow.paths import Experiment
 from vie.workflow.resources import ASPECT, Config, vector_numbers, views
@@ -255,12 +263,14 @@ class Estimator:
         return self.shown(name, evaluation, 0, steps * batch + val + train)[0]
 
     def _finetune(self, wild: dict[str, str]) -> Work:
-        own = self.config["finetuning"]
-        name, batch = own["targets"][wild["target"]]["dataset"], own[wild["weights"]]["batch"]
+        one = single_splits(self.config["finetuning"]["targets"])[wild["target"]]
+        row, name = (wild["evaluation"], wild["weights"]), one["dataset"]
+        batch = optimiser(self.config, *row)["batch"]
+        given = schedule(self.config, *row, one["target"], wild["pipeline"])
         known = COUNTS.get(self.config["datasets"][name].get("official_name"), {})
         videos, _ = self.sizes(name, "all")
         train = min(videos, known.get(TRAIN, 0.7 * videos))
-        steps = resolve_steps(own["schedule"]["most"], max(1, int(train // batch)))
+        steps = finetuning_schedule(given, max(1, int(train // batch))).last
         evaluation = self.config["evaluations"][wild["evaluation"]]
         work, numbers, _ = self.shown(name, evaluation, steps * batch, 0)
         return work._replace(disk=FLOAT * numbers + RECORDS)

@@ -4,14 +4,13 @@ All of it follows from the config alone. Imports neither torch, pandas nor Snake
 each time it builds the job graph.
 """
 
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from vie.config.clip_frames import clip_frames
 from vie.config.layouts import LAYOUTS
 from vie.config.recipes import PRETEXTS, STAGES
-from vie.config.settings import IMPORTED, recipes_of, stages
+from vie.config.settings import IMPORTED, recipes_of, single_splits, stages
 from vie.workflow.versions import version
 
 Entries = dict[str, dict[str, Any]]
@@ -48,7 +47,8 @@ class Experiment:
         name: of the experiment; all its results are in `folder`.
         dataset: that its networks are pretrained on.
         datasets, recipes, evaluations: the config's entries by name.
-        targets: what networks are finetuned on, by name.
+        targets: what networks are finetuned on, by name; columns of tables.
+        single_splits: the splits of targets that networks are trained on, by name.
         rows: {table: its evaluations, in order}.
     """
 
@@ -61,6 +61,7 @@ class Experiment:
         self.recipes: Entries = config["recipes"]
         self.evaluations: Entries = config["evaluations"]
         self.targets: Entries = config["finetuning"]["targets"]
+        self.single_splits: Entries = single_splits(self.targets)
         self.rows = {table: one["evaluations"] for table, one in config["tables"].items()}
 
     # Datasets
@@ -108,10 +109,13 @@ class Experiment:
         ]
 
     def target_file(self, file: str) -> Any:
-        """A function of a target: a file of the dataset that it is a split of."""
-        return lambda target: (
-            f"resources/{self.targets[target]['dataset']}/{file.format(**self.targets[target])}"
-        )
+        """A function of a target: a file of its dataset; of all splits, the first one's."""
+
+        def found(target: str) -> str:
+            one = self.single_splits[target]
+            return f"resources/{one['dataset']}/{file.format(**one)}"
+
+        return found
 
     # Pretraining
 
@@ -283,39 +287,6 @@ class Experiment:
             for name in self.rows[table]
             for seed in self.config["seeds"]
         ]
-
-    def finetuned(self, table: str, target: str | None = None) -> list[dict[str, Any]]:
-        """Results of every row, target and seed of a table (or of one target), and what of."""
-        found, targets = [], [target] if target else self.targets
-        for name, one, seed in product(self.rows[table], targets, self.config["seeds"]):
-            label, weights = (self.evaluations[name][key] for key in ("label", "weights"))
-            folder = f"{self.folder}/finetune/{one}/{PIPELINES[table]}/{name}/{weights}/seed{seed}"
-            run = {"model": label, "trained": weights == "trained", "target": one}
-            run["predictions"] = f"{folder}/predictions.parquet"
-            run["metadata"] = f"{folder}/metadata.json"
-            found.append(run)
-        return found
-
-    def target_facts(self, target: str, pipeline: str, weights: str) -> dict[str, Any]:
-        """What the results of a target say about it."""
-        name, settings = self.setting("official_name"), self.targets[target]
-        return {
-            "target": target,
-            "dataset_official_name": name(settings["dataset"]),
-            "pretrained_on": name(self.dataset),
-            "split": settings["split"],
-            "pipeline": pipeline,
-            "trained": weights == "trained",
-        }
-
-    def held_out(self) -> float:
-        """Share of the training videos that validation takes; none where it takes test videos."""
-        settings = self.config["finetuning"]
-        return settings["held_out"] if settings["validation"] == "held_out" else 0
-
-    def scale_crop(self, pipeline: str) -> dict[str, Any]:
-        """Settings of scale-crop, for the pipeline that has it."""
-        return self.config["finetuning"]["scale_crop"] if pipeline == "scale_crop" else {}
 
     # Versions
 

@@ -179,13 +179,13 @@ def retrieval(config: Config, datasets: list[str]) -> int:
 
 
 def finetune(
-    config: Config, recipe: Config, clip: Any, size: int, weights: str, threads: int
+    config: Config, recipes: list[Config], clip: Any, size: int, batch: int, threads: int
 ) -> int:
     """Finetuning: two loaders (training waits while it validates)."""
     gpus, frames = min(config["gpus"], 1), sampling(clip).frames
-    batches = config["finetuning"][weights]["batch"], TEST_CLIPS
-    total = sum(loading(threads, gpus, clips, frames, size) for clips in batches)
-    return _rounded(total + step(gpus, [recipe["encoder"]], batches[0], frames, size))
+    encoders = [recipe["encoder"] for recipe in recipes]
+    total = sum(loading(threads, gpus, clips, frames, size) for clips in (batch, TEST_CLIPS))
+    return _rounded(total + step(gpus, encoders, batch, frames, size))
 
 
 def pretext(config: Config, recipe: Config, threads: int) -> int:

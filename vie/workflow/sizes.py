@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from vie.config.settings import resolve_steps, stages, too_many
+from vie.config.settings import resolve_steps, single_splits, stages, too_many
 from vie.objectives.table import size_problems
 from vie.runtime.errors import VieError
+from vie.workflow.finetuning import optimiser, schedule
+from vie.workflow.paths import PIPELINES
 from vie.workflow.videos import is_labelled
 
 Config = dict[str, Any]
@@ -29,14 +31,14 @@ class Planned(NamedTuple):
 
     recipes: list[str]  # that are pretrained
     probes: bool  # whether classifiers are trained on frozen networks
-    finetuning: dict[str, list[str]]  # target -> weights, trained or untrained
+    finetuning: dict[str, list[Any]]  # split of a target -> (evaluation, its weights)
     images: bool = False  # whether classifiers are trained on images
 
 
 def planned(jobs: Iterable[Any]) -> str:
     """The value of `PLANNED` for the jobs of Snakemake that will run."""
     recipes: set[str] = set()
-    finetuning: dict[str, set[str]] = {}
+    finetuning: dict[str, set[tuple[str, str]]] = {}
     probes = images = False
     for job in jobs:
         rule, wildcards = job.rule.name.removesuffix("_early"), job.wildcards
@@ -44,8 +46,9 @@ def planned(jobs: Iterable[Any]) -> str:
         if rule == "pretrain":
             recipes.add(wildcards.recipe)
         elif rule == "finetune":
-            finetuning.setdefault(wildcards.target, set()).add(wildcards.weights)
-    chosen = {target: sorted(weights) for target, weights in sorted(finetuning.items())}
+            row = wildcards.evaluation, wildcards.weights
+            finetuning.setdefault(wildcards.target, set()).add(row)
+    chosen = {target: sorted(rows) for target, rows in sorted(finetuning.items())}
     return json.dumps(Planned(sorted(recipes), probes, chosen, images)._asdict())
 
 
@@ -102,29 +105,32 @@ def probe_problems(config: Config, key: str, videos: int, of: str = "videos") ->
 
 
 def finetuning_problems(
-    config: Config, target: str, weights: Sequence[str], train: int
+    config: Config, target: str, rows: Iterable[Sequence[str]], train: int
 ) -> list[str]:
     """What does not fit the number of videos that a target trains on.
 
-    `weights` are those of its networks: trained, untrained, or both.
+    `rows` are (evaluation, its weights: trained or untrained) of its networks.
     """
-    settings, of = config["finetuning"], f"training videos of target {target}"
-    found = []
-    for kind in weights:
-        batch = settings[kind]["batch"]
-        too_large = too_many(f"finetuning.{kind}.batch", batch, train, of)
+    of, found = f"training videos of target {target}", []
+    for evaluation, weights in rows:
+        own = "batch" in config["evaluations"][evaluation].get("finetuning", {})
+        key = f"evaluations.{evaluation}.finetuning" if own else f"finetuning.{weights}"
+        batch = optimiser(config, evaluation, weights)["batch"]
+        too_large = too_many(f"{key}.batch", batch, train, of)
         found += too_large
         if too_large:
             continue
-        schedule = settings["schedule"]
-        most, every = (resolve_steps(schedule[key], train // batch) for key in ("most", "every"))
-        if not 0 < every <= most:
-            found.append(
-                f"finetuning.schedule.every: {schedule['every']} are {every} steps, with {train} "
-                f"{of} in batches of {batch}, and most ({schedule['most']}) are {most}: choose 1 "
-                f"step to {schedule['most']}"
-            )
-    return found
+        for pipeline in PIPELINES.values():
+            given = schedule(config, evaluation, weights, target, pipeline)
+            length = "most" if "most" in given else "duration"
+            most, every = (resolve_steps(given[one], train // batch) for one in (length, "every"))
+            if not 0 < every <= most:
+                found.append(
+                    f"finetuning.schedule.every: {given['every']} are {every} steps, with {train} "
+                    f"{of} in batches of {batch}, and {length} ({given[length]}) are {most}: "
+                    f"choose 1 step to {given[length]}"
+                )
+    return list(dict.fromkeys(found))
 
 
 def refuse(config: Config, found: Sequence[str], where: str, others: Sequence[str] = ()) -> None:
@@ -199,15 +205,15 @@ def check_target(config: Config, dataset: str, number: int, train: int) -> None:
     """Whether all that this run finetunes on a split of a dataset fits its training videos.
 
     Args:
-        dataset, number: which split; targets of the config may be on it.
+        dataset, number: which split; targets of the config may be of it.
         train: its training videos, before any is rejected.
 
     Raises:
         VieError: lists all that does not fit.
     """
-    found = []
-    for target, weights in read_planned().finetuning.items():
-        settings = config["finetuning"]["targets"].get(target)
-        if settings == {"dataset": dataset, "split": number}:
-            found += finetuning_problems(config, target, weights, train)
+    found, splits = [], single_splits(config["finetuning"]["targets"])
+    for name, rows in read_planned().finetuning.items():
+        one = splits.get(name, {})
+        if (one.get("dataset"), one.get("split")) == (dataset, number):
+            found += finetuning_problems(config, one["target"], rows, train)
     refuse(config, found, f"split {number} of {dataset} trains on {train} at most")

@@ -62,7 +62,9 @@ VERSIONS: dict[str, Version] = {
     # ranking, sheets of neighbours, maps
     "retrieval": Version(1, "first version"),
     "advice": Version(1, "first version"),
-    "tables": Version(3, "they name their dataset; the control has rows of its own"),
+    "tables": Version(
+        3, "they name their dataset and their splits; the control has rows of its own"
+    ),
 }
 
 
