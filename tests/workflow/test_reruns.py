@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.workflow.conftest import SMOKE, finish
+from vie.config.load import load_config
 
 ROOT = Path(__file__).parents[2]
 
@@ -106,6 +107,8 @@ def another_dataset(folder):
     return overlay(datasets={"another": config["datasets"]["embedded"]})(folder)
 
 
+TARGET = next(iter(load_config(ROOT / "config.yaml", ROOT / SMOKE[-1])["finetuning"]["targets"]))
+DROPS = {"duration": "1 epochs", "lr_drops": []}
 VIE_SINGLE = {"schedule": {"local_aggregation": "1 epochs", "instance_recognition": "3 epochs"}}
 HARMLESS = {
     "all of the code": edit_every_module,
@@ -121,6 +124,10 @@ HARMLESS = {
     "the monitor": overlay(recipes={"vie_single": {"monitor": {"every": "1 epochs", "clips": 2}}}),
     "threads": overlay(threads={"pretrain": 2, "probe": 1}),
     "order of training": overlay(recipes={"vie_trn": {"start_first": True}}),
+    "drops of finetuning that no row has": overlay(
+        finetuning={"trained": {"schedule": "release"}},
+        evaluations={"scratch_single": {"finetuning": {"release": [DROPS]}}},
+    ),
 }
 
 
@@ -145,6 +152,11 @@ HARMFUL = {
     "finetune": (
         version_up("finetune"),
         {"finetune": 12, "finetuning_table": 2, "finetuning_classes": 4},
+    ),
+    # Three rows on two more splits in both tables; the first split's results stay.
+    "all splits": (
+        overlay(finetuning={"targets": {TARGET: {"split": "all"}}}),
+        {"split_assignment": 2, "finetune": 12, "finetuning_table": 2, "finetuning_classes": 2},
     ),
     # One network of table 1 and none of tables 2 and 3.
     "supervised": (

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import vie
+from vie.config.load import load_config
 from vie.engine.feature_table import read_features
 from vie.runtime.torch_files import content_digest
 
@@ -57,7 +58,8 @@ def test_a_folder_of_class_folders_is_a_target(copy, tmp_path, snakemake, planne
     arguments = ("--cores", "2", "--configfile", "own.yaml", "--")
     assigned = "resources/own/split5/split_assignment.csv"
     jobs = planned(snakemake(copy, "-n", *arguments, "results/table_2.csv", assigned))
-    assert jobs["finetune"] == 7 * 3
+    rows = load_config(copy / "config.yaml")["tables"]["table_2"]["evaluations"]
+    assert jobs["finetune"] == len(rows) * 3
     snakemake(copy, *arguments, assigned)
     found = pd.read_csv(copy / assigned)
     assert sorted(found["subset"]) == ["held_out"] * 2 + ["test"] * 2 + ["train"] * 4
@@ -138,7 +140,8 @@ def test_the_papers_experiment(copy, tmp_path, snakemake, planned):
     jobs = planned(output)
     assert jobs["frames"] == 220 + 16 + 8
     assert not {"embedded_videos", "embedded_actions"} & set(jobs)
-    assert jobs["finetune"] == (5 + 3 + 5) * 2 * 2  # rows, datasets, pipelines
+    # From scratch, baselines, VIE, supervised; datasets, pipelines.
+    assert jobs["finetune"] == (5 + 3 + 6 + 5) * 2 * 2
     assert jobs["split_assignment"] == 2
     assert jobs["probe"] == 25  # 22 rows of table 1, 3 more controls of table S1
     assert jobs["pretext"] == 3
