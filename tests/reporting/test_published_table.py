@@ -55,7 +55,13 @@ def test_ours_beside_theirs(tmp_path):
     assert pd.isna(table["ours_on"][2])
     path = tmp_path / "p.svg"
     plot_published(table, rows, [path, tmp_path / "p.png"])
-    for words in ("1 of 3 may be compared", "the row", "published", "ours, comparable", "not here"):
+    for words in (
+        "1 of 3 may be compared",
+        "the row",
+        "published",
+        "ours, comparable",
+        "not in this",
+    ):
         assert words in path.read_text()
     assert "one seed" not in path.read_text()
     plot_published(table[1:].reset_index(drop=True), rows[1:], [path])

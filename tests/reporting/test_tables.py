@@ -10,9 +10,10 @@ import pytest
 
 from vie.config.settings import LAYERS
 from vie.reporting import drawing
+from vie.reporting.differences import PAPER, differences
 from vie.reporting.learning_curves import plot_curves, read_curves
 from vie.reporting.plots import plot_bars, plot_points
-from vie.reporting.published import PAPER, differences, read_published
+from vie.reporting.published import read_published
 from vie.reporting.tables import (
     probe_table,
     read_evaluations,
@@ -203,6 +204,24 @@ def test_the_published_row_of_3dresnet_has_its_own_scale():
     known = metadata(0, size=112, networks=[theirs], sampling=sampling)
     assert differences(known, "VIE-3DResNet", "kinetics400") == []
     assert differences(known | {"size": 224}, "VIE-3DResNet", "kinetics400")
+
+
+def test_images_are_comparable_with_images():
+    theirs = network(
+        steps=1_600_000, batch=64, encoder=network()["encoder"] | {"network": "3dresnet"}
+    )
+    probe = metadata(0)["probe"] | {"clips": 1, "frames": 16, "pooled": False}
+    about = {"dataset_official_name": "imagenet", "pretrained_on": "kinetics400", "size": 112}
+    about |= {"n_train": 1_281_167, "n_val": 50_000, "classes": 1000, "steps": 1_000_000}
+    known = metadata(0, networks=[theirs], probe=probe, **about)
+    assert differences(known, "VIE-3DResNet", "imagenet") == []
+    assert differences(known, "Sf-Input-Single", "imagenet")
+    other = {"pretrained_on": None, "n_val": 4, "probe": probe | {"frames": 8}}
+    assert differences(known | other, "VIE-3DResNet", "imagenet") == [
+        "it was not pretrained on Kinetics-400",
+        "number of times that an image is shown is 8, not 16",
+        "there are 4 validation images, not 50,000",
+    ]
 
 
 def test_values_of_the_table_have_their_place_and_others_have_none():

@@ -1,6 +1,7 @@
 """Every published number beside what an experiment has in its place: table and plot."""
 
 import json
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from vie.clips.sampling import sampling
-from vie.config.layouts import TITLES
+from vie.config.layouts import TITLES, the
+from vie.reporting.differences import differences, differences_curve, differences_pretext
 from vie.reporting.drawing import (
     GREY,
     PUBLISHED_COLOUR,
@@ -19,8 +21,8 @@ from vie.reporting.drawing import (
     draw_groups,
     finish,
     new_figure,
+    spans,
 )
-from vie.reporting.published import differences, differences_curve, differences_pretext
 from vie.reporting.runs import read_runs, right, seeds_of
 from vie.reporting.statistics import accuracies
 from vie.runtime.errors import VieError
@@ -46,7 +48,8 @@ def published_table(rows: Sequence[Row]) -> pd.DataFrame:
     """
     title = {"dataset": lambda table: table["dataset"].map(lambda name: TITLES.get(name, name))}
     table = pd.DataFrame([row | _ours(row) for row in rows]).assign(**title)
-    return table.reindex(columns=list(COLUMNS))
+    table = table.reindex(columns=list(COLUMNS))
+    return table.astype({"n": "Int64"})  # which has room for none
 
 
 def _ours(row: Row) -> Row:
@@ -129,11 +132,11 @@ def plot_published(table: pd.DataFrame, shown: Sequence[Row], paths: Sequence[Pa
         shown: of each row, its `group` and its name (`short`).
         paths: to write.
     """
-    figure, [[axis]] = new_figure(9.6, 0.7 + 0.3 * len(table))
+    figure, [[axis]] = new_figure(10, 0.7 + 0.3 * len(table))
     at, full = np.arange(len(table)), table["comparable"].to_numpy(bool)
     draw_groups(axis, [one["group"] for one in shown], named=False)
-    style = {"color": "#bbbbbb", "lw": 1.2, "zorder": 1}
-    axis.hlines(at, table["published"], table["ours"].fillna(table["published"]), **style)
+    joint: dict[str, Any] = {"color": "#bbbbbb", "lw": 1.2, "zorder": 1}
+    axis.hlines(at, table["published"], table["ours"].fillna(table["published"]), **joint)
     diamonds = {"marker": "D", "s": 34, "edgecolor": PUBLISHED_COLOUR, "zorder": 3}
     axis.scatter(table["published"], at, facecolor="white", label="published", **diamonds)
     for which, colour, face, words in (
@@ -150,16 +153,19 @@ def plot_published(table: pd.DataFrame, shown: Sequence[Row], paths: Sequence[Pa
     axis.set_xlim(left=0)
     axis.grid(axis="x", color="#e4e4e4")
     axis.set_xlabel("right answers (%)", fontsize=SMALL)
-    across = axis.get_yaxis_transform()
-    for place, (row, words) in enumerate(zip(table.itertuples(), _why(table), strict=True)):
-        colour = OURS_COLOUR if row.comparable else "#555555"
-        axis.text(1.01, place, words, va="center", transform=across, fontsize=7, color=colour)
+    across, reasons = axis.get_yaxis_transform(), _why(table)
+    for start, end in spans(reasons):
+        words = textwrap.fill(reasons[start], 34)
+        style: dict[str, Any] = {"va": "center", "fontsize": SMALL, "color": "#555555"}
+        axis.text(1.02, (start + end - 1) / 2, words, transform=across, **style)
+        ends: dict[str, Any] = {"color": "#999999", "lw": 1, "clip_on": False, "transform": across}
+        axis.plot([1.01, 1.01], [start - 0.35, end - 0.65], **ends)
     number = int(full.sum())
     title = f"Published numbers and ours: {number or 'none'} of {len(table)} may be compared"
     own = table.dropna(subset="ours")
-    notes = "Lines through circles: 95 % intervals. "
+    notes = "Lines through circles: 95 % intervals over videos: "
     notes += ", ".join(
-        f"{n:,} videos of {title}" for title, n in own.groupby("ours_on")["n"].max().items()
+        f"{n:,} of {the(title)}" for title, n in own.groupby("ours_on")["n"].max().items()
     )
     finish(figure, title, notes, _seeds(own), paths, legend=axis)
 
@@ -169,11 +175,10 @@ def _seeds(own: pd.DataFrame) -> str:
 
 
 def _why(table: pd.DataFrame) -> list[str]:
-    """The first reason of each row, in words; once for rows that follow each other."""
-    first = [
-        "comparable" if row.comparable else row.why_not.split(";")[0] for row in table.itertuples()
-    ]
-    return [
-        words if i == 0 or words != first[i - 1] else "\N{DITTO MARK}"
-        for i, words in enumerate(first)
-    ]
+    """Of each row, whether it is comparable, or the first reason why not, in words."""
+    found = []
+    for row in table.itertuples():
+        first = str(row.why_not).partition(";")[0]
+        missing = "not in this experiment" if pd.isna(row.ours) else f"not comparable: {first}"
+        found.append("comparable" if row.comparable else missing)
+    return found

@@ -81,8 +81,8 @@ def _row(experiment: Experiment, row: dict[str, str], kind: str, column: str) ->
         "other": ("table_1", _nothing),
     }[kind]
     place, title = find(experiment, model), TITLES.get(dataset, dataset)
-    knn = "10 nearest neighbours"
-    short = {"begin": f"{knn} after 50,000 steps", "drop": f"{knn} before the rate drops"}
+    knn = "nearest neighbours"
+    short = {"begin": f"{knn}, 50,000 steps", "drop": f"{knn}, before the rate drops"}
     short |= {"pretext": "order of frames", "other": row["quantity"]}
     about = knn if column == "knn" else column.title()
     unit = row.get("unit", "percent").removeprefix("percent").strip()
