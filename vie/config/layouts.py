@@ -52,7 +52,12 @@ LAYOUTS = {
 OFFICIAL_NAMES = {
     name: layout for layout, facts in LAYOUTS.items() for name in facts.official_names
 }
-TITLES = {"kinetics400": "Kinetics-400", "ucf101": "UCF101", "hmdb51": "HMDB51"}
+TITLES = {
+    "kinetics400": "Kinetics-400",
+    "ucf101": "UCF101",
+    "hmdb51": "HMDB51",
+    "imagenet": "ImageNet",
+}
 
 
 def title_of(name: str, dataset: dict[str, Any]) -> str:

@@ -44,7 +44,7 @@ def files_of(experiment: Experiment) -> list[str]:
     found: dict[str, None] = {}
     for row in published_rows(experiment):
         for file in row["files"]:
-            keys = ("predictions", "metadata", "curves", "train", "val")
+            keys = ("predictions", "metadata", "curves", "train", "val", "classes")
             for value in (file[key] for key in keys if key in file):
                 found |= dict.fromkeys([value] if isinstance(value, str) else value)
     return list(found)
@@ -160,6 +160,7 @@ def _curve(experiment: Experiment, model: str) -> Row:
         "frames": {key: dataset["frames"][key] for key in ("fps", "shorter_side")},
     }
     places = {s: f"resources/{experiment.dataset}/{s}/index.parquet" for s in ("train", "val")}
+    places |= {"classes": f"resources/{experiment.dataset}/classes.csv"}
     files = [
         {
             "seed": seed,
