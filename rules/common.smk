@@ -2,6 +2,7 @@
 import functools
 import inspect
 import os
+import re
 import signal
 import sys
 from functools import partial
@@ -20,14 +21,23 @@ if (BASE / "vie").is_dir():
     sys.path.insert(0, str(BASE))
 
 from vie.config.load import validate
-from vie.config.settings import IMPORTED, canonical, dataset_places, probe_of, recipes_of
+from vie.config.settings import (
+    IMPORTED,
+    canonical,
+    dataset_places,
+    in_order_of,
+    probe_of,
+    recipes_of,
+)
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
 from vie.runtime.threads import PROMISED
 from vie.workflow import resources, sizes, videos
+from vie.workflow.ablations import ablation_runs
 from vie.workflow.fingerprint import code_digest
-from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, in_order_of
+from vie.workflow.instances import instances_used
+from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment
 from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
 from vie.workflow.versions import version
 from vie.workflow.weights import weights_files
@@ -70,8 +80,14 @@ RUNS = f"benchmarks/runs/{experiment.name}"
 DATASET = experiment.dataset
 CURVES = experiment.curves("table_1" if experiment.labelled else "retrieval")
 ALL = experiment.published_files()
+INSTANCES = instances_used(experiment.recipes)
 ONE_GPU = min(config["gpus"], 1)
 PUBLISHED_DIGESTS = [digest(PUBLISHED / name) for name in ("table_s1.csv", "other.csv")]
+
+
+def alternatives(names):
+    """Constraint of a wildcard: any of these names."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
@@ -80,8 +96,8 @@ wildcard_constraints:
     number=r"\d+",
     shard=r"\d+",
     shards=r"\d+",
-    recipe="|".join(config["recipes"]),
-    evaluation="|".join(config["evaluations"]),
+    recipe=alternatives(config["recipes"]),
+    evaluation=alternatives(config["evaluations"]),
     weights="trained|untrained",
     stage="|".join(experiment.stages()) or "(?!)",
     target="|".join(experiment.targets),

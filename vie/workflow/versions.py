@@ -32,6 +32,7 @@ VERSIONS: dict[str, Version] = {
     "split_assignment": Version(1, "first version"),
     "frames": Version(1, "first version"),
     "index": Version(1, "first version"),
+    "instances": Version(1, "first version"),
     "motion": Version(1, "first version"),
     "untrained": Version(2, "first weights and max pool are the release's"),
     "import": Version(1, "first version"),  # weights from elsewhere
