@@ -62,6 +62,7 @@ GROUPS: Mapping[str, Group] = {
     "finetune_color_jitter": Group(("finetune",), _trained(training.finetune, True)),
     "sampling": Group(CLIPS, data.sampling),
     "crops": Group(CLIPS, data.crops),
+    "random_sized": Group(CLIPS, data.random_sized),
     "resized": Group(CLIPS, data.resized, atol=LEVEL),
     "color_jitter": Group(("pretrain", "probe", "finetune"), data.color_jitter),
     "train_clips": Group(CLIPS, data.train_clips),

@@ -209,6 +209,14 @@ def _geometry(key: str, geometry: dict[str, Any]) -> Iterator[str]:
         )
     if geometry["test_shorter_side"] < size:
         yield f"{key}.geometry.test_shorter_side: must be at least size ({size})"
+    yield from random_sized_problems(f"{key}.geometry", geometry)
+
+
+def random_sized_problems(key: str, owner: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with the ranges of `random_sized`, where there is any."""
+    for name, (low, high) in owner.get("random_sized", {}).items():
+        if low > high:
+            yield f"{key}.random_sized.{name}: [{low}, {high}] must rise"
 
 
 def _recipe(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> Iterator[str]:
@@ -296,7 +304,7 @@ def _order(key: str, recipe: dict[str, Any]) -> Iterator[str]:
             "shorter video would start again from its first frame, out of order"
         )
     room = geometry["train_shorter_side"][0] - geometry["size"]
-    if settings and 0 <= room < 2 * settings["frame_shift"]:
+    if settings and "random_sized" not in geometry and 0 <= room < 2 * settings["frame_shift"]:
         yield (
             f"{key}.objective.order_prediction.frame_shift: {settings['frame_shift']} pixels to "
             "either side do not fit: geometry.train_shorter_side must exceed size by twice as much"

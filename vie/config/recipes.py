@@ -91,6 +91,19 @@ class Instances(Model):
         return self
 
 
+class RandomSized(Model):
+    """Crops of random area and aspect (protocol section 10)."""
+
+    area: list[Annotated[float, *real(gt=0, le=1), Field(description="share of the area")]] = Field(
+        min_length=2, max_length=2
+    )
+    """range of a crop's area, as shares of the frame's (paper: 0.2 to 1)"""
+    aspect: list[
+        Annotated[float, *real(ge=0.001, le=1000), Field(description="width over height")]
+    ] = Field(min_length=2, max_length=2)
+    """range of a crop's width over its height, drawn by its logarithm (paper: 3/4 to 4/3)"""
+
+
 class Geometry(Model):
     """Crops (protocol section 3)."""
 
@@ -101,6 +114,9 @@ class Geometry(Model):
     )
     """range of the shorter side in training, in pixels, both ends included (paper: 256 to 320, of
     which the release's code leaves 320 out)"""
+    random_sized: RandomSized | None = None
+    """crops of training in place of those of train_shorter_side: of random area and aspect, resized
+    to the square"""
     test_shorter_side: Annotated[int, *whole(ge=16)]
     """shorter side in testing, in pixels (paper: 256)"""
     flip: Annotated[float, *real(ge=0, le=1)]
