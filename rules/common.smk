@@ -2,6 +2,7 @@
 import functools
 import inspect
 import os
+import re
 import signal
 import sys
 from functools import partial
@@ -20,12 +21,20 @@ if (BASE / "vie").is_dir():
     sys.path.insert(0, str(BASE))
 
 from vie.config.load import validate
-from vie.config.settings import IMPORTED, canonical, dataset_places, probe_of, recipes_of
+from vie.config.settings import (
+    IMPORTED,
+    canonical,
+    dataset_places,
+    in_order_of,
+    probe_of,
+    recipes_of,
+)
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
 from vie.runtime.threads import PROMISED
 from vie.workflow import finetuning, resources, sizes, videos
+from vie.workflow.ablations import ablation_runs
 from vie.workflow.fingerprint import code_digest
 from vie.workflow.image_probes import (
     image_dataset,
@@ -34,7 +43,8 @@ from vie.workflow.image_probes import (
     image_settings,
     image_transform,
 )
-from vie.workflow.paths import IMAGES_TABLE, PIPELINES, PUBLISHED, Experiment, in_order_of
+from vie.workflow.instances import instances_used
+from vie.workflow.paths import IMAGES_TABLE, PIPELINES, PUBLISHED, Experiment
 from vie.workflow.published import files_of, published_rows
 from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
 from vie.workflow.titles import (
@@ -86,8 +96,14 @@ DATASET = experiment.dataset
 TITLE = dataset_title(experiment, DATASET)
 CURVES = experiment.curves("table_1" if experiment.labelled else "retrieval")
 ALL = experiment.published_files()
+INSTANCES = instances_used(experiment.recipes)
 ONE_GPU = min(config["gpus"], 1)
 PUBLISHED_DIGESTS = [digest(PUBLISHED / name) for name in ("table_s1.csv", "other.csv")]
+
+
+def alternatives(names):
+    """Constraint of a wildcard: any of these names."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
@@ -96,8 +112,8 @@ wildcard_constraints:
     number=r"\d+",
     shard=r"\d+",
     shards=r"\d+",
-    recipe="|".join(config["recipes"]),
-    evaluation="|".join(config["evaluations"]),
+    recipe=alternatives(config["recipes"]),
+    evaluation=alternatives(config["evaluations"]),
     weights="trained|untrained",
     stage="|".join(experiment.stages()) or "(?!)",
     target="|".join(experiment.targets),

@@ -238,6 +238,32 @@ rule index:
         "../workflow_scripts/index.py"
 
 
+# Parts of the training videos, for recipes that are pretrained on these (`instances`).
+rule instances:
+    input:
+        index="resources/{dataset}/train/index.parquet",
+        sizes="resources/{dataset}/train/index.sizes.npy",
+    output:
+        "resources/{dataset}/train/instances/{instances}/index.parquet",
+    log:
+        "logs/resources/{dataset}/instances_{instances}.log",
+    benchmark:
+        "benchmarks/runs/resources/{dataset}/instances_{instances}.tsv"
+    wildcard_constraints:
+        instances=alternatives(INSTANCES),
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=of(lambda dataset: resources.index(config, dataset, "train")),
+        runtime=minutes(30),
+    params:
+        settings=of(lambda instances: INSTANCES[instances]),
+        version=version("instances"),
+    script:
+        "../workflow_scripts/instances.py"
+
+
 rule motion:
     input:
         tar="resources/{dataset}/{split}/frames/{shard}-of-{shards}.tar",

@@ -10,7 +10,7 @@ rule publish:
     benchmark:
         f"{RUNS}/publish_{{name}}.tsv"
     wildcard_constraints:
-        name="table_s1|table_1|table_1_imagenet|random_control|pretext|retrieval|"
+        name="table_s1|table_1|table_1_imagenet|random_control|pretext|retrieval|ablations|"
         + "|".join(PIPELINES),
     localrule: True
     conda:

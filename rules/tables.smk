@@ -196,3 +196,28 @@ rule finetuning_classes:
         version=version("tables"),
     script:
         "../workflow_scripts/finetuning_classes.py"
+
+
+# Each network that is ablated, and its ablations.
+rule ablations:
+    input:
+        predictions=of(lambda: [run["predictions"] for run in ablation_runs(experiment)]),
+        metadata=of(lambda: [run["metadata"] for run in ablation_runs(experiment)]),
+    output:
+        **in_report(f"{RESULTS}/ablations", "ablations", table="Ablations"),
+        seeds=f"{RESULTS}/ablations_seeds.csv",
+    log:
+        f"{LOGS}/ablations.log",
+    benchmark:
+        f"{RUNS}/ablations.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(10),
+    params:
+        runs=of(lambda: ablation_runs(experiment)),
+        version=version("tables"),
+    script:
+        "../workflow_scripts/ablations.py"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from vie.config.load import load_config
-from vie.config.settings import canonical
+from vie.config.settings import canonical, in_order_of
 from vie.runtime.errors import VieError
-from vie.workflow.paths import Experiment, in_order_of
+from vie.workflow.paths import Experiment
 from vie.workflow.weights import weights_files
 
 ROOT = Path(__file__).parents[2]

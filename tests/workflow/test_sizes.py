@@ -19,6 +19,7 @@ from vie.frames.ffmpeg import ffmpeg_executable
 from vie.frames.manifest import class_names, write_manifest
 from vie.runtime.errors import VieError
 from vie.workflow import sizes
+from vie.workflow.instances import count_instances
 from vie.workflow.videos import most_videos
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +42,7 @@ def config(**recipe):
 
 
 def some(videos):
-    return lambda frames: videos
+    return lambda frames, instances=None: count_instances(instances, videos, 71)
 
 
 def job(rule, recipe="", target="", weights=""):

@@ -83,6 +83,10 @@ class Config(Model):
     finetuning: Finetuning
     features: Features = Features()
     tables: Tables
+    ablations: list[Annotated[Text, Field(description="a folder of overlays")]] = Field([])
+    """folders of small overlays that change one recipe each: rows of results/ablations.csv
+    (docs/ablations.md). Where two folders have files of one name, the later one refines the
+    earlier one. Paths are relative to the clone, or to the current folder"""
     threads: Threads
     licence: Text | None = None
     """licence of the encoders that are made, as their files and model cards say it; it depends on

@@ -75,6 +75,22 @@ class Encoder(Open):
         return self
 
 
+class Instances(Model):
+    """Other instances to train on than all whole videos (protocol section 11)."""
+
+    share: Annotated[float, *real(gt=0, lt=1)] | None = None
+    """share of the training videos that take part; drawn once, the same for all seeds"""
+    frames: Annotated[int, *whole(ge=2)] | None = None
+    """each video is cut into windows of so many frames, and each of them is an instance; what is
+    left at the end is one more if it is at least half as long"""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.share is None and self.frames is None:
+            raise ValueError("give share, frames, or both")
+        return self
+
+
 class RandomSized(Model):
     """Crops of random area and aspect (protocol section 10)."""
 
@@ -226,6 +242,8 @@ class Recipe(Model):
     clip: Clip
     min_frames: Natural = 1
     """videos with fewer frames take no part in training (paper: 16 for OPN and 3DRotNet)"""
+    instances: Instances | None = None
+    """what is pretrained on; left out, all whole videos. Probes train on these in any case"""
     geometry: Geometry
     color_jitter: ColorJitter
     objective: Objective

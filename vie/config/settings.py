@@ -40,6 +40,33 @@ def canonical(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+    """Merge `overlay` into `base` key by key, in place; anything but a mapping is replaced.
+
+    Mappings that YAML's anchors share between keys become independent. As in Snakemake, an empty
+    mapping replaces nothing.
+    """
+    for key, value in overlay.items():
+        if isinstance(value, dict):
+            below = base.get(key, {})
+            base[key] = merge(below if isinstance(below, dict) or not value else {}, value)
+        else:
+            base[key] = value
+    return base
+
+
+def in_order_of(value: Any, model: Any) -> Any:
+    """`value` with the keys that `model` has in the order of `model`, its other keys after them.
+
+    Snakemake puts the keys of overlays first, and rows of tables come in the order of recipes.
+    """
+    if not isinstance(value, dict):
+        return value
+    model = model if isinstance(model, dict) else {}
+    keys = [*(key for key in model if key in value), *(key for key in value if key not in model)]
+    return {key: in_order_of(value[key], model.get(key)) for key in keys}
+
+
 def dataset_folder(config: dict[str, Any], name: str, kind: str) -> str:
     """The folder of a dataset's "videos" or "annotations": the user's, or the workflow's own.
 

@@ -68,6 +68,7 @@ from vie.workflow.estimate_costs import (
 from vie.workflow.estimate_jobs import Job, jobs_of, seconds_of_like
 from vie.workflow.finetuning import optimiser, schedule
 from vie.workflow.image_probes import image_dataset, image_settings
+from vie.workflow.instances import count_instances
 from vie.workflow.paths import Experiment
 from vie.workflow.resources import ASPECT, Config, vector_numbers, views
 from vie.workflow.videos import annotation, are_found, list_files, most_videos
@@ -211,7 +212,8 @@ class Estimator:
 
     def _pretrain(self, wild: dict[str, str]) -> Work:
         recipe, stage = self.config["recipes"][wild["recipe"]], wild["stage"]
-        videos, batch = self.sizes(wild["dataset"], "train")[0], recipe["optimiser"]["batch"]
+        sizes, batch = self.sizes(wild["dataset"], "train"), recipe["optimiser"]["batch"]
+        videos = count_instances(recipe.get("instances"), *sizes)
         shown, per_epoch = {"recipe": wild["recipe"], **recipe}, max(1, int(videos // batch))
         clips = batch * resolve_steps(recipe["schedule"][stage], per_epoch)
         work, numbers, dimensions = self.shown(wild["dataset"], shown, clips, 0)

@@ -7,10 +7,12 @@ each time it builds the job graph.
 from pathlib import Path
 from typing import Any
 
+from vie.config.ablations import base_of, without_ablations
 from vie.config.clip_frames import clip_frames
 from vie.config.layouts import LAYOUTS
 from vie.config.recipes import PRETEXTS, STAGES
 from vie.config.settings import IMPORTED, recipes_of, single_splits, stages
+from vie.workflow.instances import instances_index
 from vie.workflow.versions import version
 
 Entries = dict[str, dict[str, Any]]
@@ -18,20 +20,8 @@ IMAGES_TABLE = "table_1_imagenet"
 PIPELINES = {"table_2": "scale_crop", "table_3": "color_jitter"}
 PUBLISHED = Path(__file__).parents[1] / "reporting" / "published"  # the paper's values
 # Keys of a recipe that no weight depends on. What it starts from is an input.
-TRAINED_KEYS = ("objective", "optimiser", "schedule", "min_frames", "start_from")
+TRAINED_KEYS = ("objective", "optimiser", "schedule", "min_frames", "instances", "start_from")
 UNTRAINED_KEYS = ("label", "start_from", "start_first", "monitor")
-
-
-def in_order_of(value: Any, model: Any) -> Any:
-    """`value` with the keys that `model` has in the order of `model`, its other keys after them.
-
-    Snakemake puts the keys of overlays first, and rows of tables come in the order of recipes.
-    """
-    if not isinstance(value, dict):
-        return value
-    model = model if isinstance(model, dict) else {}
-    keys = [*(key for key in model if key in value), *(key for key in value if key not in model)]
-    return {key: in_order_of(value[key], model.get(key)) for key in keys}
 
 
 class Experiment:
@@ -120,8 +110,27 @@ class Experiment:
     # Pretraining
 
     def checkpoint(self, recipe: str, seed: str | int, stage: str) -> str:
-        """The network at the end of a stage, `untrained`, or `imported`."""
+        """The network at the end of a stage, `untrained`, or `imported`.
+
+        That of an ablation is its base's where both are trained alike so far.
+        """
+        base = base_of(recipe)
+        if base != recipe and self._trained_alike(recipe, base, stage):
+            recipe = base
         return f"{self.folder}/pretrain/{recipe}/seed{seed}/{stage}.pt"
+
+    def _trained_alike(self, one: str, other: str, stage: str) -> bool:
+        if stage == "untrained":
+            return self.encoder(one) == self.encoder(other)
+        if stage not in stages(self.recipes[other]):
+            return False
+        settings = [self.stage_recipe(name, stage) for name in (one, other)]
+        starts = [self.previous_checkpoint(name, 0, stage) for name in (one, other)]
+        return settings[0] == settings[1] and starts[0] == starts[1]
+
+    def train_index(self, recipe: str) -> str:
+        """The index of the instances that a recipe is pretrained on."""
+        return instances_index(self.dataset, self.recipes[recipe])
 
     def final_checkpoint(self, recipe: str, seed: str | int) -> str:
         """The network at the end of a recipe's last stage, or the one that its weights are of."""
@@ -179,7 +188,7 @@ class Experiment:
     def bank_index(self, recipe: str) -> str | list[str]:
         """The videos that rows of an imported memory bank have to be of, if a recipe uses it."""
         used = any(one.get("start_from") == recipe for one in self.recipes.values())
-        return f"resources/{self.dataset}/train/index.parquet" if used else []
+        return self.train_index(recipe) if used else []
 
     def stages(self) -> list[str]:
         """Stages that some recipe has."""
@@ -218,7 +227,7 @@ class Experiment:
                 "answers": f"{self.folder}/pretext/{name}/seed{seed}/answers.parquet",
                 "metadata": f"{self.folder}/pretext/{name}/seed{seed}/metadata.json",
             }
-            for name, recipe in self.recipes.items()
+            for name, recipe in without_ablations(self.recipes).items()
             if set(stages(recipe)) & set(PRETEXTS)
             for seed in self.config["seeds"]
         ]
@@ -317,6 +326,7 @@ class Experiment:
         names += ["learning_curves"] if self.curves("table_1") else []
         names += [f"{table}_{target}_classes" for table in PIPELINES for target in self.targets]
         names += ["pretext"] if self.pretext_rows() else []
+        names += ["ablations"] if self.config.get("ablations") else []
         names += ["published"]
         names += [f"summary_{dataset}" for dataset in self.datasets_used()]
         names += [f"summary_{self.config['image_probe']['dataset']}"] if self.has_images else []

@@ -11,6 +11,7 @@ import os
 from typing import Any
 
 from vie.clips.sampling import sampling
+from vie.config.ablations import without_ablations
 from vie.config.layouts import LAYOUTS
 from vie.config.settings import stages
 from vie.datasets.facts import expected
@@ -18,6 +19,7 @@ from vie.datasets.holdout import COUNTS
 from vie.metrics.retrieval import AT_ONCE
 from vie.objectives.table import facts_of, scratch_bytes
 from vie.runtime.threads import TEST_CLIPS, VIDEOS_AHEAD, batches_ahead, loader_workers
+from vie.workflow.instances import count_instances
 from vie.workflow.videos import most_videos
 
 Config = dict[str, Any]
@@ -97,6 +99,10 @@ def pretrain(config: Config, dataset: str, recipe: Config, threads: int) -> int:
     gpus, size, shares = config["gpus"], recipe["geometry"]["size"], max(config["gpus"], 1)
     frames, batch = sampling(recipe["clip"]).frames, recipe["optimiser"]["batch"]
     encoder, videos = recipe["encoder"], videos_of(config, dataset, "train")
+    if own := recipe.get("instances"):
+        stored = config["datasets"][dataset]
+        length = expected(stored, "train").seconds * stored["frames"]["fps"]
+        videos = count_instances(own, videos, length)
     dimensions = dimensions_of(encoder)
     total = step(gpus, [encoder], batch * views(recipe), frames, size)
     if not gpus:  # a GPU has it in its own memory
@@ -173,7 +179,8 @@ def vectors(config: Config, dataset: str, encoders: list[Config]) -> float:
 def retrieval(config: Config, datasets: list[str]) -> int:
     """Rankings, sheets and maps: the largest table of features in three copies, a part of the
     similarities, their order and what is made of it."""
-    encoders = [recipe["encoder"] for recipe in config["recipes"].values()]
+    recipes = without_ablations(config["recipes"]).values()
+    encoders = [recipe["encoder"] for recipe in recipes]
     table = max(vectors(config, name, [one]) for name in datasets for one in encoders)
     return _rounded(PROCESS + 3 * table + 4 * AT_ONCE * 4 / 1e6)
 

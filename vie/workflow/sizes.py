@@ -12,16 +12,18 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from vie.config.ablations import without_ablations
 from vie.config.settings import resolve_steps, single_splits, stages, too_many
 from vie.objectives.table import size_problems
 from vie.runtime.errors import VieError
 from vie.workflow.finetuning import optimiser, schedule
+from vie.workflow.instances import count_instances, instances_name
 from vie.workflow.paths import PIPELINES
 from vie.workflow.videos import is_labelled
 
 Config = dict[str, Any]
-# How many training videos have a number of frames or more.
-Usable = Callable[[int], int]
+# How many training videos have a number of frames or more; with `instances` of a recipe, of these.
+Usable = Callable[..., int]
 PLANNED = "VIE_PLANNED"  # environment variable: what this run of Snakemake will train
 NEIGHBOURS = 10  # that the evaluation of an embedding asks for (Table 1)
 
@@ -79,7 +81,7 @@ def problems(
     Args:
         config: validated.
         recipes: that are looked at.
-        usable: the number of training videos with so many frames or more.
+        usable: the number of training videos with so many frames or more, also of `instances`.
         probes: whether to look at linear probes, too.
         labelled: whether the videos have labels, which the monitor's neighbours are asked for.
     """
@@ -87,12 +89,16 @@ def problems(
     for name in recipes:
         key, recipe = f"recipes.{name}", config["recipes"][name]
         least, batch = recipe.get("min_frames", 1), recipe["optimiser"]["batch"]
-        of = f"videos of {least} frames or more" if least > 1 else "videos"
-        found += too_many(f"{key}.optimiser.batch", batch, usable(least), of)
+        count, kind = usable, "videos"
+        if own := recipe.get("instances"):
+            count, kind = partial(usable, instances=own), f"instances ({instances_name(own)})"
+        of = f"{kind} of {least} frames or more" if least > 1 else kind
+        found += too_many(f"{key}.optimiser.batch", batch, count(least), of)
         for stage in stages(recipe):
-            found += [f"{key}.{text}" for text in size_problems(recipe, stage, every)]
+            found += [f"{key}.{text}" for text in size_problems(recipe, stage, count(0))]
         if labelled:
-            found += too_many(f"{key}.monitor.neighbours", recipe["monitor"]["neighbours"], every)
+            neighbours = recipe["monitor"]["neighbours"]
+            found += too_many(f"{key}.monitor.neighbours", neighbours, count(0), kind)
     return found + (probe_problems(config, "probe", every) if probes else [])
 
 
@@ -164,10 +170,29 @@ def check_graph(config: Config, recipe: str, most: tuple[int, str]) -> None:
     number, where = most
     first = trained_first(config, recipe)
     labelled = is_labelled(config, config["dataset"])
-    of = partial(problems, config, usable=lambda frames: number, labelled=labelled)
-    if found := of(first):
-        others = [name for name in config["recipes"] if name not in first and of([name])]
-        refuse(config, found, where, others)
+
+    def usable(frames: int, instances: Config | None = None) -> int:
+        if not instances:
+            return number
+        stored = config["datasets"][config["dataset"]]["frames"]
+        most = count_instances(instances, number, stored["max_seconds"] * stored["fps"])
+        return most if frames <= instances.get("frames", frames) else 0
+
+    of = partial(problems, config, usable=usable, labelled=labelled)
+    if found := [*_other_bank(config, recipe), *of(first)]:
+        recipes = without_ablations(config["recipes"])
+        refuse(config, found, where, [one for one in recipes if one not in first and of([one])])
+
+
+def _other_bank(config: Config, recipe: str) -> list[str]:
+    """A sentence if a recipe starts from one that is trained on other instances."""
+    own, origin = config["recipes"][recipe], config["recipes"][recipe].get("start_from")
+    if not origin or config["recipes"][origin].get("instances") == own.get("instances"):
+        return []
+    return [
+        f"recipes.{recipe}.instances: must be those of {origin}, which it starts from: rows of the "
+        "memory bank are instances"
+    ]
 
 
 def check_index(
@@ -177,25 +202,30 @@ def check_index(
 
     Args:
         dataset, split: whose index it is.
-        n_frames: (N,) array, frames of each video.
+        n_frames: (N,) array, frames of each video; of each of its instances for a `recipe` that
+            has other ones than whole videos.
         recipe: the one that is about to be trained.
 
     Raises:
         VieError: lists all that does not fit.
     """
     plan, found = read_planned(), []
+    if parts := bool(recipe) and "instances" in config["recipes"][recipe]:
+        plan = Planned([], False, {})  # these frames are of this recipe alone
+
+    def usable(frames: int, instances: Config | None = None) -> int:
+        from vie.frames.instances import instances_of  # Snakemake's own process needs none of it
+
+        counts = instances_of(n_frames, instances)[2] if instances and not parts else n_frames
+        return int((counts >= frames).sum())
+
     if dataset == config["dataset"] and split == "train":
         chains = [
             trained_first(config, name) for name in [*([recipe] if recipe else []), *plan.recipes]
         ]
         names = dict.fromkeys(name for chain in chains for name in chain)
-        found = problems(
-            config,
-            names,
-            lambda frames: int((n_frames >= frames).sum()),
-            probes=plan.probes,
-            labelled=is_labelled(config, dataset),
-        )
+        labelled = is_labelled(config, dataset)
+        found = problems(config, names, usable, probes=plan.probes, labelled=labelled)
     if plan.images and (dataset, split) == (config["image_probe"]["dataset"], "train"):
         found += probe_problems(config, "image_probe", len(n_frames), "images")
     refuse(config, found, f"the index has {len(n_frames)} usable ones")

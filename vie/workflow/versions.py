@@ -35,6 +35,7 @@ VERSIONS: dict[str, Version] = {
     "frames": Version(1, "first version"),
     "images": Version(1, "first version"),  # frames of images
     "index": Version(1, "first version"),
+    "instances": Version(1, "first version"),
     "motion": Version(1, "first version"),
     "untrained": Version(2, "first weights and max pool are the release's"),
     "import": Version(1, "first version"),  # weights from elsewhere

@@ -1,0 +1,81 @@
+"""Plot of ablations: how far each changed network is from the full model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from vie.reporting.drawing import save
+
+LAYER, SHOWN = "conv5", "Conv5"  # the last layer, chosen before any result is seen
+COLOURS = {"worse": "#c23b22", "no clear difference": "#8a8a8a", "better": "#2f7d4f"}
+
+
+def plot_ablations(table: pd.DataFrame, paths: Sequence[Path]) -> None:
+    """Differences at Conv5 of `vie.reporting.ablation_table.ablation_table`, each full model apart.
+
+    Args:
+        table: rows of one dataset.
+        paths: whose suffixes are the formats.
+    """
+    from matplotlib.figure import Figure
+
+    panels = [(of, part[part["model"] != of]) for of, part in table.groupby("of", sort=False)]
+    heights = [len(part) + 0.6 for _, part in panels]
+    figure = Figure(figsize=(7.2, 1.9 + 0.34 * sum(heights)), layout="constrained")
+    grid = figure.subplots(len(panels), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    for (of, part), axis in zip(panels, grid, strict=True):
+        full = table[table["model"] == of].iloc[0]
+        places = np.arange(len(part))[::-1]
+        gain, half = part[f"{LAYER}_difference"], part[f"{LAYER}_difference_ci95"]
+        kinds = np.select([gain + half < 0, gain - half > 0], ["worse", "better"], [*COLOURS][1])
+        for kind, colour in COLOURS.items():
+            mine = kinds == kind
+            style = {"color": colour, "fmt": "o", "ms": 5, "lw": 1.6, "label": kind}
+            axis.errorbar(gain[mine], places[mine], xerr=half[mine], **style)
+        for place, value in zip(places, gain, strict=True):
+            axis.annotate(
+                f"{value:+.1f}",
+                (value, place),
+                (0, 5),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+            )
+        axis.axvline(0, color="#333333", lw=1)
+        axis.set_yticks(places, part["model"], fontsize=8)
+        axis.set_ylim(-0.7, len(part) - 0.2)
+        axis.grid(axis="x", color="#e4e4e4")
+        axis.set_axisbelow(True)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.set_title(f"0 = full model, {of}: {full[LAYER]:.1f} %", fontsize=9)
+    widest = max(abs(x) for x in grid[-1].get_xlim())
+    grid[-1].set_xlim(-widest, widest)
+    first = table.iloc[0]
+    grid[-1].set_xlabel(
+        f"\N{LEFTWARDS ARROW} worse        points of top-1 accuracy        better "
+        f"\N{RIGHTWARDS ARROW}\n{_basis(first)}",
+        fontsize=8,
+    )
+    figure.suptitle(
+        f"Ablations on {first['dataset']}:\nchange of the linear probe's accuracy at {SHOWN}",
+        fontsize=11,
+    )
+    figure.legend(
+        *grid[0].get_legend_handles_labels(),
+        frameon=False,
+        fontsize=8,
+        loc="outside lower center",
+        ncols=3,
+    )
+    save(figure, paths)
+
+
+def _basis(row: pd.Series) -> str:
+    """What the intervals are over, in words."""
+    seeds = str(row["seeds"]).split()
+    over = f"{row['n_val']} validation videos; chance is {row['chance']:.1f} %"
+    if len(seeds) > 1:
+        return f"95 % interval over seeds {', '.join(seeds)} and {over}"
+    return f"ONE SEED ({seeds[0]}): the 95 % intervals cover videos only. {over}"
