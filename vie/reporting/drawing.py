@@ -91,18 +91,10 @@ def finish(
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.set(rect=(0, bottom / whole, 1, height / whole))  # type: ignore[call-arg]
-    head = "\n".join(heads)
-    figure.text(0.5, 1 - 0.1 / whole, head, ha="center", va="top", fontsize=12, parse_math=False)
-    figure.text(
-        0.12 / width,
-        (below - 0.06) / whole,
-        "\n".join(lines),
-        va="top",
-        fontsize=SMALL,
-        linespacing=LINE * 72 / SMALL / 1.2,
-        color="#333333",
-        parse_math=False,
-    )
+    text: dict[str, Any] = {"va": "top", "parse_math": False}
+    figure.text(0.5, 1 - 0.1 / whole, "\n".join(heads), ha="center", fontsize=12, **text)
+    text |= {"fontsize": SMALL, "linespacing": LINE * 72 / SMALL / 1.2, "color": "#333333"}
+    figure.text(0.12 / width, (below - 0.06) / whole, "\n".join(lines), **text)
     if boxed:
         place = 1 - 0.16 / width, (0.17 if not beside else below - 0.14) / whole
         figure.text(*place, boxed, ha="right", va="center", fontsize=SMALL, bbox=MARK)
