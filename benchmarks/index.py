@@ -3,10 +3,11 @@
     uv run python benchmarks/index.py
     uv run python benchmarks/index.py --images
 
-With --images: those of ImageNet, 1,281,167 videos of a single frame. Writes the tables of 200 shards. Their tars are as long as real ones, but mostly holes. Builds the
-index from them as rule `index` does, and loads it in a new process as a worker of the loader does:
+Writes the tables of 200 shards; with --images those of ImageNet, 1,281,167 videos of a single frame
+in 128 shards. Their tars are as long as real ones, but mostly holes. Builds the index from them as
+rule `index` does, and loads it in a new process as a worker of the loader does:
 
-    manifest  seconds of writing the manifest, and the largest resident memory of its process
+    lists   seconds of writing the manifest, and the largest resident memory of its process
     build   seconds, and the largest resident memory of the process that builds
     load    seconds of `load_index`, without importing its modules
     worker  resident memory of the process afterwards, with its modules, and the part of the loading
@@ -155,7 +156,7 @@ def main() -> None:
         print(f"{count:,} {'images' if arguments.images else 'videos'} in {shards} shards")
         with new(1) as pool:
             seconds, memory = pool.apply(list_videos, (folder, videos))
-        print(f"manifest{seconds:5.1f} s  {memory:7.0f} MiB")
+        print(f"lists   {seconds:6.1f} s  {memory:7.0f} MiB")
         for shard in range(shards):
             write_shard(folder / "frames", str(shard), videos[shard::shards], rng, frames)
         with new(1) as pool:

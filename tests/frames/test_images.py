@@ -16,11 +16,12 @@ from vie.frames import images as module
 from vie.frames.extract import Shard, extract_shard, read_rejected
 from vie.frames.images import ImageSettings, image_frames, quiet
 from vie.frames.index import build_index, load_index
-from vie.frames.manifest import Video, class_names, write_manifest
-from vie.frames.shards import read_shard_table
+from vie.frames.manifest import Video, class_names, write_classes, write_manifest
 from vie.frames.unusable import UnusableVideoError
+from vie.reporting.summary import QUANTILES, write_summary
 
 SIDE = 48
+SIZES = (44, 44, 45, 46, 47, 48, 48)  # quantiles of images of 44 and 48 pixels
 SETTINGS = ImageSettings(SIDE)
 
 
@@ -225,6 +226,17 @@ def test_a_large_file_is_not_read(tmp_path, monkeypatch):
         image_frames(path, SETTINGS)
 
 
+def split_of(folder, videos):
+    """Manifest, one shard and index of images in folder/images -> the files of the index."""
+    manifest = folder / "manifest.parquet"
+    write_manifest(videos, class_names(videos), manifest)
+    outputs = [folder / f"0-of-1{end}" for end in (".tar", ".parquet", ".rejected.csv")]
+    extract_shard(Shard(manifest, 0, 1, *outputs), folder / "images", SETTINGS, processes=2)
+    made = [folder / name for name in ("index.parquet", "index.sizes.npy", "rejected.csv")]
+    build_index(manifest, *([path] for path in outputs), *made, min_frames=1)
+    return made
+
+
 def damaged(count):
     """Images with random bytes changed, cut or doubled, of every kind."""
     rng = np.random.default_rng(0)
@@ -262,16 +274,9 @@ def test_every_image_is_indexed_or_recorded(tmp_path: Path, capfd: pytest.Captur
     os.mkfifo(folder / "pipe.JPEG")
     names = [*files, "pipe", "absent"]
     videos = [Video(f"a/{name}", f"{name}.JPEG", "a", 0, 0, True) for name in names]
-    write_manifest(videos, class_names(videos), tmp_path / "manifest.parquet")
-    outputs = [tmp_path / f"0-of-1{end}" for end in (".tar", ".parquet", ".rejected.csv")]
     start = time.monotonic()
-    extract_shard(
-        Shard(tmp_path / "manifest.parquet", 0, 1, *outputs), folder, SETTINGS, processes=2
-    )
+    made = split_of(tmp_path, videos)
     assert time.monotonic() - start < 60
-    made = [tmp_path / name for name in ("index.parquet", "index.sizes.npy", "rejected.csv")]
-    tar, table, rejected = ([path] for path in outputs)
-    build_index(tmp_path / "manifest.parquet", tar, table, rejected, *made, min_frames=1)
     index = load_index(made[0])
     refused = {row["video"]: row["reason"] for row in read_rejected(made[2])}
     assert {*index.videos.to_pylist(), *refused} == {video.video for video in videos}
@@ -283,5 +288,29 @@ def test_every_image_is_indexed_or_recorded(tmp_path: Path, capfd: pytest.Captur
         pixels = simplejpeg.decode_jpeg(*index.read_frames(i, [0]))
         assert pixels.shape[:2] == (index.heights[i], index.widths[i])
     assert (index.fps, index.shorter_side, index.quality) == (1, SIDE, "kept")
-    assert set(read_shard_table(outputs[1])["n_frames"].to_pylist()) == {1}
+    assert index.of_images
+    assert set(index.n_frames.tolist()) == {1}
     assert "Warning" not in capfd.readouterr().err
+
+
+def test_a_summary_speaks_of_images(tmp_path):
+    (tmp_path / "images").mkdir()
+    for name, content in (("a", PLAIN), ("b", ODD["large"]), ("c", b"")):
+        (tmp_path / "images" / f"{name}.JPEG").write_bytes(content)
+    videos = [Video(name, f"{name}.JPEG", "ant", 0, 0, True) for name in "abc"]
+    made = split_of(tmp_path, videos)
+    write_classes(["ant"], tmp_path / "classes.csv")
+    table, plots = tmp_path / "summary.csv", [tmp_path / "summary.svg", tmp_path / "summary.png"]
+    arguments = {"train": made[0]}, {"train": made[2]}, tmp_path / "classes.csv", table, plots
+    write_summary(*arguments, {"train": 5})
+    assert table.read_text().splitlines() == [
+        "split,quantity,name,value",
+        "train,images,all,2",
+        "train,images,ant,2",
+        *(f"train,shorter_side,p{q},{px}" for q, px in zip(QUANTILES, SIZES, strict=True)),
+        "train,rejected,all,1",
+        "train,rejected,empty file,1",
+        "train,expected,images,5",
+        "train,difference,images,-3",
+    ]
+    assert "duration" not in plots[0].read_text()

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vie.frames.extract import read_rejected, write_rejected
+from vie.frames.images import ImageSettings
 from vie.frames.joining import SETTINGS, Joined, join, ordered_sizes, places
 from vie.frames.manifest import read_manifest
 from vie.frames.parquet import (
@@ -72,6 +73,11 @@ class Index:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def of_images(self) -> bool:
+        """Whether its videos are images, of one frame each."""
+        return self.quality == ImageSettings.quality
 
     def __reduce__(self) -> tuple[Callable[[Path], "Index"], tuple[Path]]:
         # A worker gets the path and loads the index: a pickle would contain all sizes.
