@@ -29,9 +29,8 @@ class Plateau:
     """
 
     patience: float = math.inf  # validations in a row without a better one that are borne
-    drops: int = (
-        0  # divisions of the rate by 10; when validation saturates once more, training ends
-    )
+    # Divisions of the rate by 10; when validation saturates once more, training ends.
+    drops: int = 0
     best: tuple[float, float] = (-math.inf, -math.inf)  # accuracy, and the loss with a minus sign
     best_step: int = 0  # steps before it
     waited: int = 0  # validations since then, or since the last drop

@@ -77,9 +77,8 @@ def schedule(
     if settings[weights]["schedule"] == "release":
         for one in own_settings(config, evaluation).get("release", []):
             if one.get("target", target) == target and one.get("pipeline", pipeline) == pipeline:
-                return {key: one[key] for key in ("duration", "lr_drops")} | {
-                    "every": shared["every"]
-                }
+                given = {key: one[key] for key in ("duration", "lr_drops")}
+                return given | {"every": shared["every"]}
     return shared
 
 
