@@ -21,12 +21,12 @@ def plot_ablations(table: pd.DataFrame, paths: Sequence[Path]) -> None:
     """
     from matplotlib.figure import Figure
 
-    panels = [(of, part[part["model"] != of]) for of, part in table.groupby("of", sort=False)]
-    heights = [len(part) + 0.6 for _, part in panels]
+    # The first row of a panel is the full model.
+    panels = [(of, part.iloc[0], part.iloc[1:]) for of, part in table.groupby("of", sort=False)]
+    heights = [len(part) + 0.6 for *_, part in panels]
     figure = Figure(figsize=(7.2, 1.9 + 0.34 * sum(heights)), layout="constrained")
     grid = figure.subplots(len(panels), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    for (of, part), axis in zip(panels, grid, strict=True):
-        full = table[table["model"] == of].iloc[0]
+    for (of, full, part), axis in zip(panels, grid, strict=True):
         places = np.arange(len(part))[::-1]
         gain, half = part[f"{LAYER}_difference"], part[f"{LAYER}_difference_ci95"]
         kinds = np.select([gain + half < 0, gain - half > 0], ["worse", "better"], [*COLOURS][1])
