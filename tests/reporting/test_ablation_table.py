@@ -139,5 +139,5 @@ def test_the_plot_says_what_it_shows(tmp_path):
         for text in ("some videos", "200 validation videos", "chance is 25.0 %", "FULL: 50.0 %"):
             assert text in said
         assert ("ONE SEED" in said) == (len(seeds) == 1)
-        for kind in ("worse", "no clear difference", "better", "WORSE", "ALIKE", "BETTER"):
+        for kind in ("lower", "no clear difference", "higher", "WORSE", "ALIKE", "BETTER"):
             assert f"<!-- {kind} -->" in said

@@ -113,6 +113,23 @@ def test_what_is_changed_in_words(experiment, paper):
     )
 
 
+@pytest.mark.parametrize("overlay", [None, "kinetics400", "smoke"])
+def test_labels_are_true(overlay):
+    """ "20 clusters (not 40)" says the numbers that are in force."""
+    overlays = [ROOT / "experiments" / f"{overlay}.yaml"] if overlay else []
+    said = 0
+    for run in ablation_runs(Experiment(load_config(ROOT / "config.yaml", *overlays))):
+        label = run["model"].replace(",", "")
+        if found := re.search(r"([\d.]+) [^(]*\(not ([\d.]+)\)", label):
+            assert f"{found[2]} -> {found[1]}" in run["changed"]
+        elif found := re.search(r"windows of (\d+) frames", label):
+            assert f"instances.frames: none -> {found[1]}" in run["changed"]
+        elif found := re.search(r"(\d+) % of the videos", label):
+            assert f"instances.share: none -> 0.{found[1].rstrip('0')}" in run["changed"]
+        said += bool(found)
+    assert said >= (1 if overlay == "smoke" else 9)
+
+
 def test_how_many_instances_there_are_is_asked_everywhere(experiment, paper):
     """Kinetics' 250 frames make five windows of 52; memory, plan and sizes count them."""
     assert count_instances(None, 10, 250) == 10
