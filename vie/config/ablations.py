@@ -94,18 +94,16 @@ def add_ablations(
 ) -> None:
     """Add the recipe and the evaluation of every overlay to a checked config, in place.
 
-    An evaluation is that of the recipe's name, with the label of the changed recipe. Recipes whose
-    weights come from a file have no ablations.
+    An evaluation is that of the recipe's name, with the label of the changed recipe: its own, else
+    the file's name. Recipes whose weights come from a file have no ablations.
 
     Args:
         checked: checks and completes a config.
 
     Raises:
-        VieError: an overlay does not change one recipe, the changed one has errors, or two rows
-            of the table would have one label.
+        VieError: an overlay does not change one recipe, or the changed one has errors.
     """
     recipes, evaluations = {}, {}
-    labels: dict[str, set[str]] = {}
     for stem, overlay in overlays.items():
         base = _changed_recipe(overlay, config)
         if "weights" in config["recipes"][base]:  # it is not trained, so there is nothing to change
@@ -116,6 +114,8 @@ def add_ablations(
             overlay.content.get("evaluations", {}).get(base) or {},
         )
         own.pop("start_first", None)
+        if own.get("label") == config["recipes"][base]["label"]:
+            own["label"] = stem
         trial = {
             "recipes": config["recipes"] | {TRIAL: own},
             "evaluations": config["evaluations"]
@@ -129,13 +129,6 @@ def add_ablations(
         name = f"{base}.{stem}"
         recipes[name] = found["recipes"][TRIAL]
         evaluations[name] = found["evaluations"][TRIAL] | {"recipe": name}
-        label, rows = recipes[name]["label"], labels.setdefault(base, set())
-        if label in rows or label in {config[kind][base]["label"] for kind in trial}:
-            raise overlay.error(
-                f"recipes.{base}.label: {label!r} is that of another row; choose one that says "
-                "what is changed"
-            )
-        rows.add(label)
     config["recipes"] |= recipes
     config["evaluations"] |= evaluations
 

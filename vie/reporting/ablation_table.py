@@ -1,14 +1,11 @@
 """Table of ablations: networks that differ from a full model in one setting."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from vie.config.settings import LAYERS
 from vie.reporting.runs import right, seeds_of
-from vie.reporting.statistics import accuracies, differences
-from vie.runtime.errors import VieError
+from vie.reporting.statistics import accuracies, differences, percent
 
 COLUMNS = {**{layer: f"{layer}_top1" for layer in LAYERS}, "knn10": "knn_top1"}
 
@@ -20,32 +17,20 @@ def ablation_table(runs: pd.DataFrame) -> pd.DataFrame:
     its training does differently, `chance` is the accuracy of guessing.
 
     Args:
-        runs: `vie.reporting.runs.read_runs` of the predictions of probes, also with the columns
-            model, of (the full model), changed and dataset.
-
-    Raises:
-        VieError: the runs of two models are of different seeds, or a full model is not among them.
+        runs: `vie.reporting.runs.read_runs` of the predictions of probes, the same seeds of each,
+            also with the columns name, full (name of the full model, which comes before its
+            ablations), model and of (labels of both), changed and dataset.
     """
-    rows = []
-    full: dict[str, dict[str, Any]] = {}
-    for (_, model), seeds in runs.groupby(["of", "model"], sort=False):
+    rows, every = [], {}
+    for name, seeds in runs.groupby("name", sort=False):
         first = seeds.iloc[0]
-        found = {name: right(seeds, column) for name, column in COLUMNS.items()}
-        if model == first["of"]:
-            full[model] = {"right": found, "seeds": seeds_of(seeds)}
-        if first["of"] not in full:
-            raise VieError(f"{model}: its full model, {first['of']}, must come before it")
-        if seeds_of(seeds) != full[first["of"]]["seeds"]:
-            raise VieError(
-                f"{model} has seeds {seeds_of(seeds)}, and {first['of']} has "
-                f"{full[first['of']]['seeds']}: a difference needs the same ones"
-            )
-        gains = differences(found, full[first["of"]]["right"])
+        every[name] = found = {key: right(seeds, column) for key, column in COLUMNS.items()}
+        gains = differences(found, every[first["full"]])
         rows.append(
-            {"model": model, "of": first["of"], "changed": first["changed"]}
+            {"model": first["model"], "of": first["of"], "changed": first["changed"]}
             | accuracies(found)
-            | (dict.fromkeys(gains, np.nan) if model == first["of"] else gains)
-            | {"chance": round(100 / first["metadata"]["classes"], 2)}
+            | (dict.fromkeys(gains, np.nan) if name == first["full"] else gains)
+            | {"chance": percent(1 / first["metadata"]["classes"])}
             | {"n_val": len(first["label"]), "seeds": seeds_of(seeds), "dataset": first["dataset"]}
         )
     return pd.DataFrame(rows)

@@ -54,7 +54,12 @@ def ablation_runs(experiment: Experiment) -> list[dict[str, Any]]:
     runs = []
     for name, base in rows.items():
         evaluation = experiment.evaluations[name]
-        run = {"model": evaluation["label"], "of": experiment.evaluations[base]["label"]}
+        run = {
+            "name": name,
+            "full": base,
+            "model": evaluation["label"],
+            "of": experiment.evaluations[base]["label"],
+        }
         run |= {"changed": changed(experiment, name), "dataset": dataset}
         folder = f"{experiment.folder}/probe/{name}/{evaluation['weights']}"
         for seed in experiment.config["seeds"]:
