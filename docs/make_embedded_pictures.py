@@ -6,10 +6,12 @@ python docs/make_embedded_pictures.py
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from vie.datasets.synthetic.actions import HMDB51, UCF101, Action, render_action
 from vie.datasets.synthetic.appearance import APPEARANCES
+from vie.datasets.synthetic.images import CLASSES as IMAGE_CLASSES
+from vie.datasets.synthetic.images import render_image
 from vie.datasets.synthetic.render import HEIGHT, render
 from vie.datasets.synthetic.trajectories import MOTIONS
 
@@ -25,8 +27,8 @@ def square(frame: np.ndarray) -> np.ndarray:
     return frame[:, left : left + HEIGHT]
 
 
-def sheet(rows: list[list[tuple[str, np.ndarray]]], path: Path) -> None:
-    """A grid of captioned frames as PNG."""
+def sheet(rows: list[list[tuple[str, np.ndarray]]], path: Path, colours: int | None = None) -> None:
+    """A grid of captioned frames as PNG, in all colours or so many."""
     step_x, step_y = HEIGHT + GAP, HEIGHT + CAPTION
     page = Image.new("RGB", (step_x * len(rows[0]), step_y * len(rows)), "white")
     pen = ImageDraw.Draw(page)
@@ -35,7 +37,7 @@ def sheet(rows: list[list[tuple[str, np.ndarray]]], path: Path) -> None:
             pen.text((i * step_x + 2, j * step_y), caption, fill="black")
             page.paste(Image.fromarray(square(frame)), (i * step_x, j * step_y + CAPTION - 2))
     path.parent.mkdir(parents=True, exist_ok=True)
-    page.save(path, optimize=True)
+    (page.quantize(colours) if colours else page).save(path, optimize=True)
     print(f"{path} {path.stat().st_size / 1000:.0f} kB")
 
 
@@ -68,6 +70,16 @@ def classes() -> list[list[tuple[str, np.ndarray]]]:
     return rows
 
 
+def images() -> list[list[tuple[str, np.ndarray]]]:
+    """Four images of each class of the stand-in for ImageNet, two classes to a row."""
+    found = []
+    for i, label in enumerate(IMAGE_CLASSES):
+        shown = [Image.fromarray(render_image(label, DATASET_SEED, 4 * i + n)) for n in range(4)]
+        fitted = [np.asarray(ImageOps.fit(one, (HEIGHT, HEIGHT))) for one in shown]
+        found.append([(label if n == 0 else "", one) for n, one in enumerate(fitted)])
+    return [[*found[i], *found[i + 1]] for i in range(0, len(found), 2)]
+
+
 def instances() -> list[list[tuple[str, np.ndarray]]]:
     """A row per chosen class: the middle frame of eight of its videos."""
     rows = []
@@ -84,3 +96,4 @@ if __name__ == "__main__":
     sheet(classes()[half:], FOLDER / "classes_2.png")
     sheet(instances(), FOLDER / "instances.png")
     sheet(actions(), FOLDER / "actions.png")
+    sheet(images(), FOLDER / "images.png", colours=128)
