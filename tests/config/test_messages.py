@@ -435,6 +435,22 @@ WRONG = [
         lambda c: c.update(objectives={"imported": "mine:Imported"}),
         ["objectives.imported: this name is taken"],
     ),
+    (
+        lambda c: c["datasets"]["stand_in_imagenet"]["frames"].update(fps=25, quality=3),
+        ["stand_in_imagenet.frames.fps: is of videos", "stand_in_imagenet.frames.quality: is of"],
+    ),
+    (
+        lambda c: c["datasets"]["stand_in_imagenet"].update(min_frames=3),
+        ["datasets.stand_in_imagenet.min_frames: an image is one frame"],
+    ),
+    (
+        lambda c: c["datasets"]["stand_in_imagenet"].update(missing="error"),
+        ["datasets.stand_in_imagenet.missing: layout imagefolder has no lists"],
+    ),
+    (
+        lambda c: c.update(dataset="stand_in_imagenet"),
+        ["dataset: 'stand_in_imagenet' has images, and networks are pretrained on videos"],
+    ),
     (lambda c: c["finetuning"].update(validation="val"), ["'val' is not one of held_out, test"]),
     (lambda c: c["finetuning"]["scale_crop"].update(scales=[2]), ["scale_crop.scales.0: 2"]),
 ]

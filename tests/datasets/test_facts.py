@@ -16,6 +16,11 @@ def test_numbers_are_the_protocols():
     row = next(line for line in PROTOCOL.read_text().splitlines() if "pretraining set" in line)
     train, val = (int(n.replace(",", "")) for n in re.findall(r"\d+,\d+", row))
     assert expected_videos("kinetics400") == {"train": train, "val": val}
+    row = next(line for line in PROTOCOL.read_text().splitlines() if "1,281,167" in line)
+    assert [int(n.replace(",", "")) for n in re.findall(r"\d+,[\d,]+\d", row)] == [
+        1000,
+        *expected_videos("imagenet").values(),
+    ]
     for other in (None, "ucf101", "hmdb51"):
         assert expected_videos(other) == {}
 
@@ -38,6 +43,13 @@ def test_other_classes_are_named(caplog):
     ]
 
 
+def test_the_number_of_imagenets_classes_is_looked_at(caplog):
+    report_classes([f"n{i:08d}" for i in range(1000)], "imagenet")
+    assert not caplog.records
+    report_classes(["ant", "bee"], "imagenet")
+    assert "2 classes, and imagenet has 1000" in caplog.text
+
+
 def test_classes_without_a_video_in_a_split(caplog):
     report_split(["a", "b", "a"], ["a", "b"], "val")
     assert not caplog.records
@@ -52,6 +64,7 @@ def test_classes_without_a_video_in_a_split(caplog):
     [
         (234_619, "train", "kinetics400", "234,619 usable .* 239,888 .-5269, 97.8 %"),
         (19_761, "val", "kinetics400", "19,761 usable .* 19,653 .+108, 100.5 %"),
+        (1_281_160, "train", "imagenet", "1,281,160 usable .* 1,281,167 .-7, 100.0 %"),
         (239_888, "train", "kinetics400", None),
         (5, "train", None, None),
         (5, "all", "ucf101", None),

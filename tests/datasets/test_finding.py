@@ -2,7 +2,8 @@ import os
 
 import pytest
 
-from vie.datasets.finding import LONGEST_ID, base_of, file_of, find_videos, piece_id
+from vie.datasets.finding import base_of, file_of, find_videos, piece_id
+from vie.datasets.layouts.video_files import LONGEST_ID
 from vie.runtime.errors import VieError
 
 

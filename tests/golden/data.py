@@ -32,9 +32,12 @@ from vie.datasets.holdout import hold_out
 from vie.datasets.layouts import LAYOUTS
 from vie.datasets.layouts.flat import FlatSettings, cut_up, validation
 from vie.datasets.synthetic import actions
+from vie.datasets.synthetic.images import CLASSES as IMAGE_CLASSES
+from vie.datasets.synthetic.images import render_image
 from vie.datasets.synthetic.render import CLASSES, render
 from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
 from vie.frames.flow import magnitudes
+from vie.frames.images import ImageSettings, image_frames
 from vie.frames.index import load_index
 from vie.frames.manifest import Video, class_names, read_manifest, write_manifest
 from vie.metrics.retrieval import nearest, rank
@@ -181,6 +184,22 @@ def frames(folder: Path) -> Numbers:
     return numbers
 
 
+def images(folder: Path) -> Numbers:
+    """Frames of images that are encoded anew: sizes, and colours of the middles of blocks."""
+    blocks = np.kron(synthetic.pixels(5, 1, 1, 6, 8)[0], np.ones((24, 24, 1))).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    numbers: Numbers = {}
+    for name, mode in (("PNG", "RGB"), ("JPEG", "CMYK"), ("WEBP", "RGB")):
+        path = folder / f"{name}.jpg"
+        options = {"exif": exif, "quality": 95} if name == "JPEG" else {"lossless": True}
+        Image.fromarray(blocks).convert(mode).save(path, name, **options)
+        (jpeg,) = image_frames(path, ImageSettings(72)).jpegs
+        levels = np.asarray(Image.open(io.BytesIO(jpeg)), dtype=float)  # (H, W, 3)
+        numbers[name] = [*levels.shape, *map(float, levels[6::12, 6::12].ravel())]
+    return numbers
+
+
 def motion(folder: Path) -> Numbers:
     """Optical flow of a square that moves by 3 pixels a frame over dots."""
     dots = np.random.default_rng(0).integers(0, 256, (64, 80), dtype=np.uint8)
@@ -232,6 +251,9 @@ def _tree(layout: str, folder: Path) -> tuple[Path, Path, str]:
                 names = [f"Film{i // 2}_{label}_f_nm_np1_ri_med_{i}.avi" for i in range(6)]
                 lines = [f"{n} {flag} \n" for n, flag in zip(names, flags, strict=True)]
                 (notes / f"{label}_test_split{number}.txt").write_text("".join(lines))
+    if layout == "imagefolder":
+        _files(videos / "train", ["wolf/1.JPEG", "wolf/deep/2.png", "ant/b.jpg", "ant/c.jpg"])
+        return videos, LAYOUTS[layout].annotations(videos, notes, "train"), "train"
     if layout == "folders":
         _files(videos, [f"{label}/{i}.mp4" for label in ("a", "b & c") for i in range(5)])
         notes = videos
@@ -284,6 +306,15 @@ def videos(folder: Path) -> Numbers:
     for name, action in (("ucf101", actions.UCF101[0]), ("hmdb51", actions.HMDB51[-1])):
         pixels = actions.render_action(action, name, 5, 2, 7)
         numbers[name] = [*pixels.shape, *_levels(pixels)]
+    return numbers
+
+
+def synthetic_images(folder: Path) -> Numbers:
+    """Pixels of the stand-in for ImageNet."""
+    numbers: Numbers = {}
+    for number, label in enumerate((IMAGE_CLASSES[0], IMAGE_CLASSES[-1])):
+        pixels = render_image(label, 5, number)
+        numbers[label] = [*pixels.shape, *map(float, pixels[4:80:8, 4:80:8].mean(2).ravel())]
     return numbers
 
 

@@ -68,6 +68,8 @@ GROUPS: Mapping[str, Group] = {
     "color_jitter": Group(("pretrain", "probe", "finetune"), data.color_jitter),
     "train_clips": Group(CLIPS, data.train_clips),
     "frames": Group(("frames",), data.frames, atol=2),
+    "images": Group(("images",), data.images, atol=4),
+    "synthetic_images": Group(("videos.imagefolder",), data.synthetic_images, atol=LEVEL),
     "motion": Group(("motion",), data.motion, rtol=0.02),
     "index": Group(("index",), data.index),
     "videos": Group(
@@ -77,7 +79,7 @@ GROUPS: Mapping[str, Group] = {
         f"manifest_{layout}": Group(
             ("manifest", f"manifest.{layout}"), partial(data.manifest, layout=layout)
         )
-        for layout in ("kinetics", "ucf101", "hmdb51", "folders")
+        for layout in ("kinetics", "ucf101", "hmdb51", "folders", "imagefolder")
     },
     "manifest_flat": Group(("manifest", "manifest.flat"), data.manifest_flat),
     "split_assignment": Group(("split_assignment",), data.split_assignment),

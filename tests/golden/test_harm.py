@@ -15,10 +15,11 @@ from tests.golden.groups import GROUPS, differences, load, measure
 from vie import features
 from vie.clips import color_jitter, crops, loader, sampling, windows
 from vie.datasets import holdout
-from vie.datasets.layouts import folders, hmdb51, ucf101
+from vie.datasets.layouts import folders, hmdb51, imagefolder, ucf101
+from vie.datasets.synthetic import images as still
 from vie.datasets.synthetic import render
 from vie.engine import optimizer, plateau, predict, schedules
-from vie.frames import ffmpeg, flow, index, manifest
+from vie.frames import ffmpeg, flow, images, index, manifest
 from vie.metrics import knn, retrieval, top_k
 from vie.models import encoder_file, encoders, resnet, trunks
 from vie.models.classifiers import FrozenEncoders
@@ -298,6 +299,13 @@ HARM = {
         ffmpeg._command,
         "out_color_matrix=bt601",
         "out_color_matrix=bt709",
+    ),
+    "side of images": ("images", images._smaller, "min(size)", "max(size)"),
+    "turned images": ("images", images._encoded, "ImageOps.exif_transpose(image)", "image"),
+    "figures of images": ("synthetic_images", still.render_image, "uniform(0.3,", "uniform(0.2,"),
+    "names of images": (
+        *("manifest_imagefolder", imagefolder.read_images),
+        *("path[start:]", "path[start + 1:]"),
     ),
     "unit of motion": ("motion", flow.magnitudes, "min(one.shape)", "max(one.shape)"),
     "shortest video": ("index", index.build_index, ">= min_frames", ">= 20"),

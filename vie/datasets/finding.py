@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from vie.datasets.layouts.video_files import EXTENSIONS, NoFilesError, listed, text_of
+from vie.datasets.layouts.video_files import EXTENSIONS, NoFilesError, listed, short_id, text_of
 from vie.runtime.errors import VieError
 
 # Unusual ones, which ffmpeg reads all the same.
@@ -34,7 +34,6 @@ MORE_EXTENSIONS = (
     ".f4v",
 )
 LISTS = (".txt", ".csv")
-LONGEST_ID = 150  # bytes; a tar has room for 155
 MOST_SECONDS = 10**6  # of a place in a video: 11 days
 # What ends the id of a piece, and what a long id begins with.
 PIECE, LONG = re.compile(r"@[0-9.]+-[0-9.]+$"), re.compile("[0-9a-f]{12}~")
@@ -187,11 +186,7 @@ def piece_id(path: str, start: float, end: float) -> str:
     name = path + (f"@{_text_of(start)}-{_text_of(end)}" if end else "")
     if name.startswith("/"):  # outside of the base: unlike any path in it
         name = f"{hashlib.sha256(path.encode()).hexdigest()[:12]}~{name.lstrip('/')}"
-    coded = name.encode()
-    if len(coded) <= LONGEST_ID:
-        return name
-    mark = hashlib.sha256(path.encode()).hexdigest()[:12]
-    return f"{mark}~{coded[-(LONGEST_ID - 13) :].decode(errors='ignore').lstrip('/')}"
+    return short_id(name, path)
 
 
 def _text_of(seconds: float) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from vie.frames.excerpts import extract_clip
@@ -105,7 +106,7 @@ def _by_file(manifest: Path, number: int, count: int) -> list[list[Row]]:
     table = read_manifest(manifest)
     if table.schema.equals(SCHEMA):
         clips = Counter(table["path"].to_pylist())
-        rows = rows_of(table, slice(number, None, count))
+        rows = rows_of(table, np.arange(number, len(table), count))
         return [[{**row, "only_clip_in_file": clips[row["path"]] == 1}] for row in rows]
     files: dict[tuple[str, bool], list[Row]] = {}
     for row in table.to_pylist():

@@ -10,21 +10,29 @@ At the paper's scale these are 60 million numbers. The array is mapped into memo
 share one copy, only the pages of the videos that are read are touched, and an index loads fast.
 """
 
-import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from vie.frames.extract import Row, read_rejected, write_rejected
+from vie.frames.extract import read_rejected, write_rejected
+from vie.frames.images import ImageSettings
+from vie.frames.joining import SETTINGS, Joined, join, ordered_sizes, places
 from vie.frames.manifest import read_manifest
-from vie.frames.parquet import make_table, metadata_of, numbers, read_array, read_table
-from vie.frames.shards import ShardReader, check_shard, frame_offsets, read_shard_table
+from vie.frames.parquet import (
+    column_of,
+    metadata_of,
+    numbers,
+    read_array,
+    read_table,
+    rows_of,
+    take,
+    texts_of,
+)
+from vie.frames.shards import ShardReader, frame_offsets
 from vie.frames.unusable import MISSING
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
@@ -42,7 +50,6 @@ SCHEMA = pa.schema(
         ("first_offset", pa.int64()),
     ]
 )
-SETTINGS = ("fps", "shorter_side", "quality")
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,11 @@ class Index:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def of_images(self) -> bool:
+        """Whether its videos are images, of one frame each."""
+        return self.quality == ImageSettings.quality
 
     def __reduce__(self) -> tuple[Callable[[Path], "Index"], tuple[Path]]:
         # A worker gets the path and loads the index: a pickle would contain all sizes.
@@ -119,92 +131,48 @@ def build_index(
     """
     if index.parent.resolve() != sizes.parent.resolve():
         raise VieError(f"{index} and {sizes} must lie in one folder")
-    wanted = read_manifest(manifest).to_pylist()
-    settings, rows = _join(tars, tables, index.parent)
+    wanted, joined = read_manifest(manifest), join(tars, tables, index.parent)
     refused = [row for path in rejected for row in read_rejected(path)]
-    place = _places(wanted, rows, refused, manifest)
-    for row in rows:
-        if row["n_frames"] < min_frames:
-            few = f"too short: {row['n_frames']} frames, at least {min_frames} needed"
-            refused.append({**row, "reason": few})
-    rows = [row for row in rows if row["n_frames"] >= min_frames]
-    if not rows:
+    place, refused_place = places(wanted, joined.table, refused, manifest)
+    counts = numbers(joined.table["n_frames"])
+    short = np.flatnonzero(counts < min_frames)
+    for row in rows_of(joined.table, short):
+        few = f"too short: {row['n_frames']} frames, at least {min_frames} needed"
+        refused.append({**row, "reason": few})
+    refused_place = np.concatenate([refused_place, place[short]])
+    usable = np.flatnonzero(counts >= min_frames)
+    if not len(usable):
         advice = f"; all files are missing: delete {manifest} to have the copy read anew"
         raise VieError(
             f"{manifest}: none of its {len(refused)} videos is usable; see the reasons in "
             f"{', '.join(map(str, rejected))}"
             f"{advice if all(row['reason'] == MISSING for row in refused) else ''}"
         )
-    rows.sort(key=lambda row: place[row["video"]])
-    columns = {name: [row[name] for row in rows] for name in SCHEMA.names[1:]}
-    schema = SCHEMA.with_metadata({**settings, "sizes": sizes.name})
-    table = make_table({"instance": range(len(rows)), **columns}, schema)
-    refused.sort(key=lambda row: place[row["video"]])
+    order = usable[np.argsort(place[usable])]  # rows of the joined table, as in the manifest
+    schema = SCHEMA.with_metadata({**joined.settings, "sizes": sizes.name})
     # The last file to be opened appears first. The index names the array, so it is opened first.
     with (
         atomic_write(index) as index_to,
         atomic_write(sizes) as sizes_to,
         atomic_write(rejected_out) as refused_to,
     ):
-        np.save(sizes_to, np.concatenate([row["sizes"] for row in rows]))
-        pq.write_table(table, index_to)
-        write_rejected(refused, refused_to)
+        np.save(sizes_to, ordered_sizes(joined, order))
+        pq.write_table(_table(joined, order, schema), index_to)
+        write_rejected([refused[i] for i in np.argsort(refused_place)], refused_to)
 
 
-def _join(
-    tars: Sequence[Path], tables: Sequence[Path], folder: Path
-) -> tuple[dict[str, str], list[Row]]:
-    """All rows of all shards -> (settings, rows with shard, first_offset and an array of sizes)."""
-    if not tables or len(tars) != len(tables):
-        raise VieError(f"{len(tars)} shards, {len(tables)} tables: each shard needs its table")
-    rows: list[Row] = []
-    settings: dict[str, str] = {}
-    for tar, path in zip(tars, tables, strict=True):
-        table = read_shard_table(path)
-        metadata = metadata_of(table)
-        found = {name: metadata.get(name, "not said") for name in (*SETTINGS, "shards")}
-        if (settings := settings or found) != found:
-            raise VieError(
-                f"{path} was made with {json.dumps(found)}, but {tables[0]} with "
-                f"{json.dumps(settings)}; run the frames again with one setting"
-            )
-        check_shard(tar, table)
-        shard = os.path.relpath(tar, folder)
-        offsets, sizes = (numbers(pc.list_flatten(table[name])) for name in ("offsets", "sizes"))
-        start = 0
-        for row in table.drop_columns(["offsets", "sizes"]).to_pylist():
-            end = start + row["n_frames"]
-            of_tar = {"shard": shard, "first_offset": int(offsets[start])}
-            rows.append({**row, **of_tar, "sizes": sizes[start:end].astype(np.uint32)})
-            start = end
-    return {name: settings[name] for name in SETTINGS}, rows
-
-
-def _places(
-    wanted: list[Row], rows: list[Row], refused: list[Row], manifest: Path
-) -> dict[str, int]:
-    """Place of each video in the manifest; checks that each occurs once in `rows` and `refused`."""
-    place = {row["video"]: i for i, row in enumerate(wanted)}
-    if len(place) != len(wanted):
-        raise VieError(f"{manifest}: {len(wanted) - len(place)} video ids occur more than once")
-    seen: set[str] = set()
-    again = "; the shards are of another run: extract them anew from this manifest"
-    for row in [*rows, *refused]:
-        video = row["video"]
-        if video not in place:
-            raise VieError(f"{manifest}: does not have video {video!r}, but a shard does{again}")
-        if video in seen:
-            raise VieError(f"{manifest}: video {video!r} is in the shards twice{again}")
-        seen.add(video)
-        row_wanted = wanted[place[video]]
-        if any(row[name] != row_wanted[name] for name in row_wanted if name in row):
-            raise VieError(f"{manifest}: gives another path or class to video {video!r}{again}")
-    if missing := [video for video in place if video not in seen]:
-        raise VieError(
-            f"{manifest}: {len(missing)} videos are in no shard and not rejected, the first is "
-            f"{missing[0]!r}{again}"
-        )
-    return place
+def _table(joined: Joined, order: np.ndarray, schema: pa.Schema) -> pa.Table:
+    """The index of some rows (N,) of joined shards."""
+    columns = {
+        name: take(joined.table[name], order)
+        for name in ("video", "label", "class", "n_frames", "width", "height")
+    }
+    columns["label"] = columns["label"].dictionary_encode()
+    shards = take(texts_of(joined.shards), joined.shard_of[order])
+    columns["shard"] = shards.dictionary_encode()
+    columns["instance"] = column_of(np.arange(len(order)), pa.int32())
+    columns["first_offset"] = column_of(joined.first_offsets[order], pa.int64())
+    return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
 def load_index(path: Path) -> Index:

@@ -22,19 +22,20 @@ def make_table(columns: Mapping[str, Column], schema: pa.Schema) -> pa.Table:
 
     A column of lists of one size is an array (n, size).
     """
-    arrays = [_array(columns[field.name], field.type) for field in schema]
+    arrays = [column_of(columns[field.name], field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _array(values: Column, kind: pa.DataType) -> pa.Array:
+def column_of(values: Column, kind: pa.DataType) -> pa.Array:
+    """A column of a type, made of one value per row."""
     if pa.types.is_dictionary(kind):
-        return _array(values, kind.value_type).dictionary_encode()
+        return column_of(values, kind.value_type).dictionary_encode()
     if pa.types.is_fixed_size_list(kind):
-        content = _array(np.ravel(values), kind.value_type)  # (n, size) -> (n * size,)
+        content = column_of(np.ravel(values), kind.value_type)  # (n, size) -> (n * size,)
         return pa.FixedSizeListArray.from_arrays(content, type=kind)
     if pa.types.is_list(kind):
         content = np.concatenate([np.empty(0, np.int64), *values])
-        return pa.ListArray.from_arrays(_starts(values), _array(content, kind.value_type))
+        return pa.ListArray.from_arrays(_starts(values), column_of(content, kind.value_type))
     if pa.types.is_string(kind):
         texts = [value.encode() for value in values]
         starts = _starts(texts).buffers()[1]
@@ -48,7 +49,7 @@ def _array(values: Column, kind: pa.DataType) -> pa.Array:
 def _starts(values: Column) -> pa.Array:
     """Where each of n values starts if they lie back to back, and the end -> (n + 1,) int32."""
     lengths = np.fromiter((len(value) for value in values), np.int64, len(values))
-    return _array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+    return column_of(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
 
 
 def numbers(column: pa.ChunkedArray) -> np.ndarray:
@@ -87,16 +88,22 @@ def read_table(
         raise VieError(f"{path}: cannot be read as {kind}: {error}") from error
 
 
-def take(column: pa.ChunkedArray, rows: np.ndarray) -> pa.Array:
+def texts_of(values: Sequence[str] | pa.ChunkedArray) -> pa.Array:
+    """Strings as one array."""
+    if isinstance(values, pa.ChunkedArray):
+        return pa.concat_arrays([column_of([], values.type), *values.chunks])
+    return column_of(values, pa.string())
+
+
+def take(column: pa.Array | pa.ChunkedArray, rows: np.ndarray) -> pa.Array:
     """Some rows (n,) of a column."""
-    chosen = column.take(_array(rows, pa.int64()))
-    return chosen.combine_chunks() if isinstance(chosen, pa.ChunkedArray) else chosen
+    chosen = column.take(column_of(rows, pa.int64()))
+    return pa.concat_arrays(chosen.chunks) if isinstance(chosen, pa.ChunkedArray) else chosen
 
 
-def rows_of(table: pa.Table, rows: slice) -> list[dict[str, Any]]:
-    """Some rows of a table as Python has them, which takes much more memory than the table."""
-    chosen = np.arange(len(table))[rows]
-    columns = [take(table[name], chosen).to_pylist() for name in table.schema.names]
+def rows_of(table: pa.Table, rows: np.ndarray) -> list[dict[str, Any]]:
+    """Some rows (n,) of a table as Python has them, which takes much more memory than a table."""
+    columns = [take(table[name], rows).to_pylist() for name in table.schema.names]
     return [dict(zip(table.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 

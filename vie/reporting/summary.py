@@ -40,8 +40,8 @@ def write_summary(
 
     The CSV has the columns split, quantity, name and value. The quantities are
 
-        videos      per label and "all"
-        seconds     quantiles p0 to p100 and "total"
+        videos      per label and "all"; of a dataset of images this is called images
+        seconds     quantiles p0 to p100 and "total"; of images shorter_side in pixels, no total
         rejected    per category of the reason and "all"
         expected    "videos"; only if a number is expected
         difference  "videos": usable less expected videos; only if a number is expected
@@ -63,8 +63,8 @@ def write_summary(
     for split, index in loaded.items():
         rows += _rows(split, index, labels, reasons[split])
         if split in expected:
-            rows.append((split, "expected", "videos", expected[split]))
-            rows.append((split, "difference", "videos", len(index) - expected[split]))
+            rows.append((split, "expected", _what(index), expected[split]))
+            rows.append((split, "difference", _what(index), len(index) - expected[split]))
     with atomic_write(table) as temporary:
         write_rows(temporary, ("split", "quantity", "name", "value"), rows)
     _plot(loaded, reasons, labels, plots, expected, title)
@@ -73,16 +73,28 @@ def write_summary(
 def _rows(
     split: str, index: Index, labels: list[str], reasons: Counter[str]
 ) -> list[tuple[str, str, str, object]]:
-    counts = _counts(index, labels)
-    seconds = index.n_frames / index.fps  # (N,)
+    counts, what, size = _counts(index, labels), _what(index), _size(index)
+    name, digits = ("shorter_side", 0) if index.of_images else ("seconds", 2)
+    total = [] if index.of_images else [(split, name, "total", f"{size.sum():.2f}")]
     return [
-        (split, "videos", "all", len(index)),
-        *((split, "videos", label, n) for label, n in zip(labels, counts, strict=True)),
-        (split, "seconds", "total", f"{seconds.sum():.2f}"),
-        *((split, "seconds", f"p{q}", f"{np.percentile(seconds, q):.2f}") for q in QUANTILES),
+        (split, what, "all", len(index)),
+        *((split, what, label, n) for label, n in zip(labels, counts, strict=True)),
+        *total,
+        *((split, name, f"p{q}", f"{np.percentile(size, q):.{digits}f}") for q in QUANTILES),
         (split, "rejected", "all", reasons.total()),
         *((split, "rejected", name, n) for name, n in sorted(reasons.items())),
     ]
+
+
+def _what(index: Index) -> str:
+    return "images" if index.of_images else "videos"
+
+
+def _size(index: Index) -> np.ndarray:
+    """(N,) seconds of each video, or pixels of the shorter side of each image."""
+    if index.of_images:
+        return np.asarray(np.minimum(index.widths, index.heights))
+    return np.asarray(index.n_frames / index.fps)
 
 
 def _counts(index: Index, labels: list[str]) -> np.ndarray:
@@ -107,16 +119,17 @@ def _plot(
         n = counts[split] = _counts(index, labels) if labels else np.array([len(index)])
         of = f" (the paper: {expected[split]:,})" if split in expected else ""
         each = f", {n.min():,} to {n.max():,} a class" if labels else ""
-        texts.append(f"{split}: {len(index):,} videos{of}{each}")
+        texts.append(f"{split}: {len(index):,} {_what(index)}{of}{each}")
     labels = labels or ["no labels"]
     style: dict[Any, Any] = {"font.size": 9, "axes.spines.right": False, "axes.spines.top": False}
     with matplotlib.rc_context(style):
         height = max(3.5, 0.2 * len(labels) + 1.3) if len(labels) <= LABELLED_CLASSES else 3.9
         figure = Figure(figsize=(12, height))
         axes = figure.subplots(1, 3, width_ratios=(1.3, 1, 1))
-        _plot_classes(axes[0], counts, labels)
-        _plot_seconds(axes[1], indexes)
-        _plot_reasons(axes[2], reasons)
+        what = _what(next(iter(indexes.values())))
+        _plot_classes(axes[0], counts, labels, what)
+        _plot_sizes(axes[1], indexes, what)
+        _plot_reasons(axes[2], reasons, what)
         handles, _ = axes[0].get_legend_handles_labels()
         above: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 1 - 0.25 / height)}
         figure.legend(handles, texts, ncols=len(indexes), frameon=False, **above)
@@ -127,48 +140,51 @@ def _plot(
         save(figure, plots)
 
 
-def _plot_classes(axis: "Axes", counts: Mapping[str, np.ndarray], labels: list[str]) -> None:
-    axis.set_title("usable videos per class")
+def _plot_classes(
+    axis: "Axes", counts: Mapping[str, np.ndarray], labels: list[str], what: str
+) -> None:
+    axis.set_title(f"usable {what} per class")
     if len(labels) <= LABELLED_CLASSES:
-        _draw_bars(axis, labels, counts)
+        _draw_bars(axis, labels, counts, what)
         return
     for split, n in counts.items():
         colour, line = COLOURS.get(split), LINES.get(split)
         axis.step(range(len(labels)), -np.sort(-n), label=split, color=colour, linestyle=line)
     axis.locator_params(integer=True)
     axis.set_xlabel(f"the {len(labels)} classes, largest first")
-    axis.set_ylabel("videos")
+    axis.set_ylabel(what)
     axis.set_ylim(bottom=0)
 
 
-def _plot_seconds(axis: "Axes", indexes: Mapping[str, Index]) -> None:
-    axis.set_title("duration of usable videos")
-    longest = max(float(index.n_frames.max() / index.fps) for index in indexes.values())
+def _plot_sizes(axis: "Axes", indexes: Mapping[str, Index], what: str) -> None:
+    images = what == "images"
+    axis.set_title("size of usable images" if images else "duration of usable videos")
+    longest = max(float(_size(index).max()) for index in indexes.values())
     bins = np.linspace(0, longest * 1.001, 31).tolist()
     for split, index in indexes.items():
-        seconds = index.n_frames / index.fps
-        share = np.full(len(seconds), 100 / len(seconds))
+        size = _size(index)
+        share = np.full(len(size), 100 / len(size))
         colour, line = COLOURS.get(split), LINES.get(split)
-        axis.hist(seconds, bins, weights=share, histtype="step", color=colour, linestyle=line)
-    axis.set_xlabel("seconds")
-    axis.set_ylabel("videos of the split (%)")
+        axis.hist(size, bins, weights=share, histtype="step", color=colour, linestyle=line)
+    axis.set_xlabel("pixels of the shorter side" if images else "seconds")
+    axis.set_ylabel(f"{what} of the split (%)")
 
 
-def _plot_reasons(axis: "Axes", reasons: Mapping[str, Counter[str]]) -> None:
-    axis.set_title("rejected videos by reason")
+def _plot_reasons(axis: "Axes", reasons: Mapping[str, Counter[str]], what: str) -> None:
+    axis.set_title(f"rejected {what} by reason")
     names = sorted(set().union(*reasons.values()))
     if not names:
         axis.text(0.5, 0.5, "none", ha="center", va="center", transform=axis.transAxes)
         axis.set_axis_off()
         return
     numbers = {split: [n[name] for name in names] for split, n in reasons.items()}
-    for bars in _draw_bars(axis, names, numbers):
+    for bars in _draw_bars(axis, names, numbers, what):
         axis.bar_label(bars, padding=2)
     axis.margins(x=0.12)
 
 
 def _draw_bars(
-    axis: "Axes", names: list[str], counts: Mapping[str, ArrayLike]
+    axis: "Axes", names: list[str], counts: Mapping[str, ArrayLike], what: str
 ) -> list["BarContainer"]:
     """Bars to the right, for every name one of each split."""
     height, drawn = 0.8 / len(counts), []
@@ -178,5 +194,5 @@ def _draw_bars(
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.locator_params("x", integer=True)
-    axis.set_xlabel("videos")
+    axis.set_xlabel(what)
     return drawn

@@ -8,6 +8,7 @@ import functools
 import json
 import math
 import os
+from pathlib import Path
 from typing import Any
 
 from vie.clips.sampling import sampling
@@ -33,12 +34,22 @@ IMAGE = 1000  # a thread that decodes the largest image, in three copies, and it
 
 def videos_of(config: Config, dataset: str, split: str) -> int:
     """Videos of a split: of a generated or official dataset as it has when whole; of others as
-    many as lists, folders or the manifest say, else Kinetics' number."""
+    many as lists, folders or the manifest say, else Kinetics' number (of images ImageNet's)."""
     settings = config["datasets"][dataset]
+    manifest = Path("resources", dataset, split, "manifest.parquet")
     if "generator" in settings or settings.get("official_name") in COUNTS:
         return expected(settings, split).videos
+    if LAYOUTS[settings["layout"]].images:  # to count a tree of them takes seconds
+        made = manifest.exists()
+        return _rows(manifest) if made else expected(settings, split).videos
     known = {"datasets": {dataset: settings}, "roots": config.get("roots", {})}
     return _looked_up(json.dumps(known), dataset, split, os.getcwd())
+
+
+def _rows(manifest: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(manifest).num_rows)
 
 
 @functools.cache  # every job asks, and to look may take seconds
@@ -206,9 +217,9 @@ def frames(dataset: Config, threads: int) -> int:
 
 
 def index(config: Config, dataset: str, split: str) -> int:
-    """Joining shards: every row as a mapping (3 kB) in two copies, the sizes of all JPEGs."""
+    """Joining shards: their columns and those of the manifest, the sizes of all JPEGs."""
     frames = 10 * config["datasets"][dataset]["frames"].get("fps", 0.1)  # of an image 1
-    each = 6000 + frames * 3 * 4
+    each = 1000 + frames * 3 * 4
     return _rounded(500 + videos_of(config, dataset, split) * each / 1e6)
 
 

@@ -73,7 +73,7 @@ def listed_rows(path: Path, videos: Path, split: str) -> list[Row]:
             first = name.partition("/")[0]
             of = first if first in SPLITS else own
         if of != split:
-            if of in SPLITS:
+            if of in (*SPLITS, "test"):
                 continue
             raise VieError(
                 f"{path}, line {number}: {file!r} is in neither train/ nor val/, and the line has "
@@ -146,14 +146,14 @@ def labels_of_names(path: Path, names: list[str], split: str) -> list[Row]:
                 f"that it is of: call the devkit's list {GROUND_TRUTH} with {META} beside it, or "
                 "write the names of classes"
             )
-        numbers = [NUMBERED.fullmatch(name) for name in names]
-        if len(lines) != len(names) and not all(numbers):
+        numbers = [int(found[1]) for name in names if (found := NUMBERED.fullmatch(name))]
+        if len(lines) != len(names) and len(numbers) != len(names):
             raise VieError(
                 f"{path}: {len(lines)} labels for {len(names)} images, so it is not known whose "
                 "they are"
             )
-        labels = {str(i): label for i, label in enumerate(lines)}
-        keys = [str(int(n[1]) - 1 if n and all(numbers) else i) for i, n in enumerate(numbers)]
+        labels = {str(i): label for i, label in enumerate(lines, start=1)}
+        keys = [*map(str, numbers if len(numbers) == len(names) else range(1, len(names) + 1))]
     if without := [name for name, key in zip(names, keys, strict=True) if key not in labels]:
         raise VieError(f"{path}: has no label of {len(without)} images: {listed(without)}")
     for label in set(labels.values()):

@@ -25,7 +25,13 @@ from vie.datasets.layouts.image_labels import (
     names_files,
     names_train,
 )
-from vie.datasets.layouts.video_files import NoFilesError, listed, plain_name, scan
+from vie.datasets.layouts.video_files import (
+    NoFilesError,
+    listed,
+    plain_name,
+    scan,
+    short_id,
+)
 from vie.datasets.video import Video
 from vie.runtime.errors import VieError
 
@@ -33,7 +39,6 @@ log = logging.getLogger(__name__)
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 SPLITS = ("train", "val")
 DEEPEST = 16  # folders in folders of a class
-SHORT = 37  # letters of an id that cannot be too long for a tar
 
 
 def annotation_of_images(videos: Path, annotations: Path, split: str) -> Path:
@@ -86,10 +91,9 @@ def read_images(videos: Path, annotations: Path, split: str) -> list[Video]:
     found, start = list[Video](), len(split) + 1
     for path, label in rows:
         below = path[start:]
-        from vie.datasets.finding import piece_id
-
-        name = below if len(below) < SHORT else piece_id(below, 0, 0)
-        found.append(Video(name, path, label, 0, 0, there is None or path in there))
+        found.append(
+            Video(short_id(below, below), path, label, 0, 0, there is None or path in there)
+        )
     return found
 
 

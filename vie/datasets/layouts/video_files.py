@@ -1,6 +1,7 @@
 """Names of files and folders from lists and disks, which may be anything."""
 
 import contextlib
+import hashlib
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ EXTENSIONS = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv"),
     *(".ogv", ".wmv", ".asf"),
 )
+LONGEST_ID = 150  # bytes; a tar has room for 155
 ADVICE = "get them, or set the dataset's `missing: reject` in the config to go on without them"
 
 
@@ -64,6 +66,15 @@ def refuse_pairs(folder: Path, pairs: list[tuple[str, str]], what: str = "are on
         raise VieError(
             f"{folder}: {len(pairs)} pairs of files {what}; remove one of each: {shown}{more}"
         )
+
+
+def short_id(name: str, path: str) -> str:
+    """`name` of the file `path`; of one that is too long for a tar its end, behind a digest."""
+    coded = name.encode()
+    if len(coded) <= LONGEST_ID:
+        return name
+    mark = hashlib.sha256(path.encode()).hexdigest()[:12]
+    return f"{mark}~{coded[-(LONGEST_ID - 13) :].decode(errors='ignore').lstrip('/')}"
 
 
 def is_video(name: str) -> bool:
