@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from vie.reporting.differences import differences_finetuned
 from vie.reporting.finetune_tables import (
     best_recipe,
     class_table,
@@ -16,7 +17,7 @@ from vie.reporting.finetune_tables import (
     finetuning_table,
 )
 from vie.reporting.plots import Target, plot_classes, plot_finetuned
-from vie.reporting.published import differences_finetuned, read_published_finetuned
+from vie.reporting.published import read_published_finetuned
 from vie.reporting.runs import read_runs
 from vie.reporting.statistics import interval
 from vie.runtime.errors import VieError

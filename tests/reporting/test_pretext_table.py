@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from vie.reporting.differences import differences_pretext
 from vie.reporting.plots import plot_pretext
 from vie.reporting.pretext_table import pretext_seeds, pretext_table
-from vie.reporting.published import differences_pretext, read_published_pretext
+from vie.reporting.published import read_published_pretext
 from vie.reporting.runs import read_runs
 from vie.runtime.errors import VieError
 

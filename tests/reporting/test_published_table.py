@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.reporting.test_tables import metadata, network
+from vie.frames.manifest import write_classes
 from vie.reporting.published_table import plot_published, published_table
 from vie.reporting.statistics import interval
 from vie.runtime.errors import VieError
@@ -43,6 +44,7 @@ def test_ours_beside_theirs(tmp_path):
     assert table["difference"].isna().tolist() == [False, True, True]
     assert table["seeds"].tolist()[:2] == ["0 1", "0"]
     assert table["n"].tolist()[:2] == [10, 10]
+    assert table["chance"].tolist()[:2] == [0.25, 0.25]
     correct = np.array([np.arange(10) < 4, np.arange(10) < 6])
     assert table["ours_ci95"][0] == round(100 * interval(correct)[1], 2)
     assert table["why_not"].tolist() == [
@@ -55,7 +57,13 @@ def test_ours_beside_theirs(tmp_path):
     assert pd.isna(table["ours_on"][2])
     path = tmp_path / "p.svg"
     plot_published(table, rows, [path, tmp_path / "p.png"])
-    for words in ("1 of 3 may be compared", "the row", "published", "ours, comparable", "not here"):
+    for words in (
+        "1 of 3 may be compared",
+        "the row",
+        "published",
+        "ours, comparable",
+        "not in this",
+    ):
         assert words in path.read_text()
     assert "one seed" not in path.read_text()
     plot_published(table[1:].reset_index(drop=True), rows[1:], [path])
@@ -79,6 +87,8 @@ def curve_row(folder, kind, first_drop, **known):
     settings |= {"size": 112, "clips": 5, "dataset_official_name": "kinetics400"}
     settings |= {"frames": {"fps": 25, "shorter_side": 320}}
     file = {"seed": 0, "curves": [str(folder / f"{name}.jsonl") for name in stages]}
+    write_classes([f"c{i}" for i in range(400)], folder / "classes.csv")
+    file |= {"classes": str(folder / "classes.csv")}
     file |= {split: str(folder / f"{split}.parquet") for split in ("train", "val")}
     row = ABOUT | {"kind": kind, "model": "VIE-3DResNet", "published": 20.0, "files": [file]}
     return row | {"known": settings | known}
@@ -97,7 +107,7 @@ def curve_row(folder, kind, first_drop, **known):
 def test_points_of_a_learning_curve(tmp_path, kind, drop, known, ours, why):
     (row,) = published_table([curve_row(tmp_path, kind, drop, **known)]).to_dict("records")
     assert (row["ours"], row["why_not"], row["comparable"]) == (ours, why, why == "")
-    assert row["n"] == 19_600
+    assert (row["n"], row["chance"]) == (19_600, 0.25)
     expected = 1.96 * np.sqrt(ours / 100 * (1 - ours / 100) / 19_600) * 100
     assert row["ours_ci95"] == pytest.approx(expected, abs=0.02)
 

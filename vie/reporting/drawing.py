@@ -33,7 +33,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "conv5": {"color": "#173f6f", "label": "Conv5"},
     "knn10": {"color": "#c77c1e", "label": "10 nearest neighbours"},
 }
-LINE, SMALL, LETTER = 0.18, 8, 0.058  # inches of a small line, its points, inches of a letter
+LINE, SMALL, LETTER = 0.18, 8, 0.056  # inches of a small line, its points, inches of a letter
 
 
 def new_figure(width: float, height: float, **grid: Any) -> tuple["Figure", np.ndarray]:
@@ -91,18 +91,10 @@ def finish(
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.set(rect=(0, bottom / whole, 1, height / whole))  # type: ignore[call-arg]
-    head = "\n".join(heads)
-    figure.text(0.5, 1 - 0.1 / whole, head, ha="center", va="top", fontsize=12, parse_math=False)
-    figure.text(
-        0.12 / width,
-        (below - 0.06) / whole,
-        "\n".join(lines),
-        va="top",
-        fontsize=SMALL,
-        linespacing=LINE * 72 / SMALL / 1.2,
-        color="#333333",
-        parse_math=False,
-    )
+    text: dict[str, Any] = {"va": "top", "parse_math": False}
+    figure.text(0.5, 1 - 0.1 / whole, "\n".join(heads), ha="center", fontsize=12, **text)
+    text |= {"fontsize": SMALL, "linespacing": LINE * 72 / SMALL / 1.2, "color": "#333333"}
+    figure.text(0.12 / width, (below - 0.06) / whole, "\n".join(lines), **text)
     if boxed:
         place = 1 - 0.16 / width, (0.17 if not beside else below - 0.14) / whole
         figure.text(*place, boxed, ha="right", va="center", fontsize=SMALL, bbox=MARK)
@@ -230,9 +222,8 @@ def draw_groups(
         named: whether the words are written.
     """
     style: dict[str, Any] = {"fontsize": SMALL, "color": "#555555", "style": "italic"}
-    starts = [i for i, group in enumerate(groups) if i == 0 or group != groups[i - 1]]
     band = axis.axvspan if upright else axis.axhspan
-    for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(groups)], strict=True)):
+    for number, (start, end) in enumerate(spans(groups)):
         if number % 2 == 0:
             band(start - 0.5, end - 0.5, color=FAINT, lw=0, zorder=-1)
         middle = (start + end - 1) / 2
@@ -243,3 +234,9 @@ def draw_groups(
         else:
             across = axis.get_yaxis_transform()
             axis.text(1.01, middle, words, va="center", transform=across, **style)
+
+
+def spans(groups: Sequence[str]) -> list[tuple[int, int]]:
+    """(first, end) of rows that follow each other and are of one group."""
+    starts = [i for i, group in enumerate(groups) if i == 0 or group != groups[i - 1]]
+    return list(zip(starts, [*starts[1:], len(groups)], strict=True))

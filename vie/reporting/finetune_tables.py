@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from vie.reporting.published import differences_finetuned
+from vie.reporting.differences import differences_finetuned
 from vie.reporting.runs import right, seeds_of
 from vie.reporting.statistics import accuracies, percent
 from vie.runtime.errors import VieError

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from vie.reporting.published import differences_pretext
+from vie.reporting.differences import differences_pretext
 from vie.reporting.runs import seeds_of
 from vie.reporting.statistics import accuracies, percent
 

@@ -1,6 +1,7 @@
 """Every published number beside what an experiment has in its place: table and plot."""
 
 import json
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from vie.clips.sampling import sampling
-from vie.config.layouts import TITLES
+from vie.config.layouts import TITLES, the
+from vie.frames.manifest import read_classes
+from vie.reporting.differences import differences, differences_curve, differences_pretext
 from vie.reporting.drawing import (
     GREY,
     PUBLISHED_COLOUR,
@@ -19,17 +22,17 @@ from vie.reporting.drawing import (
     draw_groups,
     finish,
     new_figure,
+    spans,
 )
-from vie.reporting.published import differences, differences_curve, differences_pretext
 from vie.reporting.runs import read_runs, right, seeds_of
-from vie.reporting.statistics import accuracies
+from vie.reporting.statistics import accuracies, percent
 from vie.runtime.errors import VieError
 
 Row = dict[str, Any]
 NAMED = 3  # at most so many differences are named
 COLUMNS = (
-    *("model", "quantity", "dataset", "published", "ours_on", "ours", "ours_ci95", "difference"),
-    *("n", "seeds", "comparable", "why_not", "source", "command"),
+    *("model", "quantity", "dataset", "published", "ours_on", "ours", "ours_ci95", "chance"),
+    *("difference", "n", "seeds", "comparable", "why_not", "source", "command"),
 )
 OURS_COLOUR = "#173f6f"
 
@@ -37,16 +40,17 @@ OURS_COLOUR = "#173f6f"
 def published_table(rows: Sequence[Row]) -> pd.DataFrame:
     """Published values and ours in percent, one row per published number.
 
-    Columns: `COLUMNS`. `ours_on` is the dataset that ours is of; it is empty, as all of ours, where
-    the experiment has nothing in this place. `difference` is given only where the two are
-    comparable. `why_not` names the first `NAMED` differences.
+    Columns: `COLUMNS`. `ours_on` is the dataset that ours is of, `chance` what guessing gives on
+    it; all of ours is empty where the experiment has nothing in this place. `difference` is given
+    only where the two are comparable. `why_not` names the first `NAMED` differences.
 
     Args:
         rows: of `vie.workflow.published.published_rows`.
     """
     title = {"dataset": lambda table: table["dataset"].map(lambda name: TITLES.get(name, name))}
     table = pd.DataFrame([row | _ours(row) for row in rows]).assign(**title)
-    return table.reindex(columns=list(COLUMNS))
+    table = table.reindex(columns=list(COLUMNS))
+    return table.astype({"n": "Int64"})  # which has room for none
 
 
 def _ours(row: Row) -> Row:
@@ -54,10 +58,10 @@ def _ours(row: Row) -> Row:
     if not row["files"]:
         return {"ours_on": None, "comparable": False, "why_not": row["missing"]}
     if "known" in row:
-        correct, seeds, differ = _of_curve(row)
+        correct, about, differ = _of_curve(row)
     else:
-        correct, seeds, differ = _of_runs(row)
-    found = accuracies({"ours": correct}) | {"n": correct.shape[1], "seeds": seeds}
+        correct, about, differ = _of_runs(row)
+    found = accuracies({"ours": correct}) | {"n": correct.shape[1]} | about
     if differ:
         more = [f"and {len(differ) - NAMED} more"] if len(differ) > NAMED else []
         return found | {"comparable": False, "why_not": "; ".join([*differ[:NAMED], *more])}
@@ -65,19 +69,23 @@ def _ours(row: Row) -> Row:
     return found | {"comparable": True, "difference": difference, "why_not": ""}
 
 
-def _of_runs(row: Row) -> tuple[np.ndarray, str, list[str]]:
-    """Right answers of an evaluation, (S, n) in 0..1; its seeds; its differences."""
+def _of_runs(row: Row) -> tuple[np.ndarray, Row, list[str]]:
+    """Right answers of an evaluation, (S, n) in 0..1; its seeds and chance; its differences."""
     files = [file | {"model": row["model"]} for file in row["files"]]
     runs = read_runs(files, "predictions", same_videos="model")
     about = row["model"], row["dataset"], row["ours_on"]
+    known: Row = {"seeds": seeds_of(runs)}
+    first = runs["metadata"].iloc[0]
     if row["kind"] == "pretext":
         found = [differences_pretext(one, *about) for one in runs["metadata"]]
-        return np.stack(runs["right"].tolist()), seeds_of(runs), _united(found)
+        known |= {"chance": percent(first["chance"])}
+        return np.stack(runs["right"].tolist()), known, _united(found)
     found = [differences(one, *about) for one in runs["metadata"]]
-    return right(runs, f"{row['column']}_top1"), seeds_of(runs), _united(found)
+    known |= {"chance": percent(1 / first["classes"])}
+    return right(runs, f"{row['column']}_top1"), known, _united(found)
 
 
-def _of_curve(row: Row) -> tuple[np.ndarray, str, list[str]]:
+def _of_curve(row: Row) -> tuple[np.ndarray, Row, list[str]]:
     """As `_of_runs`, of a measurement during pretraining, of which only the accuracy is known.
 
     All seeds are taken to be right on the same videos, which makes the interval wider, not
@@ -92,8 +100,10 @@ def _of_curve(row: Row) -> tuple[np.ndarray, str, list[str]]:
         metadata["sampling"] = json.loads(json.dumps(asdict(sampling(known["clip"]))))
         at = row["kind"]
         found.append(differences_curve(metadata, at, row["model"], row["dataset"], row["ours_on"]))
-    seeds = " ".join(str(file["seed"]) for file in row["files"])
-    return np.stack(shares), seeds, _united(found)
+    classes = read_classes(Path(row["files"][0]["classes"]))
+    about: Row = {"seeds": " ".join(str(file["seed"]) for file in row["files"])}
+    about |= {"chance": percent(1 / len(classes))}
+    return np.stack(shares), about, _united(found)
 
 
 def _point(kind: str, curves: Sequence[str], first_drop: str) -> Row:
@@ -129,12 +139,12 @@ def plot_published(table: pd.DataFrame, shown: Sequence[Row], paths: Sequence[Pa
         shown: of each row, its `group` and its name (`short`).
         paths: to write.
     """
-    figure, [[axis]] = new_figure(9.6, 0.7 + 0.3 * len(table))
+    figure, [[axis]] = new_figure(10, 0.7 + 0.3 * len(table))
     at, full = np.arange(len(table)), table["comparable"].to_numpy(bool)
     draw_groups(axis, [one["group"] for one in shown], named=False)
-    style = {"color": "#bbbbbb", "lw": 1.2, "zorder": 1}
-    axis.hlines(at, table["published"], table["ours"].fillna(table["published"]), **style)
-    diamonds = {"marker": "D", "s": 34, "edgecolor": PUBLISHED_COLOUR, "zorder": 3}
+    joint: dict[str, Any] = {"color": "#bbbbbb", "lw": 1.2, "zorder": 1}
+    axis.hlines(at, table["published"], table["ours"].fillna(table["published"]), **joint)
+    diamonds = {"marker": "D", "s": 50, "edgecolor": PUBLISHED_COLOUR, "zorder": 3}
     axis.scatter(table["published"], at, facecolor="white", label="published", **diamonds)
     for which, colour, face, words in (
         (full, OURS_COLOUR, OURS_COLOUR, "ours, comparable"),
@@ -143,23 +153,35 @@ def plot_published(table: pd.DataFrame, shown: Sequence[Row], paths: Sequence[Pa
         part = which & table["ours"].notna().to_numpy()
         if part.any():
             own = table[part]
-            line = {"fmt": "o", "ms": 6, "lw": 1.2, "color": colour, "mfc": face, "label": words}
+            line = {
+                "fmt": "o",
+                "ms": 5,
+                "zorder": 4,
+                "lw": 1.2,
+                "color": colour,
+                "mfc": face,
+                "label": words,
+            }
             axis.errorbar(own["ours"], at[part], xerr=own["ours_ci95"], **line)
+    axis.scatter(table["chance"], at, marker="|", s=70, color=GREY, label="chance, for ours")
     axis.set_yticks(at, [one["short"] for one in shown], fontsize=SMALL)
     axis.set_ylim(len(table) - 0.5, -0.5)
     axis.set_xlim(left=0)
     axis.grid(axis="x", color="#e4e4e4")
     axis.set_xlabel("right answers (%)", fontsize=SMALL)
-    across = axis.get_yaxis_transform()
-    for place, (row, words) in enumerate(zip(table.itertuples(), _why(table), strict=True)):
-        colour = OURS_COLOUR if row.comparable else "#555555"
-        axis.text(1.01, place, words, va="center", transform=across, fontsize=7, color=colour)
+    across, reasons = axis.get_yaxis_transform(), _why(table)
+    for start, end in spans(reasons):
+        words = textwrap.fill(reasons[start], 34)
+        style: dict[str, Any] = {"va": "center", "fontsize": SMALL, "color": "#555555"}
+        axis.text(1.02, (start + end - 1) / 2, words, transform=across, **style)
+        ends: dict[str, Any] = {"color": "#999999", "lw": 1, "clip_on": False, "transform": across}
+        axis.plot([1.01, 1.01], [start - 0.35, end - 0.65], **ends)
     number = int(full.sum())
     title = f"Published numbers and ours: {number or 'none'} of {len(table)} may be compared"
     own = table.dropna(subset="ours")
-    notes = "Lines through circles: 95 % intervals. "
+    notes = "Lines through circles: 95 % intervals over videos: "
     notes += ", ".join(
-        f"{n:,} videos of {title}" for title, n in own.groupby("ours_on")["n"].max().items()
+        f"{n:,} of {the(title)}" for title, n in own.groupby("ours_on")["n"].max().items()
     )
     finish(figure, title, notes, _seeds(own), paths, legend=axis)
 
@@ -169,11 +191,10 @@ def _seeds(own: pd.DataFrame) -> str:
 
 
 def _why(table: pd.DataFrame) -> list[str]:
-    """The first reason of each row, in words; once for rows that follow each other."""
-    first = [
-        "comparable" if row.comparable else row.why_not.split(";")[0] for row in table.itertuples()
-    ]
-    return [
-        words if i == 0 or words != first[i - 1] else "\N{DITTO MARK}"
-        for i, words in enumerate(first)
-    ]
+    """Of each row, whether it is comparable, or the first reason why not, in words."""
+    found = []
+    for row in table.itertuples():
+        first = str(row.why_not).partition(";")[0]
+        missing = "not in this experiment" if pd.isna(row.ours) else f"not comparable: {first}"
+        found.append("comparable" if row.comparable else missing)
+    return found

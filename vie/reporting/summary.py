@@ -134,7 +134,8 @@ def _plot(
         above: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 1 - 0.25 / height)}
         figure.legend(handles, texts, ncols=len(indexes), frameon=False, **above)
         words = f"Which videos can be used? Content of {the(title)}"
-        figure.suptitle(words, fontsize=12, y=1 - 0.08 / height, va="top", parse_math=False)
+        place = {"x": 0.5, "y": 1 - 0.08 / height, "ha": "center", "va": "top"}
+        figure.text(s=words, fontsize=12, parse_math=False, **place)  # type: ignore[arg-type]
         # The constrained layout would differ in the last digits from run to run.
         figure.tight_layout(rect=(0, 0, 1, 1 - 0.5 / height))  # inches of title and legend
         save(figure, plots)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vie.config.settings import LAYERS
-from vie.reporting.published import differences
+from vie.reporting.differences import differences
 from vie.reporting.runs import read_runs, right, seeds_of
 from vie.reporting.statistics import accuracies, percent
 from vie.runtime.errors import VieError

@@ -44,7 +44,7 @@ def files_of(experiment: Experiment) -> list[str]:
     found: dict[str, None] = {}
     for row in published_rows(experiment):
         for file in row["files"]:
-            keys = ("predictions", "metadata", "curves", "train", "val")
+            keys = ("predictions", "metadata", "curves", "train", "val", "classes")
             for value in (file[key] for key in keys if key in file):
                 found |= dict.fromkeys([value] if isinstance(value, str) else value)
     return list(found)
@@ -81,8 +81,8 @@ def _row(experiment: Experiment, row: dict[str, str], kind: str, column: str) ->
         "other": ("table_1", _nothing),
     }[kind]
     place, title = find(experiment, model), TITLES.get(dataset, dataset)
-    knn = "10 nearest neighbours"
-    short = {"begin": f"{knn} after 50,000 steps", "drop": f"{knn} before the rate drops"}
+    knn = "nearest neighbours"
+    short = {"begin": f"{knn}, 50,000 steps", "drop": f"{knn}, before the rate drops"}
     short |= {"pretext": "order of frames", "other": row["quantity"]}
     about = knn if column == "knn" else column.title()
     unit = row.get("unit", "percent").removeprefix("percent").strip()
@@ -161,6 +161,7 @@ def _curve(experiment: Experiment, model: str) -> Row:
         "frames": {key: dataset["frames"][key] for key in ("fps", "shorter_side")},
     }
     places = {s: f"resources/{experiment.dataset}/{s}/index.parquet" for s in ("train", "val")}
+    places |= {"classes": f"resources/{experiment.dataset}/classes.csv"}
     files = [
         {
             "seed": seed,
