@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from vie.reporting.differences import DATASET, IMAGENET
 from vie.reporting.plots import plot_bars, plot_points
-from vie.reporting.published import DATASET, IMAGENET, read_published
+from vie.reporting.published import read_published
 from vie.reporting.tables import (
     probe_table,
     read_evaluations,

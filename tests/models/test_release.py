@@ -22,7 +22,7 @@ from vie.models.checkpoint_format import encoder_of
 from vie.models.release import read_release
 from vie.models.tensorflow_checkpoint import TensorBundle
 from vie.probe import _network_metadata
-from vie.reporting.published import PROBE, comparable
+from vie.reporting.differences import PROBE, differences
 from vie.runtime.errors import VieError
 from vie.runtime.torch_files import content_digest
 
@@ -135,9 +135,9 @@ def test_at_the_papers_scale_it_is_comparable(recipe):
         "probe": {"clips": 5, "optimiser": PROBE},
         "steps": 595_000,
     }
-    assert comparable(known, "VIE-3DResNet", "kinetics400")
+    assert differences(known, "VIE-3DResNet", "kinetics400") == []
     known["networks"][0]["encoder"]["width"] = 8
-    assert not comparable(known, "VIE-3DResNet", "kinetics400")
+    assert differences(known, "VIE-3DResNet", "kinetics400")
 
 
 def test_another_network_is_refused_before_memory_is_taken(tmp_path, recipe):
