@@ -140,7 +140,7 @@ def test_the_papers_experiment(copy, tmp_path, snakemake, planned):
     assert not {"embedded_videos", "embedded_actions"} & set(jobs)
     assert jobs["finetune"] == (5 + 3 + 5) * 2 * 2  # rows, datasets, pipelines
     assert jobs["split_assignment"] == 2
-    assert jobs["probe"] == 25  # 22 rows of table 1, 3 more controls of table S1
+    assert jobs["probe"] == 25 + 12  # 22 rows of table 1, 3 controls of table S1, ablations
     assert jobs["pretext"] == 3
     assert jobs["motion"] == 220
 
