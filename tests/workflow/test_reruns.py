@@ -147,7 +147,8 @@ def version_up(kind):
 HARMFUL = {
     "probe": (
         version_up("probe"),
-        {"probe": 13, "random_control": 1, "table_s1": 1, "table_1": 1, "published": 1},
+        {"probe": 15, "random_control": 1, "table_s1": 1, "table_1": 1}
+        | {"published": 1, "ablations": 1},
     ),
     "finetune": (
         version_up("finetune"),
@@ -163,12 +164,18 @@ HARMFUL = {
         version_up("pretrain.supervised"),
         {"pretrain": 1, "probe": 1, "table_1": 1, "learning_curves": 1},
     ),
-    # Clusters of single, TRN and SlowFast: their second stage, nothing before.
+    # Clusters of single, TRN and SlowFast, and of one ablation: the second stage, nothing before.
     "clusters": (
         replace("experiments/smoke.yaml", "clusters: 8", "clusters: 9"),
-        {"pretrain": 3, "probe": 7, "finetune": 8, "table_s1": 1, "table_1": 1, "published": 1}
+        {"pretrain": 4, "probe": 8, "finetune": 8, "table_s1": 1, "table_1": 1}
+        | {"published": 1, "ablations": 1}
         | {"learning_curves": 1, "finetuning_table": 2, "finetuning_classes": 4}
         | {"features": 6, "retrieval": 1},
+    ),
+    # Its second stage: the first is the full model's.
+    "an ablation": (
+        replace("experiments/ablations/smoke/clusters_4.yaml", "clusters: 4}", "clusters: 5}"),
+        {"pretrain": 1, "probe": 1, "ablations": 1},
     ),
     # One recipe's temperature: its two stages, its evaluation and the one beside VIE-Single.
     "temperature": (
@@ -213,7 +220,7 @@ def test_newer_validation_videos_are_no_reason_to_train(moved, snakemake, planne
     edit = overlay(datasets={"smoke": {"shards": {"val": 2}}})
     jobs = planned(dry_run(snakemake, moved, edit))
     assert jobs["frames"] == 2
-    assert jobs["probe"] == 13
+    assert jobs["probe"] == 15
     assert not {"pretrain", "untrained"} & set(jobs)
 
 

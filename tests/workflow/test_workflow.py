@@ -143,7 +143,7 @@ def test_the_papers_experiment(copy, tmp_path, snakemake, planned):
     # From scratch, baselines, VIE, supervised; datasets, pipelines.
     assert jobs["finetune"] == (5 + 3 + 6 + 5) * 2 * 2
     assert jobs["split_assignment"] == 2
-    assert jobs["probe"] == 25  # 22 rows of table 1, 3 more controls of table S1
+    assert jobs["probe"] == 25 + 12  # 22 rows of table 1, 3 controls of table S1, ablations
     assert jobs["pretext"] == 3
     assert jobs["motion"] == 220
 
