@@ -23,6 +23,7 @@ include: "rules/probe.smk"
 include: "rules/features.smk"
 include: "rules/finetune.smk"
 include: "rules/tables.smk"
+include: "rules/published.smk"
 include: "rules/retrieval.smk"
 include: "rules/publish.smk"
 

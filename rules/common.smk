@@ -2,6 +2,7 @@
 import functools
 import inspect
 import os
+import re
 import signal
 import sys
 from functools import partial
@@ -20,15 +21,39 @@ if (BASE / "vie").is_dir():
     sys.path.insert(0, str(BASE))
 
 from vie.config.load import validate
-from vie.config.settings import IMPORTED, canonical, dataset_places, probe_of, recipes_of
+from vie.config.settings import (
+    IMPORTED,
+    canonical,
+    dataset_places,
+    in_order_of,
+    probe_of,
+    recipes_of,
+)
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
 from vie.runtime.threads import PROMISED
-from vie.workflow import resources, sizes, videos
+from vie.workflow import finetuning, resources, sizes, videos
+from vie.workflow.ablations import ablation_runs
 from vie.workflow.fingerprint import code_digest
-from vie.workflow.paths import PIPELINES, PUBLISHED, Experiment, in_order_of
+from vie.workflow.image_probes import (
+    image_dataset,
+    image_file,
+    image_probes,
+    image_settings,
+    image_transform,
+)
+from vie.workflow.instances import instances_used
+from vie.workflow.paths import IMAGES_TABLE, PIPELINES, PUBLISHED, Experiment
+from vie.workflow.published import files_of, published_rows
 from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
+from vie.workflow.titles import (
+    control_labels,
+    dataset_title,
+    groups,
+    retrieval_titles,
+    target_titles,
+)
 from vie.workflow.versions import version
 from vie.workflow.weights import weights_files
 
@@ -68,10 +93,17 @@ RESULTS = experiment.folder
 LOGS = f"logs/{experiment.name}"
 RUNS = f"benchmarks/runs/{experiment.name}"
 DATASET = experiment.dataset
+TITLE = dataset_title(experiment, DATASET)
 CURVES = experiment.curves("table_1" if experiment.labelled else "retrieval")
 ALL = experiment.published_files()
+INSTANCES = instances_used(experiment.recipes)
 ONE_GPU = min(config["gpus"], 1)
 PUBLISHED_DIGESTS = [digest(PUBLISHED / name) for name in ("table_s1.csv", "other.csv")]
+
+
+def alternatives(names):
+    """Constraint of a wildcard: any of these names."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
@@ -80,8 +112,8 @@ wildcard_constraints:
     number=r"\d+",
     shard=r"\d+",
     shards=r"\d+",
-    recipe="|".join(config["recipes"]),
-    evaluation="|".join(config["evaluations"]),
+    recipe=alternatives(config["recipes"]),
+    evaluation=alternatives(config["evaluations"]),
     weights="trained|untrained",
     stage="|".join(experiment.stages()) or "(?!)",
     target="|".join(experiment.targets),
@@ -183,6 +215,16 @@ def probe_memory(wildcards, threads):
     return resources.probe(config, DATASET, recipes, *settings, threads)
 
 
+def image_probe_memory(wildcards, threads):
+    evaluation = wildcards.evaluation
+    recipes = [experiment.recipes[name] for name in recipes_of(experiment.evaluations[evaluation])]
+    size = experiment.transform(evaluation)["geometry"]["size"]
+    settings = image_settings(experiment, evaluation)
+    return resources.image_probe(
+        config, image_dataset(experiment), recipes, size, settings, threads
+    )
+
+
 def features_memory(wildcards, threads):
     evaluation = experiment.evaluations[wildcards.evaluation]
     recipes = [experiment.recipes[name] for name in recipes_of(evaluation)]
@@ -191,10 +233,7 @@ def features_memory(wildcards, threads):
 
 
 def finetune_memory(wildcards, threads):
-    evaluation = experiment.evaluations[wildcards.evaluation]
-    size = experiment.transform(wildcards.evaluation)["geometry"]["size"]
-    recipe = experiment.recipes[recipes_of(evaluation)[0]]
-    return resources.finetune(config, recipe, evaluation["clip"], size, wildcards.weights, threads)
+    return finetuning.memory(experiment, wildcards.evaluation, wildcards.weights, threads)
 
 
 def frames_memory(wildcards, threads):

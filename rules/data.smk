@@ -179,7 +179,7 @@ rule split_assignment:
         layout=of(experiment.setting("layout")),
         official_name=of(experiment.setting("official_name")),
         annotation=of(lambda dataset: annotation(dataset, "all")),
-        held_out=canonical(experiment.held_out()),
+        held_out=canonical(finetuning.held_out(experiment)),
         version=version("split_assignment"),
     script:
         "../workflow_scripts/split_assignment.py"
@@ -236,6 +236,32 @@ rule index:
         version=version("index"),
     script:
         "../workflow_scripts/index.py"
+
+
+# Parts of the training videos, for recipes that are pretrained on these (`instances`).
+rule instances:
+    input:
+        index="resources/{dataset}/train/index.parquet",
+        sizes="resources/{dataset}/train/index.sizes.npy",
+    output:
+        "resources/{dataset}/train/instances/{instances}/index.parquet",
+    log:
+        "logs/resources/{dataset}/instances_{instances}.log",
+    benchmark:
+        "benchmarks/runs/resources/{dataset}/instances_{instances}.tsv"
+    wildcard_constraints:
+        instances=alternatives(INSTANCES),
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=of(lambda dataset: resources.index(config, dataset, "train")),
+        runtime=minutes(30),
+    params:
+        settings=of(lambda instances: INSTANCES[instances]),
+        version=version("instances"),
+    script:
+        "../workflow_scripts/instances.py"
 
 
 rule motion:
@@ -306,6 +332,7 @@ rule summary:
     params:
         splits=of(experiment.splits),
         official_name=of(experiment.setting("official_name")),
+        title=of(partial(dataset_title, experiment)),
         version=version("tables"),
     script:
         "../workflow_scripts/summary.py"

@@ -1,4 +1,4 @@
-# A network, pretrained or not, and a split of an action dataset -> predictions of its test videos.
+# A network or several together, pretrained or not, and a split -> predictions of its test videos.
 rule finetune:
     input:
         networks=of(experiment.networks),
@@ -14,6 +14,8 @@ rule finetune:
         f"{LOGS}/finetune/{{target}}/{{pipeline}}/{{evaluation}}/{{weights}}/seed{{seed}}.log",
     benchmark:
         f"{RUNS}/finetune/{{target}}/{{pipeline}}/{{evaluation}}/{{weights}}/seed{{seed}}.tsv"
+    wildcard_constraints:
+        target="|".join(experiment.single_splits),
     conda:
         "../envs/vie.yaml"
     threads: config["threads"]["finetune"]
@@ -24,13 +26,11 @@ rule finetune:
     params:
         clip=of(lambda evaluation: experiment.evaluations[evaluation]["clip"]),
         transform=of(experiment.transform),
-        scale_crop=of(experiment.scale_crop),
-        settings=canonical(
-            {key: config["finetuning"][key] for key in ("schedule", "validation", "clips")}
-        ),
-        optimiser=of(lambda weights: config["finetuning"][weights]),
+        scale_crop=of(partial(finetuning.scale_crop, experiment)),
+        settings=of(partial(finetuning.settings, experiment)),
+        optimiser=of(partial(finetuning.optimiser, config)),
         precision=config["precision"],
-        known=of(experiment.target_facts),
+        known=of(partial(finetuning.target_facts, experiment)),
         version=version("finetune"),
     script:
         "../workflow_scripts/finetune.py"

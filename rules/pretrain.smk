@@ -50,7 +50,7 @@ rule import_weights:
 
 rule pretrain:
     input:
-        train=f"resources/{DATASET}/train/index.parquet",
+        train=of(experiment.train_index),
         # Only the monitor reads these: newer ones are no reason to train again.
         val=ancient(f"resources/{DATASET}/val/index.parquet"),
         classes=ancient(f"resources/{DATASET}/classes.csv"),

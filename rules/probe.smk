@@ -29,3 +29,31 @@ rule probe:
         version=version("probe"),
     script:
         "../workflow_scripts/probe.py"
+
+
+# The same on images, which networks that want a clip see repeated.
+use rule probe as image_probe with:
+    input:
+        networks=of(experiment.networks),
+        train=of(partial(image_file, experiment, "train/index.parquet")),
+        val=of(partial(image_file, experiment, "val/index.parquet")),
+        classes=of(partial(image_file, experiment, "classes.csv")),
+    output:
+        predictions=f"{RESULTS}/image_probe/{{evaluation}}/{{weights}}/seed{{seed}}/predictions.parquet",
+        metadata=f"{RESULTS}/image_probe/{{evaluation}}/{{weights}}/seed{{seed}}/metadata.json",
+        metrics=f"{RESULTS}/image_probe/{{evaluation}}/{{weights}}/seed{{seed}}/metrics.jsonl",
+    log:
+        f"{LOGS}/image_probe/{{evaluation}}/{{weights}}/seed{{seed}}.log",
+    benchmark:
+        f"{RUNS}/image_probe/{{evaluation}}/{{weights}}/seed{{seed}}.tsv"
+    resources:
+        mem_mb=image_probe_memory,
+        runtime=minutes(1440),
+        gpu=ONE_GPU,
+    params:
+        clip="single",
+        transform=of(partial(image_transform, experiment)),
+        probe=of(partial(image_settings, experiment)),
+        official_name=of(lambda: experiment.setting("official_name")(image_dataset(experiment))),
+        pretrained_on=experiment.setting("official_name")(DATASET),
+        version=version("probe", "images"),

@@ -10,7 +10,8 @@ rule publish:
     benchmark:
         f"{RUNS}/publish_{{name}}.tsv"
     wildcard_constraints:
-        name="table_s1|table_1|random_control|pretext|retrieval|" + "|".join(PIPELINES),
+        name="table_s1|table_1|table_1_imagenet|random_control|pretext|retrieval|ablations|"
+        + "|".join(PIPELINES),
     localrule: True
     conda:
         "../envs/vie.yaml"
@@ -31,7 +32,7 @@ use rule publish as publish_plots with:
     output:
         multiext("results/{name}", ".csv", ".svg", ".png"),
     wildcard_constraints:
-        name="learning_curves|summary_(" + "|".join(config["datasets"]) + ")",
+        name="learning_curves|published|summary_(" + "|".join(config["datasets"]) + ")",
 
 
 use rule publish as publish_classes with:

@@ -21,6 +21,7 @@ rule retrieval:
         runs=retrieval_runs(experiment),
         splits=retrieval_splits(experiment),
         layers=config["features"]["layers"],
+        titles=retrieval_titles(experiment),
         version=version("retrieval"),
     script:
         "../workflow_scripts/retrieval.py"
@@ -46,6 +47,7 @@ rule neighbours:
         runtime=minutes(30),
     params:
         model=of(lambda recipe: experiment.recipes[recipe]["label"]),
+        dataset=TITLE,
         clip=of(lambda recipe: experiment.evaluations[recipe]["clip"]),
         clips=config["features"]["clips"],
         seed=config["seeds"][0],
@@ -72,6 +74,7 @@ rule feature_map:
         runtime=minutes(30),
     params:
         model=of(lambda recipe: experiment.recipes[recipe]["label"]),
+        dataset=TITLE,
         words=label_words(experiment),
         seed=config["seeds"][0],
         version=version("retrieval"),

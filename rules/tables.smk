@@ -3,6 +3,7 @@ rule table_s1:
     input:
         predictions=experiment.probes("table_s1", "predictions.parquet", "trained"),
         metadata=experiment.probes("table_s1", "metadata.json", "trained"),
+        control=f"{RESULTS}/random_control.csv",
     output:
         **in_report(f"{RESULTS}/table_s1", "table_s1", table="S1"),
         seeds=f"{RESULTS}/table_s1_seeds.csv",
@@ -18,7 +19,8 @@ rule table_s1:
         runtime=minutes(10),
     params:
         labels=experiment.labels("table_s1"),
-        title="Table S1: linear probe, single-frame network on multi-frame inputs",
+        dataset=TITLE,
+        title="How well do classifiers on frozen VIE-Single recognise actions, on three inputs? (Table S1)",
         published=PUBLISHED_DIGESTS,
         version=version("tables"),
     script:
@@ -37,7 +39,8 @@ use rule table_s1 as random_control with:
     benchmark:
         f"{RUNS}/random_control.tsv"
     params:
-        title="Table S1's evaluations of untrained networks",
+        labels=control_labels(experiment, "table_s1"),
+        title="How well do classifiers on an untrained network recognise actions, on three inputs?",
 
 
 use rule table_s1 as table_1 with:
@@ -53,12 +56,33 @@ use rule table_s1 as table_1 with:
         f"{RUNS}/table_1.tsv"
     params:
         labels=experiment.labels("table_1"),
-        title="Table 1: linear probes and nearest neighbours of every network",
+        groups=groups(experiment, "table_1"),
+        title="How well do linear classifiers on frozen networks recognise actions? (Table 1)",
+
+
+use rule table_s1 as table_1_imagenet with:
+    input:
+        predictions=of(partial(image_probes, experiment, "predictions.parquet")),
+        metadata=of(partial(image_probes, experiment, "metadata.json")),
+    output:
+        **in_report(f"{RESULTS}/{IMAGES_TABLE}", IMAGES_TABLE, table="1, images"),
+        seeds=f"{RESULTS}/{IMAGES_TABLE}_seeds.csv",
+    log:
+        f"{LOGS}/{IMAGES_TABLE}.log",
+    benchmark:
+        f"{RUNS}/{IMAGES_TABLE}.tsv"
+    params:
+        labels=experiment.labels(IMAGES_TABLE),
+        groups=groups(experiment, IMAGES_TABLE),
+        dataset=of(lambda: dataset_title(experiment, image_dataset(experiment))),
+        title="How well do linear classifiers on frozen networks recognise images? (Table 1)",
 
 
 rule learning_curves:
     input:
-        [curve["path"] for curve in CURVES],
+        curves=[curve["path"] for curve in CURVES],
+        val=f"resources/{DATASET}/val/index.parquet",
+        classes=f"resources/{DATASET}/classes.csv" if experiment.labelled else [],
     output:
         **in_report(f"{RESULTS}/learning_curves", "learning_curves", category="Training"),
     log:
@@ -73,6 +97,7 @@ rule learning_curves:
         runtime=minutes(10),
     params:
         curves=CURVES,
+        dataset=TITLE,
         version=version("tables"),
     script:
         "../workflow_scripts/learning_curves.py"
@@ -97,6 +122,7 @@ rule pretext_table:
         runtime=minutes(10),
     params:
         rows=experiment.pretext_rows(),
+        dataset=TITLE,
         published=PUBLISHED_DIGESTS,
         version=version("tables"),
     script:
@@ -105,8 +131,12 @@ rule pretext_table:
 
 rule finetuning_table:
     input:
-        predictions=of(lambda table: [run["predictions"] for run in experiment.finetuned(table)]),
-        metadata=of(lambda table: [run["metadata"] for run in experiment.finetuned(table)]),
+        predictions=of(
+            lambda table: [run["predictions"] for run in finetuning.finetuned(experiment, table)]
+        ),
+        metadata=of(
+            lambda table: [run["metadata"] for run in finetuning.finetuned(experiment, table)]
+        ),
     output:
         **in_report(f"{RESULTS}/{{table}}", "finetuning", table="{table}"),
         seeds=f"{RESULTS}/{{table}}_seeds.csv",
@@ -121,8 +151,9 @@ rule finetuning_table:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        runs=lambda wildcards: experiment.finetuned(wildcards.table),
+        runs=lambda wildcards: finetuning.finetuned(experiment, wildcards.table),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
+        titles=target_titles(experiment),
         published=PUBLISHED_DIGESTS,
         version=version("tables"),
     script:
@@ -132,10 +163,12 @@ rule finetuning_table:
 rule finetuning_classes:
     input:
         predictions=lambda wildcards: [
-            run["predictions"] for run in experiment.finetuned(wildcards.table, wildcards.target)
+            run["predictions"]
+            for run in finetuning.finetuned(experiment, wildcards.table, wildcards.target)
         ],
         metadata=lambda wildcards: [
-            run["metadata"] for run in experiment.finetuned(wildcards.table, wildcards.target)
+            run["metadata"]
+            for run in finetuning.finetuned(experiment, wildcards.table, wildcards.target)
         ],
         classes=of(experiment.target_file("classes.csv")),
     output:
@@ -157,8 +190,34 @@ rule finetuning_classes:
         mem_mb=2000,
         runtime=minutes(10),
     params:
-        runs=lambda wildcards: experiment.finetuned(wildcards.table, wildcards.target),
+        runs=lambda wildcards: finetuning.finetuned(experiment, wildcards.table, wildcards.target),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
+        title=of(lambda target: target_titles(experiment)[target]),
         version=version("tables"),
     script:
         "../workflow_scripts/finetuning_classes.py"
+
+
+# Each network that is ablated, and its ablations.
+rule ablations:
+    input:
+        predictions=of(lambda: [run["predictions"] for run in ablation_runs(experiment)]),
+        metadata=of(lambda: [run["metadata"] for run in ablation_runs(experiment)]),
+    output:
+        **in_report(f"{RESULTS}/ablations", "ablations", table="Ablations"),
+        seeds=f"{RESULTS}/ablations_seeds.csv",
+    log:
+        f"{LOGS}/ablations.log",
+    benchmark:
+        f"{RUNS}/ablations.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(10),
+    params:
+        runs=of(lambda: ablation_runs(experiment)),
+        version=version("tables"),
+    script:
+        "../workflow_scripts/ablations.py"

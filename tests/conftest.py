@@ -157,8 +157,17 @@ def write_split(folder, split, videos, classes, frames=(18, 26), height=40, widt
         home / "index.parquet",
         home / "index.sizes.npy",
         home / "rejected.csv",
-        min_frames=3,
+        min_frames=min(3, frames[0]),
     )
+
+
+@pytest.fixture(scope="session")
+def small_images(tmp_path_factory):
+    """As `small_dataset`, of images: videos of one frame."""
+    folder = tmp_path_factory.mktemp("images")
+    write_split(folder, "train", 24, 4, frames=(1, 2))
+    write_split(folder, "val", 12, 4, frames=(1, 2))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,7 @@ def run(recipe, dataset, members, folder, **settings):
     if not (folder / "u.pt").exists():
         write_untrained(recipe, 0, folder / "u.pt")
     finetune(
-        folder / "u.pt",
+        [folder / "u.pt"],
         PIPELINES["scale_crop"](recipe, "single", {"scales": [1, 0.8]}),
         {"batch": 6, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4},
         SETTINGS | settings,

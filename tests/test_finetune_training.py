@@ -103,7 +103,7 @@ def train(recipe, dataset, folder, validate, transform=None, schedule=SCHEDULE):
         write_untrained(recipe, 0, folder / "u.pt")
     transform = transform or PIPELINES["scale_crop"](recipe, "single", {"scales": [1, 0.7]})
     return train_finetuned(
-        torch_files.load(folder / "u.pt"),
+        [torch_files.load(folder / "u.pt")],
         OPTIMISER,
         schedule,
         TrainingClips(dataset / "train" / "index.parquet", transform, VIDEOS, 5, "finetuning"),
@@ -128,7 +128,7 @@ def test_all_of_the_network_trains_and_the_best_validation_is_kept(recipe, small
     assert not task.finished
     for name, value in task.network().state_dict().items():
         assert torch.equal(value.cpu(), validate.seen[1][name]), name
-    start = build_classifier(torch_files.load(tmp_path / "u.pt"), 4, seed=0).state_dict()
+    start = build_classifier([torch_files.load(tmp_path / "u.pt")], 4, seed=0).state_dict()
     for name, value in task.network().named_parameters():
         assert not torch.equal(value.cpu(), start[name]), name
     found = [row for row in rows(tmp_path) if "validation_top1" in row]

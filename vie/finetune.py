@@ -20,7 +20,7 @@ from vie.datasets.split_assignment import HELD_OUT, TEST, TRAIN, SplitRow, read_
 from vie.engine.plateau import Finetuning, Plateau, Validation
 from vie.engine.predict import class_probabilities, predict_clips, predict_windows, write_table
 from vie.engine.run import Run, TrainingClips, fit
-from vie.engine.schedules import Schedule
+from vie.engine.schedules import finetuning_schedule
 from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
 from vie.metrics.top_k import top_k
@@ -57,12 +57,17 @@ def color_jitter(
 PIPELINES = {"scale_crop": scale_crop, "color_jitter": color_jitter}
 
 
-def build_classifier(content: dict[str, Any], classes: int, *, seed: int) -> Classifier:
-    """The network of a checkpoint's content, pretrained or not, with a new linear layer."""
-    encoder = encoder_of(content)
+def build_classifier(contents: Sequence[dict[str, Any]], classes: int, *, seed: int) -> Classifier:
+    """The networks of checkpoints' contents, pretrained or not, with one new linear layer."""
+    encoders = [encoder_of(content) for content in contents]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "finetuning"))
-        return channels_last(Classifier(encoder, classes)).train()
+        return channels_last(Classifier(encoders, classes)).train()
+
+
+def _alone(values: list[Any]) -> Any:
+    """What is said of several networks: a list; of a single one, its own value."""
+    return values[0] if len(values) == 1 else values
 
 
 def instances_of(index: Index, rows: Sequence[SplitRow]) -> dict[str, np.ndarray]:
@@ -112,7 +117,7 @@ class FinetuneOutputs:
 
 
 def train_finetuned(
-    content: dict[str, Any],
+    contents: Sequence[dict[str, Any]],
     optimiser: dict[str, Any],
     settings: dict[str, Any],
     clips: TrainingClips,
@@ -122,12 +127,13 @@ def train_finetuned(
     validate: Validation,
     key: dict[str, Any],
 ) -> Finetuning:
-    """Train a network to its end, going on where a run was killed.
+    """Train a network, or several together, to the end, going on where a run was killed.
 
     Args:
-        content: of the checkpoint to start from.
+        contents: of the checkpoints to start from.
         optimiser: as for `finetune`.
-        settings: `finetuning.schedule` of the config. `most` may be raised later.
+        settings: `finetuning.schedule` of the config, or `every` of it with the duration and
+            lr_drops of a row's own. The end may be set later.
         validate: measures a network on the validation videos.
         key: what its answers depend on.
 
@@ -138,20 +144,23 @@ def train_finetuned(
         VieError: a batch is larger than the training set, or the loss is not finite.
     """
     steps = steps_per_epoch(len(clips.videos), optimiser["batch"])
-    schedule = Schedule(0, resolve_steps(settings["most"], steps))
+    schedule = finetuning_schedule(settings, steps)
     every = resolve_steps(settings["every"], steps)
     if not 0 < every <= schedule.last:
         raise VieError(
-            f"finetuning.schedule: validations every {settings['every']} within "
-            f"{settings['most']} of {steps} steps an epoch: there would be none"
+            f"finetuning.schedule: validations every {settings['every']} within {schedule.last} "
+            f"steps of {steps} an epoch: there would be none"
         )
-    classifier = build_classifier(content, classes, seed=run.seed)
-    plateau = Plateau(settings["patience"], settings["drops"])
-    task = Finetuning(classifier, optimiser, plateau, validate, every, run.precision)
+    classifier = build_classifier(contents, classes, seed=run.seed)
+    saturation = {key: settings[key] for key in ("patience", "drops") if key in settings}
+    plateau = Plateau(**saturation)
+    task = Finetuning(classifier, optimiser, schedule, plateau, validate, every, run.precision)
     own = {
-        "network": content_digest([content["recipe"]["encoder"], content["encoder"]]),
+        "network": _alone(
+            [content_digest([one["recipe"]["encoder"], one["encoder"]]) for one in contents]
+        ),
         "optimiser": optimiser,
-        "plateau": {"every": every, "patience": settings["patience"], "drops": settings["drops"]},
+        "plateau": {"every": every} | saturation,
         "transform": clips.transform.to_dict(),
         "videos": content_digest(clips.videos.tolist()),
         "classes": classes,
@@ -163,7 +172,7 @@ def train_finetuned(
 
 
 def finetune(
-    checkpoint: Path,
+    checkpoints: Sequence[Path],
     transform: ClipTransform,
     optimiser: dict[str, Any],
     settings: dict[str, Any],
@@ -175,9 +184,11 @@ def finetune(
     """Train a network on the training videos of a split, test the best one on its test videos.
 
     Args:
-        checkpoint: of the network to start from.
-        optimiser: `finetuning.trained` or `finetuning.untrained` of the config.
-        settings: `finetuning` of the config: schedule, validation, clips (of validation).
+        checkpoints: of the network to start from; several networks are trained together.
+        optimiser: `finetuning.trained` or `finetuning.untrained` of the config, with what the row
+            has of its own.
+        settings: `finetuning` of the config: schedule (or the row's own), validation, clips (of
+            validation).
         metadata: what else is written to the metadata.
 
     Raises:
@@ -193,9 +204,9 @@ def finetune(
             f"{data.split}: no video is held out for validation: raise finetuning.held_out, or set "
             "finetuning.validation to test"
         )
-    content = read(checkpoint)
+    contents = [read(path) for path in checkpoints]
     task = train_finetuned(
-        content,
+        contents,
         optimiser,
         settings["schedule"],
         TrainingClips(data.index, transform, parts[TRAIN], optimiser["batch"], "finetuning"),
@@ -210,11 +221,12 @@ def finetune(
     _write_predictions(index, parts[TEST], rows, probabilities, outputs.predictions)
     own = {"seed": run.seed, "classes": len(classes), "optimiser": optimiser, **run.record}
     counts = {f"n_{part}": len(found) for part, found in parts.items()}
-    course = _metadata(content, index, transform, settings, task)
+    course = _metadata(contents, index, transform, settings, task)
     write_json(metadata | counts | course | own, outputs.metadata)
     run.copy_metrics(outputs.metrics)
     best = {"network": task.best, "classes": classes, "step": task.plateau.best_step}
-    described = describe(content["recipe"], transform, index.fps)
+    recipes = _alone([content["recipe"] for content in contents])
+    described = describe(recipes, transform, index.fps)
     origin = {"seed": run.seed, "n_train": len(parts[TRAIN]), **run.record}
     save(outputs.best, described | best | origin)
 
@@ -244,20 +256,24 @@ def _validation(
 
 
 def _metadata(
-    content: dict[str, Any],
+    contents: Sequence[dict[str, Any]],
     index: Index,
     transform: ClipTransform,
     settings: dict[str, Any],
     task: Finetuning,
 ) -> dict[str, Any]:
-    """What a run says of its network, its frames, its settings and its course."""
-    return {
-        "network": {
+    """What a run says of its network (or of each of them), its frames, settings and course."""
+    networks = [
+        {
             "steps": content["step"],
             "encoder": content["recipe"]["encoder"],
             "objective": content.get("objectives"),
             "imported_from": content.get("imported_from"),  # a file, in place of training
-        },
+        }
+        for content in contents
+    ]
+    return {
+        "network": _alone(networks),
         "frames": {"fps": index.fps, "shorter_side": index.shorter_side},
         "validation": settings["validation"],
         "schedule": settings["schedule"],

@@ -1,6 +1,6 @@
 """Linear probe: softmax classifiers on frozen features (protocol section 7), trained and tested."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +15,7 @@ from vie.clips.transform import ClipTransform
 from vie.config.clip_frames import trained_clip
 from vie.config.settings import LAYERS, resolve_steps
 from vie.engine.device import accelerator, to_device
-from vie.engine.predict import class_probabilities, predict_clips, write_table
+from vie.engine.predict import class_probabilities, clip_outputs, predict_clips, write_table
 from vie.engine.run import Data, Run, TrainingClips, fit
 from vie.engine.schedules import Schedule, probe_schedule
 from vie.engine.task import Task
@@ -32,13 +32,19 @@ from vie.runtime.torch_files import content_digest
 
 
 def build_classifiers(
-    networks: Sequence[dict[str, Any]], transform: ClipTransform, classes: int, *, seed: int
+    networks: Sequence[dict[str, Any]],
+    transform: ClipTransform,
+    classes: int,
+    *,
+    seed: int,
+    **shown: Any,
 ) -> Classifiers:
     """Classifiers, untrained, on the networks of checkpoints' contents.
 
-    Their widths follow from the clips of the transform.
+    Their widths follow from the clips of the transform. `shown` are frames and pooled of
+    `FrozenEncoders`.
     """
-    network = FrozenEncoders([encoder_of(content) for content in networks])
+    network = FrozenEncoders([encoder_of(content) for content in networks], **shown)
     size = transform.geometry.size
     shapes = feature_shapes(network, (3, transform.sampling.frames, size, size))
     with torch.random.fork_rng(devices=[]):
@@ -86,7 +92,8 @@ def train_probe(
     Args:
         networks: contents of checkpoints, trained or not; several are read side by side.
         transform: as in pretraining but for the evaluation's sampling.
-        settings: `probe` of the config.
+        settings: `probe` of the config. Of images there are also frames, so many times each is
+            shown, and pooled (`FrozenEncoders`).
         data: training videos and classes.
 
     Returns:
@@ -96,11 +103,12 @@ def train_probe(
     videos, batch = np.arange(len(load_index(data.train))), settings["optimiser"]["batch"]
     schedule = probe_schedule(settings["schedule"], steps_per_epoch(len(videos), batch))
     classes = len(read_classes(data.classes))
-    classifiers = build_classifiers(networks, transform, classes, seed=run.seed)
+    shown = {key: settings[key] for key in ("frames", "pooled") if key in settings}
+    classifiers = build_classifiers(networks, transform, classes, seed=run.seed, **shown)
     task = Probing(classifiers, settings["optimiser"], schedule, run.precision)
-    shown = transform.to_dict()
-    shown["crop"].pop("test_shorter_side", None)  # trains nothing
-    shown["sampling"] = trained_clip(shown["sampling"])
+    trains = transform.to_dict()
+    trains["crop"].pop("test_shorter_side", None)  # trains nothing
+    trains["sampling"] = trained_clip(trains["sampling"])
     fit(
         task,
         run,
@@ -111,7 +119,7 @@ def train_probe(
                 content_digest([one["recipe"]["encoder"], one["encoder"]]) for one in networks
             ],
             "probe": {k: v for k, v in settings.items() if k not in ("schedule", "clips")},
-            "transform": shown,
+            "transform": trains,
             "classes": classes,
         },
     )
@@ -139,6 +147,7 @@ def probe(
     run: Run,
     outputs: ProbeOutputs,
     official_name: str | None = None,
+    pretrained_on: str | None = None,
 ) -> None:
     """Train the classifiers, test them, find neighbours, write what tables are made of.
 
@@ -147,6 +156,7 @@ def probe(
         transform, settings: as for `train_probe`.
         data: the videos of both splits, and their classes.
         official_name: name under which published values know the dataset, if they do.
+        pretrained_on: that of the networks' own dataset, if it is another one.
 
     Raises:
         VieError: a checkpoint cannot be read, or a setting does not fit the data.
@@ -163,23 +173,40 @@ def probe(
     )
     # Every training video is embedded by its middle clip. Unlike the memory bank of the monitor,
     # this is the same for networks that were pretrained, supervised or never trained.
-    bank = predict_clips(
+    parts = clip_outputs(
         lambda clips: {"embedding": classifiers.network.with_embedding(clips)[1]},
         data.train,
         transform,
         clips=1,
         label=f"{run.name} neighbours",
         **how,
-    )["embedding"][:, 0]  # (N, 1, D) -> (N, D)
+    )
+    bank = _filled((part["embedding"][:, 0] for part in parts), len(train))
     queries, labels = found.pop("embedding"), torch.from_numpy(train.labels)
     probabilities = class_probabilities(found)
     classes = probabilities[LAYERS[0]].shape[1]
     probabilities["knn"] = knn_predict(bank, labels, queries, classes=classes).numpy()
     _write_predictions(val, probabilities, outputs.predictions)
-    origin = {"seed": run.seed, "dataset_official_name": official_name, "classes": classes}
+    origin: dict[str, Any] = {
+        "seed": run.seed,
+        "dataset_official_name": official_name,
+        "classes": classes,
+    }
+    if pretrained_on is not None:
+        origin["pretrained_on"] = pretrained_on
     about = _metadata(contents, transform, settings, train, val)
     write_json(origin | about | run.record, outputs.metadata)
     run.copy_metrics(outputs.metrics)
+
+
+def _filled(parts: Iterable[Tensor], rows: int) -> Tensor:
+    """(N, D) of batches of its rows, which are never in memory twice: a bank may take gigabytes."""
+    whole, done = torch.empty(0), 0
+    for part in parts:
+        whole = whole if done else part.new_empty(rows, part.shape[1])
+        whole[done : done + len(part)] = part
+        done += len(part)
+    return whole
 
 
 def _metadata(

@@ -9,5 +9,7 @@ from vie.runtime.logs import job
 with job(snakemake.log[0]):
     params, output = snakemake.params, snakemake.output
     table = read_features(Path(snakemake.input[0]))
-    found = make_map(table, model=params.model, seed=params.seed, words=params.words)
+    found = make_map(
+        table, model=params.model, dataset=params.dataset, seed=params.seed, words=params.words
+    )
     plot_map(found, [Path(output.svg), Path(output.png)])

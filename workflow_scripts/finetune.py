@@ -1,4 +1,4 @@
-"""Rule finetune: one network, one preprocessing pipeline, one split of an action dataset."""
+"""Rule finetune: networks that train together (mostly one), one pipeline, one split."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ what = f"{how} {wildcards.evaluation} {wildcards.target} {wildcards.pipeline}"
 trust(snakemake.config.get("networks", {}).values())
 with job(snakemake.log[0]), resumable(predictions.with_name("state")) as work:
     finetune(
-        Path(source.networks[0]),
+        [Path(path) for path in source.networks],
         PIPELINES[wildcards.pipeline](params.transform, params.clip, params.scale_crop),
         params.optimiser,
         params.settings,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vie.reporting.finetune_tables import finetuning_seeds, finetuning_table
-from vie.reporting.plots import plot_finetuned
+from vie.reporting.plots import SPELT, Target, plot_finetuned
 from vie.reporting.published import read_published_finetuned
 from vie.reporting.runs import read_runs
 from vie.reporting.tables import write_csv
@@ -12,12 +12,18 @@ from vie.workflow.paths import PUBLISHED
 
 with job(snakemake.log[0]):
     output, pipeline = snakemake.output, snakemake.params.pipeline
-    found = read_runs(snakemake.params.runs, "predictions", same_videos="target")
+    found = read_runs(snakemake.params.runs, "predictions", same_videos="split")
     models, targets = (list(dict.fromkeys(found[key])) for key in ("model", "target"))
     theirs = read_published_finetuned(PUBLISHED, models, targets, pipeline)
     table = finetuning_table(found, theirs)
     write_csv(table, Path(output.table))
     write_csv(finetuning_seeds(found), Path(output.seeds))
     number = snakemake.wildcards.table.removeprefix("table_")
-    title = f"Table {number}: all layers trained, {pipeline.replace('_', '-')} preprocessing"
-    plot_finetuned(table, targets, title, [Path(output.svg), Path(output.png)])
+    title = "Does pretraining help when all layers are trained with labels? "
+    title += f"(Table {number}, {SPELT[pipeline]} preprocessing)"
+    classes = {run.target: run.metadata["classes"] for run in found.itertuples()}
+    titles = snakemake.params.titles
+    shown = {name: Target(titles[name], 100 / classes[name]) for name in targets}
+    began = dict(zip(found["model"], found["trained"], strict=True))
+    groups = ["pretrained, then finetuned" if began[one] else "from scratch" for one in models]
+    plot_finetuned(table, shown, groups, title, [Path(output.svg), Path(output.png)])

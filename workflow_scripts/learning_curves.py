@@ -2,11 +2,17 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
+from vie.frames.manifest import read_classes
 from vie.reporting.learning_curves import plot_curves, read_curves
 from vie.reporting.tables import write_csv
 from vie.runtime.logs import job
 
 with job(snakemake.log[0]):
-    curves = read_curves(snakemake.params.curves)
-    write_csv(curves, Path(snakemake.output.table))
-    plot_curves(curves, [Path(snakemake.output.svg), Path(snakemake.output.png)])
+    params, source, output = snakemake.params, snakemake.input, snakemake.output
+    curves = read_curves(params.curves)
+    write_csv(curves, Path(output.table))
+    chance = 100 / len(read_classes(Path(source.classes))) if source.classes else None
+    videos, plots = pq.read_metadata(source.val).num_rows, [Path(output.svg), Path(output.png)]
+    plot_curves(curves, videos, params.dataset, chance, plots)

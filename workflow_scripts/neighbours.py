@@ -14,6 +14,7 @@ with job(snakemake.log[0]):
         {Path(path).parent.name: Path(path) for path in snakemake.input.indexes},
         sampling(params.clip),
         model=params.model,
+        dataset=params.dataset,
         clips=params.clips,
         seed=params.seed,
     )

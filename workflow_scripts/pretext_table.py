@@ -15,7 +15,7 @@ with job(snakemake.log[0]):
     answers = read_runs(snakemake.params.rows, "answers", same_videos="model")
     labels = list(dict.fromkeys(answers["model"]))
     theirs = read_published_pretext(PUBLISHED, labels)
-    table = pretext_table(answers, theirs)
+    table = pretext_table(answers, theirs, snakemake.params.dataset)
     write_csv(table, Path(output.table))
     write_csv(pretext_seeds(answers), Path(output.seeds))
     plot_pretext(table, [Path(output.svg), Path(output.png)])

@@ -1,4 +1,4 @@
-"""Rule probe: linear classifiers on one network and one clip sampling."""
+"""Rules probe and image_probe: linear classifiers on one network and one clip sampling."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from vie.runtime.signals import resumable
 from vie.workflow.run_of import run_of
 
 source, params, output = snakemake.input, snakemake.params, snakemake.output
+kind = snakemake.rule.replace("_", " ")
 wildcards, predictions = snakemake.wildcards, Path(output.predictions)
 trust(snakemake.config.get("networks", {}).values())
 with job(snakemake.log[0]), resumable(predictions.with_name("state")) as work:
@@ -19,7 +20,8 @@ with job(snakemake.log[0]), resumable(predictions.with_name("state")) as work:
         ClipTransform.of(params.transform, params.clip),
         params.probe,
         Data(Path(source.train), Path(source.val), Path(source.classes)),
-        run_of(snakemake, work, f"probe {wildcards.evaluation} {wildcards.weights}"),
+        run_of(snakemake, work, f"{kind} {wildcards.evaluation} {wildcards.weights}"),
         ProbeOutputs(predictions, Path(output.metadata), Path(output.metrics)),
         official_name=params.official_name,
+        pretrained_on=params.get("pretrained_on"),
     )

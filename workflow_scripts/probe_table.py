@@ -1,9 +1,11 @@
-"""Rules table_s1, random_control and table_1: a table, its seeds one by one, and its plot."""
+"""Rules table_s1, random_control, table_1(_imagenet): a table, its seeds, and its plot."""
 
 from pathlib import Path
 
+import pandas as pd
+
 from vie.reporting.plots import plot_bars, plot_points
-from vie.reporting.published import read_published
+from vie.reporting.published import DATASET, IMAGENET, read_published
 from vie.reporting.tables import (
     probe_table,
     read_evaluations,
@@ -12,16 +14,24 @@ from vie.reporting.tables import (
     write_csv,
 )
 from vie.runtime.logs import job
-from vie.workflow.paths import PUBLISHED
+from vie.workflow.paths import IMAGES_TABLE, PUBLISHED
 
 with job(snakemake.log[0]):
     params, source, output = snakemake.params, snakemake.input, snakemake.output
+    name, labels = Path(output.table).stem, list(params.labels.values())
+    plots = [Path(output.svg), Path(output.png)]
     evaluations = read_evaluations(params.labels, source.predictions, source.metadata)
-    is_table_1 = Path(output.table).stem == "table_1"
-    theirs = read_published(PUBLISHED, list(params.labels.values()), all_known=not is_table_1)
-    table, plot = probe_table(evaluations, theirs), plot_bars
-    if is_table_1:
-        table, plot = with_neighbours(table, evaluations, theirs), plot_points
+    theirs = None
+    if name != "random_control":  # nothing is published of networks that were never trained
+        source_of = IMAGENET if name == IMAGES_TABLE else DATASET
+        theirs = read_published(PUBLISHED, labels, source_of, all_known=name == "table_s1")
+    table = probe_table(evaluations, theirs, params.dataset)
+    if name in ("table_1", IMAGES_TABLE):
+        table = with_neighbours(table, evaluations, theirs, params.groups)
+        of = "images" if name == IMAGES_TABLE else "videos"
+        plot_points(table, params.title, plots, of)
+    else:
+        control = pd.read_csv(source.control) if name == "table_s1" else None
+        plot_bars(table, control, params.title, plots)
     write_csv(table, Path(output.table))
     write_csv(seed_table(evaluations), Path(output.seeds))
-    plot(table, params.title, [Path(output.svg), Path(output.png)])

@@ -15,4 +15,5 @@ with job(snakemake.log[0]):
         Path(snakemake.output.table),
         [Path(snakemake.output.svg), Path(snakemake.output.png)],
         expected_videos(snakemake.params.official_name),
+        snakemake.params.title,
     )

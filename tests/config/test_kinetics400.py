@@ -1,11 +1,15 @@
 """experiments/kinetics400.yaml against the tables of the protocol, typed off them."""
 
+import copy
+from itertools import product
 from pathlib import Path
 
 import pytest
 
+from vie.config.ablations import without_ablations
 from vie.config.load import load_config
 from vie.config.settings import probe_of
+from vie.workflow.finetuning import optimiser, schedule
 
 ROOT = Path(__file__).parents[2]
 EPOCH = 239_888 // 128  # steps
@@ -98,7 +102,7 @@ def test_frames_monitor_and_objectives(paper):
     for dataset in ("kinetics400", "ucf101", "hmdb51"):
         frames = paper["datasets"][dataset]["frames"]
         assert (frames["fps"], frames["shorter_side"], frames["quality"]) == (25, 320, "default")
-    for name, recipe in paper["recipes"].items():
+    for name, recipe in without_ablations(paper["recipes"]).items():
         assert recipe["monitor"] == {"every": "5000 steps", "neighbours": 10, "clips": 5}, name
         assert (recipe["encoder"]["embedding"] == 128) == name.startswith("vie_")
         if name.startswith("vie_"):
@@ -108,3 +112,76 @@ def test_frames_monitor_and_objectives(paper):
                 "kmeans_iterations": 20,
                 "neighbours": 512,
             }
+
+
+def test_probes_on_images(paper):
+    """Section 10."""
+    settings = paper["image_probe"]
+    assert settings["random_sized"]["area"] == [0.2, 1]
+    assert settings["random_sized"]["aspect"] == pytest.approx([3 / 4, 4 / 3], rel=1e-6)
+    assert settings["color_jitter"] == {"strength": 0.4, "hue": 0.4, "grey": 0.2}
+    assert settings["optimiser"] == paper["probe"]["optimiser"]
+    assert settings["schedule"]["lr_drops"] == ["290000 steps", "940000 steps"]
+    assert settings["schedule"]["duration"] == "1170000 steps"
+    dataset = paper["datasets"][settings["dataset"]]
+    assert (dataset["layout"], dataset["official_name"]) == ("imagefolder", "imagenet")
+    evaluations, rows = paper["evaluations"], paper["tables"]["table_1_imagenet"]["evaluations"]
+    pooled = {name for name in rows if evaluations[name].get("image_probe", {}).get("pooled")}
+    assert pooled == {"supervised_single", "supervised_slow", "supervised_slowfast"}
+    networks = {"single", "trn", "slow", "slowfast", "3dresnet"}
+    wanted = {
+        f"{kind}_{network}" for kind in ("random", "vie", "supervised") for network in networks
+    }
+    assert wanted | {"opn", "rotnet", "3drotnet"} <= set(rows)
+
+
+# Section 8: drops of the release in steps, by row, target and, where they differ, pipeline.
+RELEASE = {
+    ("scratch_single", "ucf101"): (9_000, 13_000),
+    ("scratch_single", "hmdb51"): (7_000, 10_000),
+    ("scratch_3dresnet", "ucf101"): (10_000, 16_000),
+    ("scratch_3dresnet", "hmdb51"): (10_000, 15_000),
+    ("scratch_slowfast", "ucf101"): (10_000, 14_000),
+    ("scratch_slowfast", "hmdb51", "scale_crop"): (13_000, 18_000),
+    ("scratch_slowfast", "hmdb51", "color_jitter"): (9_000, 13_000),
+    ("vie_two_pathway", "ucf101"): (10_000, 20_000),
+    ("vie_two_pathway", "hmdb51"): (10_000, 20_000),
+}
+
+
+def test_the_releases_drops_of_finetuning(paper):
+    released = copy.deepcopy(paper)
+    for weights in ("trained", "untrained"):
+        released["finetuning"][weights]["schedule"] = "release"
+    rows = paper["tables"]["table_2"]["evaluations"]
+    for row, target, pipeline in product(
+        rows, ("ucf101", "hmdb51"), ("scale_crop", "color_jitter")
+    ):
+        where = row, paper["evaluations"][row]["weights"], target, pipeline
+        assert schedule(paper, *where) == paper["finetuning"]["schedule"]
+        found = schedule(released, *where)
+        drops = RELEASE.get((row, target), RELEASE.get((row, target, pipeline)))
+        if drops is None:
+            assert found == paper["finetuning"]["schedule"], where
+            continue
+        first, last = drops
+        assert found == {
+            "duration": f"{2 * last - first} steps",
+            "lr_drops": [f"{first} steps", f"{last} steps"],
+            "every": "1 epochs",
+        }
+
+
+def test_rows_of_finetuning(paper):
+    rows = paper["tables"]["table_2"]["evaluations"]
+    assert paper["tables"]["table_3"]["evaluations"] == rows
+    networks = ("single", "trn", "3dresnet", "slow", "slowfast")
+    kinds = ("scratch", "vie", "supervised")
+    expected = {f"{kind}_{network}" for kind in kinds for network in networks}
+    assert set(rows) == expected | {"opn", "rotnet", "3drotnet", "vie_two_pathway"}
+    shared = {weights: paper["finetuning"][weights] for weights in ("trained", "untrained")}
+    for row in rows:
+        weights = paper["evaluations"][row]["weights"]
+        own = {"vie_two_pathway": {"batch": 64}, "3drotnet": {"lr": 0.008}}.get(row, {})
+        wanted = {k: v for k, v in shared[weights].items() if k != "schedule"} | own
+        assert optimiser(paper, row, weights) == wanted

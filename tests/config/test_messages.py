@@ -20,6 +20,14 @@ def config():
     return load_config(ROOT / "config.yaml")
 
 
+def first_target(config):
+    return next(iter(config["finetuning"]["targets"].values()))
+
+
+def release(duration, **more):
+    return {"release": [{"duration": duration, "lr_drops": [], **more}]}
+
+
 # (how to break the config, what the message must say)
 WRONG = [
     (
@@ -66,6 +74,34 @@ WRONG = [
     (
         lambda c: c["recipes"]["vie_single"]["geometry"].update(test_shorter_side=20),
         ["geometry.test_shorter_side: must be at least size"],
+    ),
+    (
+        lambda c: c["recipes"]["vie_single"]["geometry"].update(
+            random_sized={"area": [0.5, 0.2], "aspect": [0.75, 1.3]}
+        ),
+        ["recipes.vie_single.geometry.random_sized.area: [0.5, 0.2] must rise"],
+    ),
+    (
+        lambda c: c["image_probe"].update(dataset="nothing"),
+        ["image_probe.dataset: 'nothing' is not among datasets: embedded"],
+    ),
+    (
+        lambda c: c["image_probe"].update(dataset="embedded"),
+        ["image_probe.dataset: 'embedded' has videos (layout kinetics), not imagefolder"],
+    ),
+    (
+        lambda c: c["image_probe"]["random_sized"].update(aspect=[2, 1]),
+        ["image_probe.random_sized.aspect: [2, 1] must rise"],
+    ),
+    (
+        lambda c: c["image_probe"]["schedule"].update(duration="0 steps"),
+        ["image_probe.schedule.duration: 0 steps trains no classifiers"],
+    ),
+    (
+        lambda c: c["evaluations"]["random_single"].update(
+            image_probe={"schedule": {"duration": "0 steps", "lr_drops": []}}
+        ),
+        ["evaluations.random_single.image_probe.schedule.duration: 0 steps trains no"],
     ),
     (
         lambda c: c["recipes"].update({"a-b": c["recipes"]["vie_single"]}),
@@ -199,61 +235,76 @@ WRONG = [
         ["layout kinetics needs annotations and videos"],
     ),
     (
-        lambda c: c["datasets"]["actions_ucf101"].update(shards={"train": 1, "val": 1}),
-        ["datasets.actions_ucf101.shards: layout ucf101 has shards of all, not train, val"],
+        lambda c: c["datasets"]["stand_in_ucf101"].update(shards={"train": 1, "val": 1}),
+        ["datasets.stand_in_ucf101.shards: layout ucf101 has shards of all, not train, val"],
     ),
     (
         lambda c: c["datasets"]["embedded"].update(shards={"all": 1}),
         ["datasets.embedded.shards: layout kinetics has shards of train and val, not all"],
     ),
     (
-        lambda c: c["datasets"]["actions_hmdb51"].update(layout="folders"),
+        lambda c: c["datasets"]["stand_in_hmdb51"].update(layout="folders"),
         ["generator: writes the layouts kinetics, ucf101, hmdb51, imagefolder, not folders"],
     ),
     (
-        lambda c: c["datasets"]["actions_hmdb51"]["generator"].pop("test_groups"),
+        lambda c: c["datasets"]["stand_in_hmdb51"]["generator"].pop("test_groups"),
         ["layout hmdb51 takes clips_per_group, dataset_seed, test_groups, train_groups"],
     ),
     (
         lambda c: (
-            c["datasets"]["actions_hmdb51"].pop("generator"),
-            c["datasets"]["actions_hmdb51"].update(
+            c["datasets"]["stand_in_hmdb51"].pop("generator"),
+            c["datasets"]["stand_in_hmdb51"].update(
                 videos="v", annotations="a", official_name="ucf101"
             ),
         ),
-        ["datasets.actions_hmdb51.official_name: 'ucf101' has the layout ucf101, not hmdb51"],
+        ["datasets.stand_in_hmdb51.official_name: 'ucf101' has the layout ucf101, not hmdb51"],
     ),
     (
         lambda c: (
-            c["datasets"]["actions_hmdb51"].pop("generator"),
-            c["datasets"]["actions_hmdb51"].update(layout="folders", videos="v", annotations="a"),
+            c["datasets"]["stand_in_hmdb51"].pop("generator"),
+            c["datasets"]["stand_in_hmdb51"].update(layout="folders", videos="v", annotations="a"),
         ),
-        ["datasets.actions_hmdb51: layout folders needs videos (a dataset you have)"],
+        ["datasets.stand_in_hmdb51: layout folders needs videos (a dataset you have)"],
     ),
     (
-        lambda c: c.update(dataset="actions_ucf101"),
-        ["dataset: 'actions_ucf101' has no shards of train and val: it is for finetuning"],
+        lambda c: c.update(dataset="stand_in_ucf101"),
+        ["dataset: 'stand_in_ucf101' has no shards of train and val: it is for finetuning"],
     ),
     (
-        lambda c: c["finetuning"]["targets"]["ucf101"].update(dataset="ucf"),
-        ["finetuning.targets.ucf101.dataset: 'ucf' is not among datasets: embedded"],
+        lambda c: c["finetuning"]["targets"].update(
+            {"UCF_101": {"dataset": "stand_in_ucf101", "split": 1}}
+        ),
+        [
+            "finetuning.targets.UCF_101: has the name of a published dataset. If "
+            "datasets.stand_in_ucf101 is UCF101 itself, set its official_name to ucf101; else"
+        ],
     ),
     (
-        lambda c: c["finetuning"]["targets"]["ucf101"].update(dataset="embedded"),
-        ["finetuning.targets.ucf101.dataset: 'embedded' has no shards of all"],
+        lambda c: c["datasets"].update(kinetics400=c["datasets"]["embedded"]),
+        ["datasets.kinetics400: has the name of a published dataset. If datasets.kinetics400 is"],
     ),
     (
-        lambda c: c["finetuning"]["targets"]["ucf101"].update(split=4),
-        ["finetuning.targets.ucf101.split: 4 is not one of the official splits 1 to 3"],
+        lambda c: c["finetuning"]["targets"]["stand_in_ucf101"].update(dataset="ucf"),
+        ["finetuning.targets.stand_in_ucf101.dataset: 'ucf' is not among datasets: embedded"],
     ),
     (
-        lambda c: c["finetuning"]["targets"].update({"a/b": c["finetuning"]["targets"]["ucf101"]}),
+        lambda c: c["finetuning"]["targets"]["stand_in_ucf101"].update(dataset="embedded"),
+        ["finetuning.targets.stand_in_ucf101.dataset: 'embedded' has no shards of all"],
+    ),
+    (
+        lambda c: c["finetuning"]["targets"]["stand_in_ucf101"].update(split=4),
+        ["finetuning.targets.stand_in_ucf101.split: 4 is not one of the official splits 1 to 3"],
+    ),
+    (
+        lambda c: c["finetuning"]["targets"].update(
+            {"a/b": c["finetuning"]["targets"]["stand_in_ucf101"]}
+        ),
         ["finetuning.targets.a/b: a name has only letters"],
     ),
     *(
         (
             lambda c, n=name: c["finetuning"]["targets"].update(
-                {n: c["finetuning"]["targets"]["ucf101"]}
+                {n: c["finetuning"]["targets"]["stand_in_ucf101"]}
             ),
             [f"finetuning.targets.{name}: a name", "the table's own columns"],
         )
@@ -269,17 +320,40 @@ WRONG = [
     ),
     (
         lambda c: (
-            c["datasets"]["actions_hmdb51"].pop("generator"),
-            c["datasets"]["actions_hmdb51"].update(layout="folders", videos="v", missing="error"),
+            c["datasets"]["stand_in_hmdb51"].pop("generator"),
+            c["datasets"]["stand_in_hmdb51"].update(layout="folders", videos="v", missing="error"),
         ),
-        ["datasets.actions_hmdb51.missing: layout folders has no lists"],
+        ["datasets.stand_in_hmdb51.missing: layout folders has no lists"],
     ),
     (
-        lambda c: c["tables"]["table_3"]["evaluations"].append("vie_two_pathway"),
-        [
-            "tables.table_3.evaluations: vie_two_pathway is several networks, and the table is of "
-            "one each"
-        ],
+        lambda c: c["tables"]["retrieval"]["evaluations"].append("vie_two_pathway"),
+        ["tables.retrieval.evaluations: vie_two_pathway is several networks, and the table is"],
+    ),
+    (
+        lambda c: c["finetuning"]["targets"].update(
+            own={**first_target(c), "split": "all"}, own_split2=first_target(c)
+        ),
+        ["finetuning.targets.own_split2: this is the name of a split of own"],
+    ),
+    (
+        lambda c: first_target(c).update(split="every"),
+        ["split: 'every'", "all"],
+    ),
+    (
+        lambda c: c["finetuning"]["trained"].update(schedule="never"),
+        ["finetuning.trained.schedule: 'never' is not one of saturation, release"],
+    ),
+    (
+        lambda c: c["evaluations"]["opn"].update(finetuning=release("0 epochs")),
+        ["evaluations.opn.finetuning.release.0.duration: 0 epochs is shorter than the time"],
+    ),
+    (
+        lambda c: c["evaluations"]["opn"].update(finetuning=release("9 epochs", target="ucf")),
+        ["evaluations.opn.finetuning.release.0.target: 'ucf' is not among finetuning.targets"],
+    ),
+    (
+        lambda c: c["evaluations"]["opn"].update(finetuning={"weight_decay": 0}),
+        ["evaluations.opn.finetuning: unknown key weight_decay; known here: batch, lr, release"],
     ),
     (lambda c: c.update(readouts={}), ["unknown key readouts (did you mean evaluations?)"]),
     (

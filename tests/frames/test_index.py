@@ -238,7 +238,7 @@ def test_summary(tmp_path, classes):
     made = []
     for run in ("a", "b"):
         plots = [tmp_path / run / f"summary.{kind}" for kind in ("svg", "png")]
-        write_summary(*arguments, plots, {})
+        write_summary(*arguments, plots, {}, "mine")
         made.append([path.read_bytes() for path in plots])
     assert made[0] == made[1]  # no date, no random ids
     assert made[0][0].startswith(b"<?xml")
@@ -258,7 +258,7 @@ def test_summary(tmp_path, classes):
         assert rows[split, "rejected", "too short"] == "1"
         assert rows[split, "rejected", "all"] == "2"
     assert not {"expected", "difference"} & {quantity for _, quantity, _ in rows}
-    write_summary(*arguments, plots, {"train": 1_000, "test": 5})
+    write_summary(*arguments, plots, {"train": 1_000, "test": 5}, "mine")
     with (tmp_path / "summary.csv").open() as file:
         found = [r for r in csv.DictReader(file) if r["quantity"] in ("expected", "difference")]
     assert [(r["split"], r["name"], r["value"]) for r in found] == [

@@ -16,7 +16,14 @@ from tests.golden.precision import double_precision
 from tests.golden.synthetic import fingerprint
 from vie.clips import loader
 from vie.clips.color_jitter import apply_color_jitter, draw_color_jitter
-from vie.clips.crops import Crop, RandomResizedCrop, ScaleCrop, crop_frames
+from vie.clips.crops import (
+    Crop,
+    CropPolicy,
+    RandomResizedCrop,
+    RandomSizedCrop,
+    ScaleCrop,
+    crop_frames,
+)
 from vie.clips.sampling import SAMPLINGS
 from vie.clips.transform import ClipTransform
 from vie.clips.windows import windows
@@ -66,6 +73,19 @@ def crops(folder: Path) -> Numbers:
         "scale": ScaleCrop(112, (1.0, 0.84, 0.71, 0.59, 0.5), 0.5),
         "squeezed": RandomResizedCrop(112, (136, 150), 136, 0.5, squeeze=True),
     }
+    return _boxes(policies)
+
+
+def random_sized(folder: Path) -> Numbers:
+    """Boxes of random-sized crops, the second ones rarely within a frame."""
+    policies = {
+        "paper": RandomSizedCrop(224, (0.2, 1.0), (0.75, 4 / 3), 256),
+        "wide": RandomSizedCrop(112, (0.9, 1.0), (1.5, 3.0), 128),
+    }
+    return _boxes(policies)
+
+
+def _boxes(policies: dict[str, CropPolicy]) -> Numbers:
     numbers: Numbers = {}
     for name, policy in policies.items():
         drawn = [policy.train_crop(generator(4, name, i), frame_shift=i % 3 * 8) for i in range(8)]

@@ -22,6 +22,7 @@ from vie.engine import optimizer, plateau, predict, schedules
 from vie.frames import ffmpeg, flow, images, index, manifest
 from vie.metrics import knn, retrieval, top_k
 from vie.models import encoder_file, encoders, resnet, trunks
+from vie.models.classifiers import FrozenEncoders
 from vie.objectives import bank, clustering, order_prediction, rotation
 from vie.objectives.instance_recognition import InstanceRecognition
 from vie.objectives.local_aggregation import LocalAggregation
@@ -204,6 +205,14 @@ HARM = {
     "ties of retrieval": ("retrieval", retrieval._keys, "keys += own", "keys -= own"),
     "precision of a rank": ("retrieval", retrieval.rank, "(number + 1)", "number"),
     "interval": ("tables", statistics.interval, "(n + 4) ** 2", "n**2"),
+    "pooled Conv5": ("image_probe", FrozenEncoders._together, "if self.pooled", "if False"),
+    "images once": ("image_probe", trunks.repeated, "frames == 1", "True"),
+    "order of repeats": (
+        "image_probe",
+        resnet.repeat,
+        "repeat_interleave(frames, 0)",
+        "repeat(frames, 1, 1, 1)",
+    ),
     # clips
     "sampler off by one": (
         "sampling",
@@ -232,6 +241,14 @@ HARM = {
     ),
     "shorter side": ("crops", crops.RandomResizedCrop.train_crop, "high + 1", "high"),
     "centre of the scale crop": ("crops", crops.ScaleCrop.centre_crop, "1.0", "0.875"),
+    "aspect upside down": ("random_sized", crops.Crop._rectangle, "area / aspect", "area * aspect"),
+    "which try fits": ("random_sized", crops.Crop._rectangle, "wide <= 1", "wide <= 2"),
+    "aspect of what does not fit": (
+        "random_sized",
+        crops.Crop._rectangle,
+        "height * high",
+        "height",
+    ),
     "rounding of a crop": ("crops", crops.Crop.box, "round(self.scale", "int(self.scale"),
     "squeezed by the shorter side": ("crops", crops.Crop.box, "if self.squeeze", "if False"),
     "room of a crop": ("crops", crops._within, "(room + 1)", "room"),

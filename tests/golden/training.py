@@ -189,6 +189,33 @@ def probe(encoders: int = 1) -> Numbers:
         }
 
 
+def image_probe() -> Numbers:
+    """Classifiers on a network that sees images four times: 20 steps, and probabilities."""
+    with double_precision():
+        encoder = new_encoder({"encoder": {"network": "slow", "width": 4, "embedding": 8}}, SEED)
+        images = normalise(synthetic.clips(np.arange(VIDEOS), 90, 1))
+        with torch.no_grad():
+            encoder(images.expand(-1, -1, 4, -1, -1))  # statistics that are not the first ones
+        network = FrozenEncoders([encoder], frames=4, pooled=True)
+        shapes = feature_shapes(network, (3, 1, synthetic.SIZE, synthetic.SIZE))
+        torch.manual_seed(SEED)
+        widths = {layer: shapes[layer][0] for layer in LAYERS}
+        classifiers = Classifiers(network, widths, CLASSES)
+        task = Probing(classifiers, synthetic.recipe()["optimiser"], Schedule(0, STEPS, (12,)))
+        batches = synthetic.batches(STEPS, 1, synthetic.recipe()["color_jitter"])
+        losses = [float(task.step(step, batch)["loss"]) for step, batch in enumerate(batches)]
+        with torch.no_grad():
+            outputs = task.network().eval().with_embedding(images)
+            large = F.interpolate(images, scale_factor=(1, 2, 2))  # Conv5 has several places
+            outputs["large"] = network(large)["conv5"]
+        return {
+            "widths": widths,
+            "loss": [losses[step] for step in SHOWN],
+            "heads": fingerprint(list(classifiers.heads.parameters())),
+            **{name: fingerprint([one]) for name, one in outputs.items()},
+        }
+
+
 def features(encoders: int = 1) -> Numbers:
     """Vectors of whole videos: three clips each, one network or several side by side."""
     with double_precision():
@@ -227,7 +254,8 @@ def finetune(jitter: bool) -> Numbers:
 
         decayed = {"decayed": "all" if jitter else "new_layer"}
         settings = synthetic.recipe()["optimiser"] | {"lr": 0.01} | decayed
-        task = Finetuning(classifier, settings, Plateau(1, 3), validate, every=2)
+        schedule = Schedule(0, STEPS)
+        task = Finetuning(classifier, settings, schedule, Plateau(1, 3), validate, every=2)
         losses, validations = [], []
         recipe = synthetic.recipe()
         for step, batch in enumerate(

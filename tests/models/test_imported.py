@@ -111,7 +111,7 @@ def test_damaged_papers_are_refused(recipe, checkpoint, field, value):
 
 def test_an_imported_network_is_finetuned(recipe, network, state, tmp_path):
     import_weights(state(), recipe, tmp_path / "imported.pt", fps=25.0)
-    classifier = build_classifier(read(tmp_path / "imported.pt"), 3, seed=0)
+    classifier = build_classifier([read(tmp_path / "imported.pt")], 3, seed=0)
     theirs = network.state_dict()["trunk.resnet.stem.weight"]
     assert torch.equal(classifier.state_dict()["trunk.resnet.stem.weight"], theirs)
 

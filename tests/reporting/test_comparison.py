@@ -14,7 +14,9 @@ def write_table(path, models, **changes):
     for i, model in enumerate(models):
         row = {"model": model, "conv3": 10.0 + i, "conv4": 20.0 + i, "conv5": 30.0 + i}
         row |= {"conv3_ci95": 1.0, "conv4_ci95": 2.0, "conv5_ci95": 3.0}
-        rows.append(row | {"n_val": 480, "seeds": "0 1", "comparable": False} | changes)
+        rows.append(
+            row | {"n_val": 480, "seeds": "0 1", "dataset": "mine", "chance": 4.0} | changes
+        )
     pd.DataFrame(rows).to_csv(path, index=False)
     return path
 
@@ -37,7 +39,7 @@ def test_rows_of_all_experiments(tmp_path):
     assert rows["seeds"].tolist() == ["0 1"] * 4  # text, also where there is one seed
     plots = [tmp_path / "c.svg", tmp_path / "c.png"]
     plot_comparison(rows, plots)
-    assert "longer: 24 validation videos" in plots[0].read_text()
+    assert "longer: 24 validation videos of mine, seeds 0, 1" in plots[0].read_text()
     assert plots[1].stat().st_size > 1000
 
 

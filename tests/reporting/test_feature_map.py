@@ -22,14 +22,16 @@ def table_of(labels, ids=None, noise=0.1):
 
 def test_videos_of_a_kind_lie_together(tmp_path):
     labels = [f"{'key' if i % 2 else 'tree'} {'up' if i % 3 else 'down'}" for i in range(60)]
-    found = make_map(table_of(labels), model="VIE", seed=0, words=("appearance", "motion"))
+    found = make_map(
+        table_of(labels), model="VIE", dataset="mine", seed=0, words=("appearance", "motion")
+    )
     near = np.linalg.norm(found.points[:, None] - found.points[None], axis=2)
     np.fill_diagonal(near, np.inf)
     nearest = near.argmin(1)
     assert np.mean([labels[i] == labels[j] for i, j in enumerate(nearest)]) > 0.9
     assert list(found.panels) == ["class", "appearance", "motion"]
     assert found.panels["motion"].tolist() == [label.split()[1] for label in labels]
-    again = make_map(table_of(labels), model="VIE", seed=0)
+    again = make_map(table_of(labels), model="VIE", dataset="mine", seed=0)
     np.testing.assert_array_equal(again.points, found.points)
     assert list(again.panels) == ["class"]
     assert "60 videos, embeddings" in found.caption
@@ -41,7 +43,7 @@ def test_videos_of_a_kind_lie_together(tmp_path):
 def test_at_most_so_many_are_drawn(monkeypatch):
     monkeypatch.setattr(feature_map, "MOST", 20)
     labels = [*"ab"] * 30
-    found = make_map(table_of(labels), model="VIE", seed=5)
+    found = make_map(table_of(labels), model="VIE", dataset="mine", seed=5)
     assert found.points.shape == (20, 2)
     assert "20 videos of 60, drawn with seed 5" in found.caption
 
@@ -57,7 +59,7 @@ def test_at_most_so_many_are_drawn(monkeypatch):
 )
 def test_without_labels_by_the_first_folder_that_differs(ids, names):
     ids, many = [f"{one}{i}" for i in range(4) for one in ids], 4
-    found = make_map(table_of([""] * len(ids), ids), model="VIE", seed=0)
+    found = make_map(table_of([""] * len(ids), ids), model="VIE", dataset="mine", seed=0)
     assert {kind: names.tolist() for kind, names in found.panels.items()} == (
         {"folder": names * many} if names else {}
     )
@@ -79,4 +81,4 @@ def test_names_of_any_number_and_kind(tmp_path, classes, named):
 
 def test_too_few():
     with pytest.raises(VieError, match="5 at least"):
-        make_map(table_of([*"abc"]), model="VIE", seed=0)
+        make_map(table_of([*"abc"]), model="VIE", dataset="mine", seed=0)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from vie.reporting.differences import differences_finetuned
 from vie.reporting.finetune_tables import (
     best_recipe,
     class_table,
@@ -15,8 +16,8 @@ from vie.reporting.finetune_tables import (
     finetuning_seeds,
     finetuning_table,
 )
-from vie.reporting.plots import plot_classes, plot_finetuned
-from vie.reporting.published import comparable_finetuned, read_published_finetuned
+from vie.reporting.plots import Target, plot_classes, plot_finetuned
+from vie.reporting.published import read_published_finetuned
 from vie.reporting.runs import read_runs
 from vie.reporting.statistics import interval
 from vie.runtime.errors import VieError
@@ -36,6 +37,15 @@ FOUND = {
 }
 
 
+TRAINED = {"batch": 128, "lr": 0.0005, "weight_decay": 1e-5, "decayed": "new_layer"}
+PAIR = [
+    {"encoder": {"network": name, "width": 64}, "steps": 1_500_000}
+    for name in ("single", "slowfast")
+]
+ROTNET_3D = {"encoder": {"network": "3dresnet", "width": 64}, "steps": 1_500_000}
+ROTNET_3D |= {"objective": {"rotation": {"hidden": 64}}}
+
+
 def metadata(**other):
     return {
         "seed": 0,
@@ -53,14 +63,9 @@ def metadata(**other):
         "best_step": 3,
         "steps": 8,
         "saturated": True,
+        "schedule": {"most": "300 epochs", "every": "1 epochs", "patience": 15, "drops": 2},
         "frames": {"fps": 25, "shorter_side": 320},
-        "optimiser": {
-            "batch": 128,
-            "lr": 0.0005,
-            "weight_decay": 1e-5,
-            "momentum": 0.9,
-            "decayed": "new_layer",
-        },
+        "optimiser": TRAINED | {"momentum": 0.9},
         "network": {"encoder": {"network": "slow", "width": 64}, "steps": 1_500_000},
     } | other
 
@@ -85,13 +90,13 @@ def files(tmp_path):
         paths[1].write_text(
             json.dumps(metadata(seed=seed, target=target, trained=trained, split=split))
         )
-        row = {"model": model, "trained": trained, "target": target}
+        row = {"model": model, "trained": trained, "target": target, "split": target}
         listed.append(row | {"predictions": str(paths[0]), "metadata": str(paths[1])})
     return listed
 
 
 def read_finetuned(files):
-    return read_runs(files, "predictions", same_videos="target")
+    return read_runs(files, "predictions", same_videos="split")
 
 
 def table_of(found):
@@ -111,6 +116,7 @@ def test_table_by_hand(files):
     assert table["seeds"].tolist() == ["0 1", "0 1"]
     assert table["split"].tolist() == ["1, 2", "1, 2"]
     assert table["validation"].tolist() == ["held_out", "held_out"]
+    assert table["schedule"].tolist() == ["saturation", "saturation"]
     assert table["ucf101_published"].isna().all()  # nothing is published in the files
     assert not table["comparable"].any()
 
@@ -174,10 +180,18 @@ def test_published_values_come_from_the_file_alone(tmp_path):
         ({"size": 112}, False),
         ({"network": {"encoder": {"network": "slow", "width": 64}, "steps": 1_000_000}}, False),
         ({"network": {"encoder": {"network": "slow", "width": 16}, "steps": 1_500_000}}, False),
+        ({"network": PAIR}, False),  # its batch is 64
+        ({"network": PAIR, "optimiser": TRAINED | {"batch": 64}}, True),
+        (
+            {"network": [PAIR[0], PAIR[1] | {"steps": 9}], "optimiser": TRAINED | {"batch": 64}},
+            False,
+        ),
+        ({"network": ROTNET_3D, "size": 112, "optimiser": TRAINED | {"lr": 0.008}}, True),
+        ({"network": ROTNET_3D, "size": 112}, False),
     ],
 )
 def test_comparable(change, expected):
-    assert comparable_finetuned(metadata(**change)) is expected
+    assert (differences_finetuned(metadata(**change)) == []) is expected
     runs = pd.DataFrame(
         {
             "target": ["ucf101", "hmdb51"],
@@ -193,14 +207,18 @@ def test_comparable(change, expected):
 def test_plots_are_written_whole(files, tmp_path):
     found = read_finetuned(files)
     paths = [tmp_path / "table.svg", tmp_path / "table.png"]
-    plot_finetuned(table_of(found), list(LABELS), "Title", paths)
+    titles = {"ucf101": "stand-in for UCF101", "hmdb51": "HMDB51"}
+    targets = {name: Target(title, 100 / 3) for name, title in titles.items()}
+    groups = ["from scratch", "finetuned"]
+    plot_finetuned(table_of(found), targets, groups, "A title", paths)
     text = paths[0].read_text()
-    assert "Title" in text or "<svg" in text
+    for words in ("A title", *groups, *titles.values(), "chance", "seeds 0, 1"):
+        assert words in text
     best = best_recipe(found, "ucf101")
     again = [tmp_path / "classes.svg", tmp_path / "again.svg"]
     for path in again:
-        plot_classes(
-            class_table(best, ["a", "b", "c"]), confusion_table(best, ["a", "b", "c"]), "T", [path]
-        )
+        tables = class_table(best, ["a", "b", "c"]), confusion_table(best, ["a", "b", "c"])
+        plot_classes(*tables, targets["ucf101"], "T", [path])
+    assert "4 test videos of the stand-in for UCF101" in again[0].read_text()
     assert again[0].stat().st_size > 5000
     assert all(path.stat().st_size > 5000 for path in paths)

@@ -44,7 +44,7 @@ def table_of(small_dataset, *, splits=("train", "val"), labelled=True, noise=0.6
 
 def sheet_of(small_dataset, table, **other):
     indexes = {split: small_dataset / split / "index.parquet" for split in {*table.splits}}
-    how = {"model": "VIE-Slow", "clips": 4, "seed": 3} | other
+    how = {"model": "VIE-Slow", "dataset": "mine", "clips": 4, "seed": 3} | other
     return make_sheet(table, indexes, sampling(CLIP), **how)
 
 
@@ -177,4 +177,4 @@ def test_errors(small_dataset):
         sheet_of(small_dataset, table._replace(ids=["gone"] * 32))
     one = FeatureTable(["a"], *np.ones((2, 1)), ["x"], ["train"], {"conv5": np.ones((1, 2))}, {})
     with pytest.raises(VieError, match="2 videos at least"):
-        make_sheet(one, {}, sampling(CLIP), model="x", clips=1, seed=0)
+        make_sheet(one, {}, sampling(CLIP), model="x", dataset="mine", clips=1, seed=0)

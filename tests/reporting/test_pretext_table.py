@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from vie.reporting.differences import differences_pretext
 from vie.reporting.plots import plot_pretext
 from vie.reporting.pretext_table import pretext_seeds, pretext_table
-from vie.reporting.published import comparable_pretext, read_published_pretext
+from vie.reporting.published import read_published_pretext
 from vie.reporting.runs import read_runs
 from vie.runtime.errors import VieError
 
@@ -61,7 +62,7 @@ def rows(tmp_path):
 def test_table_and_seeds_by_hand(rows, tmp_path):
     answers = read_runs(rows, "answers", same_videos="model")
     theirs = read_published_pretext(PUBLISHED, ["OPN", "RotNet"])
-    table = pretext_table(answers, theirs).set_index("model")
+    table = pretext_table(answers, theirs, "mine").set_index("model")
     assert table["accuracy"].tolist() == [43.75, 87.5]
     assert table["chance"].tolist() == [8.33, 25.0]
     assert table["seeds"].tolist() == ["0 3", "0"]
@@ -89,14 +90,14 @@ def test_table_and_seeds_by_hand(rows, tmp_path):
         {"steps": 200_000},
         {"size": 64},
         {"sampling": {"frames": 4, "stride": 1, "bin": 1, "windows": [31, 46]}},
-        {"objective": {"frame_shift": 0, "channel_dropping": True}},
+        {"objective": {"hidden": 512, "frame_shift": 0, "channel_dropping": True}},
         {"encoder": {"network": "single", "width": 16}},
     ],
 )
 def test_comparable_only_at_the_papers_scale(other):
-    assert comparable_pretext(metadata(), "OPN", "kinetics400")
-    assert not comparable_pretext(metadata(**other), "OPN", "kinetics400")
-    assert not comparable_pretext(metadata(), "RotNet", "kinetics400")
+    assert differences_pretext(metadata(), "OPN", "kinetics400") == []
+    assert len(differences_pretext(metadata(**other), "OPN", "kinetics400")) == 1
+    assert differences_pretext(metadata(), "RotNet", "kinetics400")
 
 
 def test_seeds_of_different_videos_are_refused(rows):
@@ -105,4 +106,5 @@ def test_seeds_of_different_videos_are_refused(rows):
         pretext_table(
             read_runs(rows, "answers", same_videos="model"),
             read_published_pretext(PUBLISHED, ["OPN", "RotNet"]),
+            "mine",
         )

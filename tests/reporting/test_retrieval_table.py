@@ -69,7 +69,11 @@ def test_table_and_seeds_by_hand(files, tmp_path):
     seeds = retrieval_seeds(runs)
     assert seeds["r1"].tolist() == [33.33, 0.0]
     assert seeds["map"].tolist() == [58.33, 31.25]
-    plot_retrieval(table, [tmp_path / "p.png", tmp_path / "p.svg"])
+    titles = {name: f"stand-in for {name}" for name in table["dataset"]}
+    plot_retrieval(table, titles, [tmp_path / "p.png", tmp_path / "p.svg"])
+    text = (tmp_path / "p.svg").read_text()
+    for words in (*titles.values(), "seeds 0, 4", "chance (random order)"):
+        assert words in text
     assert (tmp_path / "p.png").stat().st_size > 5000
 
 

@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from vie.config.settings import LAYERS
+from vie.reporting import drawing
+from vie.reporting.differences import PAPER, differences
 from vie.reporting.learning_curves import plot_curves, read_curves
 from vie.reporting.plots import plot_bars, plot_points
-from vie.reporting.published import PAPER, comparable, read_published
+from vie.reporting.published import read_published
 from vie.reporting.tables import (
     probe_table,
     read_evaluations,
@@ -20,6 +23,7 @@ from vie.reporting.tables import (
 )
 from vie.runtime.errors import VieError
 
+TITLE = "stand-in for Kinetics-400"
 PUBLISHED = Path(__file__).parents[2] / "vie" / "reporting" / "published"
 LABELS = {
     "trn": "TRN-Input-Single",
@@ -30,7 +34,7 @@ COLUMNS = (
     "model",
     *("conv3", "conv4", "conv5"),
     *("conv3_ci95", "conv4_ci95", "conv5_ci95"),
-    *("n_val", "seeds"),
+    *("n_val", "seeds", "dataset", "chance"),
     *("conv3_published", "conv4_published", "conv5_published"),
     "comparable",
 )
@@ -107,7 +111,7 @@ def probes(tmp_path):
 def s1(probes, labels=LABELS):
     evaluations = read_evaluations(labels, *probes)
     return probe_table(
-        evaluations, read_published(PUBLISHED, list(labels.values()), all_known=True)
+        evaluations, read_published(PUBLISHED, list(labels.values()), all_known=True), TITLE
     )
 
 
@@ -164,10 +168,32 @@ LESS = network()["objective"] | {"local_aggregation": {"clusters": 100, "neighbo
 )
 def test_published_values_are_comparable_at_the_papers_scale_alone(change):
     label = "TRN-Input-Single"
-    assert comparable(metadata(0), label, "kinetics400")
-    assert not comparable(metadata(0, **change), label, "kinetics400")
-    assert not comparable(metadata(0), label, "ucf101")
-    assert not comparable(metadata(0), "VIE-Slow", float("nan"))
+    assert differences(metadata(0), label, "kinetics400") == []
+    assert differences(metadata(0, **change), label, "kinetics400")
+    assert differences(metadata(0), label, "ucf101")
+    assert differences(metadata(0), "VIE-Slow", float("nan"))
+
+
+def test_differences_are_sentences():
+    small = network(encoder=network()["encoder"] | {"width": 16}, steps=1200, batch=32)
+    sampling = SAMPLINGS["slow"] | {"frames": 8}
+    other = {"size": 64, "n_val": 480, "networks": [small], "sampling": sampling, "classes": 24}
+    other |= {"dataset_official_name": None, "probe": metadata(0)["probe"] | {"clips": 3}}
+    assert differences(metadata(0, **other), "TRN-Input-Single", "kinetics400", TITLE) == [
+        "dataset is the stand-in for Kinetics-400, not Kinetics-400",
+        "width is 16, not 64",
+        "batch of pretraining is 32, not 128",
+        "it was pretrained for 1,200 steps, not 1,220,011 or more",
+        "input size is 64, not 224",
+        "clips have 8 frames, not 4",
+        "number of classes is 24, not 400",
+        "number of test clips is 3, not 5",
+        "there are 480 validation videos, not 19,653",
+    ]
+    bare = metadata(0, networks=[network(encoder={}, objective=None)])
+    assert differences(bare, "TRN-Input-Single", "kinetics400") == [
+        "network is missing, not single",
+    ]
 
 
 def test_the_published_row_of_3dresnet_has_its_own_scale():
@@ -176,8 +202,34 @@ def test_the_published_row_of_3dresnet_has_its_own_scale():
     )
     sampling = {"frames": 16, "stride": 1, "bin": 1, "windows": [], "test_starts": "ends"}
     known = metadata(0, size=112, networks=[theirs], sampling=sampling)
-    assert comparable(known, "VIE-3DResNet", "kinetics400")
-    assert not comparable(known | {"size": 224}, "VIE-3DResNet", "kinetics400")
+    assert differences(known, "VIE-3DResNet", "kinetics400") == []
+    assert differences(known | {"size": 224}, "VIE-3DResNet", "kinetics400")
+
+
+def test_published_values_on_images():
+    theirs = read_published(PUBLISHED, ["VIE-3DResNet", "VIE-Single"], "imagenet")
+    assert theirs.loc["VIE-3DResNet", ["conv3", "conv4", "conv5"]].tolist() == [30.42, 35.38, 32.5]
+    assert theirs["dataset"].tolist()[0] == "imagenet"
+    assert theirs["knn10"].isna().all()
+    assert theirs.loc["VIE-Single"].isna().all()
+
+
+def test_images_are_comparable_with_images():
+    theirs = network(
+        steps=1_600_000, batch=64, encoder=network()["encoder"] | {"network": "3dresnet"}
+    )
+    probe = metadata(0)["probe"] | {"clips": 1, "frames": 16, "pooled": False}
+    about = {"dataset_official_name": "imagenet", "pretrained_on": "kinetics400", "size": 112}
+    about |= {"n_train": 1_281_167, "n_val": 50_000, "classes": 1000, "steps": 1_000_000}
+    known = metadata(0, networks=[theirs], probe=probe, **about)
+    assert differences(known, "VIE-3DResNet", "imagenet") == []
+    assert differences(known, "Sf-Input-Single", "imagenet")
+    other = {"pretrained_on": None, "n_val": 4, "probe": probe | {"frames": 8}}
+    assert differences(known | other, "VIE-3DResNet", "imagenet") == [
+        "it was not pretrained on Kinetics-400",
+        "number of times that an image is shown is 8, not 16",
+        "there are 4 validation images, not 50,000",
+    ]
 
 
 def test_values_of_the_table_have_their_place_and_others_have_none():
@@ -215,13 +267,19 @@ def test_every_readout_has_the_same_seeds(probes):
         read_evaluations(LABELS, probes[0][:5], probes[1][:5])
 
 
+def table_1(evaluations, theirs):
+    models = evaluations["model"].unique()
+    groups = dict(zip(models, ("a", "b", "b"), strict=True))
+    table = probe_table(evaluations, theirs, TITLE)
+    return with_neighbours(table, evaluations, theirs, groups)
+
+
 def test_table_1_has_top5_neighbours_and_the_published_row_of_3dresnet(probes):
     labels = {"trn": "VIE-TRN", "slow": "VIE-3DResNet", "sf": "Sf-Input-Single"}
     evaluations = read_evaluations(labels, *probes)
     theirs = read_published(PUBLISHED, list(labels.values()))
-    table = with_neighbours(probe_table(evaluations, theirs), evaluations, theirs).set_index(
-        "model"
-    )
+    table = table_1(evaluations, theirs).set_index("model")
+    assert table["group"].tolist() == ["a", "b", "b"]
     assert table["knn10"].tolist() == [10.0, 20.0, 30.0]
     assert table["top5"].tolist() == [100.0] * 3
     assert set(table["best"]) <= {"conv3", "conv4", "conv5"}
@@ -245,13 +303,13 @@ def test_seeds_of_different_videos_are_not_averaged(probes):
 def test_the_plot_shows_published_values_only_where_comparable(probes, tmp_path):
     table = s1(probes)
     one, two = tmp_path / "t.svg", tmp_path / "u.svg"
-    plot_bars(table, "a title", [one, tmp_path / "t.png"])
-    plot_bars(table.assign(comparable=False), "a title", [two])
+    plot_bars(table, None, "a title", [one, tmp_path / "t.png"])
+    plot_bars(table.assign(comparable=False), None, "a title", [two])
     assert "published" in text_of(one)
     assert "published" not in text_of(two)
     assert "TRN-Input-Single" in text_of(two)
     again = tmp_path / "again" / "t.svg"
-    plot_bars(table, "a title", [again])
+    plot_bars(table, None, "a title", [again])
     assert again.read_bytes() == one.read_bytes()
     assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
 
@@ -261,22 +319,53 @@ def test_published_values_above_ours_lie_inside_the_plot(probes, tmp_path, monke
 
     limits = []
     monkeypatch.setattr(
-        plots, "save", lambda figure, paths: limits.append(figure.axes[0].get_ylim())
+        drawing, "save", lambda figure, paths: limits.append(figure.axes[0].get_ylim())
     )
     table = s1(probes).assign(conv3=5.0, conv4=5.0, conv5=5.0)
     table = table.assign(**{f"conv{i}_ci95": 1.0 for i in (3, 4, 5)})
-    plots.plot_bars(table, "a title", [])
-    plots.plot_bars(table.assign(comparable=False), "a title", [])
+    plots.plot_bars(table, None, "a title", [])
+    plots.plot_bars(table.assign(comparable=False), None, "a title", [])
     assert limits[0][1] > 44.62 > limits[1][1]
 
 
 def test_the_plot_of_table_1(probes, tmp_path):
     evaluations = read_evaluations(LABELS, *probes)
     theirs = read_published(PUBLISHED, list(LABELS.values()))
-    table = with_neighbours(probe_table(evaluations, theirs), evaluations, theirs)
+    table = table_1(evaluations, theirs)
     plot_points(table, "a title", [tmp_path / "t.svg"])
-    for words in ("Sf-Input-Single", "nearest neighbours", "published", "seeds 0, 1"):
+    for words in ("Sf-Input-Single", "nearest neighbours", "published", "seeds 0, 1", "a", "b"):
         assert words in text_of(tmp_path / "t.svg")
+
+
+def test_the_control_stands_in_the_plot_and_has_nothing_published(probes, tmp_path, monkeypatch):
+    table, path = s1(probes), tmp_path / "t.svg"
+    evaluations = read_evaluations({k: f"{v} (untrained)" for k, v in LABELS.items()}, *probes)
+    control = probe_table(evaluations, None, TITLE)
+    assert control.columns.tolist() == [c for c in COLUMNS if not c.endswith(("lished", "able"))]
+    assert control["model"].str.endswith("(untrained)").all()
+    plot_bars(table, control, "a title", [path])
+    assert "the same network, never trained" in text_of(path)
+    heights = []
+    monkeypatch.setattr(
+        drawing, "save", lambda figure, paths: heights.extend(bars_of(figure.axes[0]))
+    )
+    plot_bars(table, control, "a title", [])
+    for bars, layer in zip(np.reshape(heights, (6, 3))[3:], LAYERS, strict=True):
+        assert bars.tolist() == control[layer].tolist()
+
+
+def bars_of(axis):
+    return [bar.get_height() for bar in axis.patches]
+
+
+@pytest.mark.parametrize(("seeds", "marked"), [("0", True), ("0 1", False)])
+def test_every_plot_says_what_it_is_of(probes, tmp_path, seeds, marked):
+    path = tmp_path / "t.svg"
+    plot_bars(s1(probes).assign(seeds=seeds), None, "a title", [path])
+    text = text_of(path)
+    assert ("one seed: intervals cover videos only" in text) == marked
+    for words in ("a title", "10 validation videos of the stand-in", "chance (0.2 %)"):
+        assert words in text
 
 
 def test_learning_curves(tmp_path):
@@ -295,8 +384,14 @@ def test_learning_curves(tmp_path):
     assert curves["knn_top1"].tolist() == [4.0, 20.0, 5.0, 21.0]
     assert curves["epoch"].tolist() == [0.0, 2.0] * 2
     assert curves.index.tolist() == [0, 1, 2, 3]
-    plot_curves(curves, [tmp_path / "curves.svg"])
-    assert "VIE-Slow" in text_of(tmp_path / "curves.svg")
+    path = tmp_path / "curves.svg"
+    plot_curves(curves, 480, TITLE, 4.2, [path])
+    for words in ("VIE-Slow", "480 validation videos of the stand-in", "chance (4.2 %)"):
+        assert words in text_of(path)
+    assert "one seed" not in text_of(path)
+    plot_curves(curves[curves["seed"] == 0], 480, TITLE, None, [path])
+    assert "one seed: another would give other curves" in text_of(path)
+    assert "chance" not in text_of(path)
 
 
 def text_of(svg):

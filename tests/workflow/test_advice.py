@@ -56,7 +56,7 @@ def completed(config, text):
     return found
 
 
-def network_cost(encoder, frames, size):
+def network_cost(encoder, frames, size, repeats=1):
     """In place of counting on the network itself, which takes a second for each."""
     return 25 * frames * (size * json.loads(encoder)["width"]) ** 2, 10**6, 128
 

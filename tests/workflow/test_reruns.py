@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.workflow.conftest import SMOKE, finish
+from vie.config.load import load_config
 
 ROOT = Path(__file__).parents[2]
 
@@ -106,6 +107,8 @@ def another_dataset(folder):
     return overlay(datasets={"another": config["datasets"]["embedded"]})(folder)
 
 
+TARGET = next(iter(load_config(ROOT / "config.yaml", ROOT / SMOKE[-1])["finetuning"]["targets"]))
+DROPS = {"duration": "1 epochs", "lr_drops": []}
 VIE_SINGLE = {"schedule": {"local_aggregation": "1 epochs", "instance_recognition": "3 epochs"}}
 HARMLESS = {
     "all of the code": edit_every_module,
@@ -121,6 +124,10 @@ HARMLESS = {
     "the monitor": overlay(recipes={"vie_single": {"monitor": {"every": "1 epochs", "clips": 2}}}),
     "threads": overlay(threads={"pretrain": 2, "probe": 1}),
     "order of training": overlay(recipes={"vie_trn": {"start_first": True}}),
+    "drops of finetuning that no row has": overlay(
+        finetuning={"trained": {"schedule": "release"}},
+        evaluations={"scratch_single": {"finetuning": {"release": [DROPS]}}},
+    ),
 }
 
 
@@ -138,10 +145,18 @@ def version_up(kind):
 
 
 HARMFUL = {
-    "probe": (version_up("probe"), {"probe": 13, "random_control": 1, "table_s1": 1, "table_1": 1}),
+    "probe": (
+        version_up("probe"),
+        {"probe": 13, "random_control": 1, "table_s1": 1, "table_1": 1, "published": 1},
+    ),
     "finetune": (
         version_up("finetune"),
         {"finetune": 12, "finetuning_table": 2, "finetuning_classes": 4},
+    ),
+    # Three rows on two more splits in both tables; the first split's results stay.
+    "all splits": (
+        overlay(finetuning={"targets": {TARGET: {"split": "all"}}}),
+        {"split_assignment": 2, "finetune": 12, "finetuning_table": 2, "finetuning_classes": 2},
     ),
     # One network of table 1 and none of tables 2 and 3.
     "supervised": (
@@ -151,7 +166,7 @@ HARMFUL = {
     # Clusters of single, TRN and SlowFast: their second stage, nothing before.
     "clusters": (
         replace("experiments/smoke.yaml", "clusters: 8", "clusters: 9"),
-        {"pretrain": 3, "probe": 7, "finetune": 8, "table_s1": 1, "table_1": 1}
+        {"pretrain": 3, "probe": 7, "finetune": 8, "table_s1": 1, "table_1": 1, "published": 1}
         | {"learning_curves": 1, "finetuning_table": 2, "finetuning_classes": 4}
         | {"features": 6, "retrieval": 1},
     ),
@@ -167,7 +182,7 @@ HARMFUL = {
             evaluations={"trn_input_single": {"label": "Slow-Input-Single"}}
             | {"slow_input_single": {"label": "TRN-Input-Single"}}
         ),
-        {"table_s1": 1, "random_control": 1},
+        {"table_s1": 1, "random_control": 1, "published": 1},
     ),
     "published values": (
         append("vie/reporting/published/other.csv", "\n"),
@@ -180,7 +195,7 @@ HARMFUL = {
         },
     ),
     "JPEG quality": (
-        overlay(datasets={"smoke_hmdb51": {"frames": {"quality": 4}}}),
+        overlay(datasets={"smoke_stand_in_hmdb51": {"frames": {"quality": 4}}}),
         {"frames": 1, "index": 1, "summary": 1, "finetune": 6}
         | {"finetuning_table": 2, "finetuning_classes": 2, "features": 3, "retrieval": 1},
     ),
@@ -212,7 +227,8 @@ def test_experiments_lie_side_by_side(moved, snakemake, planned):
     other = (*SMOKE, "--config", "experiment=other", "--")
     target = "results/table_s1.csv"
     jobs = planned(snakemake(moved, "-n", "-q", "rules", *other, target))
-    assert jobs == {"pretrain": 2, "probe": 3, "table_s1": 1, "publish": 1}
+    expected = {"pretrain": 2, "probe": 6, "table_s1": 1, "publish": 1}
+    assert jobs == expected | {"untrained": 1, "random_control": 1}
     finish(moved, *other, target)
     for name in ("smoke", "other"):
         for suffix in (".csv", "_seeds.csv", ".svg", ".png"):

@@ -107,6 +107,20 @@ def test_features_of_all_videos_of_a_dataset_by_hand(paper):
     assert found == pytest.approx(6000 + 11 * 600 + 46 * batch + vectors, abs=100)
 
 
+def test_a_probe_on_images_by_hand(paper):
+    """VIE-SlowFast on ImageNet: 11 workers, four batches of 19 MB waiting for each, of one frame;
+    1.28 million embeddings; 1,000 classes on 72 * 224^2 * 7 / 128 numbers, with their gradients
+    and momentum; three copies of the answers."""
+    recipe = paper["recipes"]["vie_slowfast"]
+    settings = {"optimiser": {"batch": 128}, "clips": 1, "frames": 16}
+    found = resources.image_probe(paper, "imagenet", [recipe], 224, settings, 12)
+    heads = 4 * 72 * 224**2 * 7 / 128 * 1000 * 4 / 1e6
+    outputs = 3 * 50_000 * 1000 * 3 * 4 / 1e6
+    waiting = 11 * 600 + 46 * 128 * 3 * 224 * 224 / 1e6
+    bank = 1_281_167 * 128 * 4 / 1e6
+    assert found == pytest.approx(6000 + waiting + bank + heads + outputs, abs=100)
+
+
 def test_the_bank_is_as_wide_as_the_embedding(config, paper):
     """Or asks for up to twice as much: the networks are not built here."""
     for recipe in (*config["recipes"].values(), *paper["recipes"].values()):
@@ -122,8 +136,13 @@ def test_no_job_of_the_default_experiment_asks_for_less_than_was_measured(config
         both = [recipes["vie_single"], recipes["vie_slowfast"]]
         clip = recipes["vie_slowfast"]["clip"]
         assert resources.probe(here, "embedded", both, clip, recipes["vie_slow"], 2) > 2 * 1308
-        asked = resources.finetune(here, recipes["vie_single"], "single", 64, "untrained", 4)
+        asked = resources.finetune(here, [recipes["vie_single"]], "single", 64, 16, 4)
         assert asked > 2 * 999
+        if not gpus:  # both networks keep what a step needs
+            alone, together = (
+                resources.finetune(here, some, clip, 224, 64, 1) for some in (both[1:], both)
+            )
+            assert together > 1.3 * alone
         assert resources.pretext(here, recipes["3drotnet"], 2) > 2 * 999
         asked = resources.features(here, "embedded", both, clip, recipes["vie_slow"], 2)
         assert asked > 2 * 999  # as a test pass of the same networks

@@ -11,6 +11,7 @@ from vie.workflow.paths import Experiment
 from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
 
 ROOT = Path(__file__).parents[2]
+STAND_INS = ("stand_in_ucf101", "stand_in_hmdb51")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def test_rows_of_every_dataset_and_seed(config):
     runs = retrieval_runs(experiment)
     rows = config["tables"]["retrieval"]["evaluations"]
     assert len(runs) == 3 * len(rows) * 2
-    assert list(dict.fromkeys(run["dataset"] for run in runs)) == ["embedded", "ucf101", "hmdb51"]
+    assert list(dict.fromkeys(run["dataset"] for run in runs)) == ["embedded", *STAND_INS]
     folder = "results/demo/features"
     assert runs[1] == {
         "dataset": "embedded",
@@ -31,10 +32,9 @@ def test_rows_of_every_dataset_and_seed(config):
         "seed": 5,
         "features": f"{folder}/embedded/random_single/untrained/seed5.parquet",
     }
-    assert runs[-1]["features"] == f"{folder}/actions_hmdb51/vie_slowfast/trained/seed5.parquet"
+    assert runs[-1]["features"] == f"{folder}/stand_in_hmdb51/vie_slowfast/trained/seed5.parquet"
     assert retrieval_splits(experiment) == {
-        target: f"resources/actions_{target}/split1/split_assignment.csv"
-        for target in ("ucf101", "hmdb51")
+        target: f"resources/{target}/split1/split_assignment.csv" for target in STAND_INS
     }
     assert label_words(experiment) == ["appearance", "motion"]
     assert "results/retrieval.csv" in experiment.published_files()
@@ -42,7 +42,7 @@ def test_rows_of_every_dataset_and_seed(config):
 
 def test_a_dataset_without_labels_has_pictures_and_no_table(config):
     experiment = Experiment(copy.deepcopy(config), labelled=False)
-    assert {run["dataset"] for run in retrieval_runs(experiment)} == {"ucf101", "hmdb51"}
+    assert {run["dataset"] for run in retrieval_runs(experiment)} == {*STAND_INS}
     files = experiment.published_files()
     assert "results/retrieval.csv" not in files
     assert {"results/demo/neighbours_vie_slow.png", "results/demo/map_vie_slow.svg"} <= {*files}

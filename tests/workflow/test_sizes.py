@@ -19,12 +19,17 @@ from vie.frames.ffmpeg import ffmpeg_executable
 from vie.frames.manifest import class_names, write_manifest
 from vie.runtime.errors import VieError
 from vie.workflow import sizes
+from vie.workflow.instances import count_instances
 from vie.workflow.videos import most_videos
 
 ROOT = Path(__file__).parents[2]
 IR = "instance_recognition"
 DEMO = load_config(ROOT / "config.yaml")
-Rule, Wildcards = namedtuple("Rule", "name"), namedtuple("Wildcards", "recipe target weights")
+TARGET = next(iter(DEMO["finetuning"]["targets"]))
+Rule, Wildcards = (
+    namedtuple("Rule", "name"),
+    namedtuple("Wildcards", "recipe evaluation target weights"),
+)
 Job = namedtuple("Job", "rule wildcards")
 
 
@@ -37,11 +42,11 @@ def config(**recipe):
 
 
 def some(videos):
-    return lambda frames: videos
+    return lambda frames, instances=None: count_instances(instances, videos, 71)
 
 
 def job(rule, recipe="", target="", weights=""):
-    return Job(Rule(rule), Wildcards(recipe, target, weights))
+    return Job(Rule(rule), Wildcards(recipe, recipe, target, weights))
 
 
 @pytest.fixture(autouse=True)
@@ -112,16 +117,46 @@ def test_probes_are_looked_at_where_they_run():
 
 
 def test_finetuning_needs_a_batch_and_a_validation_within_its_time():
-    both = ["trained", "untrained"]
-    assert sizes.finetuning_problems(DEMO, "ucf101", both, 16) == []
-    found = sizes.finetuning_problems(DEMO, "ucf101", both, 15)
-    assert [text.split(":")[0] for text in found] == [f"finetuning.{one}.batch" for one in both]
+    both = [("vie_single", "trained"), ("vie_trn", "trained"), ("scratch_single", "untrained")]
+    assert sizes.finetuning_problems(DEMO, TARGET, both, 16) == []
+    found = sizes.finetuning_problems(DEMO, TARGET, both, 15)
+    keys = [f"finetuning.{one}.batch" for one in ("trained", "untrained")]
+    assert [text.split(":")[0] for text in found] == keys
     rarely = copying.deepcopy(DEMO)
     rarely["finetuning"]["schedule"] |= {"every": "30 steps"}  # 20 in 10 epochs of 2
-    (found,) = sizes.finetuning_problems(rarely, "ucf101", ["trained"], 32)
+    (found,) = sizes.finetuning_problems(rarely, TARGET, both[:1], 32)
     assert "30 steps are 30 steps" in found
     assert "(10 epochs) are 20" in found
-    assert sizes.finetuning_problems(rarely, "ucf101", ["trained"], 48) == []
+    assert sizes.finetuning_problems(rarely, TARGET, both[:1], 48) == []
+
+
+def test_a_row_of_finetuning_has_its_own_batch_and_length():
+    own = copying.deepcopy(DEMO)
+    own["evaluations"]["vie_single"]["finetuning"] = {
+        "batch": 40,
+        "release": [{"target": TARGET, "duration": "2 steps", "lr_drops": []}],
+    }
+    rows = [("vie_single", "trained"), ("vie_trn", "trained")]
+    (found,) = sizes.finetuning_problems(own, TARGET, rows, 39)
+    assert found.startswith("evaluations.vie_single.finetuning.batch: 40 is more than the 39")
+    assert sizes.finetuning_problems(own, TARGET, rows, 120) == []
+    own["finetuning"]["trained"]["schedule"] = "release"
+    (found,) = sizes.finetuning_problems(own, TARGET, rows, 120)
+    assert "1 epochs are 3 steps" in found
+    assert "duration (2 steps) are 2" in found
+    assert sizes.finetuning_problems(own, "another", rows, 120) == []
+
+
+def test_all_splits_of_a_target_are_looked_at(monkeypatch):
+    config = copying.deepcopy(DEMO)
+    config["finetuning"]["targets"][TARGET]["split"] = "all"
+    jobs = [job("finetune", "vie_single", f"{TARGET}_split3", "trained")]
+    monkeypatch.setenv(sizes.PLANNED, sizes.planned(jobs))
+    dataset = config["finetuning"]["targets"][TARGET]["dataset"]
+    for number in (1, 2):
+        sizes.check_target(config, dataset, number, 15)
+    with pytest.raises(VieError, match=r"split 3 of .* trains on 15 at most"):
+        sizes.check_target(config, dataset, 3, 15)
 
 
 OWN = """
@@ -185,6 +220,19 @@ def test_the_monitor_s_neighbours_do_not_count_without_labels(tmp_path, monkeypa
                 check()
 
 
+def test_too_few_images_are_noticed_when_they_are_indexed(monkeypatch):
+    few, images = np.ones(9, int), DEMO["image_probe"]["dataset"]
+    sizes.check_index(DEMO, images, "train", few)  # nobody probes them
+    monkeypatch.setenv(sizes.PLANNED, sizes.planned([job("image_probe")]))
+    sizes.check_index(DEMO, images, "val", few)
+    sizes.check_index(DEMO, images, "train", np.ones(100, int))
+    with pytest.raises(
+        VieError, match=r"image_probe\.optimiser\.batch: 32 is more .* 9 images"
+    ) as e:
+        sizes.check_index(DEMO, images, "train", few)
+    assert "10 nearest neighbours are more than 9 images" in str(e.value)
+
+
 def test_jobs_look_at_all_that_the_run_will_train(monkeypatch):
     """The index knows that 40 of 480 videos are usable: local aggregation's 64 neighbours."""
     counts = np.full(40, 60)
@@ -193,19 +241,24 @@ def test_jobs_look_at_all_that_the_run_will_train(monkeypatch):
         sizes.check_index(DEMO, "embedded", "train", counts, "vie_trn")
     assert "vie_slow" not in str(raised.value)
     jobs = [job("pretrain_early", "vie_slowfast"), job("pretrain", "vie_trn"), job("probe")]
-    jobs += [job("finetune", target="ucf101", weights="trained"), job("frames")]
+    jobs += [job("finetune", "vie_single", TARGET, "trained"), job("frames")]
     monkeypatch.setenv(sizes.PLANNED, sizes.planned(jobs))
-    assert sizes.read_planned() == (["vie_slowfast", "vie_trn"], True, {"ucf101": ["trained"]})
+    assert sizes.read_planned() == (
+        ["vie_slowfast", "vie_trn"],
+        True,
+        {TARGET: [["vie_single", "trained"]]},
+        False,
+    )
     with pytest.raises(VieError) as raised:
         sizes.check_index(DEMO, "embedded", "train", counts)
     named = {line.split(".")[1] for line in str(raised.value).splitlines() if "recipes." in line}
     assert named == {"vie_slowfast", "vie_single", "vie_trn"}
     sizes.check_index(DEMO, "embedded", "val", counts)
-    sizes.check_index(DEMO, "actions_ucf101", "all", counts)
-    sizes.check_target(DEMO, "actions_ucf101", 1, 16)
-    sizes.check_target(DEMO, "actions_hmdb51", 1, 15)
+    sizes.check_index(DEMO, "stand_in_ucf101", "all", counts)
+    sizes.check_target(DEMO, "stand_in_ucf101", 1, 16)
+    sizes.check_target(DEMO, "stand_in_hmdb51", 1, 15)
     with pytest.raises(VieError, match=r"finetuning\.trained\.batch: 16 is more than the 15"):
-        sizes.check_target(DEMO, "actions_ucf101", 1, 15)
+        sizes.check_target(DEMO, "stand_in_ucf101", 1, 15)
 
 
 def test_at_most_the_videos_that_are_there_now(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import vie
+from vie.config.load import load_config
 from vie.engine.feature_table import read_features
 from vie.runtime.torch_files import content_digest
 
@@ -21,9 +22,9 @@ ORDER += "resources params script"
 
 def test_default_targets_of_the_embedded_dataset(copy, snakemake, planned):
     jobs = planned(snakemake(copy, "-n", "--cores", "2", "results/table_s1.csv"))
-    assert jobs["probe"] == 3
+    assert jobs["probe"] == 6  # three, and the same of the untrained network
     assert jobs["pretrain"] == 2
-    assert "untrained" not in jobs
+    assert jobs["untrained"] == 1
 
 
 def test_a_new_network_is_one_recipe(copy, snakemake, planned):
@@ -57,7 +58,8 @@ def test_a_folder_of_class_folders_is_a_target(copy, tmp_path, snakemake, planne
     arguments = ("--cores", "2", "--configfile", "own.yaml", "--")
     assigned = "resources/own/split5/split_assignment.csv"
     jobs = planned(snakemake(copy, "-n", *arguments, "results/table_2.csv", assigned))
-    assert jobs["finetune"] == 7 * 3
+    rows = load_config(copy / "config.yaml")["tables"]["table_2"]["evaluations"]
+    assert jobs["finetune"] == len(rows) * 3
     snakemake(copy, *arguments, assigned)
     found = pd.read_csv(copy / assigned)
     assert sorted(found["subset"]) == ["held_out"] * 2 + ["test"] * 2 + ["train"] * 4
@@ -102,7 +104,7 @@ def test_missing_files_are_named_before_anything_is_trained(copy, tmp_path, snak
     mine |= {"shards": {"all": 1}, "min_frames": 3}
     mine["frames"] = base["datasets"]["embedded"]["frames"]
     overlay = {"datasets": {"mine": mine}}
-    overlay["finetuning"] = {"targets": {"ucf101": {"dataset": "mine"}}}
+    overlay["finetuning"] = {"targets": {"mine": {"dataset": "mine", "split": 1}}}
     (copy / "mine.yaml").write_text(yaml.safe_dump(overlay))
     manifest = "resources/mine/all/manifest.parquet"
     arguments = ("--cores", "2", "--configfile", "mine.yaml", "--", manifest)
@@ -138,7 +140,8 @@ def test_the_papers_experiment(copy, tmp_path, snakemake, planned):
     jobs = planned(output)
     assert jobs["frames"] == 220 + 16 + 8
     assert not {"embedded_videos", "embedded_actions"} & set(jobs)
-    assert jobs["finetune"] == (5 + 3 + 5) * 2 * 2  # rows, datasets, pipelines
+    # From scratch, baselines, VIE, supervised; datasets, pipelines.
+    assert jobs["finetune"] == (5 + 3 + 6 + 5) * 2 * 2
     assert jobs["split_assignment"] == 2
     assert jobs["probe"] == 25  # 22 rows of table 1, 3 more controls of table S1
     assert jobs["pretext"] == 3
@@ -306,15 +309,25 @@ def test_runs_and_reports(copy, snakemake, planned):
     assert (table["n_val"] == table["n_val"].iloc[0]).all()
     assert not table["comparable"].any()
     control = pd.read_csv(copy / "results" / "random_control.csv")
-    assert control.columns.tolist() == table.columns.tolist()
+    assert [name for name in table if name not in control] == [
+        *(f"conv{i}_published" for i in (3, 4, 5)),
+        "comparable",
+    ]
+    assert not {*control["model"]} & {*table["model"]}
+    assert {*control["dataset"], *table["dataset"]} == {"stand-in for Kinetics-400"}
+    published = pd.read_csv(copy / "results" / "published.csv")
+    assert not published["comparable"].any()
+    assert published["ours"].notna().sum() == 9 + 1  # Table S1, and OPN's task
     rejected = pd.read_csv(copy / "resources" / "smoke" / "train" / "rejected.csv")
     assert len(rejected) >= 4
     assert rejected["reason"].nunique() == len(rejected)
     finetuned = pd.read_csv(copy / "results" / "table_2.csv")
     assert finetuned["model"].tolist() == ["Scratch-Single", "VIE-Single", "VIE-SlowFast"]
-    assert (finetuned["ucf101_n"] == 10).all()
+    assert (finetuned["stand_in_ucf101_n"] == 10).all()
     assert (finetuned["validation"] == "held_out").all()
-    confusion = pd.read_csv(copy / "results" / "table_3_hmdb51_confusion.csv", index_col="class")
+    confusion = pd.read_csv(
+        copy / "results" / "table_3_stand_in_hmdb51_confusion.csv", index_col="class"
+    )
     assert confusion.to_numpy().sum() == 8
     # Every training keeps its state: a longer schedule goes on from it.
     states = [str(path.parent) for path in (copy / "results").rglob("checkpoint.pt")]

@@ -5,6 +5,7 @@ size x size at random. Here a piece of size / s of the side is cut out first, an
 size x size: this touches only the pixels that are used.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 PIXELS_TOGETHER = 65_536  # of a crop, resized in one call
 # Top and left of the four corners and of the centre, as shares of the room beside the square.
 POSITIONS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5))
+TRIES = 10  # rectangles that are drawn for a random-sized crop, as torchvision's
 
 
 @dataclass(frozen=True)
@@ -31,17 +33,46 @@ class Crop:
     # is squeezed. `scale` is a share of both sides then.
     squeeze: bool = False
     reduced_decoding: bool = False  # whether a JPEG may be decoded at a fraction of its size
+    # Rectangles in place of the square: areas as shares of the frame's, and aspects (width over
+    # height). The first that fits into the frame is the crop, resized to a square. If none fits, it
+    # is the largest in the frame's middle with an aspect between the two of `aspects`.
+    tries: tuple[tuple[float, float], ...] = ()
+    aspects: tuple[float, float] = (1.0, 1.0)
+
+    def least(self, size: int, height: int, width: int) -> float:
+        """Pixels of a height x width frame's shorter side that size x size pixels of it need."""
+        if not self.tries:
+            return size / self.scale
+        return size * min(height, width) / min(self.box(height, width)[2:])
 
     def box(self, height: int, width: int) -> tuple[int, int, int, int]:
         """(top, left, height, width) in whole pixels of a height x width frame."""
+        if self.tries:
+            return self._rectangle(height, width)
         of = (height, width) if self.squeeze else (min(height, width),) * 2
         tall, wide = (
             max(1, min(round(self.scale * one), most))
             for one, most in zip(of, (height, width), strict=True)
         )
+        return self._placed(height, width, tall, wide)
+
+    def _placed(self, height: int, width: int, tall: int, wide: int) -> tuple[int, int, int, int]:
         top = _within(self.top, height, tall, round(self.frame_shift * tall))
         left = _within(self.left, width, wide, round(self.frame_shift * wide))
         return top, left, tall, wide
+
+    def _rectangle(self, height: int, width: int) -> tuple[int, int, int, int]:
+        for area, aspect in self.tries:
+            # As shares of the frame's sides, so that the same one fits at any size of the frame.
+            tall = math.sqrt(area / aspect * width / height)
+            wide = math.sqrt(area * aspect * height / width)
+            if tall <= 1 and wide <= 1:
+                sides = max(1, round(tall * height)), max(1, round(wide * width))
+                return self._placed(height, width, *sides)
+        low, high = self.aspects
+        tall = max(1, min(height, round(width / low)))
+        wide = max(1, min(width, round(height * high)))
+        return (height - tall) // 2, (width - wide) // 2, tall, wide
 
 
 def _within(place: float, length: int, side: int, margin: int) -> int:
@@ -100,7 +131,38 @@ class ScaleCrop:
         return Crop(1.0, 0.5, 0.5, False, reduced_decoding=self.reduced_decoding)
 
 
-CropPolicy = RandomResizedCrop | ScaleCrop
+@dataclass(frozen=True)
+class RandomSizedCrop:
+    """A rectangle of random area and aspect, resized to a square (protocol section 10)."""
+
+    size: int  # pixels of the network's square input
+    area: tuple[float, float]  # range in training, as shares of the frame's
+    aspect: tuple[float, float]  # range of width over height in training
+    test_shorter_side: int  # in testing, in pixels
+    flip: float = 0.5  # probability of a horizontal flip in training
+    squeeze: bool = False  # in testing, as of `RandomResizedCrop`
+    reduced_decoding: bool = False  # as of `RandomResizedCrop`
+
+    def train_crop(self, rng: np.random.Generator, frame_shift: int = 0) -> Crop:
+        """Area uniform in its range, logarithm of the aspect too, position uniform, flip.
+
+        As torchvision's. All tries are drawn, as the size of the frame is not known yet.
+        """
+        areas = rng.uniform(*self.area, TRIES)
+        low, high = np.log(self.aspect)
+        aspects = np.exp(rng.uniform(low, high, TRIES))
+        top, left, flip = rng.random(3)
+        place = 1.0, top, left, flip < self.flip, frame_shift / self.size
+        tries = tuple(zip(areas.tolist(), aspects.tolist(), strict=True))
+        return Crop(*place, False, self.reduced_decoding, tries, self.aspect)
+
+    def centre_crop(self) -> Crop:
+        """Centre crop, no flip."""
+        scale = self.size / self.test_shorter_side
+        return Crop(scale, 0.5, 0.5, False, 0.0, self.squeeze, self.reduced_decoding)
+
+
+CropPolicy = RandomResizedCrop | RandomSizedCrop | ScaleCrop
 
 
 def crop_frames(

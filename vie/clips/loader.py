@@ -42,7 +42,7 @@ class Batch(NamedTuple):
     color_jitter: ColorJitterDraws | None  # of each clip; None for clips without colour noise
 
 
-def decode(jpeg: bytes, least: float | None = None) -> np.ndarray:
+def decode(jpeg: bytes, least: float | Callable[[int, int], float] | None = None) -> np.ndarray:
     """(H, W, 3) uint8 of a JPEG; with `least` pixels of its shorter side that are needed, at the
     fraction of its size that `fraction_of` allows."""
     fraction = fraction_of(jpeg, least) if least else {}
@@ -87,7 +87,7 @@ def cut_clip(
         ValueError: a JPEG cannot be decoded.
     """
     unique, back = np.unique(frames, return_inverse=True)
-    least = size / crop.scale if crop.reduced_decoding else None
+    least = partial(crop.least, size) if crop.reduced_decoding else None
     decoded = [decode(jpeg, least) for jpeg in read(unique)]
     return crop_frames([decoded[i] for i in back], crop, size, shifts)
 

@@ -4,15 +4,21 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vie.clips.crops import CropPolicy, RandomResizedCrop, ScaleCrop
+from vie.clips.crops import CropPolicy, RandomResizedCrop, RandomSizedCrop, ScaleCrop
 from vie.clips.sampling import Sampling, sampling
 from vie.runtime.errors import VieError, shown
 from vie.runtime.values import check_kind, check_real, check_whole
 
-CROPS = {"random_resized": RandomResizedCrop, "scale": ScaleCrop}  # name in data -> crop policy
+# Name in data -> crop policy.
+CROPS = {
+    "random_resized": RandomResizedCrop,
+    "random_sized": RandomSizedCrop,
+    "scale": ScaleCrop,
+}
 MOST = 10**5  # frames or pixels of a length
 LARGEST = 4096  # frames of a clip, pixels of the input
 SMALLEST_SCALE = 1e-6  # of a crop: below it is none
+ASPECTS = 1e-3, 1e3  # of a crop
 MOST_PIXELS = 2**28  # of a clip: 3 GB as float32 in three channels
 
 
@@ -38,7 +44,7 @@ class ClipTransform:
         """
         return cls(
             sampling(recipe["clip"] if clip is None else clip),
-            RandomResizedCrop(**_hashable(recipe["geometry"])),
+            crop_policy(recipe["geometry"]),
             dict(recipe["color_jitter"]),
             **frames,
         )
@@ -101,18 +107,38 @@ class ClipTransform:
         else:
             check_kind("transform.crop.squeeze", crop.squeeze, bool)
             check_whole("transform.crop.test_shorter_side", crop.test_shorter_side, crop.size, MOST)
-            check_kind("transform.crop.train_shorter_side", crop.train_shorter_side, tuple)
-            if len(crop.train_shorter_side) != 2:
-                raise VieError("transform.crop.train_shorter_side has to be two numbers")
-            low, high = crop.train_shorter_side
+        if isinstance(crop, RandomResizedCrop):
+            low, high = _two("train_shorter_side", crop.train_shorter_side)
             check_whole("transform.crop.train_shorter_side", low, crop.size, MOST)
             check_whole("transform.crop.train_shorter_side", high, low, MOST)
+        elif isinstance(crop, RandomSizedCrop):
+            bounds = {"area": (SMALLEST_SCALE**2, 1), "aspect": ASPECTS}
+            for key, (least, most) in bounds.items():
+                low, high = _two(key, getattr(crop, key))
+                check_real(f"transform.crop.{key}", low, least, most)
+                check_real(f"transform.crop.{key}", high, low, most)
         if self.color_jitter is not None:
             check_kind("transform.color_jitter", self.color_jitter, dict)
             for key, value in self.color_jitter.items():
                 check_real(f"transform.color_jitter.{shown(key)}", value, 0, 1)
         check_whole("transform.frame_shift", self.frame_shift, 0, LARGEST)
         check_kind("transform.channel_dropping", self.channel_dropping, bool)
+
+
+def crop_policy(geometry: dict[str, Any]) -> CropPolicy:
+    """The crops of a `geometry` of the config."""
+    settings = _hashable(geometry)
+    if (sized := settings.pop("random_sized", None)) is None:
+        return RandomResizedCrop(**settings)
+    del settings["train_shorter_side"]
+    return RandomSizedCrop(**settings, **_hashable(sized))
+
+
+def _two(key: str, value: Any) -> tuple[Any, ...]:
+    check_kind(f"transform.crop.{key}", value, tuple)
+    if len(value) != 2:
+        raise VieError(f"transform.crop.{key} has to be two numbers")
+    return tuple(value)
 
 
 def _hashable(settings: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from typing import Any
 
 from vie.config.clip_frames import clip_frames
 from vie.config.datasets import OF_VIDEOS
-from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES
+from vie.config.finetuning_checks import lengths, split_names
+from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES, misnamed
+from vie.config.probe_checks import image_probe, random_sized, schedule
 from vie.config.recipes import PRETEXTS, STAGES, VIE, Objective, Schedule
 from vie.config.settings import (
     CHECKPOINT,
@@ -40,6 +42,7 @@ def across(config: dict[str, Any]) -> Iterator[str]:
         yield f"dataset: {config['dataset']!r} has images, and networks are pretrained on videos"
     for name, dataset in datasets.items():
         yield from _dataset(f"datasets.{name}", dataset)
+    yield from misnamed(config)
     for name in config["roots"]:
         if name not in datasets:
             yield f"roots.{name}: is not among datasets: {', '.join(datasets)}"
@@ -53,6 +56,8 @@ def across(config: dict[str, Any]) -> Iterator[str]:
     for name, recipe in recipes.items():
         yield from _recipe(name, recipe, config)
     yield from _finetuning(config)
+    if "image_probe" in config:
+        yield from image_probe(config["image_probe"], datasets)
     for label in _twice(r["label"] for r in recipes.values() if set(stages(r)) & set(PRETEXTS)):
         yield f"recipes: two rows of results/pretext.csv would have the label {label!r}"
     yield from _shares(config)
@@ -161,19 +166,17 @@ def _finetuning(config: dict[str, Any]) -> Iterator[str]:
         most = LAYOUTS[datasets[chosen]["layout"]].official_splits
         if "all" not in datasets[chosen]["shards"]:
             yield f"{key}.dataset: {chosen!r} has no shards of all: it is for pretraining"
-        elif 0 < most < target["split"]:
+        elif target["split"] != "all" and 0 < most < target["split"]:
             yield f"{key}.split: {target['split']} is not one of the official splits 1 to {most}"
-    most, every = (config["finetuning"]["schedule"][key] for key in ("most", "every"))
-    (longest, unit), (between, other) = most.split(), every.split()
-    if unit == other and not 0 < float(between) <= float(longest):
-        yield f"finetuning.schedule.every: {every} must be more than 0 and at most {most} (most)"
+    yield from split_names(config["finetuning"]["targets"])
+    yield from lengths(config)
     for table in ("table_2", "table_3", "retrieval"):
         key, names = f"tables.{table}.evaluations", config["tables"][table]["evaluations"]
         rows = {name: evaluations[name] for name in names if name in evaluations}
         if not any(row["weights"] == "trained" for row in rows.values()):
             yield f"{key}: needs at least one evaluation with weights trained"
         for name, row in rows.items():
-            if len(recipes_of(row)) > 1:
+            if table == "retrieval" and len(recipes_of(row)) > 1:
                 yield f"{key}: {name} is several networks, and the table is of one each"
 
 
@@ -200,9 +203,8 @@ def _evaluation(key: str, evaluation: dict[str, Any], recipes: dict[str, Any]) -
             yield _absent(f"{key}.recipe", name, "recipes", recipes)
     if clip_frames(evaluation["clip"]).windows:
         yield f"{key}.clip: evaluations take frames with a stride, not windows"
-    own = evaluation.get("schedule", {"duration": "1 epochs"})["duration"]
-    if not float(own.split()[0]):
-        yield f"{key}.schedule.duration: {own} trains no classifiers: choose more"
+    yield from schedule(key, evaluation)
+    yield from schedule(f"{key}.image_probe", evaluation.get("image_probe", {}))
     if "geometry" in evaluation:
         yield from _geometry(key, evaluation["geometry"])
     shared = [setting for setting in ("geometry", "color_jitter") if setting not in evaluation]
@@ -223,6 +225,7 @@ def _geometry(key: str, geometry: dict[str, Any]) -> Iterator[str]:
         )
     if geometry["test_shorter_side"] < size:
         yield f"{key}.geometry.test_shorter_side: must be at least size ({size})"
+    yield from random_sized(f"{key}.geometry", geometry)
 
 
 def _recipe(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> Iterator[str]:
@@ -310,7 +313,7 @@ def _order(key: str, recipe: dict[str, Any]) -> Iterator[str]:
             "shorter video would start again from its first frame, out of order"
         )
     room = geometry["train_shorter_side"][0] - geometry["size"]
-    if settings and 0 <= room < 2 * settings["frame_shift"]:
+    if settings and "random_sized" not in geometry and 0 <= room < 2 * settings["frame_shift"]:
         yield (
             f"{key}.objective.order_prediction.frame_shift: {settings['frame_shift']} pixels to "
             "either side do not fit: geometry.train_shorter_side must exceed size by twice as much"

@@ -10,15 +10,17 @@ from vie.config.fields import (
     Count,
     Drops,
     Duration,
+    Flag,
     Model,
     Natural,
     NoRepeats,
     OneOf,
     Optimiser,
+    Positive,
     Text,
     real,
 )
-from vie.config.recipes import Geometry
+from vie.config.recipes import Geometry, RandomSized
 from vie.config.settings import VECTORS
 
 # Names of columns of tables 2 and 3, but for those that they have anyway.
@@ -48,13 +50,49 @@ class ProbeSchedule(Model):
     lr_drops: Drops
 
 
+class OwnImageProbe(Model):
+    """How the classifiers of a network are trained on images, where image_probe says otherwise."""
+
+    schedule: ProbeSchedule | None = None
+    """how long they train; left out, image_probe.schedule"""
+    pooled: Flag = False
+    """whether Conv5 is averaged over space before its classifier (paper: true for
+    Supervised-Single, -Slow and -SlowFast)"""
+
+
+class ReleaseSchedule(Model):
+    """When the learning rate of a row falls where finetuning follows the release's steps."""
+
+    target: Text | None = None
+    """name of the target that it is for; left out, all"""
+    pipeline: Literal["scale_crop", "color_jitter"] | None = None
+    """preprocessing that it is for: scale_crop (table 2) or color_jitter (table 3); left out, both
+    """
+    duration: Duration
+    lr_drops: Drops
+
+
+class RowFinetuning(Model):
+    """What an evaluation has of its own where its network is finetuned or trained from scratch."""
+
+    batch: Natural | None = None
+    """videos in a batch; left out, that of finetuning.trained or finetuning.untrained (paper: 64
+    for VIE-TwoPathway)"""
+    lr: Positive | None = None
+    """learning rate at the start; left out, that of the same (paper: 0.008 for 3DRotNet)"""
+    release: list[ReleaseSchedule] | None = None
+    """drops of the learning rate where finetuning.trained.schedule or untrained.schedule is
+    release; the first entry that fits target and pipeline holds"""
+
+
 class Evaluation(Model):
     """A network, and the clips on which it is evaluated. One evaluation is one row of a table."""
 
     label: Text
     """name in tables, as the paper spells it"""
     recipe: Text | Annotated[list[Text], Field(min_length=1)]
-    """recipe of the network, or a list: the features of several networks together"""
+    """recipe of the network, or a list: the features of several networks together. In tables 2 and
+    3, several networks are trained together, with one linear layer"""
     clip: Clip
     geometry: Geometry | None = None
     """crops; left out, those of the recipe"""
@@ -62,6 +100,10 @@ class Evaluation(Model):
     """random colour while the classifiers train; left out, that of the recipe"""
     schedule: ProbeSchedule | None = None
     """how long its classifiers train; left out, probe.schedule"""
+    image_probe: OwnImageProbe | None = None
+    """the classifiers of this network on images"""
+    finetuning: RowFinetuning | None = None
+    """batch, rate and drops of its own in tables 2 and 3"""
     weights: Literal["trained", "untrained"]
     """trained: the network after its recipe; untrained: before its first step"""
 
@@ -75,13 +117,32 @@ class Probe(Model):
     """clips of each validation video (paper: 5)"""
 
 
+class ImageProbe(Model):
+    """Linear classifiers on frozen features of images (protocol section 10).
+
+    An image is shown as often as the clip of an evaluation has frames. Input size, the shorter side
+    in testing and flips are those of the evaluation; a test is one crop from the middle.
+    """
+
+    dataset: Text
+    """a name in datasets, of the layout imagefolder"""
+    random_sized: RandomSized
+    """crops of training"""
+    color_jitter: ColorJitter
+    """random colour of training (paper: 0.4, 0.4, and grey 0.2)"""
+    optimiser: Optimiser
+    """(paper: batch 128, lr 0.01, momentum 0.9, weight decay 1e-4)"""
+    schedule: ProbeSchedule
+
+
 class Target(Model):
     """One split of a dataset."""
 
     dataset: Text
     """a name in datasets"""
-    split: Natural
-    """number of the split; ucf101 and hmdb51 have the official ones 1, 2 and 3"""
+    split: Natural | Literal["all"]
+    """number of the split; ucf101 and hmdb51 have the official ones 1, 2 and 3. all: splits 1, 2
+    and 3, and their mean in the tables; retrieval has split 1"""
 
 
 class ScaleCrop(Model):
@@ -102,13 +163,19 @@ class FinetuneOptimiser(Optimiser):
     decayed: Literal["all", "new_layer"] = "all"
     """what weight decay is for: all but batch norm, or the new linear layer alone (paper: new_layer
     for pretrained networks, all from scratch)"""
+    schedule: Literal["saturation", "release"] = "saturation"
+    """when the learning rate falls. saturation: when validation saturates, as finetuning.schedule
+    says (the paper); release: after the steps in release of a row's finetuning, which lasts as long
+    as stands there; rows without such steps fall back to saturation"""
 
 
 class FinetuneSchedule(Model):
     """How long a network trains."""
 
     most: Duration = Field(description="the longest that it may train")
-    every: Duration = Field(description="time between two validations")
+    every: Duration = Field(
+        description="time between two validations; the network of the best one is tested"
+    )
     patience: Count
     """how many validations in a row may bring no improvement; after one more, the learning rate is
     divided by 10"""
@@ -170,9 +237,11 @@ class Tables(Model):
     """one network on the clips of others (paper: Table S1)"""
     table_1: Table
     """linear probes of all networks"""
+    table_1_imagenet: Table | None = None
+    """linear probes of networks on the images of image_probe"""
     table_2: Table
-    """finetuning with scale crops: evaluations of one recipe each. weights: trained is finetuned,
-    untrained is trained from scratch"""
+    """finetuning with scale crops. weights: trained is finetuned, untrained is trained from
+    scratch; several networks of one evaluation are trained together"""
     table_3: Table
     """the same with crops and random colour"""
     retrieval: Table

@@ -1,5 +1,7 @@
 """What the config knows of each layout of videos on disk; `vie.datasets.layouts` reads them."""
 
+import re
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 # Splits of a dataset: for pretraining, or for finetuning.
@@ -80,3 +82,27 @@ def title_of(name: str, dataset: dict[str, Any]) -> str:
     if "generator" in dataset:
         return f"stand-in for {TITLES[LAYOUTS[dataset['layout']].official_names[0]]}"
     return name
+
+
+def the(title: str) -> str:
+    """A dataset's title in the middle of a sentence."""
+    return f"the {title}" if title.startswith("stand-in") else title
+
+
+def misnamed(config: dict[str, Any]) -> Iterator[str]:
+    """Datasets and targets of a config that are called as a published dataset and are another."""
+    datasets, targets = config["datasets"], config["finetuning"]["targets"]
+    places = [(f"datasets.{name}", name, name) for name in datasets]
+    places += [
+        (f"finetuning.targets.{name}", name, target["dataset"])
+        for name, target in targets.items()
+        if target["dataset"] in datasets
+    ]
+    for key, name, chosen in places:
+        called, dataset = re.sub("[^a-z0-9]", "", name.lower()), datasets[chosen]
+        if called not in OFFICIAL_NAMES or dataset.get("official_name") == called:
+            continue
+        yield (
+            f"{key}: has the name of a published dataset. If datasets.{chosen} is {TITLES[called]} "
+            f"itself, set its official_name to {called}; else choose another name"
+        )

@@ -6,9 +6,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from vie.config.ablations import add_ablations, read_overlays
 from vie.config.checks import across
-from vie.config.messages import explain
+from vie.config.messages import all_of, explain
 from vie.config.models import Config
+from vie.config.settings import merge
 from vie.runtime.errors import VieError
 
 
@@ -29,30 +31,37 @@ def load_config(*paths: str | Path) -> dict[str, Any]:
     return config
 
 
-def merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
-    """Merge `overlay` into `base` key by key, in place; anything but a mapping is replaced.
-
-    Mappings that YAML's anchors share between keys become independent. As in Snakemake, an empty
-    mapping replaces nothing.
-    """
-    for key, value in overlay.items():
-        if isinstance(value, dict):
-            below = base.get(key, {})
-            base[key] = merge(below if isinstance(below, dict) or not value else {}, value)
-        else:
-            base[key] = value
-    return base
-
-
 def validate(config: dict[str, Any]) -> None:
     """Check a config, and complete it in place.
 
     Equal configs become equal, whatever the order of their keys: defaults are filled in, 25.0
     becomes 25, and numbers that are written as text become numbers. A key whose value is null is
-    taken away, as an overlay cannot take one away otherwise.
+    taken away, as an overlay cannot take one away otherwise. Each ablation becomes a recipe and an
+    evaluation; a config that has been completed before may be completed again.
 
     Raises:
         VieError: lists every wrong key with its value and what is allowed there.
+    """
+    overlays = read_overlays(config.get("ablations"))
+    given = dict(config)
+    for kind in ("recipes", "evaluations"):
+        if isinstance(entries := config.get(kind), dict):  # those of an earlier time
+            given[kind] = {
+                name: entry
+                for name, entry in entries.items()
+                if str(name).partition(".")[2] not in overlays
+            }
+    found = _checked(given)
+    add_ablations(found, overlays, _checked)
+    config.clear()
+    config.update(found)
+
+
+def _checked(config: dict[str, Any]) -> dict[str, Any]:
+    """The config, completed.
+
+    Raises:
+        VieError: as `validate`.
     """
     try:
         found = Config.model_validate(_without_null(config)).as_dict()
@@ -62,9 +71,8 @@ def validate(config: dict[str, Any]) -> None:
 
         problems = explain(error, json_schema())
     if problems:
-        raise VieError("the config has errors:\n" + "\n".join(f"  - {p}" for p in problems))
-    config.clear()
-    config.update(found)
+        raise all_of(problems)
+    return found
 
 
 def _without_null(node: Any) -> Any:

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from vie.runtime.errors import VieError
+
 UNKNOWN = ("extra_forbidden", "invalid_key")  # pydantic's types of errors
 RENAMED = {
     "readouts": "evaluations",
@@ -25,6 +27,11 @@ LONGEST = 100  # characters of a value in a message
 
 Place = tuple[str, ...]
 Schema = dict[str, Any]
+
+
+def all_of(problems: Iterable[str]) -> VieError:
+    """One error for the user, with a line for each problem."""
+    return VieError("the config has errors:\n" + "\n".join(f"  - {one}" for one in problems))
 
 
 def explain(error: ValidationError, schema: Schema) -> list[str]:

@@ -12,7 +12,15 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_va
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from vie.config.datasets import Dataset
-from vie.config.evaluations import Evaluation, Features, Finetuning, Probe, Tables
+from vie.config.evaluations import (
+    Evaluation,
+    Features,
+    Finetuning,
+    ImageProbe,
+    Probe,
+    Table,
+    Tables,
+)
 from vie.config.fields import ClipNumbers, Count, Model, Name, Natural, Text, spacing
 from vie.config.recipes import ClassPath, Encoder, Objective, Recipe, Schedule
 
@@ -70,9 +78,15 @@ class Config(Model):
     """rows of tables, by name. Each recipe has one of its own name and clip, unless one of that
     name stands here"""
     probe: Probe
+    image_probe: ImageProbe | None = None
+    """linear probes on images; null in an overlay takes them away"""
     finetuning: Finetuning
     features: Features = Features()
     tables: Tables
+    ablations: list[Annotated[Text, Field(description="a folder of overlays")]] = Field([])
+    """folders of small overlays that change one recipe each: rows of results/ablations.csv
+    (docs/ablations.md). Where two folders have files of one name, the later one refines the
+    earlier one. Paths are relative to the clone, or to the current folder"""
     threads: Threads
     licence: Text | None = None
     """licence of the encoders that are made, as their files and model cards say it; it depends on
@@ -116,7 +130,8 @@ class Config(Model):
             )
             for name, recipe in self.recipes.items()
         } | self.evaluations
-        for table in (getattr(self.tables, name) for name in Tables.model_fields):
+        tables: list[Table | None] = [getattr(self.tables, name) for name in Tables.model_fields]
+        for table in filter(None, tables):
             rows: list[str] = []
             for pattern in table.evaluations:
                 matching = [n for n in self.evaluations if fnmatch.fnmatchcase(n, pattern)]

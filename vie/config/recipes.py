@@ -75,6 +75,35 @@ class Encoder(Open):
         return self
 
 
+class Instances(Model):
+    """Other instances to train on than all whole videos (protocol section 11)."""
+
+    share: Annotated[float, *real(gt=0, lt=1)] | None = None
+    """share of the training videos that take part; drawn once, the same for all seeds"""
+    frames: Annotated[int, *whole(ge=2)] | None = None
+    """each video is cut into windows of so many frames, and each of them is an instance; what is
+    left at the end is one more if it is at least half as long"""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.share is None and self.frames is None:
+            raise ValueError("give share, frames, or both")
+        return self
+
+
+class RandomSized(Model):
+    """Crops of random area and aspect (protocol section 10)."""
+
+    area: list[Annotated[float, *real(gt=0, le=1), Field(description="share of the area")]] = Field(
+        min_length=2, max_length=2
+    )
+    """range of a crop's area, as shares of the frame's (paper: 0.2 to 1)"""
+    aspect: list[
+        Annotated[float, *real(ge=0.001, le=1000), Field(description="width over height")]
+    ] = Field(min_length=2, max_length=2)
+    """range of a crop's width over its height, drawn by its logarithm (paper: 3/4 to 4/3)"""
+
+
 class Geometry(Model):
     """Crops (protocol section 3)."""
 
@@ -85,6 +114,9 @@ class Geometry(Model):
     )
     """range of the shorter side in training, in pixels, both ends included (paper: 256 to 320, of
     which the release's code leaves 320 out)"""
+    random_sized: RandomSized | None = None
+    """crops of training in place of those of train_shorter_side: of random area and aspect, resized
+    to the square"""
     test_shorter_side: Annotated[int, *whole(ge=16)]
     """shorter side in testing, in pixels (paper: 256)"""
     flip: Annotated[float, *real(ge=0, le=1)]
@@ -210,6 +242,8 @@ class Recipe(Model):
     clip: Clip
     min_frames: Natural = 1
     """videos with fewer frames take no part in training (paper: 16 for OPN and 3DRotNet)"""
+    instances: Instances | None = None
+    """what is pretrained on; left out, all whole videos. Probes train on these in any case"""
     geometry: Geometry
     color_jitter: ColorJitter
     objective: Objective

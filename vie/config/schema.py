@@ -63,7 +63,21 @@ def json_schema() -> dict[str, Any]:
 
 def schema_text() -> str:
     """What `schemas/config.schema.json` has to contain."""
-    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(_with_null(json_schema()), indent=2, ensure_ascii=False) + "\n"
+
+
+def _with_null(node: Any) -> Any:
+    """A schema where null may stand for an entry that has a name: overlays take it away so."""
+    if isinstance(node, list):
+        return [_with_null(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    found = {name: _with_null(value) for name, value in node.items()}
+    entry = node.get("additionalProperties")
+    if isinstance(entry, dict) and "$ref" in entry:
+        either = {"anyOf": [entry, {"type": "null"}]}
+        found["additionalProperties"] = {"description": "null takes it away", **either}
+    return found
 
 
 def reference_text() -> str:

@@ -22,6 +22,7 @@ LAYERS = ("conv3", "conv4", "conv5")  # that classifiers read, protocol section 
 VECTORS = ("embedding", *LAYERS)  # of a whole video, that can be written to files
 # Files that a recipe's `weights` may name: the authors' checkpoint, one of vie, a state_dict.
 RELEASE, CHECKPOINT, STATE = (".tar", ".index"), ".pt", ".safetensors"
+SPLITS = (1, 2, 3)  # of a target that is all splits
 IMPORTED = "imported"  # in place of a stage's name: the network of a recipe that has `weights`
 
 
@@ -37,6 +38,33 @@ def canonical(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return str(value) if isinstance(value, Path) else value
+
+
+def merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+    """Merge `overlay` into `base` key by key, in place; anything but a mapping is replaced.
+
+    Mappings that YAML's anchors share between keys become independent. As in Snakemake, an empty
+    mapping replaces nothing.
+    """
+    for key, value in overlay.items():
+        if isinstance(value, dict):
+            below = base.get(key, {})
+            base[key] = merge(below if isinstance(below, dict) or not value else {}, value)
+        else:
+            base[key] = value
+    return base
+
+
+def in_order_of(value: Any, model: Any) -> Any:
+    """`value` with the keys that `model` has in the order of `model`, its other keys after them.
+
+    Snakemake puts the keys of overlays first, and rows of tables come in the order of recipes.
+    """
+    if not isinstance(value, dict):
+        return value
+    model = model if isinstance(model, dict) else {}
+    keys = [*(key for key in model if key in value), *(key for key in value if key not in model)]
+    return {key: in_order_of(value[key], model.get(key)) for key in keys}
 
 
 def dataset_folder(config: dict[str, Any], name: str, kind: str) -> str:
@@ -77,6 +105,20 @@ def recipes_of(evaluation: dict[str, Any]) -> list[str]:
     """Recipes whose networks an evaluation reads, one or several side by side."""
     recipe = evaluation["recipe"]
     return [recipe] if isinstance(recipe, str) else list(recipe)
+
+
+def single_splits(targets: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """{name: one split of a target}, what networks are trained on; `target` is the target's name.
+
+    Where a target is all splits, split 1 has the target's own name, so that its results are those
+    of a target of split 1, and the others have names of their own.
+    """
+    found = {}
+    for name, target in targets.items():
+        for split in SPLITS if target["split"] == "all" else [target["split"]]:
+            own = f"{name}_split{split}" if target["split"] == "all" and split != 1 else name
+            found[own] = {"dataset": target["dataset"], "split": split, "target": name}
+    return found
 
 
 def too_many(key: str, value: int, videos: int, of: str = "videos") -> list[str]:

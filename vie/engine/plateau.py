@@ -1,4 +1,5 @@
-"""Training with labels until validation saturates (protocol section 8)."""
+"""Training of a whole network with labels (protocol section 8): the rate falls when validation
+saturates, or at given steps."""
 
 import math
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from vie.clips.loader import Batch
 from vie.engine.device import accelerator, to_device
+from vie.engine.schedules import Schedule, divided
 from vie.engine.task import Task
 from vie.models.classifiers import Classifier
 
@@ -22,11 +24,13 @@ Validation = Callable[[nn.Module], tuple[float, float]]
 class Plateau:
     """A learning rate that falls when validation saturates (protocol sections 6 and 8).
 
-    Accuracies on few videos are often equal: of two equal ones the lower loss is better.
+    Accuracies on few videos are often equal: of two equal ones the lower loss is better. With
+    infinite patience it only remembers which validation was the best.
     """
 
-    patience: int  # validations in a row without a better one that are borne
-    drops: int  # divisions of the rate by 10; when validation saturates once more, training ends
+    patience: float = math.inf  # validations in a row without a better one that are borne
+    # Divisions of the rate by 10; when validation saturates once more, training ends.
+    drops: int = 0
     best: tuple[float, float] = (-math.inf, -math.inf)  # accuracy, and the loss with a minus sign
     best_step: int = 0  # steps before it
     waited: int = 0  # validations since then, or since the last drop
@@ -48,13 +52,14 @@ class Plateau:
         return self.dropped > self.drops
 
     def lr(self, base: float) -> float:
-        return base * 0.1**self.dropped
+        return divided(base, self.dropped)
 
 
 class Finetuning(Task[Classifier]):
-    """Training of a whole network with labels until validation saturates.
+    """Training of a whole network with labels, validated every `every` steps.
 
-    It is validated every `every` steps.
+    The learning rate falls at the drops of `schedule` and when `plateau` says so; either may have
+    no drops.
 
     Attributes:
         best: weights of the network that validated best.
@@ -65,6 +70,7 @@ class Finetuning(Task[Classifier]):
         self,
         classifier: Classifier,
         optimiser: dict[str, Any],
+        schedule: Schedule,
         plateau: Plateau,
         validate: Validation,
         every: int,
@@ -72,7 +78,8 @@ class Finetuning(Task[Classifier]):
     ) -> None:
         decayed = classifier.head if optimiser.get("decayed") == NEW_LAYER else None
         super().__init__(classifier, optimiser, accelerator(precision), decayed=decayed)
-        self.plateau, self.validate, self.every = plateau, validate, every
+        self.schedule, self.plateau = schedule, plateau
+        self.validate, self.every = validate, every
         self.parts["network"] = classifier
         self.best: dict[str, Tensor] = {}
         self.ended = 0
@@ -80,6 +87,10 @@ class Finetuning(Task[Classifier]):
     @property
     def finished(self) -> bool:
         return self.plateau.finished
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
+        return self.plateau.lr(self.schedule.lr(self.lr, step))
 
     def before_step(self, step: int) -> dict[str, float]:
         return self.measure(step) if step and step % self.every == 0 else {}
@@ -99,7 +110,7 @@ class Finetuning(Task[Classifier]):
         return {
             "validation_top1": round(100 * top1, 2),
             "validation_loss": round(loss, 4),
-            "lr": self.plateau.lr(self.lr),
+            "lr": self.rate(step),
         }
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
@@ -107,7 +118,7 @@ class Finetuning(Task[Classifier]):
         with self.accelerator.autocast():
             logits = self.model(clips)
         loss = F.cross_entropy(logits.float(), labels)
-        self.update(loss, self.plateau.lr(self.lr))
+        self.update(loss, self.rate(step))
         return {"loss": loss.detach(), "top1": (logits.argmax(1) == labels).float().mean()}
 
     def state(self) -> dict[str, Any]:

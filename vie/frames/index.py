@@ -8,6 +8,10 @@ the shard). Its metadata carries fps, shorter_side and quality.
 The sizes of the JPEGs lie beside it in one array, all frames of the split back to back (uint32).
 At the paper's scale these are 60 million numbers. The array is mapped into memory: all workers
 share one copy, only the pages of the videos that are read are touched, and an index loads fast.
+
+`vie.frames.instances` makes an index of parts of another one's videos, which shares its array. It
+has two more columns: first_size (place in the array) and first_number (number in the shard) of the
+first frame. Its metadata has the length of the array.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,6 +54,7 @@ SCHEMA = pa.schema(
         ("first_offset", pa.int64()),
     ]
 )
+PARTS = pa.schema([*SCHEMA, ("first_size", pa.int64()), ("first_number", pa.int32())])
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class Index:
     shards: np.ndarray  # (N,) int32, numbers into `reader.shards`
     first_offsets: np.ndarray  # (N,) int64, bytes
     first_frames: np.ndarray  # (N,) int64, rows of `sizes`
+    first_numbers: np.ndarray  # (N,) int32, numbers of the first frames in the shards
     sizes: np.ndarray  # (F,) uint32, bytes of each JPEG, mapped into memory
     reader: ShardReader  # each process opens its own files
 
@@ -98,9 +104,11 @@ class Index:
         first = int(self.first_frames[instance])
         sizes = np.asarray(self.sizes[first : first + n])  # (n,)
         offsets = frame_offsets(int(self.first_offsets[instance]), sizes)
-        shard = int(self.shards[instance])
+        shard, number = int(self.shards[instance]), int(self.first_numbers[instance])
         return [
-            self.reader.read(shard, int(offsets[frame]), int(sizes[frame]), video, int(frame))
+            self.reader.read(
+                shard, int(offsets[frame]), int(sizes[frame]), video, number + int(frame)
+            )
             for frame in frames
         ]
 
@@ -182,18 +190,22 @@ def load_index(path: Path) -> Index:
         VieError: it is not an index, or its array of sizes is missing or of another index.
     """
     path = Path(path)
-    needed = [name for name in SCHEMA.names if name not in ("instance", "label")]
-    table = read_table(path, SCHEMA, "an index", needed)
+    needed = [name for name in PARTS.names if name not in ("instance", "label")]
+    table = read_table(path, SCHEMA, "an index", needed, other=PARTS)
     metadata = metadata_of(table)
     if missing := [name for name in (*SETTINGS, "sizes") if name not in metadata]:
         raise VieError(f"{path}: not an index: its metadata lack {', '.join(missing)}")
     n_frames = numbers(table["n_frames"])
     first_frames = np.cumsum(n_frames, dtype=np.int64) - n_frames
+    first_numbers = np.zeros_like(n_frames)
+    if "first_size" in table.column_names:
+        first_frames, first_numbers = (numbers(table[name]) for name in PARTS.names[-2:])
+    frames = int(metadata.get("frames", n_frames.sum()))
     sizes_path = path.parent / metadata["sizes"]
     sizes = read_array(sizes_path, advice="build the index again")
-    if sizes.dtype != np.uint32 or sizes.shape != (int(n_frames.sum()),):
+    if sizes.dtype != np.uint32 or sizes.shape != (frames,):
         raise VieError(
-            f"{sizes_path}: {sizes.shape} {sizes.dtype}, but {path} has {n_frames.sum()} frames; "
+            f"{sizes_path}: {sizes.shape} {sizes.dtype}, but {path} has {frames} frames; "
             "build the index again"
         )
     shards = table["shard"].unify_dictionaries().chunk(0)
@@ -210,6 +222,7 @@ def load_index(path: Path) -> Index:
         shards=np.from_dlpack(shards.indices),
         first_offsets=numbers(table["first_offset"]),
         first_frames=first_frames,
+        first_numbers=first_numbers,
         sizes=sizes,
         reader=ShardReader([path.parent / name for name in shards.dictionary.to_pylist()]),
     )

@@ -1,21 +1,21 @@
 """Bytes of JPEGs: where they end, and how much of one needs to be decoded."""
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import simplejpeg
 
 from vie.frames.unusable import UnusableVideoError
 
 
-def fraction_of(jpeg: bytes, least: float) -> dict[str, int]:
+def fraction_of(jpeg: bytes, least: float | Callable[[int, int], float]) -> dict[str, int]:
     """Arguments that make `simplejpeg.decode_jpeg` decode a JPEG at a fraction of its size.
 
     The fraction is the smallest of 1, 1/2, 1/4 and 1/8 that keeps the shorter side at `least`
-    pixels or more.
+    pixels or more: a number, or a function of the JPEG's height and width.
     """
     height, width, *_ = simplejpeg.decode_jpeg_header(jpeg)
-    fraction = 1
+    least, fraction = least(height, width) if callable(least) else least, 1
     while min(height, width) // (2 * fraction) >= least and fraction < 8:
         fraction *= 2
     if fraction == 1:

@@ -3,7 +3,8 @@
 Every checkpoint of a network is a dict with the fields of `describe`, and
 
     of pretraining (also untrained):  "encoder", the encoder's state_dict
-    of finetuning:                    "network", the classifier's; "classes", names in order
+    of finetuning:                    "network", the classifier's; "classes", names in order. Where
+                                      several networks train together, "recipe" is a list of theirs
 
 An encoder file (`encoder_file`) is a checkpoint of pretraining without what training goes on from.
 A file of safetensors that `vie.export` wrote is the same dict: the encoder's state_dict, and the
@@ -45,11 +46,14 @@ METADATA = ("stage", "step", "seed", "n_train", "vie_version")
 OF_ENCODER_FILES = ("frames", "provenance", "licence")
 
 
-def describe(recipe: dict[str, Any], transform: ClipTransform, fps: float | None) -> dict[str, Any]:
+def describe(
+    recipe: dict[str, Any] | list[dict[str, Any]], transform: ClipTransform, fps: float | None
+) -> dict[str, Any]:
     """Fields that every checkpoint of a network holds besides its weights.
 
-    The recipe's `encoder` and `classes` build the network, which has seen clips of this transform.
-    `fps` is that of the frames, None where it is not known.
+    The recipe's `encoder` and `classes` build the network, which has seen clips of this transform;
+    those of a list build networks side by side. `fps` is that of the frames, None where it is not
+    known.
     """
     return {
         "format": FORMAT,
@@ -138,15 +142,19 @@ def load_classifier(path: str | Path, *, trust: bool = False) -> Classifier:
 
     Returns:
         The classifier on the CPU, in evaluation mode: clips -> logits (B, classes). `classes` are
-        the names in the order of the logits; `input` and `metadata` are as an encoder's.
+        the names in the order of the logits; `input` and `metadata` are as an encoder's. Of
+        several networks that were trained together, `input` is what all of them see, and the
+        recipe in `metadata` a list.
     """
     content = read(path, CLASSIFIER)
     names = content.get("classes")
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise VieError(f"{path}: classes is {shown(names)}, and has to be a list of names")
-    encoder, classes = _network(content, trust, path), tuple(names)
+    recipes, classes = content["recipe"], tuple(names)
+    recipes = recipes if isinstance(recipes, list) else [recipes]
+    encoders = [_network(recipe, trust, path) for recipe in recipes]
     with torch.random.fork_rng(devices=[]):
-        classifier = Classifier(encoder, len(classes))
+        classifier = Classifier(encoders, len(classes))
     classifier.classes = classes
     return _filled(classifier, content, CLASSIFIER, path)
 
@@ -155,12 +163,11 @@ def encoder_of(
     content: dict[str, Any], *, trust: bool = False, source: str | Path = "the checkpoint"
 ) -> Encoder:
     """`load_encoder` of what `read` returned; `source` is its name for messages."""
-    return _filled(_network(content, trust, source), content, ENCODER, source)
+    return _filled(_network(content["recipe"], trust, source), content, ENCODER, source)
 
 
-def _network(content: dict[str, Any], trust: bool, source: str | Path) -> Encoder:
+def _network(recipe: dict[str, Any], trust: bool, source: str | Path) -> Encoder:
     """The recipe's network with any weights."""
-    recipe = content["recipe"]
     classes, network = recipe.get("classes") or {}, recipe["encoder"].get("network")
     path = str(classes.get(network, network))
     if ":" in path and not trust:

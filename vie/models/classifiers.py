@@ -1,6 +1,7 @@
 """Classifiers: linear ones on frozen networks (protocol section 7), and a whole network that is
 trained with labels (section 8)."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -11,6 +12,7 @@ from vie.config.settings import LAYERS
 from vie.models.encoders import Encoder
 from vie.models.input import InputSpec
 from vie.models.resnet import channels_last, variance_scaling_
+from vie.models.trunks import SideBySide, global_pool, repeated
 
 POOL_ABOVE = 200_000  # numbers in a feature map, protocol section 7
 
@@ -29,21 +31,29 @@ def probe_features(features: Tensor) -> Tensor:
 
 
 class FrozenEncoders(nn.Module):
-    """What is read out: one frozen encoder, or several side by side."""
+    """What is read out: one frozen encoder, or several side by side.
 
-    def __init__(self, encoders: list[Encoder]) -> None:
+    Args:
+        encoders: on the same clips.
+        frames: above 1, clips of one frame are shown repeated so many times.
+        pooled: whether Conv5 is averaged over space (protocol section 10).
+    """
+
+    def __init__(self, encoders: list[Encoder], *, frames: int = 1, pooled: bool = False) -> None:
         super().__init__()
         self.encoders = nn.ModuleList(channels_last(encoder) for encoder in encoders)
+        self.frames, self.pooled = frames, pooled
         self.eval().requires_grad_(False)
 
     def forward(self, clips: Tensor) -> dict[str, Tensor]:
         """(B, 3, T, H, W) -> {layer: (B, W)}: `probe_features` of each encoder, one behind the
         other."""
-        return self._together([encoder.trunk(clips) for encoder in self._each()])
+        shown = [repeated(encoder.trunk, clips, self.frames) for encoder in self._each()]
+        return self._together(shown)
 
     def with_embedding(self, clips: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """The same, and all embeddings one behind the other: (B, sum of D), of unit length."""
-        found = [(encoder, encoder.trunk(clips)) for encoder in self._each()]
+        found = [(encoder, repeated(encoder.trunk, clips, self.frames)) for encoder in self._each()]
         embeddings = [encoder.embed(features) for encoder, features in found]
         features = self._together([features for _, features in found])
         return features, F.normalize(torch.cat(embeddings, 1), dim=1)
@@ -51,10 +61,13 @@ class FrozenEncoders(nn.Module):
     def _each(self) -> list[Encoder]:
         return cast(list[Encoder], list(self.encoders))  # torch types them as modules
 
-    @staticmethod
-    def _together(features: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    def _together(self, features: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        vectors = dict.fromkeys(LAYERS, probe_features)
+        if self.pooled:
+            vectors["conv5"] = global_pool
         return {
-            name: torch.cat([probe_features(one[name]) for one in features], 1) for name in LAYERS
+            name: torch.cat([vector(one[name]) for one in features], 1)
+            for name, vector in vectors.items()
         }
 
 
@@ -99,17 +112,19 @@ class Classifiers(nn.Module):
 class Classifier(nn.Module):
     """An encoder's trunk, whose pooled features go through one linear layer; all of it trains.
 
+    Several encoders train together: they see the same clips, and what they pool is concatenated.
     Once trained, it has `input` and `metadata` as an encoder has.
     """
 
     input: InputSpec | None = None
     classes: tuple[str, ...] = ()  # names in the order of the logits, once trained
 
-    def __init__(self, encoder: Encoder, classes: int) -> None:
+    def __init__(self, encoders: Encoder | Sequence[Encoder], classes: int) -> None:
         super().__init__()
-        self.trunk = encoder.trunk
+        trunks = [one.trunk for one in ([encoders] if isinstance(encoders, Encoder) else encoders)]
+        self.trunk = trunks[0] if len(trunks) == 1 else SideBySide(trunks)
         self.metadata: dict[str, Any] = {}
-        self.head = new_classifier(encoder.trunk.channels, classes)
+        self.head = new_classifier(self.trunk.channels, classes)
 
     def forward(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) normalised floats -> (B, classes) logits, float32 under autocast."""

@@ -7,17 +7,20 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vie.models.encoders import build_encoder
+from vie.models.trunks import repeated
 
 
 @functools.cache
-def network_cost(encoder: str, frames: int, size: int) -> tuple[float, int, int]:
+def network_cost(encoder: str, frames: int, size: int, repeats: int = 1) -> tuple[float, int, int]:
     """Floating-point operations of a forward pass of one clip, numbers in the network, and
     dimensions D of its embedding.
 
-    `encoder` are settings of `build_encoder`, as JSON. The clip is (3, frames, size, size).
+    `encoder` are settings of `build_encoder`, as JSON. The clip is (3, frames, size, size). With
+    `repeats` above 1 it is an image, of one frame, which is shown so many times.
     """
     built = build_encoder(json.loads(encoder)).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        embedding, _ = built(torch.zeros(1, 3, frames, size, size))  # (1, D)
+        clip = torch.zeros(1, 3, frames, size, size)
+        embedding = built.embed(repeated(built.trunk, clip, repeats))  # (1, D)
     numbers = sum(tensor.numel() for tensor in built.state_dict().values())
     return counter.get_total_flops(), numbers, embedding.shape[1]

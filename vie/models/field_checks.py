@@ -14,6 +14,7 @@ from vie.runtime.values import check_kind, check_real, check_whole
 
 WIDEST, LONGEST_VECTOR = 4096, 65536
 FPS = (1e-9, 1000.0)
+MOST_TOGETHER = 4  # networks side by side
 LARGEST_HEAD = 2**28  # numbers that a network which is built to be compared may take: 1 GB
 SIDES, QUALITIES = (16, 10**5), (2, 31)  # as the config allows
 # Settings of vie's own networks that are counts.
@@ -31,10 +32,17 @@ def check_fields(content: dict[str, Any], weights: str) -> None:
         VieError: with the field's name.
     """
     _check_plain({key: value for key, value in content.items() if key != weights})
-    recipe, state = content["recipe"], content[weights]
-    check_kind("recipe", recipe, dict)
+    recipes, state = content["recipe"], content[weights]
+    if weights == "encoder" or not isinstance(recipes, list):
+        recipes = [recipes]
+    if not 1 <= len(recipes) <= MOST_TOGETHER:
+        raise VieError(f"recipe is a list of {len(recipes)}, and has to be of 1 to {MOST_TOGETHER}")
+    for recipe in recipes:
+        check_kind("recipe", recipe, dict)
     check_weights(state, weights)
-    _check_encoder(recipe, sum(value.numel() for value in state.values()))
+    held = sum(value.numel() for value in state.values())
+    for recipe in recipes:
+        _check_encoder(recipe, held, LARGEST_HEAD // len(recipes))
     if content["fps"] is not None:
         check_real("fps", content["fps"], *FPS)
     ClipTransform.from_dict(content["transform"])
@@ -74,8 +82,8 @@ def _check_plain(content: dict[str, Any]) -> None:
             ) from None
 
 
-def _check_encoder(recipe: dict[str, Any], held: int) -> None:
-    """Check the settings of a network whose weights are `held` numbers."""
+def _check_encoder(recipe: dict[str, Any], held: int, largest_head: int) -> None:
+    """Check the settings of a network whose weights are among `held` numbers."""
     settings, classes = recipe.get("encoder", {}), recipe.get("classes")
     check_kind("recipe.encoder", settings, dict)
     if classes is not None:
@@ -100,7 +108,7 @@ def _check_encoder(recipe: dict[str, Any], held: int) -> None:
             )
 
     head = settings["embedding"] if settings["embedding"] != POOLED else 0
-    if (size := head * settings.get("frames", 1) * 8 * settings["width"]) > max(held, LARGEST_HEAD):
+    if (size := head * settings.get("frames", 1) * 8 * settings["width"]) > max(held, largest_head):
         raise VieError(
             f"its weights do not fit the network it names: {held} numbers are too few for the "
             f"{size} of the embedding of {head} in recipe.encoder"

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from vie.clips.color_jitter import MEAN, STD
-from vie.clips.crops import RandomResizedCrop
 from vie.clips.transform import ClipTransform
 
 
@@ -32,9 +31,7 @@ class InputSpec:
         stride = sampling.stride
         if sampling.windows:  # the frames of a test clip spread over the longest window
             stride = (sampling.span - 1) / max(sampling.frames - 1, 1)
-        shorter_side = geometry.size
-        if isinstance(geometry, RandomResizedCrop):
-            shorter_side = geometry.test_shorter_side
+        shorter_side = getattr(geometry, "test_shorter_side", geometry.size)
         return cls(sampling.frames, stride, fps, geometry.size, shorter_side)
 
 

@@ -44,6 +44,11 @@ def unfold(frames: Tensor, T: int) -> Tensor:
     return clips.transpose(1, 2)
 
 
+def repeat(x: Tensor, frames: int) -> Tensor:
+    """(B, C, H, W) -> (B * frames, C, H, W), each frame so many times, channels-last in memory."""
+    return x.permute(0, 2, 3, 1).repeat_interleave(frames, 0).permute(0, 3, 1, 2)
+
+
 def narrow_convolution(
     x: Tensor, weight: Tensor, T: int, stride: int, padding: tuple[int, int]
 ) -> Tensor:
@@ -99,11 +104,18 @@ class FrameConvolution(nn.Module):
         self.padding, self.temporal_padding = kernel // 2, temporal_kernel // 2
         temporal = (temporal_kernel,) if temporal_kernel > 1 else ()
         self.narrow_stem = stem and bool(temporal) and temporal_stride == 1 and outputs <= 8
+        self.temporal = bool(temporal) or temporal_stride > 1  # whether frames see each other
         self.weight = nn.Parameter(torch.empty(outputs, inputs, *temporal, kernel, kernel))
         variance_scaling_(self.weight)
 
-    def forward(self, x: Tensor, T: int) -> tuple[Tensor, int]:
-        """(B*T, I, H, W) -> (B*T', O, H', W') and T' = ceil(T / temporal stride)."""
+    def forward(self, x: Tensor, T: int, repeats: int = 1) -> tuple[Tensor, int]:
+        """(B*T, I, H, W) -> (B*T', O, H', W') and T' = ceil(T / temporal stride).
+
+        With `repeats` above 1, T = 1 frame stands for so many, which are made of it only if this
+        convolution is temporal.
+        """
+        if repeats > 1 and self.temporal:
+            x, T = repeat(x, repeats), repeats
         if self.weight.ndim == 4:
             if self.temporal_stride > 1:
                 strided = unfold(x, T)[:, :, :: self.temporal_stride]  # (B, I, T', H, W)
@@ -157,12 +169,17 @@ class PreactivationBlock(nn.Module):
         self.conv2 = conv2
         self.projection = projection
 
-    def forward(self, x: Tensor, T: int) -> tuple[Tensor, int, Tensor]:
-        """(B*T, I, H, W) -> the output (B*T', O, H', W'), T', and the activated input."""
+    def forward(self, x: Tensor, T: int, repeats: int = 1) -> tuple[Tensor, int, Tensor]:
+        """(B*T, I, H, W) -> the output (B*T', O, H', W'), T', and the activated input.
+
+        `repeats` as in `FrameConvolution`; the second convolution is temporal only if the first is.
+        """
         activated = F.relu(self.bn1(x), inplace=True)
         shortcut = x if self.projection is None else self.projection(activated, T)[0]
-        y, T = self.conv1(activated, T)
+        y, T = self.conv1(activated, T, repeats)
         y, T = self.conv2(F.relu(self.bn2(y), inplace=True), T)
+        if repeats > 1 and self.conv1.temporal:
+            shortcut = repeat(shortcut, T)
         return y.add_(shortcut), T, activated
 
 
@@ -180,13 +197,15 @@ class PostactivationBlock(nn.Module):
         self.projection = projection
         self.projection_bn = nn.BatchNorm2d(outputs, BN_EPS, momentum) if projection else None
 
-    def forward(self, x: Tensor, T: int) -> tuple[Tensor, int, Tensor]:
-        """(B*T, I, H, W) -> the output (B*T', O, H', W'), T', and the (activated) input."""
+    def forward(self, x: Tensor, T: int, repeats: int = 1) -> tuple[Tensor, int, Tensor]:
+        """As of `PreactivationBlock`."""
         shortcut = x
         if self.projection is not None and self.projection_bn is not None:
             shortcut = self.projection_bn(self.projection(x, T)[0])
-        y, T = self.conv1(x, T)
+        y, T = self.conv1(x, T, repeats)
         y, T = self.conv2(F.relu(self.bn1(y), inplace=True), T)
+        if repeats > 1 and self.conv1.temporal:
+            shortcut = repeat(shortcut, T)
         return F.relu(self.bn2(y).add_(shortcut), inplace=True), T, x
 
 
@@ -260,33 +279,41 @@ class ResNet18(nn.Module):
         return self.run(clip)[0]
 
     def run(
-        self, clip: Tensor, laterals: list[Tensor] | None = None
+        self, clip: Tensor, laterals: list[Tensor] | None = None, repeats: int = 1
     ) -> tuple[dict[str, Tensor], list[tuple[Tensor, int]]]:
         """Features, and what lateral connections start from: the folded outputs of the pooled stem
         and stages 1-4, each with its T', before any BN of the next stage and without laterals.
 
-        `laterals`, folded frames (B*T', C, H', W'), are concatenated to these outputs.
+        `laterals`, folded frames (B*T', C, H', W'), are concatenated to these outputs. With
+        `repeats` above 1, the one frame of the clip stands for so many: it goes through the network
+        once, up to the first layer in which frames see each other.
         """
         check_clip(clip)
-        x, T = self.stem(fold(clip), clip.shape[2])
+        x, T = self.stem(fold(clip), clip.shape[2], repeats)
+        repeats = 1 if self.stem.temporal else repeats
         if self.stem_bn is not None:
             x = F.relu(self.stem_bn(x), inplace=True)
+        if repeats > 1 and self.temporal_pool > 1:
+            x, T, repeats = repeat(x, repeats), repeats, 1
         x, T = self._pool(x, T)
+        if repeats > 1 and laterals is not None:
+            x, T, repeats = repeat(x, repeats), repeats, 1
         features, outputs = {}, []
         for number, stage in enumerate(self.stages):
             first, second = cast(nn.ModuleList, stage)
             outputs.append((x, T))
             if laterals is not None:
                 x = torch.cat([x, laterals[number]], 1)  # (B*T, C + lateral, H, W)
-            x, T_next, activated = first(x, T)
-            features[FEATURES[number]] = unfold(activated, T)
-            x, T, _ = second(x, T_next)
+            x, T_next, activated = first(x, T, repeats)
+            features[FEATURES[number]] = _shown(activated, T, repeats)
+            repeats = 1 if cast(FrameConvolution, first.conv1).temporal else repeats
+            x, T, _ = second(x, T_next, repeats)
         outputs.append((x, T))
         if laterals is not None:
             x = torch.cat([x, laterals[-1]], 1)  # (B*T, C + lateral, H, W)
         if self.final_bn is not None:
             x = F.relu(self.final_bn(x), inplace=True)
-        features["conv5"] = unfold(x, T)
+        features["conv5"] = _shown(x, T, repeats)
         return features, outputs
 
     def _pool(self, x: Tensor, T: int) -> tuple[Tensor, int]:
@@ -302,6 +329,12 @@ class ResNet18(nn.Module):
         stride = (self.temporal_pool, 2, 2)
         y = F.max_pool3d(unfold(x, T), 3, stride, padding, ceil_mode=self.same_pool)
         return fold(y), y.shape[2]
+
+
+def _shown(x: Tensor, T: int, repeats: int) -> Tensor:
+    """(B*T, C, H, W) -> (B, C, T, H, W); T = 1 frame that is repeated is not copied."""
+    clips = unfold(x, T)
+    return clips.expand(-1, -1, repeats, -1, -1) if repeats > 1 else clips
 
 
 def check_clip(clip: Tensor) -> None:

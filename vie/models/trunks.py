@@ -1,10 +1,11 @@
-"""Trunks: one ResNet, one shared over frames, two pathways.
+"""Trunks: one ResNet, one shared over frames, two pathways, several networks side by side.
 
 A trunk gives features conv1 ... conv5, each (B, C, T', H', W'), and pools them to the vector
 that the embedding is made of: `pool(features)` is (B, channels).
 """
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +42,21 @@ class Trunk(nn.Module):
         raise NotImplementedError
 
 
+def repeated(trunk: Trunk, clip: Tensor, frames: int) -> dict[str, Tensor]:
+    """Features of (B, 3, 1, H, W) clips as if their frame were repeated `frames` times.
+
+    The trunks of this file have a method `repeated` that convolves the frame once, up to the first
+    layer in which frames see each other. For others it is repeated first.
+    """
+    if frames == 1:
+        features: dict[str, Tensor] = trunk(clip)
+    elif (once := getattr(trunk, "repeated", None)) is not None:
+        features = once(clip, frames)
+    else:
+        features = trunk(clip.expand(-1, -1, frames, -1, -1))  # (B, 3, 1, H, W) -> (B, 3, T, H, W)
+    return features
+
+
 class ResNetTrunk(Trunk):
     """One ResNet; a 2D one sees every frame on its own and its average over time is taken."""
 
@@ -52,6 +68,10 @@ class ResNetTrunk(Trunk):
         """(B, 3, T, H, W) -> features of the ResNet."""
         features: dict[str, Tensor] = self.resnet(clip)
         return features
+
+    def repeated(self, clip: Tensor, frames: int) -> dict[str, Tensor]:
+        """As the function `repeated`."""
+        return self.resnet.run(clip, repeats=frames)[0]
 
     def pool(self, features: dict[str, Tensor]) -> Tensor:
         """Conv5's average over time and space: (B, C)."""
@@ -108,6 +128,13 @@ class SlowFast(Trunk):
         Raises:
             VieError: the clip is not (B, 3, T, H, W) of floats with T a multiple of the stride.
         """
+        return self._run(clip, clip[:, :, :: self.stride], 1)
+
+    def repeated(self, clip: Tensor, frames: int) -> dict[str, Tensor]:
+        """As the function `repeated`: once in the slow pathway up to its first lateral."""
+        return self._run(clip.expand(-1, -1, frames, -1, -1), clip, frames // self.stride)
+
+    def _run(self, clip: Tensor, slow_clip: Tensor, repeats: int) -> dict[str, Tensor]:
         check_clip(clip)
         if clip.shape[2] % self.stride:
             raise VieError(
@@ -119,9 +146,39 @@ class SlowFast(Trunk):
             convolution(x, T)[0]  # (B*T, C, H, W) -> (B*T / stride, 2C, H, W)
             for convolution, (x, T) in zip(self.laterals, outputs, strict=True)
         ]
-        slow, _ = self.slow.run(clip[:, :, :: self.stride], laterals)
+        slow, _ = self.slow.run(slow_clip, laterals, repeats)
         return {**slow, "fast": fast["conv5"]}
 
     def pool(self, features: dict[str, Tensor]) -> Tensor:
         """(B, slow + fast channels): the average over time and space of either pathway."""
         return torch.cat([global_pool(features["conv5"]), global_pool(features["fast"])], 1)
+
+
+class SideBySide(Trunk):
+    """Several trunks that see the same clips: TwoPathway where it is finetuned (protocol section
+    8)."""
+
+    def __init__(self, trunks: Iterable[Trunk]) -> None:
+        super().__init__()
+        self.trunks = nn.ModuleList(trunks)
+        self.channels = sum(trunk.channels for trunk in self._each())
+
+    def forward(self, clip: Tensor) -> dict[str, Tensor]:
+        """Features of each trunk, named as its own with its number in front: "0.conv5"."""
+        return {
+            f"{number}.{name}": feature
+            for number, trunk in enumerate(self._each())
+            for name, feature in trunk(clip).items()
+        }
+
+    def pool(self, features: dict[str, Tensor]) -> Tensor:
+        """(B, sum of channels): what each trunk pools of its own features, one behind the other."""
+        pooled = []
+        for number, trunk in enumerate(self._each()):
+            start = f"{number}."
+            names = [name for name in features if name.startswith(start)]
+            pooled.append(trunk.pool({name.removeprefix(start): features[name] for name in names}))
+        return torch.cat(pooled, 1)
+
+    def _each(self) -> list[Trunk]:
+        return cast(list[Trunk], list(self.trunks))  # torch types them as modules

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from vie.config.layouts import the
 from vie.engine.feature_table import FeatureTable
 from vie.metrics.retrieval import unit
+from vie.reporting.drawing import save
 from vie.reporting.gallery import drawn, fitting, main_layer
-from vie.reporting.plots import save
 from vie.runtime.errors import VieError
 
 if TYPE_CHECKING:
@@ -39,14 +40,14 @@ class FeatureMap(NamedTuple):
 
 
 def make_map(
-    table: FeatureTable, *, model: str, seed: int, words: Sequence[str] = ()
+    table: FeatureTable, *, model: str, dataset: str, seed: int, words: Sequence[str] = ()
 ) -> FeatureMap:
     """Draw videos and lay them out by t-SNE, from their two principal components on.
 
     Args:
         table: features of a dataset.
-        model: its name.
-        seed: of the draw and of t-SNE.
+        model, dataset: what they are called.
+        seed: of the network, of the draw and of t-SNE.
         words: what each word of a label says, where all labels have so many words.
 
     Raises:
@@ -68,11 +69,13 @@ def make_map(
     labels = [table.labels[row] for row in rows]
     of = f" of {total}, drawn with seed {seed}" if len(rows) < total else ""
     caption = (
-        f"{len(rows)} videos{of}, {layer}s laid out by t-SNE (perplexity {perplexity:.0f}, seed "
-        f"{seed}). What is near is alike; distances between groups mean nothing."
+        f"{len(rows)} videos{of}, {layer}s of one network laid out by t-SNE (perplexity "
+        f"{perplexity:.0f}, seed {seed}). What is near is alike; distances between groups mean "
+        "nothing."
     )
     panels = _panels(labels, [table.ids[row] for row in rows], words)
-    return FeatureMap(f"{model}: map of the videos", caption, layout, panels)
+    title = f"Which videos are alike for {model}? Map of {the(dataset)}"
+    return FeatureMap(title, caption, layout, panels)
 
 
 def _panels(labels: list[str], ids: list[str], words: Sequence[str]) -> dict[str, np.ndarray]:

@@ -12,12 +12,13 @@ from PIL import Image
 
 from vie.clips.loader import decode
 from vie.clips.sampling import Sampling
+from vie.config.layouts import the
 from vie.config.settings import VECTORS
 from vie.datasets.finding import file_of
 from vie.engine.feature_table import FeatureTable
 from vie.frames.index import Index, load_index
 from vie.metrics.retrieval import nearest, rank
-from vie.reporting.plots import save
+from vie.reporting.drawing import save
 from vie.reporting.statistics import interval, percent
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
@@ -78,6 +79,7 @@ def make_sheet(
     sampling: Sampling,
     *,
     model: str,
+    dataset: str,
     clips: int,
     seed: int,
 ) -> Sheet:
@@ -90,8 +92,8 @@ def make_sheet(
         table: features of a dataset.
         indexes: {split: its index}, which has the frames.
         sampling, clips: of the features: the frames of so many clips are what was looked at.
-        model: its name.
-        seed: of the draw.
+        model, dataset: what they are called.
+        seed: of the network, and of the draw.
     """
     splits, labels, layer = np.array(table.splits), np.array(table.labels), main_layer(table)
     tested, gallery = np.flatnonzero(splits == "val"), np.flatnonzero(splits == "train")
@@ -120,7 +122,7 @@ def make_sheet(
         shown = zip(near, values, rights, strict=True)
         rows.append([show(query), *(show(one, float(value), ok) for one, value, ok in shown)])
     words = [f"Queries: {len(queries)} of {_among(alone, len(tested), len(gallery))}"]
-    words[0] += f" The queries were drawn with seed {seed}, not chosen"
+    words[0] += f" One network, of seed {seed}. The queries were drawn with this seed, not chosen"
     words[0] += ", one of each file." if len(firsts) < len(tested) else "."
     words.append(
         f"Similarity: cosine of the {layer}s ({clips} clips of each video). Frames: the first, the "
@@ -137,7 +139,8 @@ def make_sheet(
             f"{half:.1f} % of all {len(tested)} videos the nearest is of their class (R@1, 95 % "
             f"interval; {percent(ranking.chance):.1f} % if the order were random)."
         )
-    return Sheet(f"{model}: nearest neighbours", "\n".join(words), rows)
+    title = f"Which videos does {model} find alike? Nearest neighbours in {the(dataset)}"
+    return Sheet(title, "\n".join(words), rows)
 
 
 def _among(alone: bool, tested: int, gallery: int) -> str:

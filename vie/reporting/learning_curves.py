@@ -7,14 +7,19 @@ from typing import Any
 
 import pandas as pd
 
-from vie.reporting.plots import new_figure, save
+from vie.reporting.drawing import draw_chance, finish, new_figure, videos_of
 from vie.runtime.errors import VieError
 
 COLUMNS = ["model", "seed", "stage", "epoch"]
 MEASURES = {  # of labelled datasets, of others
-    "knn_top1": "nearest-neighbour top-1 accuracy (%)",
+    "knn_top1": "right answers of nearest neighbours (%)",
     "same_video_r1": "videos whose clips find each other (%)",
 }
+TITLES = {
+    "knn_top1": "How well do nearest neighbours recognise actions while networks train?",
+    "same_video_r1": "How often do clips of a video find each other while networks train?",
+}
+ONE_CURVE = "one seed: another would give other curves"
 
 
 def read_curves(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -42,16 +47,25 @@ def read_curves(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*COLUMNS, measure]).round({"epoch": 3, measure: 2})
 
 
-def plot_curves(curves: pd.DataFrame, paths: Sequence[Path]) -> None:
+def plot_curves(
+    curves: pd.DataFrame, n: int, dataset: str, chance: float | None, paths: Sequence[Path]
+) -> None:
     """One line per model: the mean over seeds. The range of the seeds is shaded.
 
     A dot marks the beginning of each stage.
+
+    Args:
+        curves: `read_curves`.
+        n: validation videos of the dataset.
+        dataset: what it is called.
+        chance: accuracy of guessing (%), if there are classes.
+        paths: to write.
     """
     from cycler import cycler
     from matplotlib import color_sequences
 
     measure = curves.columns[-1]
-    figure, axis = new_figure(7.2, 4.6)
+    figure, [[axis]] = new_figure(7.6, 4.2)
     # Ten colours, and another dash for every ten models.
     styles = cycler(linestyle=["-", "--", ":"]) * cycler(color=color_sequences["tab10"])
     axis.set_prop_cycle(styles)
@@ -63,16 +77,13 @@ def plot_curves(curves: pd.DataFrame, paths: Sequence[Path]) -> None:
         )
         starts = rows.groupby("stage", sort=False)["epoch"].min()
         axis.plot(starts, by_epoch["mean"].reindex(starts), "o", ms=4, color=line.get_color())
-    numbers = [str(seed) for seed in sorted(curves["seed"].unique())]
-    seeds = f"seed {numbers[0]}"
-    if len(numbers) > 1:
-        seeds = f"seeds {' '.join(numbers)}, their range shaded"
+    if chance is not None:
+        draw_chance(axis, chance)
+    seeds = [str(seed) for seed in sorted(curves["seed"].unique())]
     axis.set_xlabel("epochs")
     axis.set_ylabel(MEASURES[measure])
-    axis.set_title(
-        f"While networks train (dots: a stage begins; {seeds})",
-        fontsize=10,
-    )
-    axis.set_ylim(0, 103 if curves[measure].max() > 80 else None)  # a line on the edge is not seen
-    axis.legend(frameon=False, fontsize=8, ncols=2)
-    save(figure, paths)
+    # A line on the edge is not seen.
+    axis.set_ylim(0, 103 if curves[measure].max() > 80 else None)
+    notes = f"Dots: a stage begins. {videos_of(n, 'validation', dataset)}"
+    notes += ", range of the seeds shaded" if len(seeds) > 1 else ""
+    finish(figure, TITLES[measure], notes, " ".join(seeds), paths, legend=axis, mark=ONE_CURVE)

@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from vie.reporting.published import comparable_pretext
+from vie.reporting.differences import differences_pretext
 from vie.reporting.runs import seeds_of
 from vie.reporting.statistics import accuracies, percent
 
 
-def pretext_table(answers: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+def pretext_table(answers: pd.DataFrame, published: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """Accuracies in percent with the half-width of their 95 % interval, one row per model.
 
     `chance` is the accuracy of guessing.
@@ -17,11 +17,12 @@ def pretext_table(answers: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
         answers: `vie.reporting.runs.read_runs`, with the share of right answers of each video as
             column `right`.
         published: `read_published_pretext` of the models.
+        dataset: what it is called.
     """
     rows = []
     for model, seeds in answers.groupby("model", sort=False):
         metadata, theirs = seeds["metadata"].tolist(), published.loc[model]
-        same_scale = all(comparable_pretext(one, model, theirs["dataset"]) for one in metadata)
+        differ = [differences_pretext(one, str(model), theirs["dataset"]) for one in metadata]
         rows.append(
             {"model": model, "task": metadata[0]["task"]}
             | accuracies({"accuracy": np.stack(seeds["right"].tolist())})
@@ -30,8 +31,9 @@ def pretext_table(answers: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
                 "n_val": len(seeds["right"].iloc[0]),
                 "clips": metadata[0]["clips"],
                 "seeds": seeds_of(seeds),
+                "dataset": dataset,
                 "accuracy_published": theirs["value"],
-                "comparable": same_scale,
+                "comparable": not any(differ),
             }
         )
     return pd.DataFrame(rows)

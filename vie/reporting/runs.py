@@ -42,8 +42,8 @@ def read_runs(files: Sequence[dict[str, Any]], results: str, same_videos: str) -
 
 
 def seeds_of(runs: pd.DataFrame) -> str:
-    """The seeds, with a space between."""
-    return " ".join(map(str, runs["seed"]))
+    """The seeds, each once, with a space between."""
+    return " ".join(map(str, dict.fromkeys(runs["seed"])))
 
 
 def right(runs: pd.DataFrame, column: str = "top1") -> np.ndarray:

@@ -14,8 +14,15 @@ T95 = (
 )
 
 
+RIGHT_AND_WRONG = (0, 0, 1, 1)
+BETTER_AND_WORSE = (-1, 0, 0, 1)
+
+
 def interval(
-    correct: np.ndarray, groups: Sequence[str] | np.ndarray | None = None
+    correct: np.ndarray,
+    groups: Sequence[str] | np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    added: tuple[int, int, int, int] = RIGHT_AND_WRONG,
 ) -> tuple[float, float]:
     """Mean accuracy and the half-width of its 95 % interval, as fractions.
 
@@ -32,11 +39,18 @@ def interval(
 
     Videos of one group, cut from one recording, are right or wrong together. With groups, the
     first term is the variance of a mean over clusters: 1.96^2 sum_g (sum_{v in g} (c_v - m))^2 /
-    n^2, m the mean; with a group for every video it is the same as without.
+    n^2, m the mean; with a group for every video it is the same as without. With weights w_v, m
+    is the weighted mean, and c_v - m counts w_v times.
+
+    For the difference of two networks, `correct` is their difference: 1, 0 or -1 for each seed and
+    video. The interval is then paired: a video that both get right, or both wrong, adds nothing. Of
+    the four added videos, each network is alone right at one (Agresti and Min, 2005).
 
     Args:
         correct: (S, n) bool, seeds x the same videos; (n,) is one seed.
         groups: (n,) names of groups; left out, videos are independent.
+        weights: (n,) of videos, whose sum is n; left out, 1.
+        added: values of the four videos.
 
     Raises:
         VieError: if there is no video.
@@ -45,15 +59,18 @@ def interval(
     S, n = correct.shape
     if S == 0 or n == 0:
         raise VieError(f"accuracy of {n} videos and {S} seeds: there is nothing to average")
-    padded = np.concatenate([correct.mean(axis=0), [0, 0, 1, 1]])  # (n,) -> (n + 4,)
+    weights = np.ones(n) if weights is None else np.asarray(weights)
+    padded = np.concatenate([correct.mean(axis=0), added])  # (n,) -> (n + 4,)
+    counts = np.concatenate([weights, np.ones(4)])  # (n + 4,)
     numbers = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
     numbers = np.concatenate([numbers, np.arange(4) + numbers.max() + 1])  # (n + 4,)
-    sums = np.bincount(numbers, padded - padded.mean())  # (groups + 4,)
+    mean = (counts * padded).sum() / (n + 4)
+    sums = np.bincount(numbers, counts * (padded - mean))  # (groups + 4,)
     squared = Z95**2 * (sums**2).sum() / (n + 4) ** 2
     if S > 1:
         t = T95[S - 2] if len(T95) > S - 2 else Z95 + 2.4 / (S - 1)
-        squared += t**2 * correct.mean(axis=1).var(ddof=1) / S
-    return float(correct.mean()), float(np.sqrt(squared))
+        squared += t**2 * (correct @ weights / n).var(ddof=1) / S
+    return float((correct.mean(axis=0) * weights).sum() / n), float(np.sqrt(squared))
 
 
 def percent(shares: float | np.ndarray | list[np.ndarray]) -> float:
@@ -62,14 +79,38 @@ def percent(shares: float | np.ndarray | list[np.ndarray]) -> float:
 
 
 def accuracies(
-    correct: Mapping[str, np.ndarray], groups: Mapping[str, np.ndarray] | None = None
+    correct: Mapping[str, np.ndarray],
+    groups: Mapping[str, np.ndarray] | None = None,
+    weights: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, float]:
     """Columns of a table: {name: accuracy} and {name_ci95: half-width of `interval`}, in percent.
 
     Args:
-        correct, groups: of each name, as for `interval`.
+        correct, groups, weights: of each name, as for `interval`.
     """
-    groups = groups or {}
-    found = {name: interval(values, groups.get(name)) for name, values in correct.items()}
+    groups, weights = groups or {}, weights or {}
+    found = {
+        name: interval(values, groups.get(name), weights.get(name))
+        for name, values in correct.items()
+    }
     means = {name: percent(mean) for name, (mean, _) in found.items()}
     return means | {f"{name}_ci95": percent(half) for name, (_, half) in found.items()}
+
+
+def differences(
+    correct: Mapping[str, np.ndarray], others: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+    """Columns of a table: {name_difference: points above the others} and
+    {name_difference_ci95: half-width of the paired `interval`}.
+
+    Args:
+        correct, others: of each name, (S, n) bool of the same seeds and videos.
+    """
+    columns = {}
+    for name, values in correct.items():
+        gains = values.astype(np.int8) - others[name].astype(np.int8)
+        mean, half = interval(gains, added=BETTER_AND_WORSE)
+        columns[f"{name}_difference"], columns[f"{name}_difference_ci95"] = map(
+            percent, (mean, half)
+        )
+    return columns

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vie.config.layouts import the
 from vie.frames.extract import read_rejected
 from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
-from vie.reporting.plots import save
+from vie.reporting.drawing import save
 from vie.runtime.csv_files import write_rows
 from vie.runtime.files import atomic_write
 
@@ -33,6 +34,7 @@ def write_summary(
     table: Path,
     plots: Sequence[Path],
     expected: Mapping[str, int],
+    title: str,
 ) -> None:
     """Summarise the splits of a dataset.
 
@@ -49,6 +51,7 @@ def write_summary(
         classes: `classes.csv`.
         table, plots: to write.
         expected: {split: usable videos that the dataset should have}, where known.
+        title: what the dataset is called.
     """
     labels = read_classes(classes)
     loaded = {split: load_index(path) for split, path in indexes.items()}
@@ -64,7 +67,7 @@ def write_summary(
             rows.append((split, "difference", _what(index), len(index) - expected[split]))
     with atomic_write(table) as temporary:
         write_rows(temporary, ("split", "quantity", "name", "value"), rows)
-    _plot(loaded, reasons, labels, plots, expected)
+    _plot(loaded, reasons, labels, plots, expected, title)
 
 
 def _rows(
@@ -106,6 +109,7 @@ def _plot(
     labels: list[str],
     plots: Sequence[Path],
     expected: Mapping[str, int],
+    title: str,
 ) -> None:
     import matplotlib
     from matplotlib.figure import Figure
@@ -119,7 +123,7 @@ def _plot(
     labels = labels or ["no labels"]
     style: dict[Any, Any] = {"font.size": 9, "axes.spines.right": False, "axes.spines.top": False}
     with matplotlib.rc_context(style):
-        height = max(3.2, 0.2 * len(labels) + 1) if len(labels) <= LABELLED_CLASSES else 3.6
+        height = max(3.5, 0.2 * len(labels) + 1.3) if len(labels) <= LABELLED_CLASSES else 3.9
         figure = Figure(figsize=(12, height))
         axes = figure.subplots(1, 3, width_ratios=(1.3, 1, 1))
         what = _what(next(iter(indexes.values())))
@@ -127,9 +131,13 @@ def _plot(
         _plot_sizes(axes[1], indexes, what)
         _plot_reasons(axes[2], reasons, what)
         handles, _ = axes[0].get_legend_handles_labels()
-        figure.legend(handles, texts, loc="upper center", ncols=len(indexes), frameon=False)
+        above: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 1 - 0.25 / height)}
+        figure.legend(handles, texts, ncols=len(indexes), frameon=False, **above)
+        words = f"Which videos can be used? Content of {the(title)}"
+        place = {"x": 0.5, "y": 1 - 0.08 / height, "ha": "center", "va": "top"}
+        figure.text(s=words, fontsize=12, parse_math=False, **place)  # type: ignore[arg-type]
         # The constrained layout would differ in the last digits from run to run.
-        figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / height))  # 0.3 inches for the legend
+        figure.tight_layout(rect=(0, 0, 1, 1 - 0.5 / height))  # inches of title and legend
         save(figure, plots)
 
 

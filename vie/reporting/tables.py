@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 
 from vie.config.settings import LAYERS
-from vie.reporting.published import comparable
+from vie.reporting.differences import differences
 from vie.reporting.runs import read_runs, right, seeds_of
 from vie.reporting.statistics import accuracies, percent
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 
-COMPARED = ("model", *LAYERS, *(f"{layer}_ci95" for layer in LAYERS), "n_val", "seeds")
+ABOUT = ("n_val", "seeds", "dataset", "chance")
+COMPARED = ("model", *LAYERS, *(f"{layer}_ci95" for layer in LAYERS), *ABOUT)
 
 
 def read_evaluations(
@@ -43,43 +44,55 @@ def read_evaluations(
     return read_runs(files, "predictions", same_videos="model")
 
 
-def probe_table(evaluations: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+def probe_table(
+    evaluations: pd.DataFrame, published: pd.DataFrame | None, dataset: str
+) -> pd.DataFrame:
     """Accuracies in percent with the half-width of their 95 % interval, and published values.
 
-    The column `comparable` says whether dataset and scale are those of the published values.
+    `chance` is the accuracy of guessing. The column `comparable` says whether dataset and scale are
+    those of the published values.
 
     Args:
         evaluations: `read_evaluations`.
-        published: `read_published` of the models.
+        published: `read_published` of the models; None: the table has no column of them.
+        dataset: what it is called (`vie.config.layouts.title_of`).
     """
     rows = []
     for model, runs in evaluations.groupby("model", sort=False):
-        theirs = published.loc[model]
-        same_scale = all(comparable(one, model, theirs["dataset"]) for one in runs["metadata"])
-        rows.append(
+        metadata = runs["metadata"].tolist()
+        row = (
             {"model": model}
             | accuracies({layer: right(runs, f"{layer}_top1") for layer in LAYERS})
             | {"n_val": len(runs["label"].iloc[0]), "seeds": seeds_of(runs)}
-            | {f"{layer}_published": theirs[layer] for layer in LAYERS}
-            | {"comparable": same_scale}
+            | {"dataset": dataset, "chance": percent(1 / metadata[0]["classes"])}
         )
+        if published is not None:
+            theirs = published.loc[model]
+            row |= {f"{layer}_published": theirs[layer] for layer in LAYERS}
+            differ = [differences(one, model, theirs["dataset"]) for one in metadata]
+            row["comparable"] = not any(differ)
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
 def with_neighbours(
-    table: pd.DataFrame, evaluations: pd.DataFrame, published: pd.DataFrame
+    table: pd.DataFrame,
+    evaluations: pd.DataFrame,
+    published: pd.DataFrame,
+    groups: dict[str, str],
 ) -> pd.DataFrame:
     """`probe_table` with the further columns of Table 1.
 
-    `best` is the layer with the highest top-1 accuracy, `top5` the top-5 accuracy of this layer,
-    `knn10` the top-1 accuracy of the nearest neighbours of the embedding. Both have 95 % intervals.
+    `group` says how the network came about: `groups` of the models. `best` is the layer with the
+    highest top-1 accuracy, `top5` the top-5 accuracy of this layer, `knn10` the top-1 accuracy of
+    the nearest neighbours of the embedding. Both have 95 % intervals.
     """
     rows = []
     for model, runs in evaluations.groupby("model", sort=False):
         means = {layer: right(runs, f"{layer}_top1").mean() for layer in LAYERS}
         best = max(LAYERS, key=means.__getitem__)
         rows.append(
-            {"best": best}
+            {"group": groups[str(model)], "best": best}
             | accuracies({"top5": np.stack(runs[f"{best}_top5"].tolist())})
             | accuracies({"knn10": right(runs, "knn_top1")})
             | {"knn10_published": published.loc[model, "knn10"]}

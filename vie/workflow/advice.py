@@ -11,11 +11,11 @@ from functools import partial
 from typing import Any
 
 from vie.config.datasets import Frames
-from vie.config.load import merge
-from vie.config.settings import stages
+from vie.config.settings import merge, stages
 from vie.runtime.errors import VieError
 from vie.workflow.commented import Why, plain, to_yaml, wrapped
-from vie.workflow.estimate import Estimator, Job
+from vie.workflow.estimate import Estimator
+from vie.workflow.estimate_jobs import Job
 from vie.workflow.fitting import (
     DEFAULT,
     PRESETS,

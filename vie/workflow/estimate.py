@@ -9,13 +9,9 @@ took (benchmarks/runs); for the others they are computed. Exit status 1: the dis
 import argparse
 import functools
 import json
-import re
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-from collections import namedtuple
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,85 +21,62 @@ import torch
 import yaml
 
 from vie.clips.sampling import sampling
+from vie.config import layouts
 from vie.config.load import load_config
-from vie.config.settings import dataset_folder, probe_of, recipes_of, resolve_steps
+from vie.config.settings import (
+    dataset_folder,
+    probe_of,
+    recipes_of,
+    resolve_steps,
+    single_splits,
+)
 from vie.datasets.facts import expected
 from vie.datasets.holdout import COUNTS
 from vie.datasets.layouts import LAYOUTS
 from vie.datasets.split_assignment import TRAIN
+from vie.engine.schedules import finetuning_schedule
 from vie.frames.index import load_index
 from vie.models.cost import network_cost
 from vie.runtime.errors import VieError
 from vie.runtime.threads import loader_workers
+from vie.workflow.estimate_costs import (
+    CLIP,
+    CPU,
+    DEFAULT_QUALITY,
+    EXTRACT,
+    FLOAT,
+    FLOW,
+    FRAME,
+    GPU,
+    GPU_BANK,
+    IMAGE,
+    IMAGE_ASPECT,
+    IMAGE_JPEG,
+    INDEX,
+    INPUT,
+    JPEG,
+    LIGHT,
+    NOTES,
+    RECORDS,
+    ROW,
+    START,
+    STORED,
+    VIDEO,
+    WRITE,
+    Work,
+)
+from vie.workflow.estimate_jobs import Job, jobs_of, seconds_of_like
+from vie.workflow.finetuning import optimiser, schedule
+from vie.workflow.image_probes import image_dataset, image_settings
+from vie.workflow.instances import count_instances
 from vie.workflow.paths import Experiment
 from vie.workflow.resources import ASPECT, Config, vector_numbers, views
 from vie.workflow.videos import annotation, are_found, list_files, most_videos
 from vie.workflow.weights import missing_weights
 
-# TFLOP/s of an H200 in training, 2026-11: single and slow in bf16, the others in TF32. Testing is
-# taken to be as fast, and any other network as VIE-Single.
-GPU = {"single": 50, "trn": 68, "slow": 85, "slowfast": 32, "3dresnet": 65}
-GPU_BANK = 10e12  # FLOP/s in comparing embeddings with the bank or with centroids: assumed
-CPU = 30e9  # FLOP/s of a core: 20e9 (narrow networks) to 40e9 measured
-# Seconds of a core to load a clip, 10^6 stored pixels and 10^6 of the input: beside the H200.
-CLIP, STORED, INPUT = 1.6e-3, 3.8e-3, 12e-3
-# Seconds of a core: a frame written, a video extracted, 10^6 pixels of it, a flow, a video indexed.
-WRITE, VIDEO, EXTRACT, FLOW, INDEX = 1.35e-3, 0.04, 0.015, 1.9e-3, 5.7e-5
-START, LIGHT = 15, 3  # seconds before the work of a job with a network, and of any other
-# Bytes of a pixel at ffmpeg's quality 3, which fall with the quality's power of 0.8; and the
-# quality that has about as many as ffmpeg's default.
-JPEG, DEFAULT_QUALITY = 0.2, 16
-DEFAULT_JPEG = JPEG * (3 / DEFAULT_QUALITY) ** 0.8
-FRAME = 512 + 256 + 8.5  # bytes of a frame besides its JPEG: of the tar, and of the shard's table
-ROW, FLOAT, RECORDS = 60, 4, 150_000  # bytes: a video in a list, a number, a table with its plots
-NOTES = f"""
-The rest is computed. GPU: H200, {GPU["single"]} (VIE-Single) to {GPU["slow"]} TFLOP/s (VIE-Slow).
-CPU-hours are the threads of a job times its hours, GPU-hours its GPUs times these.
-Frames are taken to be 16:9, with {JPEG} bytes a pixel at quality 3, {DEFAULT_JPEG:.2f} at default.
-Finetuning is counted to its last epoch. It ends sooner where validation saturates.
-Not counted: the monitor's tests, a cluster's queue, slow disks, unfinished checkpoints."""
 ADVICE = "make room, link resources/ or results/ to a larger disk, or lower frames.shorter_side"
-# A job of the dry run; `benchmark` is the file that will hold its seconds.
-Job = namedtuple("Job", "rule wildcards threads memory_mb gpus output benchmark")
-# Seconds of a core to load data and of a device (GPU or core) to compute; bytes that stay.
-Work = namedtuple("Work", "load compute disk", defaults=(0.0, 0.0, RECORDS))
-
 # (dataset, split) -> its videos, and frames of each.
 Sizes = Callable[[str, str], tuple[float, float]]
-
-
-def jobs_of(arguments: Sequence[str]) -> list[Job]:
-    """Jobs that Snakemake would run with these arguments of its command line.
-
-    Raises:
-        VieError: with Snakemake's words.
-    """
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--nocolor", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise VieError(f"Snakemake cannot plan this:\n{done.stdout}{done.stderr}")
-    blocks, jobs = re.split(r"^(?:local)?rule ", done.stdout, flags=re.M)[1:], []
-    total = re.search(r"^total +(\d+)$", done.stdout, re.M)
-    if len(blocks) != (int(total[1]) if total else 0):
-        raise VieError(f"Snakemake's dry run lists {len(blocks)} jobs and counts another number")
-    for block in blocks:
-        keys = dict(re.findall(r"^    (\w+): (.*)$", block, re.M))
-        pairs = (keys.get(key, "") for key in ("wildcards", "resources"))
-        wildcards, given = (dict(re.findall(r"(\w+)=(.*?)(?:, |$)", text)) for text in pairs)
-        rule = block.partition(":")[0].removesuffix("_early")  # the same rule, with a priority
-        threads, memory, gpus = keys.get("threads", 1), given.get("mem_mb", 0), given.get("gpu", 0)
-        if output := keys.get("output", "").split(", ")[0]:
-            files = output, keys.get("benchmark", "")
-            jobs.append(Job(rule, wildcards, int(threads), int(memory), int(gpus), *files))
-    return jobs
-
-
-def seconds_of_like(benchmark: str) -> float | None:
-    """Median seconds of finished jobs that differ from a job in seed and shard alone, if any."""
-    like = re.sub(r"(?<=seed)\d+|\d+(?=-of-)", "*", benchmark)
-    tables = [pd.read_csv(path, sep="\t") for path in Path().glob(like)] if benchmark else []
-    found = [float(table["s"].iloc[-1]) for table in tables if len(table)]
-    return statistics.median(found) if found else None
 
 
 def stand_ins(config: Config, folder: Path) -> Config:
@@ -115,7 +88,8 @@ def stand_ins(config: Config, folder: Path) -> Config:
     """
     overlay: Config = {}
     experiment = Experiment(config)
-    for name in experiment.datasets_used():
+    images = [image_dataset(experiment)] if experiment.has_images else []
+    for name in [*experiment.datasets_used(), *images]:
         dataset, here = config["datasets"][name], folder / name
         if are_found(config, name):
             list_files(config, name)  # nobody expects how many videos a folder has: it must be here
@@ -168,7 +142,7 @@ class Estimator:
         """Videos of a split and frames of each: as indexed, else as listed or found, else as
         expected."""
         dataset, index = self.config["datasets"][name], Path("resources", name, split)
-        fps = dataset["frames"]["fps"]
+        fps = dataset["frames"].get("fps", 1)  # of images 1
         if (index / "index.parquet").exists():
             counts = load_index(index / "index.parquet").n_frames
             return len(counts), float(counts.mean())
@@ -186,26 +160,35 @@ class Estimator:
         self, dataset: str, evaluation: Config, trained: float, tested: float
     ) -> tuple[Work, int, int]:
         """Clips shown to the networks of an evaluation, where training costs three forward passes;
-        the numbers in the networks; their dimensions."""
+        the numbers in the networks; their dimensions. Of images, each is loaded once."""
         recipes = [self.config["recipes"][name] for name in recipes_of(evaluation)]
         geometry = evaluation.get("geometry", recipes[0]["geometry"])
         frames, size = sampling(evaluation["clip"]).frames, geometry["size"]
-        stored = self.config["datasets"][dataset]["frames"]["shorter_side"] ** 2 * ASPECT
+        frames, repeats = (1, frames) if self._has_images(dataset) else (frames, 1)
+        stored = self._pixels(dataset)
         load, passing, numbers, dimensions = frames * (stored * STORED + size**2 * INPUT), 0.0, 0, 0
         for encoder in (recipe["encoder"] for recipe in recipes):
-            flops, *more = network_cost(json.dumps(encoder), frames, size)
+            flops, *more = network_cost(json.dumps(encoder), frames, size, repeats)
             speed = 1e12 * GPU.get(encoder["network"], GPU["single"]) if self.on_gpu else CPU
             passing += flops / speed
             numbers, dimensions = numbers + more[0], dimensions + more[1]
         load = (trained + tested) * (CLIP + load / 1e6)
         return Work(load, (3 * trained + tested) * passing), numbers, dimensions
 
+    def _has_images(self, dataset: str) -> bool:
+        return layouts.LAYOUTS[self.config["datasets"][dataset]["layout"]].images
+
+    def _pixels(self, dataset: str) -> float:
+        """Of a stored frame."""
+        shorter_side: int = self.config["datasets"][dataset]["frames"]["shorter_side"]
+        return shorter_side**2 * (IMAGE_ASPECT if self._has_images(dataset) else ASPECT)
+
     def work(self, rule: str, wild: dict[str, str]) -> Work:
         """Of a job with these wildcards."""
         wild = {"dataset": self.config["dataset"], **wild}
         known = {"pretrain": self._pretrain, "probe": self._probe, "finetune": self._finetune}
         known |= {"import_weights": self._import, "encoder": self._encoder}
-        known["features"] = self._features
+        known |= {"features": self._features, "image_probe": self._image_probe}
         if rule in known:
             return known[rule](wild)
         dataset = self.config["datasets"][wild["dataset"]]
@@ -216,8 +199,10 @@ class Estimator:
             return Work()
         videos, frames = self.sizes(wild["dataset"], wild["split"])
         videos /= int(wild.get("shards", 1))
-        total, pixels = videos * frames, dataset["frames"]["shorter_side"] ** 2 * ASPECT
-        quality = dataset["frames"]["quality"]
+        total, pixels = videos * frames, self._pixels(wild["dataset"])
+        if rule == "frames" and self._has_images(wild["dataset"]):
+            return Work(videos * IMAGE, disk=total * (pixels * IMAGE_JPEG + FRAME))
+        quality = dataset["frames"].get("quality", "default")
         jpeg = pixels * JPEG * (3 / (DEFAULT_QUALITY if quality == "default" else quality)) ** 0.8
         if rule == "frames":
             extracting = videos * VIDEO + total * pixels / 1e6 * EXTRACT
@@ -227,7 +212,8 @@ class Estimator:
 
     def _pretrain(self, wild: dict[str, str]) -> Work:
         recipe, stage = self.config["recipes"][wild["recipe"]], wild["stage"]
-        videos, batch = self.sizes(wild["dataset"], "train")[0], recipe["optimiser"]["batch"]
+        sizes, batch = self.sizes(wild["dataset"], "train"), recipe["optimiser"]["batch"]
+        videos = count_instances(recipe.get("instances"), *sizes)
         shown, per_epoch = {"recipe": wild["recipe"], **recipe}, max(1, int(videos // batch))
         clips = batch * resolve_steps(recipe["schedule"][stage], per_epoch)
         work, numbers, dimensions = self.shown(wild["dataset"], shown, clips, 0)
@@ -269,13 +255,24 @@ class Estimator:
         evaluation = self.config["evaluations"][wild["evaluation"]]
         return self.shown(wild["dataset"], evaluation, 0, passes)[0]
 
+    def _image_probe(self, wild: dict[str, str]) -> Work:
+        experiment = Experiment(self.config)
+        probe, name = image_settings(experiment, wild["evaluation"]), image_dataset(experiment)
+        batch = probe["optimiser"]["batch"]
+        train, val = (self.sizes(name, split)[0] for split in ("train", "val"))
+        steps = resolve_steps(probe["schedule"]["duration"], max(1, int(train // batch)))
+        evaluation = self.config["evaluations"][wild["evaluation"]]
+        return self.shown(name, evaluation, 0, steps * batch + val + train)[0]
+
     def _finetune(self, wild: dict[str, str]) -> Work:
-        own = self.config["finetuning"]
-        name, batch = own["targets"][wild["target"]]["dataset"], own[wild["weights"]]["batch"]
+        one = single_splits(self.config["finetuning"]["targets"])[wild["target"]]
+        row, name = (wild["evaluation"], wild["weights"]), one["dataset"]
+        batch = optimiser(self.config, *row)["batch"]
+        given = schedule(self.config, *row, one["target"], wild["pipeline"])
         known = COUNTS.get(self.config["datasets"][name].get("official_name"), {})
         videos, _ = self.sizes(name, "all")
         train = min(videos, known.get(TRAIN, 0.7 * videos))
-        steps = resolve_steps(own["schedule"]["most"], max(1, int(train // batch)))
+        steps = finetuning_schedule(given, max(1, int(train // batch))).last
         evaluation = self.config["evaluations"][wild["evaluation"]]
         work, numbers, _ = self.shown(name, evaluation, steps * batch, 0)
         return work._replace(disk=FLOAT * numbers + RECORDS)

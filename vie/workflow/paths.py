@@ -4,34 +4,24 @@ All of it follows from the config alone. Imports neither torch, pandas nor Snake
 each time it builds the job graph.
 """
 
-from itertools import product
 from pathlib import Path
 from typing import Any
 
+from vie.config.ablations import base_of, without_ablations
 from vie.config.clip_frames import clip_frames
 from vie.config.layouts import LAYOUTS
 from vie.config.recipes import PRETEXTS, STAGES
-from vie.config.settings import IMPORTED, recipes_of, stages
+from vie.config.settings import IMPORTED, recipes_of, single_splits, stages
+from vie.workflow.instances import instances_index
 from vie.workflow.versions import version
 
 Entries = dict[str, dict[str, Any]]
+IMAGES_TABLE = "table_1_imagenet"
 PIPELINES = {"table_2": "scale_crop", "table_3": "color_jitter"}
 PUBLISHED = Path(__file__).parents[1] / "reporting" / "published"  # the paper's values
 # Keys of a recipe that no weight depends on. What it starts from is an input.
-TRAINED_KEYS = ("objective", "optimiser", "schedule", "min_frames", "start_from")
+TRAINED_KEYS = ("objective", "optimiser", "schedule", "min_frames", "instances", "start_from")
 UNTRAINED_KEYS = ("label", "start_from", "start_first", "monitor")
-
-
-def in_order_of(value: Any, model: Any) -> Any:
-    """`value` with the keys that `model` has in the order of `model`, its other keys after them.
-
-    Snakemake puts the keys of overlays first, and rows of tables come in the order of recipes.
-    """
-    if not isinstance(value, dict):
-        return value
-    model = model if isinstance(model, dict) else {}
-    keys = [*(key for key in model if key in value), *(key for key in value if key not in model)]
-    return {key: in_order_of(value[key], model.get(key)) for key in keys}
 
 
 class Experiment:
@@ -47,7 +37,8 @@ class Experiment:
         name: of the experiment; all its results are in `folder`.
         dataset: that its networks are pretrained on.
         datasets, recipes, evaluations: the config's entries by name.
-        targets: what networks are finetuned on, by name.
+        targets: what networks are finetuned on, by name; columns of tables.
+        single_splits: the splits of targets that networks are trained on, by name.
         rows: {table: its evaluations, in order}.
     """
 
@@ -60,6 +51,7 @@ class Experiment:
         self.recipes: Entries = config["recipes"]
         self.evaluations: Entries = config["evaluations"]
         self.targets: Entries = config["finetuning"]["targets"]
+        self.single_splits: Entries = single_splits(self.targets)
         self.rows = {table: one["evaluations"] for table, one in config["tables"].items()}
 
     # Datasets
@@ -72,6 +64,11 @@ class Experiment:
         """The dataset of pretraining and those that networks are finetuned on."""
         finetuned = [target["dataset"] for target in self.targets.values()]
         return list(dict.fromkeys([self.dataset, *finetuned]))
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the config has all that a table of probes on images needs."""
+        return "image_probe" in self.config and IMAGES_TABLE in self.rows
 
     def setting(self, key: str) -> Any:
         """A function of a dataset: its setting `key`, None if it has none."""
@@ -102,16 +99,38 @@ class Experiment:
         ]
 
     def target_file(self, file: str) -> Any:
-        """A function of a target: a file of the dataset that it is a split of."""
-        return lambda target: (
-            f"resources/{self.targets[target]['dataset']}/{file.format(**self.targets[target])}"
-        )
+        """A function of a target: a file of its dataset; of all splits, the first one's."""
+
+        def found(target: str) -> str:
+            one = self.single_splits[target]
+            return f"resources/{one['dataset']}/{file.format(**one)}"
+
+        return found
 
     # Pretraining
 
     def checkpoint(self, recipe: str, seed: str | int, stage: str) -> str:
-        """The network at the end of a stage, `untrained`, or `imported`."""
+        """The network at the end of a stage, `untrained`, or `imported`.
+
+        That of an ablation is its base's where both are trained alike so far.
+        """
+        base = base_of(recipe)
+        if base != recipe and self._trained_alike(recipe, base, stage):
+            recipe = base
         return f"{self.folder}/pretrain/{recipe}/seed{seed}/{stage}.pt"
+
+    def _trained_alike(self, one: str, other: str, stage: str) -> bool:
+        if stage == "untrained":
+            return self.encoder(one) == self.encoder(other)
+        if stage not in stages(self.recipes[other]):
+            return False
+        settings = [self.stage_recipe(name, stage) for name in (one, other)]
+        starts = [self.previous_checkpoint(name, 0, stage) for name in (one, other)]
+        return settings[0] == settings[1] and starts[0] == starts[1]
+
+    def train_index(self, recipe: str) -> str:
+        """The index of the instances that a recipe is pretrained on."""
+        return instances_index(self.dataset, self.recipes[recipe])
 
     def final_checkpoint(self, recipe: str, seed: str | int) -> str:
         """The network at the end of a recipe's last stage, or the one that its weights are of."""
@@ -169,7 +188,7 @@ class Experiment:
     def bank_index(self, recipe: str) -> str | list[str]:
         """The videos that rows of an imported memory bank have to be of, if a recipe uses it."""
         used = any(one.get("start_from") == recipe for one in self.recipes.values())
-        return f"resources/{self.dataset}/train/index.parquet" if used else []
+        return self.train_index(recipe) if used else []
 
     def stages(self) -> list[str]:
         """Stages that some recipe has."""
@@ -208,7 +227,7 @@ class Experiment:
                 "answers": f"{self.folder}/pretext/{name}/seed{seed}/answers.parquet",
                 "metadata": f"{self.folder}/pretext/{name}/seed{seed}/metadata.json",
             }
-            for name, recipe in self.recipes.items()
+            for name, recipe in without_ablations(self.recipes).items()
             if set(stages(recipe)) & set(PRETEXTS)
             for seed in self.config["seeds"]
         ]
@@ -247,7 +266,7 @@ class Experiment:
 
     def labels(self, table: str) -> dict[str, str]:
         """{evaluation: label} of a table's rows, in order."""
-        return {name: self.evaluations[name]["label"] for name in self.rows[table]}
+        return {name: self.evaluations[name]["label"] for name in self.rows.get(table, ())}
 
     def networks(self, evaluation: str, weights: str, seed: str | int) -> list[str]:
         """Checkpoints that an evaluation reads: the end of pretraining, or its start."""
@@ -264,50 +283,19 @@ class Experiment:
         recipe = self.recipes[recipes_of(own)[0]]
         return {key: own.get(key, recipe[key]) for key in ("geometry", "color_jitter")}
 
-    def probes(self, table: str, file: str, weights: str | None = None) -> list[str]:
+    def probes(
+        self, table: str, file: str, weights: str | None = None, kind: str = "probe"
+    ) -> list[str]:
         """`file` of every evaluation and seed of a table, evaluation by evaluation.
 
-        Without `weights` (trained or untrained), each evaluation has its own.
+        Without `weights` (trained or untrained), each evaluation has its own. `kind` is the folder.
         """
         return [
-            f"{self.folder}/probe/{name}/{weights or self.evaluations[name]['weights']}"
+            f"{self.folder}/{kind}/{name}/{weights or self.evaluations[name]['weights']}"
             f"/seed{seed}/{file}"
             for name in self.rows[table]
             for seed in self.config["seeds"]
         ]
-
-    def finetuned(self, table: str, target: str | None = None) -> list[dict[str, Any]]:
-        """Results of every row, target and seed of a table (or of one target), and what of."""
-        found, targets = [], [target] if target else self.targets
-        for name, one, seed in product(self.rows[table], targets, self.config["seeds"]):
-            label, weights = (self.evaluations[name][key] for key in ("label", "weights"))
-            folder = f"{self.folder}/finetune/{one}/{PIPELINES[table]}/{name}/{weights}/seed{seed}"
-            run = {"model": label, "trained": weights == "trained", "target": one}
-            run["predictions"] = f"{folder}/predictions.parquet"
-            run["metadata"] = f"{folder}/metadata.json"
-            found.append(run)
-        return found
-
-    def target_facts(self, target: str, pipeline: str, weights: str) -> dict[str, Any]:
-        """What the results of a target say about it."""
-        name, settings = self.setting("official_name"), self.targets[target]
-        return {
-            "target": target,
-            "dataset_official_name": name(settings["dataset"]),
-            "pretrained_on": name(self.dataset),
-            "split": settings["split"],
-            "pipeline": pipeline,
-            "trained": weights == "trained",
-        }
-
-    def held_out(self) -> float:
-        """Share of the training videos that validation takes; none where it takes test videos."""
-        settings = self.config["finetuning"]
-        return settings["held_out"] if settings["validation"] == "held_out" else 0
-
-    def scale_crop(self, pipeline: str) -> dict[str, Any]:
-        """Settings of scale-crop, for the pipeline that has it."""
-        return self.config["finetuning"]["scale_crop"] if pipeline == "scale_crop" else {}
 
     # Versions
 
@@ -334,10 +322,14 @@ class Experiment:
         if not self.labelled:
             return self._unlabelled_files()
         names = ["table_s1", "random_control", "table_1", *PIPELINES, "retrieval"]
+        names += [IMAGES_TABLE] if self.has_images else []
         names += ["learning_curves"] if self.curves("table_1") else []
         names += [f"{table}_{target}_classes" for table in PIPELINES for target in self.targets]
         names += ["pretext"] if self.pretext_rows() else []
+        names += ["ablations"] if self.config.get("ablations") else []
+        names += ["published"]
         names += [f"summary_{dataset}" for dataset in self.datasets_used()]
+        names += [f"summary_{self.config['image_probe']['dataset']}"] if self.has_images else []
         return [f"results/{name}.csv" for name in names]
 
     def _unlabelled_files(self) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vie.clips.sampling import sampling
+from vie.config.ablations import without_ablations
 from vie.config.layouts import LAYOUTS
 from vie.config.settings import stages
 from vie.datasets.facts import expected
@@ -19,6 +20,7 @@ from vie.datasets.holdout import COUNTS
 from vie.metrics.retrieval import AT_ONCE
 from vie.objectives.table import facts_of, scratch_bytes
 from vie.runtime.threads import TEST_CLIPS, VIDEOS_AHEAD, batches_ahead, loader_workers
+from vie.workflow.instances import count_instances
 from vie.workflow.videos import most_videos
 
 Config = dict[str, Any]
@@ -108,6 +110,10 @@ def pretrain(config: Config, dataset: str, recipe: Config, threads: int) -> int:
     gpus, size, shares = config["gpus"], recipe["geometry"]["size"], max(config["gpus"], 1)
     frames, batch = sampling(recipe["clip"]).frames, recipe["optimiser"]["batch"]
     encoder, videos = recipe["encoder"], videos_of(config, dataset, "train")
+    if own := recipe.get("instances"):
+        stored = config["datasets"][dataset]
+        length = expected(stored, "train").seconds * stored["frames"]["fps"]
+        videos = count_instances(own, videos, length)
     dimensions = dimensions_of(encoder)
     total = step(gpus, [encoder], batch * views(recipe), frames, size)
     if not gpus:  # a GPU has it in its own memory
@@ -124,17 +130,41 @@ def probe(
     config: Config, dataset: str, recipes: list[Config], clip: Any, transform: Config, threads: int
 ) -> int:
     """An evaluation: a loader at a time, classifiers, outputs; a forward pass keeps little."""
-    gpus, size = min(config["gpus"], 1), transform["geometry"]["size"]
+    size, settings = transform["geometry"]["size"], config["probe"] | {"frames": 1}
+    frames = sampling(clip).frames
+    return _rounded(_probe(config, dataset, recipes, (frames, size), settings, threads))
+
+
+def image_probe(
+    config: Config, dataset: str, recipes: list[Config], size: int, settings: Config, threads: int
+) -> int:
+    """The same of images, of which there are so many that their embeddings count."""
+    dimensions = sum(dimensions_of(recipe["encoder"]) for recipe in recipes)
+    bank = videos_of(config, dataset, "train") * dimensions * 4 / 1e6
+    return _rounded(_probe(config, dataset, recipes, (1, size), settings, threads) + bank)
+
+
+def _probe(
+    config: Config,
+    dataset: str,
+    recipes: list[Config],
+    clip: tuple[int, int],
+    settings: Config,
+    threads: int,
+) -> float:
+    """`clip` is the frames and pixels of a loaded clip, `settings` are those of the classifiers."""
+    gpus, (frames, size) = min(config["gpus"], 1), clip
     encoders, classes = (
         [r["encoder"] for r in recipes],
         expected(config["datasets"][dataset], "val").classes,
     )
-    frames, batch = sampling(clip).frames, max(config["probe"]["optimiser"]["batch"], TEST_CLIPS)
+    batch = max(settings["optimiser"]["batch"], TEST_CLIPS)
     # Numbers of conv3, conv4 and conv5 for each channel of the stem: 2/64 + 4/256 + 8/1024.
     heads = sum(map(width, encoders)) * size**2 * 7 / 128 * classes * 4 / 1e6
-    outputs = videos_of(config, dataset, "val") * config["probe"]["clips"] * classes * 3 * 4 / 1e6
-    total = step(gpus, encoders, batch // 4, frames, size) + 4 * heads + 3 * outputs
-    return _rounded(total + loading(threads, gpus, batch, frames, size))
+    outputs = videos_of(config, dataset, "val") * settings["clips"] * classes * 3 * 4 / 1e6
+    total = step(gpus, encoders, batch // 4, frames * settings["frames"], size)
+    total += 4 * heads + 3 * outputs
+    return float(total + loading(threads, gpus, batch, frames, size))
 
 
 def features(
@@ -160,19 +190,20 @@ def vectors(config: Config, dataset: str, encoders: list[Config]) -> float:
 def retrieval(config: Config, datasets: list[str]) -> int:
     """Rankings, sheets and maps: the largest table of features in three copies, a part of the
     similarities, their order and what is made of it."""
-    encoders = [recipe["encoder"] for recipe in config["recipes"].values()]
+    recipes = without_ablations(config["recipes"]).values()
+    encoders = [recipe["encoder"] for recipe in recipes]
     table = max(vectors(config, name, [one]) for name in datasets for one in encoders)
     return _rounded(PROCESS + 3 * table + 4 * AT_ONCE * 4 / 1e6)
 
 
 def finetune(
-    config: Config, recipe: Config, clip: Any, size: int, weights: str, threads: int
+    config: Config, recipes: list[Config], clip: Any, size: int, batch: int, threads: int
 ) -> int:
     """Finetuning: two loaders (training waits while it validates)."""
     gpus, frames = min(config["gpus"], 1), sampling(clip).frames
-    batches = config["finetuning"][weights]["batch"], TEST_CLIPS
-    total = sum(loading(threads, gpus, clips, frames, size) for clips in batches)
-    return _rounded(total + step(gpus, [recipe["encoder"]], batches[0], frames, size))
+    encoders = [recipe["encoder"] for recipe in recipes]
+    total = sum(loading(threads, gpus, clips, frames, size) for clips in (batch, TEST_CLIPS))
+    return _rounded(total + step(gpus, encoders, batch, frames, size))
 
 
 def pretext(config: Config, recipe: Config, threads: int) -> int:

@@ -12,14 +12,18 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from vie.config.settings import resolve_steps, stages, too_many
+from vie.config.ablations import without_ablations
+from vie.config.settings import resolve_steps, single_splits, stages, too_many
 from vie.objectives.table import size_problems
 from vie.runtime.errors import VieError
+from vie.workflow.finetuning import optimiser, schedule
+from vie.workflow.instances import count_instances, instances_name
+from vie.workflow.paths import PIPELINES
 from vie.workflow.videos import is_labelled
 
 Config = dict[str, Any]
-# How many training videos have a number of frames or more.
-Usable = Callable[[int], int]
+# How many training videos have a number of frames or more; with `instances` of a recipe, of these.
+Usable = Callable[..., int]
 PLANNED = "VIE_PLANNED"  # environment variable: what this run of Snakemake will train
 NEIGHBOURS = 10  # that the evaluation of an embedding asks for (Table 1)
 
@@ -29,23 +33,25 @@ class Planned(NamedTuple):
 
     recipes: list[str]  # that are pretrained
     probes: bool  # whether classifiers are trained on frozen networks
-    finetuning: dict[str, list[str]]  # target -> weights, trained or untrained
+    finetuning: dict[str, list[Any]]  # split of a target -> (evaluation, its weights)
+    images: bool = False  # whether classifiers are trained on images
 
 
 def planned(jobs: Iterable[Any]) -> str:
     """The value of `PLANNED` for the jobs of Snakemake that will run."""
     recipes: set[str] = set()
-    finetuning: dict[str, set[str]] = {}
-    probes = False
+    finetuning: dict[str, set[tuple[str, str]]] = {}
+    probes = images = False
     for job in jobs:
         rule, wildcards = job.rule.name.removesuffix("_early"), job.wildcards
-        probes = probes or rule == "probe"
+        probes, images = probes or rule == "probe", images or rule == "image_probe"
         if rule == "pretrain":
             recipes.add(wildcards.recipe)
         elif rule == "finetune":
-            finetuning.setdefault(wildcards.target, set()).add(wildcards.weights)
-    chosen = {target: sorted(weights) for target, weights in sorted(finetuning.items())}
-    return json.dumps(Planned(sorted(recipes), probes, chosen)._asdict())
+            row = wildcards.evaluation, wildcards.weights
+            finetuning.setdefault(wildcards.target, set()).add(row)
+    chosen = {target: sorted(rows) for target, rows in sorted(finetuning.items())}
+    return json.dumps(Planned(sorted(recipes), probes, chosen, images)._asdict())
 
 
 def read_planned() -> Planned:
@@ -75,7 +81,7 @@ def problems(
     Args:
         config: validated.
         recipes: that are looked at.
-        usable: the number of training videos with so many frames or more.
+        usable: the number of training videos with so many frames or more, also of `instances`.
         probes: whether to look at linear probes, too.
         labelled: whether the videos have labels, which the monitor's neighbours are asked for.
     """
@@ -83,43 +89,54 @@ def problems(
     for name in recipes:
         key, recipe = f"recipes.{name}", config["recipes"][name]
         least, batch = recipe.get("min_frames", 1), recipe["optimiser"]["batch"]
-        of = f"videos of {least} frames or more" if least > 1 else "videos"
-        found += too_many(f"{key}.optimiser.batch", batch, usable(least), of)
+        count, kind = usable, "videos"
+        if own := recipe.get("instances"):
+            count, kind = partial(usable, instances=own), f"instances ({instances_name(own)})"
+        of = f"{kind} of {least} frames or more" if least > 1 else kind
+        found += too_many(f"{key}.optimiser.batch", batch, count(least), of)
         for stage in stages(recipe):
-            found += [f"{key}.{text}" for text in size_problems(recipe, stage, every)]
+            found += [f"{key}.{text}" for text in size_problems(recipe, stage, count(0))]
         if labelled:
-            found += too_many(f"{key}.monitor.neighbours", recipe["monitor"]["neighbours"], every)
-    if probes:
-        found += too_many("probe.optimiser.batch", config["probe"]["optimiser"]["batch"], every)
-        if every < NEIGHBOURS:
-            found.append(f"probe: its {NEIGHBOURS} nearest neighbours are more than {every} videos")
+            neighbours = recipe["monitor"]["neighbours"]
+            found += too_many(f"{key}.monitor.neighbours", neighbours, count(0), kind)
+    return found + (probe_problems(config, "probe", every) if probes else [])
+
+
+def probe_problems(config: Config, key: str, videos: int, of: str = "videos") -> list[str]:
+    """What does not fit the number of videos that the classifiers of `key` train on."""
+    found = too_many(f"{key}.optimiser.batch", config[key]["optimiser"]["batch"], videos, of)
+    if videos < NEIGHBOURS:
+        found.append(f"{key}: its {NEIGHBOURS} nearest neighbours are more than {videos} {of}")
     return found
 
 
 def finetuning_problems(
-    config: Config, target: str, weights: Sequence[str], train: int
+    config: Config, target: str, rows: Iterable[Sequence[str]], train: int
 ) -> list[str]:
     """What does not fit the number of videos that a target trains on.
 
-    `weights` are those of its networks: trained, untrained, or both.
+    `rows` are (evaluation, its weights: trained or untrained) of its networks.
     """
-    settings, of = config["finetuning"], f"training videos of target {target}"
-    found = []
-    for kind in weights:
-        batch = settings[kind]["batch"]
-        too_large = too_many(f"finetuning.{kind}.batch", batch, train, of)
+    of, found = f"training videos of target {target}", []
+    for evaluation, weights in rows:
+        own = "batch" in config["evaluations"][evaluation].get("finetuning", {})
+        key = f"evaluations.{evaluation}.finetuning" if own else f"finetuning.{weights}"
+        batch = optimiser(config, evaluation, weights)["batch"]
+        too_large = too_many(f"{key}.batch", batch, train, of)
         found += too_large
         if too_large:
             continue
-        schedule = settings["schedule"]
-        most, every = (resolve_steps(schedule[key], train // batch) for key in ("most", "every"))
-        if not 0 < every <= most:
-            found.append(
-                f"finetuning.schedule.every: {schedule['every']} are {every} steps, with {train} "
-                f"{of} in batches of {batch}, and most ({schedule['most']}) are {most}: choose 1 "
-                f"step to {schedule['most']}"
-            )
-    return found
+        for pipeline in PIPELINES.values():
+            given = schedule(config, evaluation, weights, target, pipeline)
+            length = "most" if "most" in given else "duration"
+            most, every = (resolve_steps(given[one], train // batch) for one in (length, "every"))
+            if not 0 < every <= most:
+                found.append(
+                    f"finetuning.schedule.every: {given['every']} are {every} steps, with {train} "
+                    f"{of} in batches of {batch}, and {length} ({given[length]}) are {most}: "
+                    f"choose 1 step to {given[length]}"
+                )
+    return list(dict.fromkeys(found))
 
 
 def refuse(config: Config, found: Sequence[str], where: str, others: Sequence[str] = ()) -> None:
@@ -153,10 +170,29 @@ def check_graph(config: Config, recipe: str, most: tuple[int, str]) -> None:
     number, where = most
     first = trained_first(config, recipe)
     labelled = is_labelled(config, config["dataset"])
-    of = partial(problems, config, usable=lambda frames: number, labelled=labelled)
-    if found := of(first):
-        others = [name for name in config["recipes"] if name not in first and of([name])]
-        refuse(config, found, where, others)
+
+    def usable(frames: int, instances: Config | None = None) -> int:
+        if not instances:
+            return number
+        stored = config["datasets"][config["dataset"]]["frames"]
+        most = count_instances(instances, number, stored["max_seconds"] * stored["fps"])
+        return most if frames <= instances.get("frames", frames) else 0
+
+    of = partial(problems, config, usable=usable, labelled=labelled)
+    if found := [*_other_bank(config, recipe), *of(first)]:
+        recipes = without_ablations(config["recipes"])
+        refuse(config, found, where, [one for one in recipes if one not in first and of([one])])
+
+
+def _other_bank(config: Config, recipe: str) -> list[str]:
+    """A sentence if a recipe starts from one that is trained on other instances."""
+    own, origin = config["recipes"][recipe], config["recipes"][recipe].get("start_from")
+    if not origin or config["recipes"][origin].get("instances") == own.get("instances"):
+        return []
+    return [
+        f"recipes.{recipe}.instances: must be those of {origin}, which it starts from: rows of the "
+        "memory bank are instances"
+    ]
 
 
 def check_index(
@@ -166,25 +202,32 @@ def check_index(
 
     Args:
         dataset, split: whose index it is.
-        n_frames: (N,) array, frames of each video.
+        n_frames: (N,) array, frames of each video; of each of its instances for a `recipe` that
+            has other ones than whole videos.
         recipe: the one that is about to be trained.
 
     Raises:
         VieError: lists all that does not fit.
     """
     plan, found = read_planned(), []
+    if parts := bool(recipe) and "instances" in config["recipes"][recipe]:
+        plan = Planned([], False, {})  # these frames are of this recipe alone
+
+    def usable(frames: int, instances: Config | None = None) -> int:
+        from vie.frames.instances import instances_of  # Snakemake's own process needs none of it
+
+        counts = instances_of(n_frames, instances)[2] if instances and not parts else n_frames
+        return int((counts >= frames).sum())
+
     if dataset == config["dataset"] and split == "train":
         chains = [
             trained_first(config, name) for name in [*([recipe] if recipe else []), *plan.recipes]
         ]
         names = dict.fromkeys(name for chain in chains for name in chain)
-        found = problems(
-            config,
-            names,
-            lambda frames: int((n_frames >= frames).sum()),
-            probes=plan.probes,
-            labelled=is_labelled(config, dataset),
-        )
+        labelled = is_labelled(config, dataset)
+        found = problems(config, names, usable, probes=plan.probes, labelled=labelled)
+    if plan.images and (dataset, split) == (config["image_probe"]["dataset"], "train"):
+        found += probe_problems(config, "image_probe", len(n_frames), "images")
     refuse(config, found, f"the index has {len(n_frames)} usable ones")
 
 
@@ -192,15 +235,15 @@ def check_target(config: Config, dataset: str, number: int, train: int) -> None:
     """Whether all that this run finetunes on a split of a dataset fits its training videos.
 
     Args:
-        dataset, number: which split; targets of the config may be on it.
+        dataset, number: which split; targets of the config may be of it.
         train: its training videos, before any is rejected.
 
     Raises:
         VieError: lists all that does not fit.
     """
-    found = []
-    for target, weights in read_planned().finetuning.items():
-        settings = config["finetuning"]["targets"].get(target)
-        if settings == {"dataset": dataset, "split": number}:
-            found += finetuning_problems(config, target, weights, train)
+    found, splits = [], single_splits(config["finetuning"]["targets"])
+    for name, rows in read_planned().finetuning.items():
+        one = splits.get(name, {})
+        if (one.get("dataset"), one.get("split")) == (dataset, number):
+            found += finetuning_problems(config, one["target"], rows, train)
     refuse(config, found, f"split {number} of {dataset} trains on {train} at most")

@@ -35,6 +35,7 @@ VERSIONS: dict[str, Version] = {
     "frames": Version(1, "first version"),
     "images": Version(1, "first version"),  # frames of images
     "index": Version(1, "first version"),
+    "instances": Version(1, "first version"),
     "motion": Version(1, "first version"),
     "untrained": Version(2, "first weights and max pool are the release's"),
     "import": Version(1, "first version"),  # weights from elsewhere
@@ -52,6 +53,7 @@ VERSIONS: dict[str, Version] = {
     "probe": Version(
         2, "test clips, first weights, two networks' maps and nearest neighbours are the release's"
     ),
+    "probe.images": Version(1, "first version"),
     "finetune": Version(
         2, "first weights, decay of the new layer alone, windows' middles are the release's"
     ),
@@ -61,7 +63,9 @@ VERSIONS: dict[str, Version] = {
     # ranking, sheets of neighbours, maps
     "retrieval": Version(1, "first version"),
     "advice": Version(1, "first version"),
-    "tables": Version(2, "comparable asks for the length of the probe and what decays"),
+    "tables": Version(
+        3, "they name their dataset and their splits; the control has rows of its own"
+    ),
 }
 
 

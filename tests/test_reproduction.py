@@ -1,0 +1,36 @@
+"""docs/reproduction.md has every published number, as the files have it."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+from vie.config.load import load_config
+from vie.reporting.published_table import published_table
+from vie.workflow.paths import Experiment
+from vie.workflow.published import published_rows
+
+ROOT = Path(__file__).parents[1]
+DEMO = re.compile(r"^((?:\|[^|\n]*){4})\|[^|\n]*(\|[^|\n]*\|)$", re.M)  # the last cell but one
+
+
+def script():
+    spec = importlib.util.spec_from_file_location("page", ROOT / "docs" / "make_reproduction.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_is_up_to_date_but_for_the_demos_own_numbers():
+    made = script()
+    rows = published_rows(Experiment(load_config(ROOT / "config.yaml")))
+    table = published_table([row | {"files": [], "missing": ""} for row in rows])
+    page = made.PAGE.read_text()
+    renewed = made.renewed(page, table)
+    # The demo's numbers differ from machine to machine.
+    assert DEMO.sub(r"\1\2", page) == DEMO.sub(r"\1\2", renewed), (
+        "run the two commands at the top of docs/make_reproduction.py and commit the page"
+    )
+    assert page.count("| VIE-3DResNet |") == 9
+    some = table.assign(ours=12.345, ours_ci95=1.0)
+    assert made.renewed(page, some).count("| 12.35 ± 1.00 |") == len(table)
+    assert made.renewed(renewed, table) == renewed

@@ -1,0 +1,58 @@
+"""What tables and plots call datasets, networks and groups of networks.
+
+All of it follows from the config alone. Imports neither torch, pandas nor Snakemake.
+"""
+
+from vie.config.layouts import title_of
+from vie.config.recipes import PRETEXTS, VIE
+from vie.config.settings import recipes_of, stages
+from vie.workflow.paths import Experiment
+from vie.workflow.retrieval import retrieval_datasets
+
+NEVER, BASELINE, OURS, LABELS, OTHER = "never trained", "baselines", "VIE", "with labels", "others"
+
+
+def dataset_title(experiment: Experiment, dataset: str) -> str:
+    """What a dataset of the config is called."""
+    return title_of(dataset, experiment.datasets[dataset])
+
+
+def target_titles(experiment: Experiment) -> dict[str, str]:
+    """{target: what its dataset is called}."""
+    return {
+        name: dataset_title(experiment, target["dataset"])
+        for name, target in experiment.targets.items()
+    }
+
+
+def retrieval_titles(experiment: Experiment) -> dict[str, str]:
+    """{dataset of the table of retrieval: what it is called}."""
+    found = retrieval_datasets(experiment)
+    return {name: dataset_title(experiment, dataset) for name, dataset in found.items()}
+
+
+def control_labels(experiment: Experiment, table: str) -> dict[str, str]:
+    """{evaluation: label} of a table's rows where no network is trained."""
+    labels = experiment.labels(table)
+    return {name: f"{label} (untrained)" for name, label in labels.items()}
+
+
+def groups(experiment: Experiment, table: str) -> dict[str, str]:
+    """{label of a row: how its network came about}."""
+    return {
+        experiment.evaluations[name]["label"]: _group(experiment, name)
+        for name in experiment.rows.get(table, ())
+    }
+
+
+def _group(experiment: Experiment, evaluation: str) -> str:
+    own = experiment.evaluations[evaluation]
+    if own["weights"] == "untrained":
+        return NEVER
+    recipe = experiment.recipes[recipes_of(own)[0]]
+    # Of weights from a file nothing but the settings says what they were trained for.
+    trained = {*stages(recipe)} or {*recipe["objective"]}
+    for names, group in (({"supervised"}, LABELS), (VIE, OURS), (PRETEXTS, BASELINE)):
+        if trained & {*names}:
+            return group
+    return OTHER
