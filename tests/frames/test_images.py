@@ -302,7 +302,7 @@ def test_a_summary_speaks_of_images(tmp_path):
     write_classes(["ant"], tmp_path / "classes.csv")
     table, plots = tmp_path / "summary.csv", [tmp_path / "summary.svg", tmp_path / "summary.png"]
     arguments = {"train": made[0]}, {"train": made[2]}, tmp_path / "classes.csv", table, plots
-    write_summary(*arguments, {"train": 5})
+    write_summary(*arguments, {"train": 5}, "mine")
     assert table.read_text().splitlines() == [
         "split,quantity,name,value",
         "train,images,all,2",

@@ -133,7 +133,7 @@ def _plot(
         handles, _ = axes[0].get_legend_handles_labels()
         above: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 1 - 0.25 / height)}
         figure.legend(handles, texts, ncols=len(indexes), frameon=False, **above)
-        words = f"Which videos can be used? Content of {the(title)}"
+        words = f"Which {what} can be used? Content of {the(title)}"
         place = {"x": 0.5, "y": 1 - 0.08 / height, "ha": "center", "va": "top"}
         figure.text(s=words, fontsize=12, parse_math=False, **place)  # type: ignore[arg-type]
         # The constrained layout would differ in the last digits from run to run.
