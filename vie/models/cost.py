@@ -18,7 +18,11 @@ def network_cost(encoder: str, frames: int, size: int, repeats: int = 1) -> tupl
     `encoder` are settings of `build_encoder`, as JSON. The clip is (3, frames, size, size). With
     `repeats` above 1 it is an image, of one frame, which is shown so many times.
     """
-    built = build_encoder(json.loads(encoder)).eval()
+    with torch.device("meta"):  # without the seconds that drawing weights takes
+        built = build_encoder(json.loads(encoder)).eval()
+    built.to_empty(device="cpu")
+    for tensor in built.state_dict().values():
+        tensor.zero_()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         clip = torch.zeros(1, 3, frames, size, size)
         embedding = built.embed(repeated(built.trunk, clip, repeats))  # (1, D)
