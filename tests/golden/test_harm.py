@@ -204,7 +204,7 @@ HARM = {
     "top-k's ties": ("tables", top_k.top_k, "labels[:, None]  #", "labels[:, None] + 9  #"),
     "ties of retrieval": ("retrieval", retrieval._keys, "keys += own", "keys -= own"),
     "precision of a rank": ("retrieval", retrieval.rank, "(number + 1)", "number"),
-    "interval": ("tables", statistics.interval, "(n + 4) ** 2", "n**2"),
+    "interval": ("tables", statistics.interval, "total**2", "n**2"),
     "pooled Conv5": ("image_probe", FrozenEncoders._together, "if self.pooled", "if False"),
     "images once": ("image_probe", trunks.repeated, "frames == 1", "True"),
     "order of repeats": (
