@@ -21,7 +21,7 @@ from vie.datasets.synthetic import render
 from vie.engine import optimizer, plateau, predict, schedules
 from vie.frames import ffmpeg, flow, images, index, manifest
 from vie.metrics import knn, retrieval, top_k
-from vie.models import encoder_file, encoders, resnet, trunks
+from vie.models import convolutions, encoder_file, encoders, resnet, trunks
 from vie.models.classifiers import FrozenEncoders
 from vie.objectives import bank, clustering, order_prediction, rotation
 from vie.objectives.instance_recognition import InstanceRecognition
@@ -145,7 +145,7 @@ HARM = {
     # networks
     "padding of the pool": ("networks", resnet.ResNet18._pool, "size % 2 if", "1 if"),
     "width of the first weights": (
-        *("untrained", resnet.variance_scaling_),
+        *("untrained", convolutions.variance_scaling_),
         *("scale / weight[0].numel()", "scale / len(weight)"),
     ),
     "no final ReLU": (
@@ -209,7 +209,7 @@ HARM = {
     "images once": ("image_probe", trunks.repeated, "frames == 1", "True"),
     "order of repeats": (
         "image_probe",
-        resnet.repeat,
+        convolutions.repeat,
         "repeat_interleave(frames, 0)",
         "repeat(frames, 1, 1, 1)",
     ),
