@@ -21,7 +21,7 @@ from vie.datasets.synthetic import render
 from vie.engine import optimizer, plateau, predict, schedules
 from vie.frames import ffmpeg, flow, images, index, manifest
 from vie.metrics import knn, retrieval, top_k
-from vie.models import encoder_file, encoders, resnet, trunks
+from vie.models import convolutions, encoder_file, encoders, resnet, trunks
 from vie.models.classifiers import FrozenEncoders
 from vie.objectives import bank, clustering, order_prediction, rotation
 from vie.objectives.instance_recognition import InstanceRecognition
@@ -145,7 +145,7 @@ HARM = {
     # networks
     "padding of the pool": ("networks", resnet.ResNet18._pool, "size % 2 if", "1 if"),
     "width of the first weights": (
-        *("untrained", resnet.variance_scaling_),
+        *("untrained", convolutions.variance_scaling_),
         *("scale / weight[0].numel()", "scale / len(weight)"),
     ),
     "no final ReLU": (
@@ -204,12 +204,12 @@ HARM = {
     "top-k's ties": ("tables", top_k.top_k, "labels[:, None]  #", "labels[:, None] + 9  #"),
     "ties of retrieval": ("retrieval", retrieval._keys, "keys += own", "keys -= own"),
     "precision of a rank": ("retrieval", retrieval.rank, "(number + 1)", "number"),
-    "interval": ("tables", statistics.interval, "(n + 4) ** 2", "n**2"),
+    "interval": ("tables", statistics.interval, "total**2", "n**2"),
     "pooled Conv5": ("image_probe", FrozenEncoders._together, "if self.pooled", "if False"),
     "images once": ("image_probe", trunks.repeated, "frames == 1", "True"),
     "order of repeats": (
         "image_probe",
-        resnet.repeat,
+        convolutions.repeat,
         "repeat_interleave(frames, 0)",
         "repeat(frames, 1, 1, 1)",
     ),

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from vie.models.classifiers import Classifier, Classifiers, FrozenEncoders
+from vie.models.convolutions import FrameConvolution
 from vie.models.encoders import BUILDERS, build_encoder
-from vie.models.resnet import FrameConvolution
 from vie.objectives.order_prediction import OrderPrediction
 from vie.objectives.rotation import Rotation
 

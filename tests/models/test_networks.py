@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from vie.models.convolutions import fold, unfold
 from vie.models.encoders import BUILDERS, build_encoder, feature_shapes
-from vie.models.resnet import fold, unfold
 from vie.runtime.errors import VieError
 
 CLIPS = {

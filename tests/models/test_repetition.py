@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from vie.models.convolutions import FrameConvolution
 from vie.models.encoders import BUILDERS, build_encoder
-from vie.models.resnet import FORMS, FrameConvolution, ResNet18, channels_last
+from vie.models.resnet import FORMS, ResNet18, channels_last
 from vie.models.trunks import repeated
 from vie.runtime.errors import VieError
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vie.models.resnet import ResNet18, channels_last, fold, unfold
+from vie.models.convolutions import fold, unfold
+from vie.models.resnet import ResNet18, channels_last
 from vie.runtime.errors import VieError
 
 
@@ -167,7 +168,7 @@ def test_constant_video_meets_the_inflated_2d_network(name, form):
 
 
 def test_temporal_convolution_is_a_3d_convolution():
-    from vie.models.resnet import FrameConvolution
+    from vie.models.convolutions import FrameConvolution
 
     torch.manual_seed(3)
     clip = torch.randn(2, 4, 7, 9, 9, dtype=torch.float64)
@@ -183,7 +184,7 @@ def test_temporal_convolution_is_a_3d_convolution():
     ("outputs", "frames", "kernel"), [(4, 16, 5), (8, 16, 5), (5, 6, 3), (8, 7, 7), (3, 4, 5)]
 )
 def test_a_narrow_stem_is_a_3d_convolution(outputs, frames, kernel):
-    from vie.models.resnet import FrameConvolution
+    from vie.models.convolutions import FrameConvolution
 
     torch.manual_seed(5)
     clip = torch.randn(2, 3, frames, 18, 13, dtype=torch.float64)

@@ -10,7 +10,7 @@ from vie.config.settings import LAYERS
 from vie.reporting.ablation_plot import plot_ablations
 from vie.reporting.ablation_table import ablation_table
 from vie.reporting.runs import read_runs
-from vie.reporting.statistics import BETTER_AND_WORSE, differences, interval
+from vie.reporting.statistics import HALF_OF_EACH, interval, paired_differences
 from vie.runtime.errors import VieError
 
 N = 200
@@ -49,18 +49,27 @@ def test_a_paired_interval_is_a_bootstraps(shared):
     one = rng.random(480) < 0.4
     other = np.where(rng.random(480) < shared, one, rng.random(480) < 0.4)
     gains = one.astype(int) - other
-    mean, half = interval(gains, added=BETTER_AND_WORSE)
+    mean, half = interval(gains, added=HALF_OF_EACH)
     assert mean == pytest.approx(one.mean() - other.mean())
     assert half == pytest.approx(bootstrap(gains, rng), rel=0.2)
+
+
+@pytest.mark.parametrize(("better", "worse", "n"), [(0, 0, 10), (5, 2, 40), (60, 81, 480)])
+def test_a_paired_interval_is_agrestis_and_mins(better, worse, n):
+    """Their formula, written with the numbers of videos that one network alone gets right."""
+    gains = np.repeat([1, -1, 0], [better, worse, n - better - worse])
+    squares = better + worse + 1 - (better - worse) ** 2 / (n + 2)
+    expected = 1.96 * np.sqrt(squares) / (n + 2)
+    assert interval(gains, added=HALF_OF_EACH)[1] == pytest.approx(expected, rel=1e-4)
 
 
 def test_pairs_that_agree_are_worth_more_than_two_intervals():
     rng = np.random.default_rng(0)
     one = rng.random(480) < 0.4
     other = one ^ (rng.random(480) < 0.05)
-    paired = interval(one.astype(int) - other, added=BETTER_AND_WORSE)[1]
+    paired = interval(one.astype(int) - other, added=HALF_OF_EACH)[1]
     assert paired < np.hypot(interval(one)[1], interval(other)[1]) / 2
-    same = interval(one.astype(int) - one, added=BETTER_AND_WORSE)
+    same = interval(one.astype(int) - one, added=HALF_OF_EACH)
     assert same[0] == 0
     assert 0 < same[1] < 0.01  # no certainty from 480 videos
 
@@ -74,7 +83,7 @@ def test_an_interval_of_differences_covers_the_seeds():
         draws = rng.random((4, 300))
         one = draws < (0.5 + both)[:, None]
         other = draws < (0.5 + both + own + 0.05)[:, None]
-        mean, half = interval(other.astype(int) - one, added=BETTER_AND_WORSE)
+        mean, half = interval(other.astype(int) - one, added=HALF_OF_EACH)
         covered.append(abs(mean - 0.05) < half)
         halves.append((half, interval(one)[1]))
     assert np.mean(covered) > 0.88
@@ -85,7 +94,7 @@ def test_an_interval_of_differences_covers_the_seeds():
 def test_columns_are_percent():
     one, other = np.zeros((2, 10), bool), np.zeros((2, 10), bool)
     one[:, :5] = True
-    found = differences({"a": one}, {"a": other})
+    found = paired_differences({"a": one}, {"a": other})
     assert found["a_difference"] == 50
     assert found["a_difference_ci95"] > 0
 
@@ -138,6 +147,6 @@ def test_the_plot_says_what_it_shows(tmp_path):
         said = paths[0].read_text()  # matplotlib names each text in a comment
         for text in ("some videos", "200 validation videos", "chance is 25.0 %", "FULL: 50.0 %"):
             assert text in said
-        assert ("ONE SEED" in said) == (len(seeds) == 1)
+        assert ("one seed: intervals cover videos only" in said) == (len(seeds) == 1)
         for kind in ("lower", "no clear difference", "higher", "WORSE", "ALIKE", "BETTER"):
             assert f"<!-- {kind} -->" in said

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vie.config.settings import LAYERS
+from vie.models.convolutions import variance_scaling_
 from vie.models.encoders import Encoder
 from vie.models.input import InputSpec
-from vie.models.resnet import channels_last, variance_scaling_
+from vie.models.resnet import channels_last
 from vie.models.trunks import SideBySide, global_pool, repeated
 
 POOL_ABOVE = 200_000  # numbers in a feature map, protocol section 7

@@ -25,9 +25,9 @@ from torch.export import ExportedProgram
 from vie.config.settings import LAYERS, VECTORS
 from vie.models import safetensors_file
 from vie.models.checkpoint_format import FIELDS, METADATA, NOTE, OF_ENCODER_FILES
+from vie.models.convolutions import FrameConvolution
 from vie.models.encoders import Encoder
 from vie.models.input import preprocessing
-from vie.models.resnet import FrameConvolution
 from vie.models.trunks import global_pool
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write

@@ -10,7 +10,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from vie.models.resnet import FrameConvolution, ResNet18, check_clip
+from vie.models.convolutions import FrameConvolution
+from vie.models.resnet import ResNet18, check_clip
 from vie.runtime.errors import VieError
 
 LATERAL_KERNEL = 5  # frames, protocol section 4

@@ -5,7 +5,7 @@ import pandas as pd
 
 from vie.config.settings import LAYERS
 from vie.reporting.runs import right, seeds_of
-from vie.reporting.statistics import accuracies, differences, percent
+from vie.reporting.statistics import accuracies, paired_differences, percent
 
 COLUMNS = {**{layer: f"{layer}_top1" for layer in LAYERS}, "knn10": "knn_top1"}
 
@@ -25,7 +25,7 @@ def ablation_table(runs: pd.DataFrame) -> pd.DataFrame:
     for name, seeds in runs.groupby("name", sort=False):
         first = seeds.iloc[0]
         every[name] = found = {key: right(seeds, column) for key, column in COLUMNS.items()}
-        gains = differences(found, every[first["full"]])
+        gains = paired_differences(found, every[first["full"]])
         rows.append(
             {"model": first["model"], "of": first["of"], "changed": first["changed"]}
             | accuracies(found)

@@ -195,7 +195,7 @@ def class_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
 
 
 def confusion_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
-    """Tested of videos of each class (rows) that were taken for each class (columns), over all
+    """Tests of videos of each class (rows) that were taken for each class (columns), over all
     splits and seeds."""
     counts = np.zeros((len(labels), len(labels)), dtype=np.int64)
     for run in runs.itertuples():

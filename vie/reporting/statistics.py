@@ -1,6 +1,7 @@
 """Accuracy over videos, with its interval."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,15 +15,22 @@ T95 = (
 )
 
 
-RIGHT_AND_WRONG = (0, 0, 1, 1)
-BETTER_AND_WORSE = (-1, 0, 0, 1)
+class Added(NamedTuple):
+    """Videos that are added to keep an interval from vanishing where all videos agree."""
+
+    values: tuple[int, ...]
+    weight: float  # of each
+
+
+TWO_RIGHT_TWO_WRONG = Added((0, 0, 1, 1), 1)  # Agresti and Coull, 1998
+HALF_OF_EACH = Added((-1, 0, 0, 1), 0.5)  # of pairs: Agresti and Min, 2005
 
 
 def interval(
     correct: np.ndarray,
     groups: Sequence[str] | np.ndarray | None = None,
     weights: np.ndarray | None = None,
-    added: tuple[int, int, int, int] = RIGHT_AND_WRONG,
+    added: Added = TWO_RIGHT_TWO_WRONG,
 ) -> tuple[float, float]:
     """Mean accuracy and the half-width of its 95 % interval, as fractions.
 
@@ -43,14 +51,14 @@ def interval(
     is the weighted mean, and c_v - m counts w_v times.
 
     For the difference of two networks, `correct` is their difference: 1, 0 or -1 for each seed and
-    video. The interval is then paired: a video that both get right, or both wrong, adds nothing. Of
-    the four added videos, each network is alone right at one (Agresti and Min, 2005).
+    video. The interval is then paired: a video that both get right, or both wrong, adds nothing.
+    Half a video is added of each kind: both right, both wrong, one or the other right.
 
     Args:
         correct: (S, n) bool, seeds x the same videos; (n,) is one seed.
         groups: (n,) names of groups; left out, videos are independent.
         weights: (n,) of videos, whose sum is n; left out, 1.
-        added: values of the four videos.
+        added: videos that are added.
 
     Raises:
         VieError: if there is no video.
@@ -60,17 +68,17 @@ def interval(
     if S == 0 or n == 0:
         raise VieError(f"accuracy of {n} videos and {S} seeds: there is nothing to average")
     weights = np.ones(n) if weights is None else np.asarray(weights)
-    padded = np.concatenate([correct.mean(axis=0), added])  # (n,) -> (n + 4,)
-    counts = np.concatenate([weights, np.ones(4)])  # (n + 4,)
+    means, extra = correct.mean(axis=0), np.array(added.values)  # (n,), (few,)
+    total = n + added.weight * len(extra)
+    mean = ((weights * means).sum() + added.weight * extra.sum()) / total
     numbers = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
-    numbers = np.concatenate([numbers, np.arange(4) + numbers.max() + 1])  # (n + 4,)
-    mean = (counts * padded).sum() / (n + 4)
-    sums = np.bincount(numbers, counts * (padded - mean))  # (groups + 4,)
-    squared = Z95**2 * (sums**2).sum() / (n + 4) ** 2
+    sums = np.bincount(numbers, weights * (means - mean))  # (groups,)
+    squares = (sums**2).sum() + added.weight * ((extra - mean) ** 2).sum()
+    squared = Z95**2 * squares / total**2
     if S > 1:
         t = T95[S - 2] if len(T95) > S - 2 else Z95 + 2.4 / (S - 1)
         squared += t**2 * (correct @ weights / n).var(ddof=1) / S
-    return float((correct.mean(axis=0) * weights).sum() / n), float(np.sqrt(squared))
+    return float((means * weights).sum() / n), float(np.sqrt(squared))
 
 
 def percent(shares: float | np.ndarray | list[np.ndarray]) -> float:
@@ -97,7 +105,7 @@ def accuracies(
     return means | {f"{name}_ci95": percent(half) for name, (_, half) in found.items()}
 
 
-def differences(
+def paired_differences(
     correct: Mapping[str, np.ndarray], others: Mapping[str, np.ndarray]
 ) -> dict[str, float]:
     """Columns of a table: {name_difference: points above the others} and
@@ -109,7 +117,7 @@ def differences(
     columns = {}
     for name, values in correct.items():
         gains = values.astype(np.int8) - others[name].astype(np.int8)
-        mean, half = interval(gains, added=BETTER_AND_WORSE)
+        mean, half = interval(gains, added=HALF_OF_EACH)
         columns[f"{name}_difference"], columns[f"{name}_difference_ci95"] = map(
             percent, (mean, half)
         )

@@ -19,6 +19,7 @@ from vie.datasets.layouts.image_labels import (
     CONTENT,
     GROUND_TRUTH,
     KAGGLE,
+    SPLITS,
     Row,
     labels_of_names,
     listed_rows,
@@ -37,7 +38,6 @@ from vie.runtime.errors import VieError
 
 log = logging.getLogger(__name__)
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
-SPLITS = ("train", "val")
 DEEPEST = 16  # folders in folders of a class
 
 
