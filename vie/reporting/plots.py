@@ -78,7 +78,7 @@ def plot_bars(
         top = max(top, float((control[layer] + control[f"{layer}_ci95"]).max()))
     draw_chance(axis, table["chance"].iloc[0])
     axis.set_ylim(0, min(100, top * 1.12 + 1))
-    axis.set_xticks(range(len(table)), table["model"])
+    axis.set_xticks(range(len(table)), table["model"].str.replace(" (", "\n(", regex=False))
     axis.set_ylabel(RIGHT)
     finish(figure, title, *_of_table(table), paths, legend=axis)
 
