@@ -104,7 +104,8 @@ def add_ablations(
         VieError: an overlay does not change one recipe, or the changed one has errors or the label
             of another one.
     """
-    recipes, evaluations = {}, {}
+    recipes: dict[str, Any] = {}
+    evaluations: dict[str, Any] = {}
     for stem, overlay in overlays.items():
         base = _changed_recipe(overlay, config)
         if "weights" in config["recipes"][base]:  # it is not trained, so there is nothing to change
