@@ -156,6 +156,17 @@ def test_an_error_names_file_and_key(tmp_path, content, said):
         with_file(tmp_path, content)
 
 
+def test_labels_of_rows_differ(tmp_path):
+    content = {"recipes": {"vie_single": {"label": "hot", "objective": {"temperature": 0.1}}}}
+    with_file(tmp_path, content, "a")
+    with pytest.raises(VieError, match=r"b\.yaml: recipes.vie_single.label: 'hot' is another"):
+        with_file(tmp_path, content, "b")
+    (tmp_path / "a.yaml").unlink()
+    content["recipes"]["vie_single"]["label"] = "VIE-Slow"
+    with pytest.raises(VieError, match="'VIE-Slow' is another row's"):
+        with_file(tmp_path, content, "b")
+
+
 def test_folders_and_files_that_are_none(tmp_path):
     for folder in ("nowhere", str(tmp_path)):
         with pytest.raises(VieError, match=r"no such folder with files \*.yaml"):

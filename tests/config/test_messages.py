@@ -314,6 +314,16 @@ WRONG = [
         lambda c: c["finetuning"]["schedule"].update(every="30 epochs"),
         ["finetuning.schedule.every: 30 epochs must be more than 0 and at most"],
     ),
+    (  # in another unit than `every`
+        lambda c: c["evaluations"]["opn"].update(
+            finetuning={"release": [{"duration": "0 steps", "lr_drops": []}]}
+        ),
+        ["evaluations.opn.finetuning.release.0.duration: 0 steps is shorter"],
+    ),
+    (
+        lambda c: c["datasets"]["stand_in_imagenet"].update(cut={"seconds": 3}),
+        ["datasets.stand_in_imagenet.cut: is for layout flat, not imagefolder"],
+    ),
     (
         lambda c: c["tables"]["table_2"].update(evaluations=["scratch_single"]),
         ["tables.table_2.evaluations: needs at least one evaluation with weights trained"],

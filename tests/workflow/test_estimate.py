@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from torch.utils.flop_counter import FlopCounterMode
 
 from vie.config.load import load_config
 from vie.datasets.facts import expected
@@ -18,6 +20,7 @@ from vie.datasets.synthetic import action_files, write_videos
 from vie.datasets.video import Video
 from vie.frames.manifest import write_manifest
 from vie.models.cost import network_cost
+from vie.models.encoders import build_encoder
 from vie.workflow import estimate
 from vie.workflow.estimate import Estimator, Job, Work, main, seconds_of_like
 
@@ -194,6 +197,17 @@ def test_operations_of_a_network_by_hand():
     flops, numbers, dimensions = network_cost(json.dumps({"network": "single"}), 1, 224)
     assert (flops, dimensions) == (FORWARD, 128)
     assert numbers == pytest.approx(11.2e6, rel=0.02)
+
+
+@pytest.mark.parametrize("network", ["slowfast", "3dresnet"])
+def test_operations_are_counted_by_shapes_as_on_a_cpu(network):
+    settings = {"network": network, "width": 8}
+    encoder = build_encoder(settings).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        encoder(torch.zeros(1, 3, 16, 48, 48))
+    numbers = sum(tensor.numel() for tensor in encoder.state_dict().values())
+    found = network_cost(json.dumps(settings), 16, 48)
+    assert found == (counter.get_total_flops(), numbers, 128)
 
 
 def test_hours_of_pretraining_by_hand(one_job, paper):

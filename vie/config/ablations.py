@@ -101,9 +101,11 @@ def add_ablations(
         checked: checks and completes a config.
 
     Raises:
-        VieError: an overlay does not change one recipe, or the changed one has errors.
+        VieError: an overlay does not change one recipe, or the changed one has errors or the label
+            of another one.
     """
-    recipes, evaluations = {}, {}
+    recipes: dict[str, Any] = {}
+    evaluations: dict[str, Any] = {}
     for stem, overlay in overlays.items():
         base = _changed_recipe(overlay, config)
         if "weights" in config["recipes"][base]:  # it is not trained, so there is nothing to change
@@ -126,7 +128,10 @@ def add_ablations(
         except VieError as error:
             lines = str(error).replace(TRIAL, base).splitlines()[1:]
             raise overlay.error(*(line.removeprefix("  - ") for line in lines)) from None
-        name = f"{base}.{stem}"
+        name, label = f"{base}.{stem}", found["recipes"][TRIAL]["label"]
+        rows = {one["label"] for key, one in recipes.items() if base_of(key) == base}
+        if label in rows | {one["label"] for one in config["recipes"].values()}:
+            raise overlay.error(f"recipes.{base}.label: {label!r} is another row's: choose another")
         recipes[name] = found["recipes"][TRIAL]
         evaluations[name] = found["evaluations"][TRIAL] | {"recipe": name}
     config["recipes"] |= recipes

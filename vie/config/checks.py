@@ -130,7 +130,7 @@ def _dataset(key: str, dataset: dict[str, Any]) -> Iterator[str]:
     if "cut" in dataset and dataset["cut"]["overlap"] >= dataset["cut"]["seconds"]:
         yield f"{key}.cut.overlap: must be less than seconds ({dataset['cut']['seconds']})"
     cut, longest = dataset.get("cut"), dataset["frames"].get("max_seconds")
-    if cut and 1.5 * cut["seconds"] > longest:
+    if cut and longest and 1.5 * cut["seconds"] > longest:
         yield (
             f"{key}.cut.seconds: {cut['seconds']}: pieces are up to half as much longer, and "
             f"frames.max_seconds is {longest:g}: lower the one or raise the other"

@@ -44,5 +44,7 @@ def lengths(config: dict[str, Any]) -> Iterator[str]:
 
 def _fits(every: str, length: str) -> bool:
     """Whether there is a validation, as far as the units tell."""
-    (between, unit), (longest, other) = every.split(), length.split()
-    return unit != other or 0 < float(between) <= float(longest)
+    (between, unit), (longest, other) = (
+        (float(amount), unit) for amount, unit in (every.split(), length.split())
+    )
+    return between > 0 and longest > 0 and (unit != other or between <= longest)

@@ -117,7 +117,7 @@ class FrameConvolution(nn.Module):
                 # The same numbers; oneDNN's strided 1x1 kernel corrupts memory at 4 channels.
                 x, stride = x[:, :, ::stride, ::stride], 1  # (B*T', I, H', W')
             return F.conv2d(x, self.weight, None, stride, self.padding), T
-        if self.narrow_stem and x.device.type == "cpu":
+        if self.narrow_stem and x.device.type in ("cpu", "meta"):  # costs are counted on meta
             padding = (self.temporal_padding, self.padding)
             return narrow_convolution(x, self.weight, T, self.stride, padding), T
         y = F.conv3d(

@@ -6,6 +6,7 @@ import json
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from vie.config.settings import NETWORKS
 from vie.models.encoders import build_encoder
 from vie.models.trunks import repeated
 
@@ -18,13 +19,12 @@ def network_cost(encoder: str, frames: int, size: int, repeats: int = 1) -> tupl
     `encoder` are settings of `build_encoder`, as JSON. The clip is (3, frames, size, size). With
     `repeats` above 1 it is an image, of one frame, which is shown so many times.
     """
-    with torch.device("meta"):  # without the seconds that drawing weights takes
-        built = build_encoder(json.loads(encoder)).eval()
-    built.to_empty(device="cpu")
-    for tensor in built.state_dict().values():
-        tensor.zero_()
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    settings = json.loads(encoder)
+    # Shapes are enough, and draw no weights. Code of the user's may need the numbers.
+    device = torch.device("meta" if settings["network"] in NETWORKS else "cpu")
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), device:
+        built = build_encoder(settings).eval()
         clip = torch.zeros(1, 3, frames, size, size)
-        embedding = built.embed(repeated(built.trunk, clip, repeats))  # (1, D)
+        embedding = built.head(built.trunk.pool(repeated(built.trunk, clip, repeats)))  # (1, D)
     numbers = sum(tensor.numel() for tensor in built.state_dict().values())
     return counter.get_total_flops(), numbers, embedding.shape[1]

@@ -31,7 +31,7 @@ PROCESS, CUDA, WORKER, LEAST = 2000, 4000, 600, 4000
 ACTIVATIONS = 20
 JPEG_BYTES = 0.35  # of a frame, per pixel: the upper end for quality 2 to 5
 FFMPEG, ASPECT = 250, 16 / 9  # a process that reads video of 1080 lines; a frame
-IMAGE = 1000  # a thread that decodes the largest image, in three copies, and its file
+IMAGE = 1600  # a thread that decodes the largest image, a WebP in five copies, and its file
 
 
 def videos_of(config: Config, dataset: str, split: str) -> int:

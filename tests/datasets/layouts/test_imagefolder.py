@@ -225,6 +225,11 @@ def test_missing_labels_are_explained(tmp_path):
     numbers.write_text("1\n2\n3\n1\n2\n")
     with pytest.raises(VieError, match="'1' is a number, and which class it is"):
         read(folder, "val", numbers)
+    twice = kaggle(tmp_path)
+    with twice.open("a") as file:
+        file.write("\nILSVRC2012_val_00000001,n00000001 1 2 3 4\n")
+    with pytest.raises(VieError, match="'ILSVRC2012_val_00000001' was 'n01484850' before"):
+        read(folder, "val", twice)
     few = kaggle(tmp_path)
     few.write_text("\n".join(few.read_text().splitlines()[:4]))
     with pytest.raises(VieError, match="has no label of 2 images: 'ILSVRC2012_val_00000001"):

@@ -163,12 +163,14 @@ def labels_of_names(path: Path, names: list[str], split: str) -> list[Row]:
 
 def _kaggle(path: Path) -> dict[str, str]:
     """{image without extension: label} of lines "<image>,<label> <box> <label> <box> ..."."""
-    labels = {}
+    labels: dict[str, str] = {}
     for number, line in enumerate(text_of(path).splitlines(), start=1):
         image, comma, boxes = line.partition(",")
         if not comma or not boxes.split():
             raise VieError(f"{path}, line {number}: {line!r} should be an image and its boxes")
-        labels[image] = boxes.split()[0]
+        label = boxes.split()[0]
+        if labels.setdefault(image, label) != label:
+            raise VieError(f"{path}, line {number}: {image!r} was {labels[image]!r} before")
     return labels
 
 
