@@ -154,6 +154,7 @@ rule finetuning_table:
         runs=lambda wildcards: finetuning.finetuned(experiment, wildcards.table),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
         titles=target_titles(experiment),
+        groups=of(lambda table: groups(experiment, table, untrained="from scratch")),
         published=PUBLISHED_DIGESTS,
         version=version("tables"),
     script:

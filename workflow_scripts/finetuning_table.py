@@ -24,6 +24,5 @@ with job(snakemake.log[0]):
     classes = {run.target: run.metadata["classes"] for run in found.itertuples()}
     titles = snakemake.params.titles
     shown = {name: Target(titles[name], 100 / classes[name]) for name in targets}
-    began = dict(zip(found["model"], found["trained"], strict=True))
-    groups = ["pretrained, then finetuned" if began[one] else "from scratch" for one in models]
+    groups = [snakemake.params.groups[model] for model in models]
     plot_finetuned(table, shown, groups, title, [Path(output.svg), Path(output.png)])

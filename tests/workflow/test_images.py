@@ -68,4 +68,4 @@ def test_memory_does_not_need_a_walk_through_the_tree(config):
     assert resources.videos_of(config, "imagenet", "val") == 50_000
     # 1 kB for each image, and half a GB.
     assert resources.index(config, "imagenet", "train") == resources.LEAST
-    assert resources.frames(config["datasets"]["imagenet"], 8) == 8500
+    assert resources.frames(config["datasets"]["imagenet"], 8) == 13300

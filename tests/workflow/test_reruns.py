@@ -148,7 +148,7 @@ HARMFUL = {
     "probe": (
         version_up("probe"),
         {"probe": 15, "random_control": 1, "table_s1": 1, "table_1": 1}
-        | {"published": 1, "ablations": 1},
+        | {"image_probe": 2, "table_1_imagenet": 1, "published": 1, "ablations": 1},
     ),
     "finetune": (
         version_up("finetune"),
@@ -168,7 +168,7 @@ HARMFUL = {
     "clusters": (
         replace("experiments/smoke.yaml", "clusters: 8", "clusters: 9"),
         {"pretrain": 4, "probe": 8, "finetune": 8, "table_s1": 1, "table_1": 1}
-        | {"published": 1, "ablations": 1}
+        | {"image_probe": 1, "table_1_imagenet": 1, "published": 1, "ablations": 1}
         | {"learning_curves": 1, "finetuning_table": 2, "finetuning_classes": 4}
         | {"features": 6, "retrieval": 1},
     ),
@@ -181,6 +181,7 @@ HARMFUL = {
     "temperature": (
         overlay(recipes={"vie_slowfast": {"objective": {"temperature": 0.08}}}),
         {"pretrain": 2, "probe": 2, "finetune": 4, "table_1": 1}
+        | {"image_probe": 1, "table_1_imagenet": 1}
         | {"learning_curves": 1, "finetuning_table": 2, "finetuning_classes": 4}
         | {"features": 3, "retrieval": 1},
     ),
@@ -197,6 +198,7 @@ HARMFUL = {
             "table_s1": 1,
             "random_control": 1,
             "table_1": 1,
+            "table_1_imagenet": 1,
             "pretext_table": 1,
             "finetuning_table": 2,
         },

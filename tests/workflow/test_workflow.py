@@ -130,7 +130,9 @@ def test_the_papers_experiment(copy, tmp_path, snakemake, planned):
         (tmp_path / "kinetics400" / "annotations" / f"{name}.csv").touch()
     for folder in ("ucf101/ucfTrainTestlist", "hmdb51/testTrainMulti_7030_splits"):
         (tmp_path / folder).mkdir(parents=True)
-    for name in ("kinetics400", "ucf101", "hmdb51"):
+    for split in ("train", "val"):
+        (tmp_path / "imagenet" / split / "n01440764").mkdir(parents=True)
+    for name in ("kinetics400", "ucf101", "hmdb51", "imagenet"):
         text = text.replace(f"{name}: data/{name}", f"{name}: {tmp_path / name}")
     (tmp_path / "mine.yaml").write_text(text)
     overlay = str(tmp_path / "mine.yaml")
@@ -138,7 +140,7 @@ def test_the_papers_experiment(copy, tmp_path, snakemake, planned):
         copy, "-n", "-q", "rules", "--cores", "32", "--configfile", overlay, "--", "all"
     )
     jobs = planned(output)
-    assert jobs["frames"] == 220 + 16 + 8
+    assert jobs["frames"] == 220 + 16 + 8 + 128 + 8
     assert not {"embedded_videos", "embedded_actions"} & set(jobs)
     # From scratch, baselines, VIE, supervised; datasets, pipelines.
     assert jobs["finetune"] == (5 + 3 + 6 + 5) * 2 * 2
@@ -271,7 +273,7 @@ def test_every_rule_is_complete():
         needed = {"log", "threads", "resources", "params", "conda", "script"}
         if name != "status":  # it always runs
             needed |= {"output", "benchmark"}
-            assert re.search(r"version=(version\(|of\(experiment\.(layout|stage)_version)", rule), (
+            assert re.search(r"version=(version\(|of\(experiment\.(layout|stage|frames)_version)", rule), (
                 name
             )
         assert needed <= set(directives), name

@@ -53,7 +53,8 @@ def _draw(axis: "Axes", part: pd.DataFrame) -> None:
         style: dict[str, Any] = {"color": colour, "fmt": "o", "ms": 5, "lw": 1.6, "label": kind}
         axis.errorbar(gain[own], places[own], xerr=half[own], **style)
     above: dict[str, Any] = {"xytext": (0, 5), "textcoords": "offset points"}
-    above |= {"ha": "center", "fontsize": 7}
+    above |= {"ha": "center", "fontsize": 7, "zorder": 4}
+    above["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # hides the line at 0
     for place, value in zip(places, gain, strict=True):
         axis.annotate(f"{value:+.1f}", (value, place), **above)
     axis.axvline(0, color="#333333", lw=1)

@@ -75,11 +75,11 @@ def finish(
     width, height = figure.get_size_inches()
     every = seeds.split()
     if every:
-        notes += f"; seed{'s' if len(every) > 1 else ''} {', '.join(every)}"
+        notes += f"; seed{'s' if len(every) > 1 else ''}\N{NO-BREAK SPACE}{', '.join(every)}"
     boxed = mark if len(every) == 1 else ""
     beside = width > LETTER * (len(mark) + 45)  # wide enough for both in one line
     room = width - 0.3 - (LETTER * len(mark) + 0.4 if boxed and beside else 0)
-    lines = textwrap.wrap(notes, int(room / LETTER))
+    lines = textwrap.wrap(notes, int(room / LETTER), break_on_hyphens=False)
     heads = textwrap.wrap(title, int(width / 0.093), break_on_hyphens=False)
     handles, labels = legend.get_legend_handles_labels() if legend else ([], [])
     columns = _columns(labels, width)
@@ -94,7 +94,12 @@ def finish(
     text: dict[str, Any] = {"va": "top", "parse_math": False}
     figure.text(0.5, 1 - 0.1 / whole, "\n".join(heads), ha="center", fontsize=12, **text)
     text |= {"fontsize": SMALL, "linespacing": LINE * 72 / SMALL / 1.2, "color": "#333333"}
-    figure.text(0.12 / width, (below - 0.06) / whole, "\n".join(lines), **text)
+    figure.text(
+        0.12 / width,
+        (below - 0.06) / whole,
+        "\n".join(lines).replace("\N{NO-BREAK SPACE}", " "),
+        **text,
+    )
     if boxed:
         place = 1 - 0.16 / width, (0.17 if not beside else below - 0.14) / whole
         figure.text(*place, boxed, ha="right", va="center", fontsize=SMALL, bbox=MARK)
@@ -177,7 +182,13 @@ def places(rows: int, i: int, of: int, apart: float) -> np.ndarray:
     return np.arange(rows) + apart * (i - (of - 1) / 2)
 
 
-def draw_points(axis: "Axes", table: pd.DataFrame, names: Sequence[str], apart: float) -> None:
+def draw_points(
+    axis: "Axes",
+    table: pd.DataFrame,
+    names: Sequence[str],
+    apart: float,
+    styles: Mapping[str, dict[str, Any]] = STYLES,
+) -> None:
     """A line of points per row from the top, with 95 % intervals, and with published values.
 
     Args:
@@ -185,11 +196,12 @@ def draw_points(axis: "Axes", table: pd.DataFrame, names: Sequence[str], apart: 
         table: as for `draw_bars`, also with the column model.
         names: of the points of a row.
         apart: distance between them; rows are 1 apart.
+        styles: {name: color and label}.
     """
     for i, name in enumerate(names):
         y = places(len(table), i, len(names), apart)
         mark, half = "s" if name == "knn10" else "o", table[f"{name}_ci95"]
-        axis.errorbar(table[name], y, xerr=half, fmt=mark, ms=4, lw=1, **STYLES[name])
+        axis.errorbar(table[name], y, xerr=half, fmt=mark, ms=4, lw=1, **styles[name])
         if f"{name}_published" in table:
             draw_published(axis, table[f"{name}_published"].where(table["comparable"]), y)
     axis.set_yticks(range(len(table)), table["model"], fontsize=SMALL)

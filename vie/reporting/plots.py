@@ -146,32 +146,23 @@ def plot_finetuned(
     title: str,
     paths: Sequence[Path],
 ) -> None:
-    """Bars of the `targets` of every model of `vie.reporting.finetune_tables.finetuning_table`.
+    """Points of the `targets` of every model of `vie.reporting.finetune_tables.finetuning_table`.
 
     Args:
         targets: {column: what it is of}.
-        groups: of each row, in words: how its network began.
+        groups: of each row, in words: how its network came about.
         title, paths: of the plot.
     """
-    figure, [[axis]] = new_figure(max(6.8, 1.4 + 1.15 * len(table)), 4.0)
-    # An interval over two seeds that differ can be wide; an accuracy is at most 100.
-    halves = {
-        f"{name}_ci95": np.minimum(table[f"{name}_ci95"], 100 - table[name]) for name in targets
-    }
+    figure, [[axis]] = new_figure(7.6, 0.6 + 0.3 * len(table))
     colours = itertools.cycle(TARGET_COLOURS)
     styles = {name: {"color": next(colours), "label": one.title} for name, one in targets.items()}
-    apart = 0.8 / len(targets)
-    top = draw_bars(axis, table.assign(**halves), styles, apart)
-    for i, one in enumerate(targets.values()):
-        at = places(len(table), i, len(targets), apart)
-        ends = at - apart / 2, at + apart / 2
-        label = None if i else "chance"
-        axis.hlines([one.chance] * len(at), *ends, color="black", ls=":", lw=1.2, label=label)
-    draw_groups(axis, groups, upright=True)
-    axis.set_xlim(-0.5, len(table) - 0.5)
-    axis.set_ylim(0, top * 1.15 + 1)
-    axis.set_xticks(range(len(table)), table["model"], rotation=20, ha="right", fontsize=9)
-    axis.set_ylabel(RIGHT)
+    draw_points(axis, table, list(targets), 0.6 / len(targets), styles)
+    for name, one in targets.items():
+        label = f"chance, {one.title} ({one.chance:.1f} %)"
+        axis.axvline(one.chance, color=styles[name]["color"], ls="--", lw=1, label=label)
+    draw_groups(axis, groups)
+    axis.set_xlim(0, min(100, axis.get_xlim()[1]))  # an interval over few seeds may reach further
+    axis.set_xlabel(RIGHT, fontsize=SMALL)
     videos = [
         videos_of(table[f"{name}_n"].iloc[0], "test", targets[name].title) for name in targets
     ]

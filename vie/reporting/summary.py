@@ -118,7 +118,8 @@ def _plot(
     for split, index in indexes.items():
         n = counts[split] = _counts(index, labels) if labels else np.array([len(index)])
         of = f" (the paper: {expected[split]:,})" if split in expected else ""
-        each = f", {n.min():,} to {n.max():,} a class" if labels else ""
+        least, most = f"{n.min():,}", f"{n.max():,}"
+        each = f", {least if least == most else f'{least} to {most}'} a class" if labels else ""
         texts.append(f"{split}: {len(index):,} {_what(index)}{of}{each}")
     labels = labels or ["no labels"]
     style: dict[Any, Any] = {"font.size": 9, "axes.spines.right": False, "axes.spines.top": False}

@@ -37,18 +37,18 @@ def control_labels(experiment: Experiment, table: str) -> dict[str, str]:
     return {name: f"{label} (untrained)" for name, label in labels.items()}
 
 
-def groups(experiment: Experiment, table: str) -> dict[str, str]:
-    """{label of a row: how its network came about}."""
+def groups(experiment: Experiment, table: str, untrained: str = NEVER) -> dict[str, str]:
+    """{label of a row: how its network came about}; `untrained`: of those without pretraining."""
     return {
-        experiment.evaluations[name]["label"]: _group(experiment, name)
+        experiment.evaluations[name]["label"]: _group(experiment, name, untrained)
         for name in experiment.rows.get(table, ())
     }
 
 
-def _group(experiment: Experiment, evaluation: str) -> str:
+def _group(experiment: Experiment, evaluation: str, untrained: str) -> str:
     own = experiment.evaluations[evaluation]
     if own["weights"] == "untrained":
-        return NEVER
+        return untrained
     recipe = experiment.recipes[recipes_of(own)[0]]
     # Of weights from a file nothing but the settings says what they were trained for.
     trained = {*stages(recipe)} or {*recipe["objective"]}
