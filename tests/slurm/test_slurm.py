@@ -83,7 +83,8 @@ class Run:
         """As `resumed`, of a job that SLURM has queued again under its own number."""
         self.wait("not queued again", lambda: f"{job} PENDING" in squeue("%i %T"))
         assert "queueing job" in self.messages.read_text()
-        scontrol(f"JobId={job}", "StartTime=now")  # SLURM lets a job rest for two minutes
+        # SLURM lets a job rest for two minutes. With a short limit it would be stopped at once again.
+        scontrol(f"JobId={job}", "TimeLimit=1440", "StartTime=now")
         return self.resumed(before)
 
     def resumed(self, before):
@@ -112,7 +113,6 @@ def interrupt(run):
     [elapsed] = squeue("%M", "--job", job)
     scontrol(f"JobId={job}", f"TimeLimit={int(elapsed.split(':')[0]) + 2}")
     step = run.requeued(job, 0)
-    scontrol(f"JobId={job}", "TimeLimit=1440")
 
     job = run.training(after=step)
     urgent = ["sbatch", "--parsable", "--partition=urgent", "--gpus=2", "--output=/dev/null"]

@@ -273,9 +273,9 @@ def test_every_rule_is_complete():
         needed = {"log", "threads", "resources", "params", "conda", "script"}
         if name != "status":  # it always runs
             needed |= {"output", "benchmark"}
-            assert re.search(r"version=(version\(|of\(experiment\.(layout|stage|frames)_version)", rule), (
-                name
-            )
+            assert re.search(
+                r"version=(version\(|of\(experiment\.(layout|stage|frames)_version)", rule
+            ), name
         assert needed <= set(directives), name
         for word in ("mem_mb=", "runtime="):
             assert word in rule, f"{name} lacks {word}"
