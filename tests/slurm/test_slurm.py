@@ -83,7 +83,7 @@ class Run:
         """As `resumed`, of a job that SLURM has queued again under its own number."""
         self.wait("not queued again", lambda: f"{job} PENDING" in squeue("%i %T"))
         assert "queueing job" in self.messages.read_text()
-        # SLURM lets a job rest for two minutes. With a short limit it would be stopped at once again.
+        # SLURM lets a job rest for two minutes, and would stop one with a short limit again.
         scontrol(f"JobId={job}", "TimeLimit=1440", "StartTime=now")
         return self.resumed(before)
 
