@@ -129,6 +129,12 @@ def too_many(key: str, value: int, videos: int, of: str = "videos") -> list[str]
     return [f"{key}: {value} is more than the {videos} {of}: {choice}use more videos"]
 
 
+def full_windows(frames: Any, window: int) -> Any:
+    """Windows of `window` frames in so many frames (a number or an array of them), of which a rest
+    is one more if it is at least half as long."""
+    return (2 * frames + window) // (2 * window)
+
+
 def resolve_steps(duration: str, steps_per_epoch: int) -> int:
     """Steps of a duration such as "500 steps" or "2.5 epochs", rounded up.
 

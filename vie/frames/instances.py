@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vie.config.settings import full_windows
 from vie.frames.index import PARTS, SCHEMA, load_index
 from vie.frames.parquet import make_table, metadata_of, read_table
 from vie.frames.shards import BLOCK, blocks
@@ -45,8 +46,7 @@ def instances_of(
     window = settings.get("frames")
     if window is None:
         return videos, np.zeros_like(counts), counts
-    # Half a window or more is rounded up: (2 counts + window) / (2 window), in whole numbers.
-    windows = np.maximum(1, (2 * counts + window) // (2 * window))
+    windows = np.maximum(1, full_windows(counts, window))
     rows = np.repeat(np.arange(len(videos)), windows)  # (M,)
     first = (np.arange(len(rows)) - np.repeat(np.cumsum(windows) - windows, windows)) * window
     return videos[rows], first, np.minimum(window, counts[rows] - first)

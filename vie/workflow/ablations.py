@@ -61,9 +61,7 @@ def ablation_runs(experiment: Experiment) -> list[dict[str, Any]]:
             "of": experiment.evaluations[base]["label"],
         }
         run |= {"changed": changed(experiment, name), "dataset": dataset}
-        folder = f"{experiment.folder}/probe/{name}/{evaluation['weights']}"
-        for seed in experiment.config["seeds"]:
-            files = ("predictions.parquet", "metadata.json")
-            paths = {file.split(".")[0]: f"{folder}/seed{seed}/{file}" for file in files}
-            runs.append(run | paths)
+        for folder in experiment.probe_folders(name):
+            paths = {"predictions": f"{folder}/predictions.parquet"}
+            runs.append(run | paths | {"metadata": f"{folder}/metadata.json"})
     return runs

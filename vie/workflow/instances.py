@@ -5,6 +5,8 @@ Arithmetic only: imports neither torch, pandas nor numpy. `vie.frames.instances`
 
 from typing import Any
 
+from vie.config.settings import full_windows
+
 Config = dict[str, Any]
 
 
@@ -36,5 +38,5 @@ def count_instances(settings: Config | None, videos: float, frames: float) -> in
         return int(videos)
     count: int = max(1, round(settings.get("share", 1) * videos))
     if window := settings.get("frames"):
-        count *= max(1, int((2 * frames + window) // (2 * window)))
+        count *= max(1, int(full_windows(frames, window)))
     return count

@@ -291,11 +291,18 @@ class Experiment:
         Without `weights` (trained or untrained), each evaluation has its own. `kind` is the folder.
         """
         return [
-            f"{self.folder}/{kind}/{name}/{weights or self.evaluations[name]['weights']}"
-            f"/seed{seed}/{file}"
+            f"{folder}/{file}"
             for name in self.rows[table]
-            for seed in self.config["seeds"]
+            for folder in self.probe_folders(name, weights, kind)
         ]
+
+    def probe_folders(
+        self, evaluation: str, weights: str | None = None, kind: str = "probe"
+    ) -> list[str]:
+        """Folders of an evaluation's results, one per seed; arguments as of `probes`."""
+        weights = weights or self.evaluations[evaluation]["weights"]
+        place = f"{self.folder}/{kind}/{evaluation}/{weights}"
+        return [f"{place}/seed{seed}" for seed in self.config["seeds"]]
 
     # Versions
 

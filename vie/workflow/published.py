@@ -104,11 +104,9 @@ def _row(experiment: Experiment, row: dict[str, str], kind: str, column: str) ->
 
 def _files(experiment: Experiment, folder: str, name: str) -> list[dict[str, str]]:
     """Results of an evaluation, one per seed."""
-    weights, seeds = experiment.evaluations[name]["weights"], experiment.config["seeds"]
-    places = [f"{experiment.folder}/{folder}/{name}/{weights}/seed{seed}" for seed in seeds]
     return [
         {"predictions": f"{place}/predictions.parquet", "metadata": f"{place}/metadata.json"}
-        for place in places
+        for place in experiment.probe_folders(name, kind=folder)
     ]
 
 
