@@ -31,16 +31,16 @@ def test_postactivation_is_torchvisions_resnet18(training):
     from torchvision.models import resnet18
 
     torch.manual_seed(0)
-    theirs = resnet18(weights=None).train(training)
+    theirs = resnet18(weights=None).double().train(training)  # rounds alike on every CPU
     for module in theirs.modules():
         if isinstance(module, torch.nn.BatchNorm2d):  # statistics that are not 0 and 1
             module.running_mean.normal_(0, 0.2)
             module.running_var.uniform_(0.5, 2)
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.normal_(module.bias, 0, 0.2)
-    ours = ResNet18(form="postactivation", bn_momentum=0.1).train(training)
+    ours = ResNet18(form="postactivation", bn_momentum=0.1).double().train(training)
     ours.load_state_dict(from_torchvision(theirs.state_dict()))  # strict: same set of weights
-    images = torch.randn(2, 3, 64, 72)
+    images = torch.randn(2, 3, 64, 72, dtype=torch.float64)
     x = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(images))))
     expected = {"conv1": x}
     for number in range(1, 5):
@@ -49,9 +49,9 @@ def test_postactivation_is_torchvisions_resnet18(training):
     features = ours(images[:, :, None])
     assert list(features) == list(expected)
     for name, value in expected.items():
-        torch.testing.assert_close(features[name][:, :, 0], value, rtol=0, atol=1e-5)
+        torch.testing.assert_close(features[name][:, :, 0], value, rtol=0, atol=1e-10)
     for key, value in from_torchvision(theirs.state_dict()).items():  # running averages too
-        torch.testing.assert_close(ours.state_dict()[key], value, rtol=0, atol=1e-5)
+        torch.testing.assert_close(ours.state_dict()[key], value, rtol=0, atol=1e-10)
 
 
 def reference_preactivation(network, images):
