@@ -26,14 +26,19 @@ def pytest_addoption(parser):
     parser.addoption(
         "--runslurm", action="store_true", help="also run tests marked slurm (as root)"
     )
+    parser.addoption("--campaigns", choices=("short", "long"), help="also run campaigns, this long")
+    parser.addoption("--campaign-seed", type=int, default=0, help="seed of their cases")
+    parser.addoption("--campaign-case", type=int, help="run this case alone")
+    parser.addoption("--campaign-report", help="folder for what each campaign found, as JSON")
 
 
 def pytest_collection_modifyitems(config, items):
-    for marker in ("slow", "slurm"):
-        if not config.getoption(f"--run{marker}"):
+    switches = {"slow": "--runslow", "slurm": "--runslurm", "campaign": "--campaigns"}
+    for marker, switch in switches.items():
+        if not config.getoption(switch):
             for item in items:
                 if item.get_closest_marker(marker):
-                    item.add_marker(pytest.mark.skip(reason=f"{marker}; run with --run{marker}"))
+                    item.add_marker(pytest.mark.skip(reason=f"{marker}; run with {switch}"))
 
 
 def pytest_runtest_setup(item):
