@@ -32,7 +32,7 @@ VERSIONS: dict[str, Version] = {
     "manifest.flat": Version(1, "first version"),
     "manifest.imagefolder": Version(1, "first version"),
     "split_assignment": Version(1, "first version"),
-    "frames": Version(1, "first version"),
+    "frames": Version(2, "variable rates, changing parameters and colours are exact"),
     "images": Version(1, "first version"),  # frames of images
     "index": Version(1, "first version"),
     "instances": Version(1, "first version"),
