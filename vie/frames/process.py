@@ -159,6 +159,7 @@ def _run(
     assert process.stderr is not None
     try:
         with selectors.DefaultSelector() as ready, process.stdout, process.stderr:
+            os.set_blocking(process.stderr.fileno(), False)
             ready.register(process.stdout, selectors.EVENT_READ)
             ready.register(process.stderr, selectors.EVENT_READ)
             while ready.get_map():
@@ -167,14 +168,17 @@ def _run(
                 left -= time.monotonic() - began  # what is done with a piece takes its own time
                 if left <= 0:
                     raise subprocess.TimeoutExpired(argv, timeout_seconds)
-                # What was said of a frame comes before the frame.
-                for key, _ in sorted(events, key=lambda event: event[0].fileobj is process.stdout):
-                    chunk = os.read(key.fd, 2**20)
-                    if not chunk:
-                        ready.unregister(key.fileobj)
-                    elif key.fileobj is process.stderr:
-                        messages.read(chunk)
-                    else:
+                for key, _ in events:
+                    chunk = os.read(key.fd, 2**20) if key.fileobj is process.stdout else b""
+                    # What was said before this piece of output was written is there by now.
+                    with contextlib.suppress(BlockingIOError):
+                        said = os.read(process.stderr.fileno(), 2**20)
+                        messages.read(said)
+                        if not said and process.stderr in ready.get_map():
+                            ready.unregister(process.stderr)
+                    if key.fileobj is process.stdout and not chunk:
+                        ready.unregister(process.stdout)
+                    elif chunk:
                         output_bytes += len(chunk)
                         left = left if in_all else timeout_seconds
                         if in_all and output_bytes > MAX_OUTPUT_BYTES:
