@@ -5,9 +5,10 @@ import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from vie.datasets.file_names import listed
 from vie.datasets.layouts.kinetics_files import WORDS, Place, SplitFiles, only_one, split_folder
 from vie.datasets.layouts.kinetics_report import report
-from vie.datasets.layouts.video_files import ADVICE, listed, plain_name, text_of
+from vie.datasets.layouts.video_files import ADVICE, plain_name, text_of
 from vie.datasets.video import Video
 from vie.runtime.errors import VieError
 
@@ -43,11 +44,12 @@ def no_annotation(annotations: Path, split: str) -> str:
 def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
     """Videos of a split of the Kinetics layout, in the order of its CSV.
 
-    A file is called `<youtube_id>_<start>_<end>.mp4`, with or without leading zeros, or
-    `<youtube_id>.mp4`; any of `EXTENSIONS` will do. It lies in one of the trees of
-    `kinetics_files`. A file with the bare id may be the clip or the whole YouTube video, so the
-    video keeps the clip's start and end. A video without a file is kept: it is rejected later,
-    with its reason. The log says how list and files differ.
+    A file is called `<youtube_id>_<start>_<end>.mp4`, with or without leading zeros,
+    `<youtube_id>_<start>.mp4` or `<youtube_id>.mp4`; any of `EXTENSIONS` will do. It lies in one of
+    the trees of `kinetics_files`, which also has the names that youtube-dl leaves. A file with the
+    bare id may be the clip or the whole YouTube video, so the video keeps the clip's start and end.
+    A video without a file is kept: it is rejected later, with its reason. The log says how list and
+    files differ.
 
     Raises:
         NoFilesError: none of the listed videos has a file.
@@ -59,7 +61,7 @@ def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
         only_one(annotations.parent, csv_names(split))
     root = split_folder(videos, split)
     clips = list_kinetics(videos, annotations, split)
-    files = SplitFiles(videos, root, {clip.label for clip in clips})
+    files = SplitFiles(videos, root, {clip.label for clip in clips}, clips)
     found: list[Video] = []
     places: dict[str, Place | None] = {}
     for clip in clips:
