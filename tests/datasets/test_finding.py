@@ -1,3 +1,4 @@
+import errno
 import os
 import unicodedata
 
@@ -61,6 +62,25 @@ def test_links_are_followed_and_a_file_is_found_once(tmp_path):
     assert [one.id for one in found.videos] == ["b/x.mp4", "lost.mp4", "outside/y.mp4"]
     assert f"{videos}: 1 links lead nowhere or in a circle: 'self'" in found.notes
     assert "files that were found under another name already are left out: 1" in found.notes
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    files(tmp_path, "a/x.mp4", "b/y.mp4", "c/z.mp4")
+    os.mkfifo(tmp_path / "a" / "pipe.mp4")
+    scandir = os.scandir
+
+    def refused(path):  # file modes do not stop root
+        if os.fspath(path) == str(tmp_path / "b"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    found = find_videos([tmp_path])
+    assert [one.id for one in found.videos] == ["a/pipe.mp4", "a/x.mp4", "c/z.mp4"]
+    words = f"1 folders are left out: {tmp_path / 'b'}: cannot be read as a folder: Permission"
+    assert found.notes == [f"{words} denied"]
+    with pytest.raises(VieError, match="b: cannot be read as a folder: Permission denied"):
+        find_videos([tmp_path / "b"])
 
 
 def test_several_folders_and_single_videos(tmp_path):

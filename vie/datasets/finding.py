@@ -143,7 +143,7 @@ def _in_folder(root: Path, notes: list[str]) -> tuple[list[str], list[str]]:
             inside = entries(root / below, EVERY_EXTENSION)
         except (VieError, OSError) as error:
             if not below:
-                raise VieError(f"{root}: cannot be read as a folder: {error}") from error
+                raise VieError(str(error)) from error
             unread.append(str(error))
             continue
         seen.add((status.st_dev, status.st_ino))

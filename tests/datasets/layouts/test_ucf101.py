@@ -1,6 +1,7 @@
 """UCF101's lists, written here as the official ones are."""
 
 import collections
+import shutil
 
 import pytest
 
@@ -159,10 +160,14 @@ def test_files_and_folders_are_compared_with_the_lists(tmp_path, caplog):
     with pytest.raises(VieError, match=rf"1 listed videos are missing: '{paths[0]}'; .*reject"):
         compare()
     assert f"1 links lead nowhere or in a circle: '{paths[0]}'" in caplog.text
+    first.unlink()
+    first.touch()
     (root / "__MACOSX").mkdir()
+    compare()
+    (root / "__MACOSX" / "v_Other_g01_c01.avi").touch()
     with pytest.raises(VieError, match="1 folders are no class of the annotations: '__MACOSX'"):
         compare()
-    (root / "__MACOSX").rmdir()
+    shutil.rmtree(root / "__MACOSX")
     for path in (root / "YoYo").iterdir():
         path.unlink()
     (root / "YoYo").rmdir()

@@ -77,11 +77,11 @@ def find_listed(root: Path, videos: list[Video]) -> list[Video]:
 
 
 def refuse_incomplete(root: Path, videos: Iterable[Video]) -> None:
-    """Whether all videos that `find_listed` returned have a file, and folders are classes.
+    """Whether all videos that `find_listed` returned have a file, and no folder has other videos.
 
     Raises:
         NoFilesError: no listed video has a file.
-        VieError: names the classes or files that are missing, or folders that are no class.
+        VieError: names what is missing, or folders of other videos.
     """
     videos, tree = list(videos), _read(root)
     lost = [video for video in videos if not video.file_found]
@@ -97,7 +97,8 @@ def refuse_incomplete(root: Path, videos: Iterable[Video]) -> None:
     used = {os.path.dirname(video.path) for video in videos if video.file_found}
     used |= {folder for folders in own.values() for folder in folders}
     above = {FLAT, *used, *(str(p) for one in used for p in Path(one).parents)}
-    if unknown := sorted(map(as_text, set(tree.folders) - above)):
+    odd = {folder for folder, stems in tree.folders.items() if stems and folder not in above}
+    if unknown := sorted(map(as_text, odd)):
         raise VieError(
             f"{root}: {len(unknown)} folders are no class of the annotations: {listed(unknown)}; "
             "move them elsewhere, or check that videos and annotations are of the same dataset"
