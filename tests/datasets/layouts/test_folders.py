@@ -98,11 +98,28 @@ def test_links_and_what_is_no_file(tmp_path, caplog):
     (root / "a" / "gone.mp4").symlink_to("nowhere.mp4")
     (root / "a" / "up").symlink_to("..")
     os.mkfifo(root / "b" / "pipe.mp4")
+    (root / "b" / "folder.mp4").mkdir()
     found = {video.video: video.file_found for video in FOLDERS.read(root, root, "all")}
-    wanted = {"a/0": True, "a/circle": False, "a/gone": False, "b/0": True, "b/pipe": True}
+    wanted = {
+        "a/0": True,
+        "a/circle": False,
+        "a/gone": False,
+        "b/0": True,
+        "b/folder": True,
+        "b/pipe": True,
+    }
     assert found == wanted
     for words in ("3 links lead nowhere or in a circle: 'loop', 'a/circle.mp4'", "'a/up'"):
         assert words in caplog.text
+
+
+def test_a_folder_that_is_not_there_names_its_neighbours(tmp_path):
+    fill(tmp_path, {"run": 1, "sit": 1})
+    said = FOLDERS.absent(tmp_path / "train", "train")
+    assert (
+        said == f"{tmp_path / 'train'}: no such folder; in {tmp_path} are the folders 'run', 'sit'"
+    )
+    assert "cannot be read" in FOLDERS.absent(tmp_path / "gone" / "train", "train")
 
 
 def test_an_unreadable_class_folder_is_named(tmp_path, caplog, monkeypatch):

@@ -16,6 +16,7 @@ from vie.datasets.layouts.kinetics import (
     refuse_missing,
 )
 from vie.datasets.layouts.ucf101 import assign_ucf101, list_ucf101, read_ucf101
+from vie.datasets.layouts.video_files import found_in
 from vie.datasets.split_assignment import SplitRow
 from vie.datasets.video import Video
 
@@ -36,7 +37,8 @@ class Layout(NamedTuple):
             lists of videos.
         compare: (folder of videos, videos that `read` returned) raises a VieError if some have no
             file.
-        absent: (folder of annotations, split) -> the message if there are no annotations.
+        absent: (folder of annotations, or of the split's videos where there are none, split) -> the
+            message if it is not there.
         digest: folder of a split -> what changes when files appear or go. None where all names
             are read for that.
     """
@@ -46,7 +48,9 @@ class Layout(NamedTuple):
     assign: Callable[[Iterable[Video], Path, int], list[SplitRow]] | None = None
     listed: Callable[[Path, Path, str], list[Video]] | None = None
     compare: Callable[[Path, Iterable[Video]], None] = refuse_incomplete
-    absent: Callable[[Path, str], str] = lambda annotations, split: f"{annotations}: no such folder"
+    absent: Callable[[Path, str], str] = lambda folder, split: (
+        f"{folder}: no such folder; {found_in(folder.parent)}"
+    )
     digest: Callable[[Path], str] | None = None
 
     @property

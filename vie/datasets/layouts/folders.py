@@ -27,7 +27,7 @@ def read_folders(videos: Path, annotations: Path, split: str) -> list[Video]:
 
     For the splits "train" and "val" the class folders lie in folders of these names. Names may be
     anything (`vie.datasets.file_names`). Hidden files are left out: some systems leave a file
-    ._name beside every file. A link that leads nowhere is a video that is rejected later.
+    ._name beside every file. A link or folder that is called as a video is rejected later.
 
     Raises:
         NoFilesError: there is no video in a class folder.
@@ -41,8 +41,8 @@ def read_folders(videos: Path, annotations: Path, split: str) -> list[Video]:
     pairs: list[tuple[str, str]] = []
     for folder, inside in classes.items():
         label = as_text(folder)
-        lost = {as_text(name) for name in inside.lost if name.lower().endswith(EXTENSIONS)}
-        files, twice = stems({*map(as_text, inside.videos), *lost})
+        lost = set(map(as_text, filter(_is_video, inside.lost)))
+        files, twice = stems(map(as_text, _videos(inside)))
         pairs += [(f"{label}/{one}", other) for one, other in twice]
         for stem, file in files.items():
             path = f"{below}{label}/{file}"
@@ -52,7 +52,7 @@ def read_folders(videos: Path, annotations: Path, split: str) -> list[Video]:
     _say_what_is_left_out(root, top, classes, unread)
     if not found:
         raise NoFilesError(f"{root}: {_nothing(root, top, classes)}")
-    if empty := [label for label, inside in classes.items() if not _held(inside)]:
+    if empty := [label for label, inside in classes.items() if not _videos(inside)]:
         raise VieError(
             f"{root}: {len(empty)} class folders hold no video: {listed(empty)}"
             f"{_deeper(root, empty)}; move them elsewhere, or put videos into them"
@@ -60,8 +60,13 @@ def read_folders(videos: Path, annotations: Path, split: str) -> list[Video]:
     return found
 
 
-def _held(inside: Entries) -> bool:
-    return bool(inside.videos) or any(name.lower().endswith(EXTENSIONS) for name in inside.lost)
+def _videos(inside: Entries) -> list[str]:
+    """What is called as a video; links that lead nowhere and folders are rejected later."""
+    return [*inside.videos, *filter(_is_video, (*inside.lost, *inside.folders))]
+
+
+def _is_video(name: str) -> bool:
+    return name.lower().endswith(EXTENSIONS)
 
 
 def _classes(root: Path, top: Entries) -> tuple[dict[str, Entries], list[str]]:
@@ -84,7 +89,7 @@ def _say_what_is_left_out(
 
     inside = [(f"{label}/", of) for label, of in classes.items()]
     warn("videos lie beside the class folders and are left out", top.videos)
-    folders = [above + name for above, of in inside for name in of.folders]
+    folders = [above + name for above, of in inside for name in of.folders if not _is_video(name)]
     warn("folders in class folders are left out", folders)
     every = [("", top), *inside]
     links = [above + name for above, of in every for name in of.lost]

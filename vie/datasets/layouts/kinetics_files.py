@@ -20,10 +20,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from vie.datasets.file_names import as_text, by_kind, listed
+from vie.datasets.file_names import as_text
 from vie.datasets.layouts.video_files import (
     EXTENSIONS,
     entries,
+    found_in,
     refuse_pairs,
     spelling_key,
     stems,
@@ -83,20 +84,9 @@ def split_folder(videos: Path, split: str) -> Path:
     if root is None or not root.is_dir():
         raise VieError(
             f"{videos / split}: no such folder (nor {', '.join(names[1:])}); it should hold the "
-            f"videos of the split, or one folder per class; {_found_in(videos)}"
+            f"videos of the split, or one folder per class; {found_in(videos)}"
         )
     return root
-
-
-def _found_in(folder: Path) -> str:
-    """What lies in a folder, for a message."""
-    if not folder.is_dir():
-        return f"{folder} is no folder either"
-    found = entries(folder, EXTENSIONS, links=False)
-    parts = [f"the folders {listed(found.folders)}"] if found.folders else []
-    if files := [*found.videos, *found.others, *found.lost]:
-        parts.append(f"the files {by_kind(files)}")
-    return f"in {folder} are {' and '.join(parts)}" if parts else f"{folder} is empty"
 
 
 def stems_of(video: str) -> tuple[list[str], str]:
@@ -137,6 +127,7 @@ class SplitFiles:
         own: {label: folders of the class, the best match first}.
         unknown: names of folders that are no class, sorted.
         others: paths of files that are no videos, relative to the split's folder.
+        lost: the same of links that lead nowhere or in a circle, and are not called as a video.
 
     Raises:
         VieError: a folder cannot be read, or two files are one video.
@@ -149,6 +140,7 @@ class SplitFiles:
         self.folders: dict[str, dict[str, str]] = {}
         self.joined: dict[str, dict[str, str]] = {}
         self.others: list[str] = []
+        self.lost: list[str] = []
         pairs: list[tuple[str, str]] = []
         inside = []
         waiting = [FLAT]
@@ -160,7 +152,8 @@ class SplitFiles:
             if folder == FLAT:
                 waiting += found.folders
             above = f"{folder}/" if folder else ""
-            self.others += [above + name for name in (*found.others, *found.lost)]
+            self.others += [above + name for name in found.others]
+            self.lost += [above + name for name in found.lost]
             self.folders[folder], twice = stems(found.videos)
             self.joined[folder], more = _joined(self.folders[folder])
             pairs += [(self.path(folder, one), as_text(other)) for one, other in twice + more]

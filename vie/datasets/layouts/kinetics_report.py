@@ -71,6 +71,7 @@ def report(files: SplitFiles, places: dict[str, Place | None]) -> None:
     what = "of these have names that are not read, with the id of a listed video without a file"
     _warn(files, what, odd)
     _warn(files, "further files of listed videos are not used", duplicates)
+    _warn(files, "links lead nowhere or in a circle", files.lost)
     if files.others:
         what = "%s: %d files that are no videos are left out: %s"
         log.warning(what, files.root, len(files.others), by_kind(files.others))
@@ -119,6 +120,8 @@ def _nothing_found(
         likely.append(f"{len(odd)} have a listed id in names that are not read: {listed(odd, 2)}")
     if files.others:
         likely.append(f"files that are no videos: {by_kind(files.others)}")
+    if files.lost:
+        likely.append(f"links lead nowhere or in a circle: {listed(files.lost)}")
     if not likely:
         likely.append("see whether `roots`, `videos` and `annotations` are those of one copy")
     what = f"found is for example {quoted(example)}" if example else "but it is empty"

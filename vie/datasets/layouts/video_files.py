@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from vie.datasets.file_names import listed, quoted
+from vie.datasets.file_names import by_kind, listed, quoted
 from vie.runtime.errors import VieError
 
 # Of the containers that `vie.frames.ffmpeg` opens.
@@ -132,6 +132,18 @@ def entries(folder: Path, extensions: tuple[str, ...], *, links: bool = True) ->
     for every in found:
         every.sort()
     return found
+
+
+def found_in(folder: Path) -> str:
+    """What lies in a folder, for a message."""
+    try:
+        found = entries(folder, EXTENSIONS, links=False)
+    except VieError as error:
+        return str(error)
+    parts = [f"the folders {listed(found.folders)}"] if found.folders else []
+    if files := [*found.videos, *found.others, *found.lost]:
+        parts.append(f"the files {by_kind(files)}")
+    return f"in {folder} are {' and '.join(parts)}" if parts else f"{folder} is empty"
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
