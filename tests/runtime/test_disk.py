@@ -17,7 +17,7 @@ import torch
 from vie.engine.recorder import Recorder
 from vie.reporting.drawing import new_figure, save
 from vie.runtime import torch_files
-from vie.runtime.disk import sentence, writing
+from vie.runtime.disk import refuse_read_only, sentence, writing
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write, link, write_json
 from vie.runtime.logs import job
@@ -131,6 +131,20 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path, monkeypatch, number
     monkeypatch.setattr("tempfile.mkstemp", refuse)
     with pytest.raises(VieError, match=rf"table\.csv: {os.strerror(number)}\. \w+ the"):
         write_json({}, tmp_path / "table.csv")
+
+
+def test_snakemake_does_not_begin_in_a_read_only_folder(tmp_path, monkeypatch):
+    logs = tmp_path / "logs"
+    refuse_read_only([str(tmp_path), str(logs)])  # one that is absent will be made
+    assert not os.listdir(tmp_path)
+    logs.mkdir()
+
+    def refuse(dir):
+        raise OSError(errno.EROFS, "Read-only file system", f"{dir}/tmpabcdefgh")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(VieError, match=r"logs: Read-only file system\. Make the file system"):
+        refuse_read_only([str(logs)])
 
 
 def test_a_name_that_is_too_long_is_said(tmp_path):

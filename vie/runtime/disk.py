@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vie.runtime.errors import VieError, shown
@@ -87,10 +87,28 @@ def _stands_for(name: object, path: Path) -> bool:
 
 def no_room(folder: Path) -> OSError | None:
     """Why no file of `ROOM` bytes can be written to a folder, or None if it can."""
+    return _refusal(folder, bytes(ROOM))
+
+
+def _refusal(folder: Path, content: bytes) -> OSError | None:
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(ROOM))
+            file.write(content)
             file.flush()
     except OSError as error:
-        return error if error.errno in WRITING else None
+        return error if error.errno in ADVICE else None
     return None
+
+
+def refuse_read_only(folders: Iterable[str]) -> None:
+    """Refuse to begin where Snakemake, which writes there, would end with a traceback.
+
+    A full disk is left alone: Snakemake can also make room.
+
+    Raises:
+        VieError: one of the folders, which may be absent, cannot be written.
+    """
+    for folder in map(Path, folders):
+        found = _refusal(folder, b"") if folder.is_dir() else None
+        if found and found.errno != errno.ENOSPC:
+            raise VieError(sentence(OSError(found.errno, found.strerror, str(folder.resolve()))))
