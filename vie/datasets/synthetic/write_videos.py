@@ -74,7 +74,7 @@ def write_embedded(
         here = [video for video in listed if video.split == split]
         rows = [(v.label, v.youtube_id, v.start, v.end, word) for v in here]
         with atomic_write(annotations / f"{split}.csv") as temporary:
-            write_rows(temporary, COLUMNS, rows)
+            write_rows(temporary, COLUMNS, rows, plain=True)
 
 
 @contextlib.contextmanager
