@@ -16,6 +16,7 @@ from vie.datasets.layouts.kinetics import COLUMNS
 from vie.datasets.synthetic.render import CLASSES, render
 from vie.frames.ffmpeg import ffmpeg_executable
 from vie.runtime.csv_files import write_rows
+from vie.runtime.disk import no_room, writing
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 from vie.runtime.progress import progress
@@ -73,22 +74,24 @@ def write_embedded(
         here = [video for video in listed if video.split == split]
         rows = [(v.label, v.youtube_id, v.start, v.end, word) for v in here]
         with atomic_write(annotations / f"{split}.csv") as temporary:
-            write_rows(temporary, COLUMNS, rows)
+            write_rows(temporary, COLUMNS, rows, plain=True)
 
 
 @contextlib.contextmanager
 def complete_folder(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder; it replaces `folder` if the block succeeds."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    temporary.chmod(0o755)  # mkdtemp makes folders private
-    try:
-        yield temporary
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        temporary.chmod(0o755)  # mkdtemp makes folders private
+        try:
+            with writing(folder):  # it looks at the disk while what was written is there
+                yield temporary
+                if folder.exists():
+                    shutil.rmtree(folder)
+                temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_videos(
@@ -176,5 +179,7 @@ def _run(
     argv = stream.compile(cmd=ffmpeg_executable())
     done = subprocess.run(argv, input=content, capture_output=True, check=False)
     if done.returncode != 0:
+        if full := no_room(path.parent):
+            raise OSError(full.errno, full.strerror, str(path))
         message = done.stderr.decode("utf-8", "replace").strip()[-500:]
         raise VieError(f"{path}: ffmpeg cannot write it: {message}")
