@@ -159,7 +159,7 @@ def reading_seconds(path: Path, timeout_seconds: float) -> float:
 
     It grows with the file, as an hour of video may be a good video on a slow disk.
     """
-    return timeout_seconds + (path.stat().st_size if path.exists() else 0) / READING
+    return timeout_seconds + (os.path.getsize(path) if os.path.exists(path) else 0) / READING
 
 
 def video_seconds(video: Path, *, timeout_seconds: float) -> float:
@@ -265,8 +265,9 @@ def _open(video: Path, **options: float) -> Any:
     import ffmpeg  # takes 0.1 s, which jobs that read shards can do without
 
     return ffmpeg.input(
-        # "file:" keeps names such as "-i", "http:x" or "concat:a|b" plain names.
-        f"file:{os.path.abspath(video)}",
+        # "file:" keeps names such as "-i", "http:x" or "concat:a|b" plain names. As bytes, names
+        # that are no UTF-8 pass through ffmpeg-python.
+        os.fsencode(f"file:{os.path.abspath(video)}"),
         protocol_whitelist="file",
         format_whitelist=FORMATS,
         max_pixels=MAX_PIXELS,
