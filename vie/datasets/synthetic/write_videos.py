@@ -14,7 +14,7 @@ import numpy as np
 
 from vie.datasets.layouts.kinetics import COLUMNS
 from vie.datasets.synthetic.render import CLASSES, render
-from vie.frames.ffmpeg import ffmpeg_executable
+from vie.frames.process import ffmpeg_executable
 from vie.runtime.csv_files import write_rows
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
