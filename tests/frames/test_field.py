@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vie.frames.contents import video_seconds
 from vie.frames.excerpts import extract_clip
-from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable, video_seconds
+from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
 from vie.frames.unusable import UnusableVideoError
 
 H264 = "-c:v libx264 -preset veryfast -pix_fmt yuv420p"
