@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from vie.frames.shards import ShardReader, read_shard_table
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 from vie.runtime.progress import progress
+from vie.runtime.workers import process_pool
 
 # Flow is computed on frames at 1, 1/2, 1/4 or 1/8 of their size: the smallest whose shorter side
 # has at least this many pixels. More pixels say nothing more about where a video moves.
@@ -46,7 +46,8 @@ def write_shard_motion(tar: Path, table: Path, motion: Path, *, processes: int) 
     """Write the motion of all frames of a shard, in the order of its table: (F,) float32 as .npy.
 
     Raises:
-        VieError: the shard does not match its table, or a frame cannot be decoded.
+        VieError: the shard does not match its table, a frame cannot be decoded, or a process was
+            killed.
     """
     rows = read_shard_table(table)
     counts = numbers(rows["n_frames"])
@@ -56,7 +57,7 @@ def write_shard_motion(tar: Path, table: Path, motion: Path, *, processes: int) 
         for video, offsets, sizes in zip(videos, rows["offsets"], rows["sizes"], strict=True)
     ]
     parts = [np.empty(0, np.float32)]
-    with ProcessPoolExecutor(processes) as pool:
+    with process_pool(processes) as pool:
         done = pool.map(_video_motion, *zip(*jobs, strict=True), chunksize=4) if jobs else ()
         parts += progress(done, total=len(jobs), label=f"motion {tar.stem}", unit="videos")
     values = np.concatenate(parts)

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 from vie.runtime.progress import progress
 from vie.runtime.randomness import generator
+from vie.runtime.workers import process_pool
 
 FPS = 25
 SPLITS = {"train": "train", "val": "validate"}  # folder -> split in the CSV
@@ -108,7 +108,7 @@ def write_videos(
     with complete_folder(folder) as temporary:
         for parent in {(temporary / video.path).parent for video in listed}:
             parent.mkdir(parents=True, exist_ok=True)
-        with ProcessPoolExecutor(processes) as pool:
+        with process_pool(processes) as pool:
             done = pool.map(functools.partial(write, root=temporary), listed, chunksize=8)
             label = f"write {unit} of {folder.parent.name}"
             for _ in progress(done, total=len(listed), label=label, unit=unit):
