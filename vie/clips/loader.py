@@ -66,14 +66,16 @@ def load_clip(
     """
     try:
         return cut_clip(partial(index.read_frames, instance), frames, crop, size, shifts)
-    except VieError:
-        raise
-    except ValueError as error:
-        video = index.videos[instance].as_py()
-        raise VieError(
-            f"{index.path}: video {video!r} has a frame that cannot be decoded ({error}); delete "
-            "its shard and the shard's table to have them made again"
-        ) from error
+    except UndecodableError as error:
+        raise index.undecodable(instance, error.frame, error) from error
+
+
+class UndecodableError(ValueError):
+    """A JPEG cannot be decoded."""
+
+    def __init__(self, frame: int, error: ValueError) -> None:
+        super().__init__(str(error))
+        self.frame = frame
 
 
 def cut_clip(
@@ -86,11 +88,16 @@ def cut_clip(
     """`load_clip` of a video whose JPEGs `read` gives for numbers of frames, each asked for once.
 
     Raises:
-        ValueError: a JPEG cannot be decoded.
+        UndecodableError: says which frame.
     """
     unique, back = np.unique(frames, return_inverse=True)
     least = partial(crop.least, size) if crop.reduced_decoding else None
-    decoded = [decode(jpeg, least) for jpeg in read(unique)]
+    decoded = []
+    for frame, jpeg in zip(unique, read(unique), strict=True):
+        try:
+            decoded.append(decode(jpeg, least))
+        except ValueError as error:
+            raise UndecodableError(int(frame), error) from error
     return crop_frames([decoded[i] for i in back], crop, size, shifts)
 
 

@@ -172,7 +172,13 @@ class _Reader:
             )
         seen = self.sampling.test(int(index.n_frames[place]), self.clips)
         numbers = np.linspace(seen.min(), seen.max(), FRAMES).round().astype(int)
-        return [_small(jpeg) for jpeg in index.read_frames(place, numbers)]
+        shown = []
+        for number, jpeg in zip(numbers, index.read_frames(place, numbers), strict=True):
+            try:
+                shown.append(_small(jpeg))
+            except ValueError as error:
+                raise index.undecodable(place, int(number), error) from error
+        return shown
 
 
 def _small(jpeg: bytes) -> np.ndarray:

@@ -55,6 +55,8 @@ def write_summary(
     """
     labels = read_classes(classes)
     loaded = {split: load_index(path) for split, path in indexes.items()}
+    for index in loaded.values():
+        index.check_classes(labels, classes)
     reasons = {  # without particulars: "timed out" of "timed out after 30 s"
         split: Counter(re.split(":| after ", row["reason"])[0] for row in read_rejected(path))
         for split, path in rejected.items()
