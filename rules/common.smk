@@ -34,6 +34,7 @@ from vie.config.settings import (
     probe_of,
     recipes_of,
 )
+from vie.runtime.disk import refuse_read_only
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
@@ -68,6 +69,8 @@ if (BASE / "config.yaml").is_file():
     config.update(in_order)
 try:
     validate(config)
+    if not (workflow.remote_exec or workflow.subprocess_exec):
+        refuse_read_only((".", ".snakemake", "logs", "benchmarks"))
 except VieError as error:
     raise WorkflowError(str(error)) from None
 

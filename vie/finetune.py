@@ -18,7 +18,12 @@ from vie.clips.windows import window_length
 from vie.config.settings import resolve_steps
 from vie.datasets.split_assignment import HELD_OUT, TEST, TRAIN, SplitRow, read_split_assignment
 from vie.engine.plateau import Finetuning, Plateau, Validation
-from vie.engine.predict import class_probabilities, predict_clips, predict_windows, write_table
+from vie.engine.predict import (
+    class_probabilities,
+    predict_clips,
+    predict_windows,
+    write_predictions,
+)
 from vie.engine.run import Run, TrainingClips, fit
 from vie.engine.schedules import finetuning_schedule
 from vie.frames.index import Index, load_index
@@ -196,6 +201,7 @@ def finetune(
     """
     workers = run.use_threads()
     index, classes = load_index(data.index), read_classes(data.classes)
+    index.check_classes(classes, data.classes)
     rows = read_split_assignment(data.split)
     parts = instances_of(index, rows)
     watched = parts[TEST if settings["validation"] == "test" else HELD_OUT]
@@ -303,4 +309,4 @@ def _write_predictions(
         "top1": probabilities.argmax(1),
         "top5": top_k(probabilities, labels, 5),
     }
-    write_table(columns, path)
+    write_predictions(columns, path)

@@ -10,7 +10,7 @@ import torch
 from vie.clips.loader import TrainClips, loader, long_enough, video_batches
 from vie.clips.transform import ClipTransform
 from vie.engine.device import accelerator, to_device
-from vie.engine.predict import with_progress, write_table
+from vie.engine.predict import with_progress, write_predictions
 from vie.engine.run import Run
 from vie.frames.index import load_index
 from vie.models.checkpoint_format import encoder_of, read
@@ -103,7 +103,7 @@ def pretext(
         content, val_index, videos, clips=clips, motion=motion, workers=workers, label=label
     )
     names = load_index(val_index).videos.take(videos)
-    write_table({"video": names, "right": right}, answers)
+    write_predictions({"video": names, "right": right}, answers)
     about = {
         "seed": content["seed"],
         "task": stage,

@@ -12,7 +12,7 @@ from vie.datasets.file_names import listed, on_disk
 from vie.datasets.finding import Finding, Found, find_videos
 from vie.datasets.layouts.flat import FlatSettings, cut_up, validation
 from vie.datasets.video import Video
-from vie.frames.ffmpeg import reading_seconds, video_span
+from vie.frames.contents import reading_seconds, video_span
 from vie.frames.manifest import class_names, write_classes, write_manifest
 from vie.frames.unusable import UnusableVideoError
 from vie.runtime.files import digest

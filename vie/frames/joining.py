@@ -31,7 +31,7 @@ class Joined(NamedTuple):
     shards: list[str]  # paths of the tars, relative to the index's folder
     shard_of: np.ndarray  # (N,) place in `shards`
     first_offsets: np.ndarray  # (N,) int64, byte of the first JPEG in its shard
-    sizes: list[np.ndarray]  # of each shard: (F,) uint32, bytes of all its JPEGs
+    jpegs: list[np.ndarray]  # of each shard: (F, 2) uint32, size and checksum of all its JPEGs
 
 
 def join(tars: Sequence[Path], tables: Sequence[Path], folder: Path) -> Joined:
@@ -43,7 +43,7 @@ def join(tars: Sequence[Path], tables: Sequence[Path], folder: Path) -> Joined:
     if not tables or len(tars) != len(tables):
         raise VieError(f"{len(tars)} shards, {len(tables)} tables: each shard needs its table")
     settings: dict[str, str] = {}
-    kept, firsts, sizes = list[pa.Table](), list[np.ndarray](), list[np.ndarray]()
+    kept, firsts, jpegs = list[pa.Table](), list[np.ndarray](), list[np.ndarray]()
     for tar, path in zip(tars, tables, strict=True):
         table = read_shard_table(path)
         metadata = metadata_of(table)
@@ -54,18 +54,19 @@ def join(tars: Sequence[Path], tables: Sequence[Path], folder: Path) -> Joined:
                 f"{json.dumps(settings)}; run the frames again with one setting"
             )
         check_shard(tar, table)
-        flat = [numbers(pc.list_flatten(table[name])) for name in ("offsets", "sizes")]
+        lists = ("offsets", "sizes", "checksums")
+        offsets, *flat = (numbers(pc.list_flatten(table[name])) for name in lists)
         counts = numbers(table["n_frames"])
-        firsts.append(flat[0][np.cumsum(counts) - counts])
-        sizes.append(flat[1].astype(np.uint32))
-        kept.append(table.drop_columns(["offsets", "sizes"]).replace_schema_metadata())
+        firsts.append(offsets[np.cumsum(counts) - counts])
+        jpegs.append(np.stack([one.astype(np.uint32) for one in flat], axis=1))
+        kept.append(table.drop_columns(lists).replace_schema_metadata())
     return Joined(
         {name: settings[name] for name in SETTINGS},
         pa.concat_tables(kept),
         [os.path.relpath(tar, folder) for tar in tars],
         np.repeat(np.arange(len(kept)), [len(table) for table in kept]),
         np.concatenate(firsts),
-        sizes,
+        jpegs,
     )
 
 
@@ -110,8 +111,9 @@ def places(
     return rows[: len(table)], rows[len(table) :]
 
 
-def ordered_sizes(joined: Joined, order: np.ndarray) -> np.ndarray:
-    """Sizes of the JPEGs of some rows (N,) of the table, back to back in their order: (F,) uint32.
+def ordered_jpegs(joined: Joined, order: np.ndarray) -> np.ndarray:
+    """Sizes and checksums of the JPEGs of some rows (N,) of the table, back to back in their order:
+    (F, 2) uint32.
 
     Frames lie shard by shard; each goes to its place in the index.
     """
@@ -119,11 +121,11 @@ def ordered_sizes(joined: Joined, order: np.ndarray) -> np.ndarray:
     chosen = counts[order]
     starts = np.full(len(counts), -1)  # in the result; -1: not in it
     starts[order] = np.cumsum(chosen) - chosen
-    result = np.empty(chosen.sum(), np.uint32)
-    for shard, sizes in enumerate(joined.sizes):
+    result = np.empty((chosen.sum(), 2), np.uint32)
+    for shard, jpegs in enumerate(joined.jpegs):
         here = joined.shard_of == shard
         each, to = counts[here], starts[here]
-        moved = np.repeat(to - (np.cumsum(each) - each), each) + np.arange(len(sizes))
+        moved = np.repeat(to - (np.cumsum(each) - each), each) + np.arange(len(jpegs))
         kept = np.repeat(to >= 0, each)
-        result[moved[kept]] = sizes[kept]
+        result[moved[kept]] = jpegs[kept]
     return result

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vie.frames.parquet import open_table
 from vie.runtime.errors import VieError
 
 
@@ -27,7 +28,8 @@ def read_runs(files: Sequence[dict[str, Any]], results: str, same_videos: str) -
     """
     rows = []
     for file in files:
-        table = pd.read_parquet(file[results])
+        with open_table(Path(file[results]), "results") as (opened, _):
+            table = opened.read().to_pandas()
         metadata = json.loads(Path(file["metadata"]).read_text())
         arrays = {name: table[name].to_numpy() for name in table}
         rows.append(file | {"seed": metadata["seed"], "metadata": metadata} | arrays)

@@ -12,7 +12,7 @@ from vie.datasets.file_names import on_disk
 from vie.datasets.finding import Found
 from vie.datasets.layouts.flat import cut_up
 from vie.datasets.video import Video
-from vie.frames.ffmpeg import frame_size, reading_seconds, video_seconds
+from vie.frames.contents import frame_size, reading_seconds, video_seconds
 from vie.frames.unusable import MISSING, UnusableVideoError
 from vie.runtime.errors import VieError
 from vie.runtime.randomness import generator
