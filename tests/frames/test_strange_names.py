@@ -66,7 +66,9 @@ def test_videos_of_any_name(tmp_path, video, layout):
         write_manifest(videos, class_names(videos), manifest)
     else:
         (root / "other.mp4").write_bytes(video)  # validates, or trains
-        outputs = FlatOutputs(tmp_path / "classes.csv", tmp_path / "train", tmp_path / "val")
+        outputs = FlatOutputs(
+            tmp_path / "classes.csv", tmp_path / "train.parquet", tmp_path / "val.parquet"
+        )
         how = FlatSettings(None, 0.1, 0)
         write_flat([root], how, outputs, timeout_seconds=60, processes=2)
         videos = [*read_videos(outputs.train), *read_videos(outputs.val)]
