@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from vie.frames import ffmpeg as module
+from vie.frames.contents import video_seconds
 from vie.frames.excerpts import excerpt_of, extract_clip
 from vie.frames.extract import Shard, extract_shard, read_rejected
-from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable, video_seconds
+from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
 from vie.frames.manifest import Video, write_manifest
 from vie.frames.shards import read_shard_table
 from vie.frames.unusable import UnusableVideoError

@@ -9,7 +9,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from vie.frames.ffmpeg import Frames, FrameSettings, extract_jpegs, video_seconds
+from vie.frames.contents import video_seconds
+from vie.frames.ffmpeg import Frames, FrameSettings, extract_jpegs
 from vie.frames.unusable import UnusableVideoError
 
 # Cutting without encoding anew may keep a little more than the clip: a file that is longer than the

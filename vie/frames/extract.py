@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from vie.datasets.file_names import on_disk
 from vie.frames.excerpts import extract_clip
 from vie.frames.ffmpeg import Frames, FrameSettings, extract_jpegs
 from vie.frames.images import ImageSettings, image_frames, quiet
@@ -141,7 +142,7 @@ def refuse_if_gone(rows: Iterable[Row], videos: Path, manifest: Path) -> None:
         VieError: files were found when the manifest was made, and now none is.
     """
     paths = [row["path"] for row in rows if row["file_found"]]
-    if paths and not any(os.path.exists(videos / path) for path in paths):
+    if paths and not any(os.path.exists(on_disk(videos, path)) for path in paths):
         raise VieError(
             f"{videos}: none of this shard's {len(paths)} files is there on "
             f"{socket.gethostname()}, such as {paths[0]!r}, but they were when the manifest was "
@@ -180,7 +181,7 @@ def _frames_of(
     file: list[Row], videos: Path, settings: FrameSettings | ImageSettings, scratch: Path
 ) -> Sequence[Frames | UnusableVideoError]:
     """Of each row of a file."""
-    first, path = file[0], videos / file[0]["path"]
+    first, path = file[0], on_disk(videos, file[0]["path"])
     try:
         if isinstance(settings, ImageSettings):
             return [image_frames(path, settings)]

@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from vie.frames.parquet import numbers, seal_of, write_array
 from vie.frames.shards import Place, ShardReader, check_shard, read_shard_table
 from vie.runtime.errors import VieError
 from vie.runtime.progress import progress
+from vie.runtime.workers import process_pool
 
 # Flow is computed on frames at 1, 1/2, 1/4 or 1/8 of their size: the smallest whose shorter side
 # has at least this many pixels. More pixels say nothing more about where a video moves.
@@ -45,7 +45,8 @@ def write_shard_motion(tar: Path, table: Path, motion: Path, *, processes: int) 
     """Write the motion of all frames of a shard, in the order of its table: (F,) float32 as .npy.
 
     Raises:
-        VieError: the shard does not match its table, or a frame cannot be decoded.
+        VieError: the shard does not match its table, a frame cannot be decoded, or a process was
+            killed.
     """
     rows = read_shard_table(table)
     check_shard(tar, rows)
@@ -53,7 +54,7 @@ def write_shard_motion(tar: Path, table: Path, motion: Path, *, processes: int) 
     lists = zip(*(rows[name] for name in ("video", "offsets", "sizes", "checksums")), strict=True)
     jobs = [(tar, table, *(one.as_py() for one in row)) for row in lists]
     parts = [np.empty(0, np.float32)]
-    with ProcessPoolExecutor(processes) as pool:
+    with process_pool(processes) as pool:
         done = pool.map(_video_motion, *zip(*jobs, strict=True), chunksize=4) if jobs else ()
         parts += progress(done, total=len(jobs), label=f"motion {tar.stem}", unit="videos")
     values = np.concatenate(parts)
