@@ -42,6 +42,7 @@ from vie.runtime.threads import PROMISED
 from vie.workflow import finetuning, resources, sizes, videos
 from vie.workflow.ablations import ablation_runs
 from vie.workflow.fingerprint import code_digest
+from vie.workflow.frame_files import frame_files, image_frame_files, sizes_of, target_frame_files
 from vie.workflow.image_probes import (
     image_dataset,
     image_file,

@@ -121,6 +121,7 @@ def write_split(folder, split, videos, classes, frames=(18, 26), height=40, widt
     from vie.frames.extract import write_rejected
     from vie.frames.index import build_index
     from vie.frames.manifest import Video, class_names, write_classes, write_manifest
+    from vie.frames.parquet import write_table
     from vie.frames.shards import TABLE_SCHEMA, ShardWriter
 
     rng = np.random.default_rng([len(split), videos])
@@ -150,7 +151,7 @@ def write_split(folder, split, videos, classes, frames=(18, 26), height=40, widt
             rows.append({**row, **shape, **writer.add(row["video"], jpegs)})
         writer.finish()
     settings = {"fps": "25", "shorter_side": str(height), "quality": "3", "shards": "1"}
-    pq.write_table(pa.Table.from_pylist(rows, schema=TABLE_SCHEMA.with_metadata(settings)), table)
+    write_table(pa.Table.from_pylist(rows, schema=TABLE_SCHEMA.with_metadata(settings)), table)
     rejected = home / "frames" / "0-of-1.rejected.csv"
     write_rejected([], rejected)
     build_index(

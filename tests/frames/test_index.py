@@ -10,6 +10,7 @@ import pytest
 from vie.frames.extract import write_rejected
 from vie.frames.index import build_index, load_index
 from vie.frames.manifest import Video, class_names, write_classes, write_manifest
+from vie.frames.parquet import write_table as save_table
 from vie.frames.shards import TABLE_SCHEMA, ShardWriter
 from vie.reporting.summary import write_summary
 from vie.runtime.errors import VieError
@@ -53,7 +54,7 @@ def dataset(folder, n=10, shards=3, split="train", bad=(4,), short=(7,), classes
 
 def write_table(path, rows, **settings):
     schema = TABLE_SCHEMA.with_metadata({**SETTINGS, **settings})
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    save_table(pa.Table.from_pylist(rows, schema=schema), path)
 
 
 def build(folder, shards=3, min_frames=3):

@@ -4,18 +4,24 @@ A video is read whole, or exactly the seconds that are asked for, or it is refus
 """
 
 import contextlib
+import math
+import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vie.frames.container import check_file, is_avi
+from vie.frames.container import is_avi
+from vie.frames.contents import Contents, read_contents, reading_seconds
 from vie.frames.jpeg import split_jpegs
+from vie.frames.messages import Line, is_damage
 from vie.frames.process import ffmpeg_executable as ffmpeg_executable
 from vie.frames.process import ffmpeg_version, open_video, stream_output
 from vie.frames.unusable import UnusableVideoError
 
 SEEK_EARLY = 10  # seconds; most key frames are closer together
+SAME_SHAPE = 0.01  # difference of two shapes that rounding of sizes explains
+FRAME = re.compile(r"^n: *\d+ pts:.* sar:(\d+)/(\d+) s:(\d+)x(\d+) ")
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class FrameSettings:
     quality: int | str  # ffmpeg's JPEG scale, 2 (best) to 31; "default": ffmpeg decides
     timeout_seconds: float  # wall-clock time that one video may take
     max_seconds: float  # longest clip; a longer one is refused, not cut
+    damaged: float = 0  # share of a video's frames that may be damaged
 
     @property
     def made_by(self) -> dict[str, str]:
@@ -55,11 +62,18 @@ def extract_jpegs(
     Frames are taken at a constant rate from the first frame on, whatever the rate of the file.
     Rotation and non-square pixels are applied, so that frames look as a player shows them. Both
     sides are rounded to whole pixels, odd ones included. JPEGs are full-range BT.601 (JFIF) 4:2:0.
-    Transport streams do not say how long they are: a cut in one may go unnoticed.
+    Of several video tracks it is the one of `vie.frames.contents`. A change of size, range or
+    colours midway is followed; a change of shape is refused.
 
-    An excerpt has the frames whose times are at or after its start and before its end. Decoding
-    starts `SEEK_EARLY` seconds earlier, because a jump may land late in containers without an
-    index; the frames before the excerpt are dropped. `max_seconds` is then of the excerpt.
+    A video is refused if more of its frames are lost or wrong than `damaged` allows, or if its file
+    is shorter than it says. What nobody says goes unnoticed: the end of a transport or program
+    stream that is cut between two packets; changed bytes within a picture where the container has
+    no checksums and the codec decodes anything (VP8, VP9, often HEVC and MPEG-4).
+
+    An excerpt has one frame for each tick of the rate from its start to before its end: the picture
+    that stands then, however long it has stood. Decoding starts `SEEK_EARLY` seconds earlier or
+    more, because a jump may land late in containers without an index. `max_seconds` is then of the
+    excerpt.
 
     Raises:
         UnusableVideoError: the message is the reason.
@@ -86,50 +100,124 @@ def _frames(
     video: Path, settings: FrameSettings, excerpt: tuple[float, float] | None, *, in_all: bool
 ) -> Generator[tuple[bytes, tuple[int, int]]]:
     """(JPEG, its (width, height)) of every frame; then an error, if the video is not usable."""
-    check_file(video)
-    stream, cut = _open_excerpt(video, *excerpt) if excerpt else (open_video(video), [])
-    command = _command(stream, cut, settings)
+    limit = reading_seconds(video, settings.timeout_seconds)
+    contents = read_contents(video, timeout_seconds=limit)
+    if contents.fault and not excerpt:
+        raise UnusableVideoError(contents.fault)
+    decoding = _Decoding(contents, settings, excerpt, in_all)
+    command = _command(video, contents, settings, excerpt)
     count, sizes = 0, set()
     with contextlib.closing(
-        stream_output(video, command, settings.timeout_seconds, in_all)
+        stream_output(video, command, settings.timeout_seconds, in_all, decoding.hear)
     ) as chunks:
         for jpeg, size in split_jpegs(chunks):
             count += 1
             sizes.add(size)
             yield jpeg, size
+    decoding.end()
     if not count:
-        raise UnusableVideoError("no frames")
+        raise UnusableVideoError(contents.fault or decoding.nothing())
     if count > settings.max_frames:
         raise UnusableVideoError(f"too long: more than {settings.max_seconds:g} s")
     if len(sizes) > 1:
         raise UnusableVideoError(f"frame size changes: {sorted(sizes)}")
 
 
-def _open_excerpt(video: Path, start: float, end: float) -> tuple[Any, list[str]]:
-    """Some seconds of a local file -> (ffmpeg's input, filters that leave just these seconds)."""
-    timeless = is_avi(video)  # after a jump the times of its frames would be wrong
-    jump = 0 if timeless else max(start - SEEK_EARLY, 0)
-    zero = ["setpts=PTS-STARTPTS"] if timeless else []
-    cut = [*zero, f"trim=start={start - jump:.6f}:end={end - jump:.6f}"]
-    seek = {"ss": jump} if jump else {}  # ffmpeg would also carry out a jump to 0
-    return open_video(video, **seek, t=end - jump + SEEK_EARLY), cut
+class _Decoding:
+    """What ffmpeg says while it decodes: how many frames there are, and what is wrong with them."""
+
+    def __init__(
+        self,
+        contents: Contents,
+        settings: FrameSettings,
+        excerpt: tuple[float, float] | None,
+        in_all: bool,
+    ) -> None:
+        self.contents = contents
+        self.total = _frames_of(excerpt, settings) if excerpt else len(contents.track.times)
+        self.allowed = settings.damaged * self.total
+        self.in_all = in_all
+        self.frames = self.damaged = 0
+        self.wrong = False  # since the last frame
+        self.error = self.early = ""  # the first one, and that of frames before the first whole one
+        self.shape = 0.0  # width over height, as shown
+
+    def hear(self, line: Line) -> None:
+        if found := FRAME.search(line.text):
+            self._frame(*map(int, found.groups()))
+        elif is_damage(line):
+            # A stream that begins between two key frames has errors of its decoder before its first
+            # frame. So have other tracks, which are looked into while the file is opened.
+            of_file = line.who.startswith("in#") or line.who == self.contents.format
+            if self.frames or of_file:
+                self.error, self.wrong = self.error or line.text, True
+            self.early = self.early or line.text
+
+    def end(self) -> None:
+        self.damaged += self.wrong
+        self.wrong = False
+        self._check()
+
+    def nothing(self) -> str:
+        """Why there are no frames."""
+        return f"cannot be decoded: {self.early}" if self.early else "no frames"
+
+    def _frame(self, across: int, down: int, width: int, height: int) -> None:
+        self.frames += 1
+        self.damaged += self.wrong
+        self.wrong = False
+        if not self.in_all:  # what was read before may be used
+            self._check()
+        shape = (across or 1) * width / max((down or 1) * height, 1)
+        self.shape = self.shape or shape
+        if abs(shape / self.shape - 1) > SAME_SHAPE:
+            raise UnusableVideoError(
+                f"frame shape changes: {self.shape:.2f} and {shape:.2f} times as wide as high"
+            )
+
+    def _check(self) -> None:
+        if self.damaged > self.allowed:
+            raise UnusableVideoError(
+                self.contents.fault
+                or f"cannot be decoded: {self.damaged} of {self.total} frames are damaged "
+                f"({self.error[:100]})"
+            )
 
 
-def _command(stream: Any, cut: list[str], settings: FrameSettings) -> Any:
-    """ffmpeg's command that turns an input into JPEGs on standard output."""
+def _frames_of(excerpt: tuple[float, float], settings: FrameSettings) -> int:
+    """How many frames an excerpt has."""
+    return math.ceil((excerpt[1] - excerpt[0]) * settings.fps - 1e-6)
+
+
+def _command(
+    video: Path, contents: Contents, settings: FrameSettings, excerpt: tuple[float, float] | None
+) -> Any:
+    """ffmpeg's command that turns a file, or seconds of it, into JPEGs on standard output."""
     import ffmpeg
 
+    # Where colours or sizes change, a new graph of filters would count frames from 0 again.
+    seek: dict[str, Any] = {"reinit_filter": 0}
+    start = ["setpts=PTS-STARTPTS", f"fps={settings.fps}"]  # a late first frame is not padded
+    most = settings.max_frames + 1
+    if excerpt:
+        timeless = is_avi(video)  # after a jump the times of its frames would be wrong
+        jump = 0 if timeless else contents.key_before(excerpt[0] - SEEK_EARLY)
+        if jump:  # ffmpeg would also carry out a jump to 0
+            # Not accurate: the picture that stands at the start may begin before the jump.
+            seek |= {"ss": f"{jump:.6f}", "noaccurate_seek": None}
+        zero = ["setpts=PTS-STARTPTS"] if timeless else []
+        start = [*zero, f"fps={settings.fps}:start_time={excerpt[0] - jump:.6f}"]
+        most = min(most, _frames_of(excerpt, settings))
     # dar is the displayed width over height: storage size times the aspect of a pixel.
     side = settings.shorter_side
     width = f"if(gte(dar,1),round({side}*dar),{side})"
     height = f"if(gte(dar,1),{side},round({side}/dar))"
     filters = ",".join(
         [
-            *cut,
-            "setpts=PTS-STARTPTS",  # a late first frame is not padded
-            f"fps={settings.fps}",
+            "showinfo=checksum=0",  # one line for each frame, among those of errors
+            *start,
             # Between frames days apart the filter fps would fill in frames without end.
-            f"trim=end_frame={settings.max_frames + 1}",
+            f"trim=end_frame={most}",
             f"scale=w='{width}':h='{height}':out_range=full:out_color_matrix=bt601",
             "format=yuvj420p",
             "setsar=1",
@@ -137,10 +225,11 @@ def _command(stream: Any, cut: list[str], settings: FrameSettings) -> Any:
     )
     quality = {} if settings.quality == "default" else {"q:v": settings.quality}
     return ffmpeg.output(
-        stream["V:0"],  # V: not a cover picture
+        open_video(video, **seek)[str(contents.track.number)],
         "pipe:1",
         vf=filters,
         **{"c:v": "mjpeg", **quality, "flags:v": "+bitexact"},
+        fps_mode="passthrough",  # the filters decide; ffmpeg adds and drops none
         threads=1,
         format="image2pipe",
-    ).global_args("-xerror")
+    )

@@ -8,7 +8,6 @@ output are bounded.
 import contextlib
 import functools
 import os
-import re
 import resource
 import selectors
 import shutil
@@ -16,10 +15,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
+from vie.frames.messages import ERRORS, Line, parse, reason
 from vie.frames.unusable import UnusableVideoError
 from vie.runtime.errors import VieError
 
@@ -28,8 +28,8 @@ FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,gif,mxf,r
 MAX_PIXELS = 8192 * 8192  # of a decoded frame
 MAX_OUTPUT_BYTES = 512 * 2**20  # of one video's JPEGs, held in memory
 MAX_MESSAGE_BYTES = 64 * 2**10
+MAX_LINE_BYTES = 4096  # of one message
 MAX_MEMORY = 4 * 2**30  # bytes that a process of ffmpeg may have
-ENDS_EARLY = "File ended prematurely"  # printed for a Matroska file that stops early; exit code 0
 
 
 @functools.cache
@@ -61,7 +61,7 @@ def ffmpeg_version() -> str:
     return shown.stdout.splitlines()[0]
 
 
-def open_video(video: Path, **options: float) -> Any:
+def open_video(video: Path, **options: Any) -> Any:
     """A local file as input of ffmpeg-python."""
     import ffmpeg  # takes 0.1 s, which jobs that read shards can do without
 
@@ -78,18 +78,25 @@ def open_video(video: Path, **options: float) -> Any:
 
 
 def stream_output(
-    video: Path, command: Any, timeout_seconds: float, in_all: bool = True
+    video: Path,
+    command: Any,
+    timeout_seconds: float,
+    in_all: bool = True,
+    heard: Callable[[Line], None] = lambda line: None,
 ) -> Generator[bytes]:
     """Standard output of a command of ffmpeg-python for a video, piece by piece.
 
     Time and bytes are those of the whole output, or, unless `in_all`, the time between two pieces.
+    `heard` is called with every line that ffmpeg says, before the output that follows it.
     """
     # -timelimit: CPU seconds, which end ffmpeg if this process is gone. (A pipe that nobody reads
     # ends it, too.)
     limit = ("-timelimit", str(int(timeout_seconds) + 1)) if in_all else ()
-    command = command.global_args("-nostdin", "-hide_banner", "-v", "error", *limit)
+    command = command.global_args(
+        *("-nostdin", "-nostats", "-hide_banner", "-v", "repeat+level+info"), *limit
+    )
     argv = command.compile(cmd=ffmpeg_executable())
-    code, message = yield from _run(argv, timeout_seconds, in_all)
+    code, message = yield from _run(argv, timeout_seconds, in_all, _Messages(heard))
     if code in (-signal.SIGXCPU, 128 + signal.SIGXCPU):
         raise UnusableVideoError(f"timed out after {timeout_seconds:g} s")
     # On SIGTERM and SIGINT ffmpeg exits with 255 and prints nothing.
@@ -103,20 +110,43 @@ def stream_output(
     if code < 0:
         raise UnusableVideoError(f"cannot be decoded: ffmpeg crashed with signal {-code}")
     if code != 0:
-        raise UnusableVideoError(_reason(message))
-    if ENDS_EARLY in message:
-        raise UnusableVideoError("truncated: the file ends before its last frame")
+        raise UnusableVideoError(reason(message))
+
+
+class _Messages:
+    """Lines of stderr: each is handed on, and the first errors are kept."""
+
+    def __init__(self, heard: Callable[[Line], None]) -> None:
+        self.heard, self.errors, self.rest = heard, "", b""
+        self.level = ""  # of a line without one, which goes on from the line before
+
+    def read(self, chunk: bytes) -> None:
+        *lines, self.rest = (self.rest + chunk).split(b"\n")
+        for line in lines:
+            self._line(line)
+        if len(self.rest) > MAX_LINE_BYTES:
+            self.rest = self.rest[:MAX_LINE_BYTES]
+
+    def end(self) -> str:
+        self._line(self.rest)
+        return self.errors
+
+    def _line(self, line: bytes) -> None:
+        found = parse(line[:MAX_LINE_BYTES].decode("utf-8", "replace"))
+        self.level = found.level or self.level
+        if self.level in ("", *ERRORS) and len(self.errors) < MAX_MESSAGE_BYTES:
+            self.errors += f"{found.text}\n"
+        self.heard(found)
 
 
 def _run(
-    argv: list[str], timeout_seconds: float, in_all: bool
+    argv: list[str], timeout_seconds: float, in_all: bool, messages: _Messages
 ) -> Generator[bytes, None, tuple[int, str]]:
-    """Run ffmpeg in bounded time and memory: its stdout in pieces -> (exit code, start of stderr).
+    """Run ffmpeg in bounded time and memory: its stdout in pieces -> (exit code, its errors).
 
     It is killed where the generator is closed early.
     """
     left, output_bytes = timeout_seconds, 0
-    message = bytearray()
     process = subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -138,13 +168,13 @@ def _run(
                 left -= time.monotonic() - began  # what is done with a piece takes its own time
                 if left <= 0:
                     raise subprocess.TimeoutExpired(argv, timeout_seconds)
-                for key, _ in events:
+                # What was said of a frame comes before the frame.
+                for key, _ in sorted(events, key=lambda event: event[0].fileobj is process.stdout):
                     chunk = os.read(key.fd, 2**20)
                     if not chunk:
                         ready.unregister(key.fileobj)
                     elif key.fileobj is process.stderr:
-                        message.extend(chunk)
-                        del message[MAX_MESSAGE_BYTES:]
+                        messages.read(chunk)
                     else:
                         output_bytes += len(chunk)
                         left = left if in_all else timeout_seconds
@@ -161,19 +191,4 @@ def _run(
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    return code, message.decode("utf-8", "replace")
-
-
-def _reason(message: str) -> str:
-    """The reason in ffmpeg's messages: the first line is the cause, the others follow from it."""
-    if "matches no streams" in message:
-        return "no video stream"
-    if "not on whitelist" in message:
-        return "not a video container: refused by the list of formats"
-    lines = [
-        # "[h264 @ 0x55d4c0550cc0] text": the address differs in every run.
-        re.sub(r"\s+", " ", re.sub(r"\[[^\]]* @ 0x[0-9a-f]+\] ?", "", line)).strip()
-        for line in message.splitlines()
-    ]
-    cause = next((line for line in lines if line), "ffmpeg does not say why")
-    return f"cannot be decoded: {cause[:200].rstrip('.')}"
+    return code, messages.end()
