@@ -33,7 +33,7 @@ from vie.models.checkpoint_format import describe, encoder_of, read
 from vie.models.classifiers import Classifier
 from vie.models.resnet import channels_last
 from vie.runtime.errors import VieError
-from vie.runtime.files import write_json
+from vie.runtime.metadata_file import write_metadata
 from vie.runtime.randomness import torch_seed
 from vie.runtime.torch_files import content_digest, save
 
@@ -228,7 +228,7 @@ def finetune(
     own = {"seed": run.seed, "classes": len(classes), "optimiser": optimiser, **run.record}
     counts = {f"n_{part}": len(found) for part, found in parts.items()}
     course = _metadata(contents, index, transform, settings, task)
-    write_json(metadata | counts | course | own, outputs.metadata)
+    write_metadata(metadata | counts | course | own, outputs.metadata)
     run.copy_metrics(outputs.metrics)
     best = {"network": task.best, "classes": classes, "step": task.plateau.best_step}
     recipes = _alone([content["recipe"] for content in contents])

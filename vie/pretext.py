@@ -17,7 +17,7 @@ from vie.models.checkpoint_format import encoder_of, read
 from vie.models.encoders import Encoder
 from vie.objectives.base import Pretext
 from vie.objectives.table import objective_of, transform_of
-from vie.runtime.files import write_json
+from vie.runtime.metadata_file import write_metadata
 
 TOGETHER = 64  # clips of a batch
 
@@ -119,4 +119,4 @@ def pretext(
         "n_val": len(videos),
         "dataset_official_name": official_name,
     }
-    write_json(about | run.record, metadata)
+    write_metadata(about | run.record, metadata)

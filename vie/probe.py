@@ -26,7 +26,7 @@ from vie.metrics.top_k import top_k
 from vie.models.checkpoint_format import encoder_of, read
 from vie.models.classifiers import Classifiers, FrozenEncoders
 from vie.models.encoders import feature_shapes
-from vie.runtime.files import write_json
+from vie.runtime.metadata_file import write_metadata
 from vie.runtime.randomness import torch_seed
 from vie.runtime.torch_files import content_digest
 
@@ -196,7 +196,7 @@ def probe(
     if pretrained_on is not None:
         origin["pretrained_on"] = pretrained_on
     about = _metadata(contents, transform, settings, train, val)
-    write_json(origin | about | run.record, outputs.metadata)
+    write_metadata(origin | about | run.record, outputs.metadata)
     run.copy_metrics(outputs.metrics)
 
 

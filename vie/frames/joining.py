@@ -16,10 +16,9 @@ import pyarrow.compute as pc
 
 from vie.frames.parquet import metadata_of, numbers, take, texts_of
 from vie.frames.shards import check_shard, read_shard_table
-from vie.runtime.errors import VieError
+from vie.runtime.errors import VieError, made_anew
 
 SETTINGS = ("fps", "shorter_side", "quality")
-AGAIN = "; the shards are of another run: extract them anew from this manifest"
 Row = dict[str, Any]
 
 
@@ -51,7 +50,7 @@ def join(tars: Sequence[Path], tables: Sequence[Path], folder: Path) -> Joined:
         if (settings := settings or found) != found:
             raise VieError(
                 f"{path} was made with {json.dumps(found)}, but {tables[0]} with "
-                f"{json.dumps(settings)}; run the frames again with one setting"
+                f"{json.dumps(settings)}; {made_anew(path, tables[0])}"
             )
         check_shard(tar, table)
         lists = ("offsets", "sizes", "checksums")
@@ -78,9 +77,10 @@ def places(
     Raises:
         VieError: a video of the manifest is in neither or twice, or what they say of it differs.
     """
-    ids = texts_of(wanted["video"])
+    ids, frames = texts_of(wanted["video"]), manifest.with_name("frames")
+    advice = f"; the shards are of another run: {made_anew(frames)}"
     if again := len(ids) - len(pc.unique(ids)):
-        raise VieError(f"{manifest}: {again} video ids occur more than once")
+        raise VieError(f"{manifest}: {again} video ids occur more than once; {made_anew(manifest)}")
     found = {
         name: pa.concat_arrays([texts_of(table[name]), texts_of([row[name] for row in refused])])
         for name in ("video", "path", "label")
@@ -88,25 +88,25 @@ def places(
     place = pc.index_in(found["video"], value_set=ids)
     if place.null_count:
         first = found["video"][pc.index(place.is_null(), True).as_py()].as_py()
-        raise VieError(f"{manifest}: does not have video {first!r}, but a shard does{AGAIN}")
+        raise VieError(f"{manifest}: does not have video {first!r}, but a shard does{advice}")
     rows = np.from_dlpack(place).astype(np.int64)
     seen = np.bincount(rows, minlength=len(ids))
     if seen.max(initial=0) > 1:
         first = ids[int(np.argmax(seen))].as_py()
-        raise VieError(f"{manifest}: video {first!r} is in the shards twice{AGAIN}")
+        raise VieError(f"{manifest}: video {first!r} is in the shards twice{advice}")
     found["class"] = table["class"].combine_chunks()
     for name, values in found.items():
         same = pc.equal(values, take(wanted[name], rows[: len(values)]))
         if (other := pc.index(same, False).as_py()) >= 0:
             raise VieError(
                 f"{manifest}: gives another path or class to video "
-                f"{found['video'][other].as_py()!r}{AGAIN}"
+                f"{found['video'][other].as_py()!r}{advice}"
             )
     if missing := int((seen == 0).sum()):
         first = ids[int(np.argmin(seen))].as_py()
         raise VieError(
             f"{manifest}: {missing} videos are in no shard and not rejected, the first is "
-            f"{first!r}{AGAIN}"
+            f"{first!r}{advice}"
         )
     return rows[: len(table)], rows[len(table) :]
 

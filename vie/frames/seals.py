@@ -13,6 +13,7 @@ from typing import BinaryIO
 MARK = b"vie seal"
 SIZE = len(MARK) + hashlib.sha256().digest_size
 CHUNK = 1 << 20
+PARQUET = b"PAR1"  # its first bytes
 PARQUET_END = struct.Struct("<I4s")  # length of the footer, magic
 
 
@@ -28,7 +29,7 @@ def write_seal(path: Path, context: bytes = b"") -> None:
         context: what the file belongs to, such as another file's seal: the seal fits only with it.
     """
     with path.open("r+b") as file:
-        behind = _behind(path, file)
+        behind = _behind(file)
         end = file.seek(0, 2)
         digest = _digest(file, [(0, end)], context)
         file.seek(end - behind)
@@ -45,7 +46,7 @@ def check_seal(path: Path, context: bytes = b"") -> bytes | None:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        behind = _behind(path, file)
+        behind = _behind(file)
         end = file.seek(0, 2)
         place = end - behind - SIZE
         if place < 0:
@@ -60,9 +61,10 @@ def check_seal(path: Path, context: bytes = b"") -> bytes | None:
         return digest
 
 
-def _behind(path: Path, file: BinaryIO) -> int:
+def _behind(file: BinaryIO) -> int:
     """Bytes of a file that lie behind its seal, or behind the place for it."""
-    if path.suffix != ".parquet":
+    file.seek(0)
+    if file.read(len(PARQUET)) != PARQUET:
         return 0
     end = file.seek(0, 2)
     file.seek(max(0, end - PARQUET_END.size))

@@ -168,7 +168,8 @@ class _Reader:
         index, place = self.indexes[split], self.places[split].get(video)
         if place is None:
             raise VieError(
-                f"{index.path}: has no video {video!r}; delete the features to have them made again"
+                f"{index.path}: has no video {video!r}: the features are of other videos; run "
+                "Snakemake again with --forcerun features"
             )
         seen = self.sampling.test(int(index.n_frames[place]), self.clips)
         numbers = np.linspace(seen.min(), seen.max(), FRAMES).round().astype(int)

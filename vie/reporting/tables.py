@@ -133,7 +133,8 @@ def compare(tables: Sequence[Path]) -> pd.DataFrame:
         missing = [column for column in COMPARED if column not in table]
         if missing:
             raise VieError(
-                f"{path}: no column {', '.join(missing)}; delete it to have it made again"
+                f"{path}: no column {', '.join(missing)}; delete it, and make it again with the "
+                "config of its experiment"
             )
         parts.append(table.assign(experiment=path.parent.name, table=path.stem))
     return pd.concat(parts, ignore_index=True)[["experiment", "table", *COMPARED]]
