@@ -165,8 +165,9 @@ def judged(given: inputs.Input, outcome: Outcome, undamaged) -> str:
     assert sorted(names) == outcome.listed, f"{outcome.listed} are listed, {sorted(names)} came out"
     reasons = [reason for name, reason in outcome.rejected if name == given.name]
     if given.name not in outcome.listed:
-        # What is no file may be passed over, and the log says so.
-        assert not given.any_file, "a file was passed over"
+        assert not given.any_file or given.strange_name, "a file was passed over"
+        # What is no file, or cannot be written down, may be passed over, and the log says so.
+        assert shown(given.name) in outcome.log, f"the log does not name it: {outcome.log}"
         return "passed over"
     assert outcome.listed.count(given.name) == 1
     if reasons:

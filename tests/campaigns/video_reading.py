@@ -7,6 +7,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import resource
 import traceback
 from dataclasses import dataclass, field
@@ -71,7 +72,7 @@ def _read(videos: Path, outcome: Outcome) -> None:
     except VieError as error:
         outcome.refusal = str(error)
         return
-    name_of = {video.video: os.path.basename(video.path) for video in found}
+    name_of = {video.video: _entry(videos, video.path) for video in found}
     outcome.listed = sorted(name_of.values())
     made = [home / "frames" / f"0.{end}" for end in ("tar", "parquet", "rejected.csv")]
     made[0].parent.mkdir()
@@ -88,6 +89,15 @@ def _read(videos: Path, outcome: Outcome) -> None:
         jpegs = index.read_frames(i, range(int(index.n_frames[i])))
         outcome.indexed[name_of[video]] = np.stack([_pixels(jpeg) for jpeg in jpegs])
         outcome.shapes[name_of[video]] = int(index.widths[i]), int(index.heights[i])
+
+
+def _entry(videos: Path, path: str) -> str:
+    """The name of the entry that a path is about; what cannot be printed is written as \\x0a."""
+    name = os.path.basename(path)
+    if os.path.lexists(videos / path):
+        return name
+    coded = re.sub(rb"\\x([0-9a-f]{2})", lambda m: bytes([int(m[1], 16)]), os.fsencode(name))
+    return os.fsdecode(coded)
 
 
 def _pixels(jpeg: bytes) -> np.ndarray:
