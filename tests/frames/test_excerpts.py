@@ -184,7 +184,7 @@ def test_a_clip_that_cannot_be_read_whole_is_refused(whole, monkeypatch):
     """As where a jump lands late."""
     from vie.frames import excerpts
 
-    def late(video, settings, excerpt):
+    def late(video, settings, excerpt, contents):
         return extract_jpegs(video, settings, (excerpt[0] + 3, excerpt[1]))
 
     monkeypatch.setattr(excerpts, "extract_jpegs", late)

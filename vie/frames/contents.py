@@ -215,18 +215,19 @@ class _Reading:
                 self._head(line)
                 return
             number, dts, pts, duration, *rest = line.split(",")
-            # A frame without a time of its own (AVI has none) is shown when it is decoded.
-            time = _ticks(dts) if (shown := _ticks(pts)) is None else shown
             flags = int(rest[2].strip()[2:], 16) if rest[2:] and "F=" in rest[2] else KEY
-            track = self.outputs[int(number)]
+            track, lasts = self.outputs[int(number)], int(duration)
+            # A frame without a time of its own (AVI has none) is shown when it is decoded.
+            known = [time for time in (_ticks(pts), _ticks(dts)) if time is not None]
+            time = known[0] if known else track.end
         except (ValueError, IndexError, KeyError, ZeroDivisionError):
             raise UnusableVideoError("cannot be decoded: its frames have no times") from None
-        if time is None or flags & DISCARDED:
+        if flags & DISCARDED:
             return
-        track.end = max(track.end, time + int(duration))
+        track.end = max(track.end, time + lasts)
         if track.kind == "Video":
             track.times.append(time)
-            track.durations.append(int(duration))
+            track.durations.append(lasts)
             if flags & KEY:
                 track.keys.append(time)
 

@@ -55,7 +55,10 @@ class Frames(NamedTuple):
 
 
 def extract_jpegs(
-    video: Path, settings: FrameSettings, excerpt: tuple[float, float] | None = None
+    video: Path,
+    settings: FrameSettings,
+    excerpt: tuple[float, float] | None = None,
+    contents: Contents | None = None,
 ) -> Frames:
     """Decode a whole video, or seconds of it from `excerpt`[0] to `excerpt`[1], into JPEG frames.
 
@@ -73,13 +76,13 @@ def extract_jpegs(
     An excerpt has one frame for each tick of the rate from its start to before its end: the picture
     that stands then, however long it has stood. Decoding starts `SEEK_EARLY` seconds earlier or
     more, because a jump may land late in containers without an index. `max_seconds` is then of the
-    excerpt.
+    excerpt. `contents` are those of the file, if they are known.
 
     Raises:
         UnusableVideoError: the message is the reason.
         VieError: ffmpeg is missing or was killed from outside.
     """
-    with contextlib.closing(_frames(video, settings, excerpt, in_all=True)) as frames:
+    with contextlib.closing(_frames(video, settings, excerpt, contents, in_all=True)) as frames:
         jpegs, sizes = zip(*frames, strict=True)
     return Frames(list(jpegs), *sizes[0])
 
@@ -92,16 +95,22 @@ def stream_jpegs(
     `timeout_seconds` is the longest time without output. Errors are those of `extract_jpegs` and
     may come after the last frame: a video without an error at its end is whole.
     """
-    with contextlib.closing(_frames(video, settings, excerpt, in_all=False)) as frames:
+    with contextlib.closing(_frames(video, settings, excerpt, None, in_all=False)) as frames:
         yield from (jpeg for jpeg, _ in frames)
 
 
 def _frames(
-    video: Path, settings: FrameSettings, excerpt: tuple[float, float] | None, *, in_all: bool
+    video: Path,
+    settings: FrameSettings,
+    excerpt: tuple[float, float] | None,
+    contents: Contents | None,
+    *,
+    in_all: bool,
 ) -> Generator[tuple[bytes, tuple[int, int]]]:
     """(JPEG, its (width, height)) of every frame; then an error, if the video is not usable."""
-    limit = reading_seconds(video, settings.timeout_seconds)
-    contents = read_contents(video, timeout_seconds=limit)
+    if contents is None:
+        limit = reading_seconds(video, settings.timeout_seconds)
+        contents = read_contents(video, timeout_seconds=limit)
     if contents.fault and not excerpt:
         raise UnusableVideoError(contents.fault)
     decoding = _Decoding(contents, settings, excerpt, in_all)

@@ -4,6 +4,7 @@ ffmpeg goes on where a part is missing, and often says nothing. What a container
 here; only the heads of its parts are read, and what has a checksum.
 """
 
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -91,9 +92,25 @@ def _asf(file: BinaryIO, size: int) -> Fault | None:
 
 
 def _gif(file: BinaryIO, size: int) -> Fault | None:
-    file.seek(max(size - CHUNK, 0))
-    ends = file.read().rstrip(b"\0").endswith(b";")
-    return None if ends else Fault("truncated: the end of the GIF is missing")
+    """Pictures and extensions, each in blocks of up to 255 bytes, up to the end mark."""
+    head = file.read(13)
+    file.seek(_colours(head[10:11]), os.SEEK_CUR)
+    while kind := file.read(1):
+        if kind == b";":
+            return None
+        if kind not in b"!,":
+            return _broken(file.tell() - 1, size, "a picture")
+        if kind == b",":
+            file.seek(_colours(file.read(9)[8:]), os.SEEK_CUR)
+        file.seek(1, os.SEEK_CUR)  # the kind of extension, or the size of codes
+        while (length := file.read(1)) and length != b"\0":
+            file.seek(length[0], os.SEEK_CUR)
+    return Fault("truncated: the end of the GIF is missing")
+
+
+def _colours(flags: bytes) -> int:
+    """Bytes of a table of colours."""
+    return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 128 else 0
 
 
 def _avi(file: BinaryIO, size: int) -> Fault | None:
