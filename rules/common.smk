@@ -110,6 +110,14 @@ ONE_GPU = min(config["gpus"], 1)
 PUBLISHED_DIGESTS = [digest(PUBLISHED / name) for name in ("table_s1.csv", "other.csv")]
 
 
+def refuse_read_only_outputs(jobs):
+    """Snakemake would end with a traceback, perhaps after hours."""
+    try:
+        refuse_read_only(sorted({str(Path(path).parent) for job in jobs for path in job.output}))
+    except VieError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def alternatives(names):
     """Constraint of a wildcard: any of these names."""
     return "|".join(map(re.escape, names)) or "(?!)"

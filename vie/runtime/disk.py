@@ -105,10 +105,15 @@ def refuse_read_only(folders: Iterable[str]) -> None:
 
     A full disk is left alone: Snakemake can also make room.
 
+    Args:
+        folders: of one that is absent, the folder is looked at in which it will be.
+
     Raises:
-        VieError: one of the folders, which may be absent, cannot be written.
+        VieError: a folder cannot be written.
     """
     for folder in map(Path, folders):
-        found = _refusal(folder, b"") if folder.is_dir() else None
+        while not folder.exists():
+            folder = folder.parent
+        found = _refusal(folder, b"")
         if found and found.errno != errno.ENOSPC:
             raise VieError(sentence(OSError(found.errno, found.strerror, str(folder.resolve()))))
