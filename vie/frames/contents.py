@@ -5,6 +5,7 @@ time that a video takes is small.
 """
 
 import contextlib
+import os
 import re
 from array import array
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ class Track:
     pixels: int = 0  # of a frame
     default: bool = False  # the file says that it is the one to show
     still: bool = False  # a cover picture, or thumbnails
+    words: str = ""  # ffmpeg's on its pictures: codec, format, colours, size
     base: Fraction = Fraction(0)  # seconds of a tick
     times: "array[int]" = field(default_factory=lambda: array("q"))  # ticks, in decoding order
     durations: "array[int]" = field(default_factory=lambda: array("q"))
@@ -93,7 +95,7 @@ def reading_seconds(path: Path, timeout_seconds: float) -> float:
 
     It grows with the file, as an hour of video may be a good video on a slow disk.
     """
-    return timeout_seconds + (path.stat().st_size if path.exists() else 0) / READING
+    return timeout_seconds + (os.path.getsize(path) if os.path.exists(path) else 0) / READING
 
 
 def video_seconds(video: Path, *, timeout_seconds: float) -> float:
@@ -203,6 +205,7 @@ class _Reading:
             track.kind, track.codec, rest = found.groups()[1:]
             track.default = "(default)" in rest
             track.still = any(word in rest for word in STILL)
+            track.words = rest
         elif not self.outputs and (found := LENGTH.match(line.text)):
             hours, minutes, seconds, self.start = (float(text or 0) for text in found.groups())
             self.promised = 3600 * hours + 60 * minutes + seconds

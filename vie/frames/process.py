@@ -66,8 +66,9 @@ def open_video(video: Path, **options: Any) -> Any:
     import ffmpeg  # takes 0.1 s, which jobs that read shards can do without
 
     return ffmpeg.input(
-        # "file:" keeps names such as "-i", "http:x" or "concat:a|b" plain names.
-        f"file:{os.path.abspath(video)}",
+        # "file:" keeps names such as "-i", "http:x" or "concat:a|b" plain names. As bytes, names
+        # that are no UTF-8 pass through ffmpeg-python.
+        os.fsencode(f"file:{os.path.abspath(video)}"),
         protocol_whitelist="file",
         format_whitelist=FORMATS,
         max_pixels=MAX_PIXELS,
