@@ -33,7 +33,7 @@ from vie.clips.color_jitter import normalise
 from vie.config.load import load_config
 from vie.engine.device import described, inference
 from vie.features import PIXELS
-from vie.frames.ffmpeg import ffmpeg_executable
+from vie.frames.process import ffmpeg_executable
 from vie.models.untrained import write_untrained
 from vie.runtime.threads import available_threads, use_threads
 

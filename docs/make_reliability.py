@@ -18,7 +18,7 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-from vie.frames.ffmpeg import ffmpeg_version
+from vie.frames.process import ffmpeg_version
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reliability.md"

@@ -179,6 +179,6 @@ def test_a_missing_ffmpeg_is_no_fault_of_the_video(videos, settings, monkeypatch
     def none():
         raise VieError("no ffmpeg")
 
-    monkeypatch.setattr("vie.frames.ffmpeg.ffmpeg_executable", none)
+    monkeypatch.setattr("vie.frames.process.ffmpeg_executable", none)
     with pytest.raises(VieError, match="no ffmpeg"):
         read([VideoFile(videos[0])], settings)

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from vie.frames import ffmpeg as module
+from vie.frames.contents import video_seconds
 from vie.frames.excerpts import excerpt_of, extract_clip
 from vie.frames.extract import Shard, extract_shard, read_rejected
-from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable, video_seconds
+from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
 from vie.frames.manifest import Video, write_manifest
 from vie.frames.shards import read_shard_table
 from vie.frames.unusable import UnusableVideoError
@@ -183,7 +184,7 @@ def test_a_clip_that_cannot_be_read_whole_is_refused(whole, monkeypatch):
     """As where a jump lands late."""
     from vie.frames import excerpts
 
-    def late(video, settings, excerpt):
+    def late(video, settings, excerpt, contents):
         return extract_jpegs(video, settings, (excerpt[0] + 3, excerpt[1]))
 
     monkeypatch.setattr(excerpts, "extract_jpegs", late)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vie.frames import ffmpeg as module
-from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable, reading_seconds
+from vie.frames import process as module
+from vie.frames.contents import reading_seconds
+from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
 from vie.frames.jpeg import split_jpegs
 from vie.frames.unusable import UnusableVideoError
 from vie.runtime.errors import VieError

@@ -34,7 +34,13 @@ class Generator(Model):
 
 
 # Of videos; images have none of these.
-OF_VIDEOS: dict[str, Any] = {"fps": 25, "quality": 3, "timeout_seconds": 60, "max_seconds": 30}
+OF_VIDEOS: dict[str, Any] = {
+    "fps": 25,
+    "quality": 3,
+    "timeout_seconds": 60,
+    "max_seconds": 30,
+    "damaged": 0,
+}
 
 
 class Frames(Model):
@@ -53,6 +59,9 @@ class Frames(Model):
     max_seconds: Annotated[float, *real(ge=0.001, le=86_400)] | None = None
     """a video that plays longer is rejected; where a list names some seconds of a longer file, only
     these count (default: 30)"""
+    damaged: Annotated[float, *real(ge=0, le=1)] | None = None
+    """share of a video's frames that may be damaged: with more of them it is rejected. Damaged are
+    frames at which ffmpeg reports an error, and gaps in the file (default: 0)"""
 
 
 class Shards(Model):

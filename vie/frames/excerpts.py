@@ -9,7 +9,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from vie.frames.ffmpeg import Frames, FrameSettings, extract_jpegs, video_seconds
+from vie.frames.contents import read_contents
+from vie.frames.ffmpeg import Frames, FrameSettings, extract_jpegs
 from vie.frames.unusable import UnusableVideoError
 
 # Cutting without encoding anew may keep a little more than the clip: a file that is longer than the
@@ -41,10 +42,13 @@ def extract_clip(
     if end <= start:
         return extract_jpegs(video, settings)
     began = time.monotonic()
-    length = video_seconds(video, timeout_seconds=settings.timeout_seconds)
+    contents = read_contents(video, timeout_seconds=settings.timeout_seconds)
+    if contents.fault:
+        raise UnusableVideoError(contents.fault)
+    length = contents.track.span()[1]
     excerpt = excerpt_of(length, start, end, only_clip_in_file=only_clip_in_file)
     left = math.ceil(settings.timeout_seconds - (time.monotonic() - began))
-    frames = extract_jpegs(video, replace(settings, timeout_seconds=left), excerpt)
+    frames = extract_jpegs(video, replace(settings, timeout_seconds=left), excerpt, contents)
     if excerpt:
         read, wanted = len(frames.jpegs) / settings.fps, min(end, length) - start
         if read < wanted - ROUNDED:

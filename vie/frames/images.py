@@ -19,7 +19,8 @@ import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vie.frames.container import check_file
-from vie.frames.ffmpeg import MAX_PIXELS, Frames
+from vie.frames.ffmpeg import Frames
+from vie.frames.process import MAX_PIXELS
 from vie.frames.unusable import UnusableVideoError
 
 # No format that names other files, runs a program (PostScript) or is of vectors.

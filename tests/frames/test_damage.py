@@ -1,0 +1,182 @@
+"""Files of which a part is missing, wrong or doubled, in every container that can be written."""
+
+import random
+import subprocess
+
+import numpy as np
+import pytest
+
+from tests.frames.test_excerpts import write
+from tests.frames.test_ffmpeg import decode, encode, pictures
+from vie.frames.contents import read_contents
+from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
+from vie.frames.messages import Line, is_damage, parse, reason
+from vie.frames.structure import fault_of
+from vie.frames.unusable import UnusableVideoError
+
+SETTINGS = FrameSettings(25, 48, quality=3, timeout_seconds=60, max_seconds=60)
+N = 75
+KINDS = {
+    "vp8.webm": "-c:v libvpx -deadline realtime",
+    "vp9.webm": "-c:v libvpx-vp9 -deadline realtime -cpu-used 8",
+    "h264.mkv": "-c:v libx264 -pix_fmt yuv420p",
+    "hevc.mkv": "-c:v libx265 -x265-params log-level=error:pools=1 -pix_fmt yuv420p",
+    "x.ogv": "-c:v libtheora",
+    "x.wmv": "-c:v wmv2",
+    "x.ts": "-c:v libx264 -pix_fmt yuv420p",
+    "x.mpg": "-c:v mpeg2video",
+    "x.flv": "-c:v libx264 -pix_fmt yuv420p",
+    "x.avi": "-c:v mpeg4",
+    "x.mp4": "-c:v libx264 -pix_fmt yuv420p -movflags +faststart",
+    "x.gif": "-c:v gif",
+}
+CHECKSUMS = ("h264.mkv", "hevc.mkv", "x.ogv")
+# Nothing in these files tells that the end is missing.
+UNNOTICED = {("x.mpg", "cut off"), ("x.ts", "cut off")}
+
+
+def film(n=N):
+    """(n, 48, 64, 3) uint8: a scene that moves, and noise that makes frames long."""
+    rng, frames = np.random.default_rng(0), np.zeros((n, 48, 64, 3), np.int64)
+    frames += rng.integers(-25, 25, frames.shape)
+    for i in range(n):
+        frames[i] += 128 + (60 * np.sin(np.arange(64) / 6 + i / 3)).astype(int)[None, :, None]
+        frames[i, 10 : 10 + i // 3] += 50
+    return frames.clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    """Bytes of one good file of each kind, and its decoded frames."""
+    made = {}
+
+    def of(name):
+        if name not in made:
+            video = tmp_path_factory.mktemp("films") / name
+            encode(video, film(), *KINDS[name].split(), "-b:v", "400k", "-g", "25")
+            made[name] = (
+                video.read_bytes(),
+                decode(extract_jpegs(video, SETTINGS).jpegs).astype(int),
+            )
+        return made[name]
+
+    return of
+
+
+def damaged(content, how, rng):
+    at, n = rng.randrange(len(content) // 10, len(content) * 9 // 10), len(content)
+    if how == "zeroed":
+        return content[:at] + bytes(2000) + content[at + 2000 :]
+    if how == "cut out":
+        return content[:at] + content[at + 3000 :]
+    if how == "doubled":
+        return content[:at] + content[max(at - 20_000, 0) :]
+    if how == "cut off":
+        return content[:at]
+    return content[: n // 2] + bytes(n - n // 2)  # half empty
+
+
+LOST = ["cut out", "doubled", "cut off", "half empty"]
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [(name, how) for name in KINDS for how in LOST if (name, how) not in UNNOTICED]
+    + [(name, "zeroed") for name in CHECKSUMS],
+)
+def test_damage_is_noticed(tmp_path, films, name, how):
+    """What is kept has all frames, and those are the right ones."""
+    content, truth = films(name)
+    assert len(truth) == pytest.approx(N, abs=1)
+    (tmp_path / name).write_bytes(damaged(content, how, random.Random(f"{name} {how}")))
+    try:
+        frames = decode(extract_jpegs(tmp_path / name, SETTINGS).jpegs)
+    except UnusableVideoError as error:
+        assert str(error).startswith(("truncated: ", "cannot be decoded: ", "no frames: ")), error
+    else:
+        assert frames.shape == truth.shape
+        assert np.abs(frames - truth).mean((1, 2, 3)).max() < 8
+
+
+def test_damage_is_allowed_up_to_a_share(tmp_path, films):
+    content, truth = films("x.ts")
+    at = len(content) // 2 // 188 * 188
+    video = tmp_path / "x.ts"
+    video.write_bytes(content[:at] + content[at + 4 * 188 :])
+    with pytest.raises(UnusableVideoError, match=rf"[1-9]\d* of {N} frames are damaged \("):
+        extract_jpegs(video, SETTINGS)
+    allowed = FrameSettings(25, 48, 3, 60, 60, damaged=0.9)
+    assert len(extract_jpegs(video, allowed).jpegs) == len(truth)
+
+
+@pytest.mark.parametrize("name", ["h264.mkv", "hevc.mkv"])
+def test_a_flipped_bit_is_noticed_where_there_are_checksums(tmp_path, films, name):
+    content, _ = films(name)
+    rng = random.Random(name)
+    for _ in range(5):
+        flipped = bytearray(content)
+        flipped[rng.randrange(len(content) // 4, len(content))] ^= 1 << rng.randrange(8)
+        (tmp_path / name).write_bytes(flipped)
+        with pytest.raises(UnusableVideoError):
+            extract_jpegs(tmp_path / name, SETTINGS)
+
+
+GOOD = [
+    ("parts.mp4", "-c:v libx264 -movflags frag_keyframe+empty_moov"),
+    ("live.webm", "-c:v libvpx -deadline realtime -live 1"),
+    ("live.mkv", "-c:v libx264 -live 1"),
+    ("many.mkv", "-c:v libx264 -cluster_time_limit 100"),
+    ("late.mkv", "-c:v libx264 -vf setpts=PTS+2/TB"),
+    ("open.ts", "-c:v libx264 -x264-params open-gop=1"),
+    ("b.avi", "-c:v mpeg4 -bf 2"),
+]
+
+
+@pytest.mark.parametrize(("name", "codec"), GOOD)
+def test_good_files_are_whole(tmp_path, name, codec):
+    how = (*codec.split(), "-pix_fmt", "yuv420p", "-g", "25")
+    video = encode(tmp_path / name, pictures(75, 64, 48), *how)
+    assert fault_of(video) is None
+    assert read_contents(video, timeout_seconds=60).fault is None
+    assert len(extract_jpegs(video, SETTINGS).jpegs) == 75
+
+
+@pytest.mark.parametrize("name", ["x.ts", "x.mkv", "x.mp4", "x.flv"])
+def test_a_cut_between_key_frames_is_whole(tmp_path, name):
+    """By stream copy: what cannot be decoded before the first key frame is no damage."""
+    video = write(tmp_path / name, n=100, codec="-c:v libx264 -g 40 -bf 3 -pix_fmt yuv420p")
+    cut = tmp_path / f"cut_{name}"
+    how = ("-ss", "0.7", "-copyinkf", "-c", "copy")
+    done = [ffmpeg_executable(), "-v", "error", "-i", str(video), *how, str(cut)]
+    subprocess.run(done, check=True)
+    assert len(extract_jpegs(cut, SETTINGS).jpegs) >= 55
+
+
+def test_lines_of_ffmpeg_are_taken_apart():
+    line = "[vist#0:0/h264 @ 0x55] [dec:h264 @ 0x5f] [error] Error submitting packet: Invalid"
+    assert parse(line) == Line("dec:h264", "error", "Error submitting packet: Invalid")
+    assert parse("[error] no one") == Line("", "error", "no one")
+    assert parse("Consider this") == Line("", "", "Consider this")
+    assert is_damage(parse("[in#0/mpegts @ 0x5] [warning] Packet corrupt (stream = 0, dts = 9)."))
+    assert not is_damage(parse("[h264 @ 0x5] [warning] deprecated pixel format"))
+    assert not is_damage(parse("[hevc @ 0x5] [error] SEI type 5 size 9 truncated at 8"))
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ("moov atom not found", "cannot be decoded: no video, or one without its index"),
+        (
+            "Cannot determine format of input 0:0 after EOF",
+            "cannot be decoded: the file holds only",
+        ),
+        ("Attempted to read next track in single-track mode.", "truncated: "),
+        ("Output file does not contain any stream", "no video stream"),
+        ("Format not on whitelist 'mov'", "not a video container: "),
+        ("something new", "cannot be decoded: something new"),
+    ],
+)
+def test_riddles_have_words(said, wanted):
+    assert reason(f"{said}\nmore\n").startswith(wanted)
+    assert "more" not in reason(f"{said}\nmore\n")
+    assert reason("") == "cannot be decoded: ffmpeg does not say why"

@@ -1,0 +1,282 @@
+"""What a video file holds, read without decoding it: its tracks, their times, and what is missing.
+
+One process of ffmpeg reads all packets of a file and prints one line for each; its share of the
+time that a video takes is small.
+"""
+
+import contextlib
+import os
+import re
+from array import array
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from statistics import median_low
+
+from vie.frames.container import check_file
+from vie.frames.jpeg import split_jpegs
+from vie.frames.messages import Line, is_damage, reason
+from vie.frames.process import open_video, stream_output
+from vie.frames.structure import fault_of
+from vie.frames.unusable import UnusableVideoError
+
+READING = 20e6  # bytes per second that a slow disk gives at least
+# Formats whose length is written down, and not found out by ffmpeg from the frames that there are,
+# and how many seconds it may be wrong: tracks do not end together, and the length of ASF may count
+# the time before its start.
+PROMISING = {"matroska": 0.5, "mov": 0.5, "avi": 0.5, "flv": 0.5, "mxf": 0.5, "rm": 0.5, "asf": 3.5}
+SHORT_SHARE = 0.02  # of a length that may be missing
+INPUT = re.compile(r"Input #0, (\S+), from")
+LENGTH = re.compile(r"Duration: (\d+):(\d\d):(\d\d\.\d+)(?:, start: (\d+\.\d+))?")
+TRACK = re.compile(r"Stream #0:(\d+).*?: (Video|Audio|Subtitle|Data|Attachment): (\w*)(.*)")
+MAPPED = re.compile(r"Stream #0:(\d+) -> #0:(\d+)")
+STILL = ("(attached pic)", "(still image)", "(timed thumbnails)")
+DISCARDED = 4  # flag of a packet that is not shown
+KEY = 1  # flag of a packet that can be decoded alone
+
+
+@dataclass
+class Track:
+    """A track of a file; times are in seconds from the start of the file."""
+
+    number: int  # in the file
+    kind: str = ""  # "Video", "Audio", ...
+    codec: str = ""
+    pixels: int = 0  # of a frame
+    default: bool = False  # the file says that it is the one to show
+    still: bool = False  # a cover picture, or thumbnails
+    base: Fraction = Fraction(0)  # seconds of a tick
+    times: "array[int]" = field(default_factory=lambda: array("q"))  # ticks, in decoding order
+    durations: "array[int]" = field(default_factory=lambda: array("q"))
+    keys: "array[int]" = field(default_factory=lambda: array("q"))  # ticks of key frames
+    end: int = 0  # ticks, of any packet
+
+    def span(self) -> tuple[float, float]:
+        """Seconds of the first frame, and of the end of the last one.
+
+        A packet's duration is often the time to the next one in the order of decoding: where
+        frames are decoded in another order than they are shown, it is another frame's.
+        """
+        first, last = min(self.times), max(self.times)
+        own = self.durations[self.times.index(last)]
+        usual = median_low(self.durations)
+        end = min(last + own, max(first + sum(self.durations), last + usual))
+        return float(first * self.base), float(end * self.base)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds.
+
+    Attributes:
+        track: the one whose pictures are the video: of those that move, one that the file calls
+            default, else the largest.
+        format: as ffmpeg names it, such as "matroska,webm".
+        fault: why the file cannot be read to its end, if it cannot.
+    """
+
+    track: Track
+    format: str
+    fault: str | None
+
+    def key_before(self, seconds: float) -> float:
+        """Seconds of the last key frame but one up to then, 0 if there is none.
+
+        A jump may land one key frame late in containers without an index.
+        """
+        base, keys = self.track.base, self.track.keys
+        early = sorted(key for key in keys if key * base <= seconds)
+        return max(float(early[-2] * base), 0) if len(early) > 1 else 0
+
+
+def reading_seconds(path: Path, timeout_seconds: float) -> float:
+    """Time limit for reading all of a file without decoding it (`read_contents`), in seconds.
+
+    It grows with the file, as an hour of video may be a good video on a slow disk.
+    """
+    return timeout_seconds + (os.path.getsize(path) if os.path.exists(path) else 0) / READING
+
+
+def video_seconds(video: Path, *, timeout_seconds: float) -> float:
+    """Seconds from the start of a video file to the end of its last frame; see `video_span`."""
+    return video_span(video, timeout_seconds=timeout_seconds)[1]
+
+
+def video_span(video: Path, *, timeout_seconds: float) -> tuple[float, float]:
+    """Seconds from the start of a video file to its first frame, and to the end of its last one.
+
+    The times of all frames are read, without decoding; the length in the file's header is not
+    relied on. The result is exact to a few frames for containers without such times.
+
+    Raises:
+        UnusableVideoError: the message is the reason; also that a part of the file is missing.
+        VieError: ffmpeg is missing or was killed from outside.
+    """
+    contents = read_contents(video, timeout_seconds=timeout_seconds)
+    if contents.fault:
+        raise UnusableVideoError(contents.fault)
+    return contents.track.span()
+
+
+def read_contents(video: Path, *, timeout_seconds: float) -> Contents:
+    """Read all packets of a file, without decoding them.
+
+    Raises:
+        UnusableVideoError: there are no moving pictures, or wrong ones; the message is the reason.
+        VieError: ffmpeg is missing or was killed from outside.
+    """
+    check_file(video)
+    try:
+        broken = fault_of(video)
+    except OSError as error:
+        raise UnusableVideoError(f"cannot be read: {error.strerror}") from error
+    if broken and broken.hidden:
+        raise UnusableVideoError(broken.reason)
+    try:
+        reading = _read(video, timeout_seconds, "0")
+    except UnusableVideoError:  # perhaps by a track of another kind
+        reading = _read(video, timeout_seconds, "0:v")
+    fault = (broken and broken.reason) or reading.fault()
+    track = reading.best(fault)
+    if not reading.promises and len(reading.tracks) > 1:
+        # In such formats the first track that is read sets the clock; only this one is decoded.
+        track = _read(video, timeout_seconds, f"0:{track.number}").best(fault)
+    return Contents(track, reading.format, fault)
+
+
+def _read(video: Path, timeout_seconds: float, tracks: str) -> "_Reading":
+    # One line per packet: track, decoding time, time, duration, bytes, checksum and, unless it is
+    # just a key frame, flags. No -xerror: faults such as times that do not rise (MPEG) matter to
+    # decoding only.
+    reading, rest = _Reading(), b""
+    every = open_video(video).output("pipe:1", c="copy", format="framecrc", map=tracks)
+    command = every.global_args("-ignore_unknown")
+    with contextlib.closing(
+        stream_output(video, command, timeout_seconds, heard=reading.hear)
+    ) as chunks:
+        for chunk in chunks:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                reading.take(line.decode("ascii", "replace"))
+    return reading
+
+
+def frame_size(video: Path, *, timeout_seconds: float) -> tuple[int, int]:
+    """(width, height) of the first frame of a video file, in pixels, as a player shows it.
+
+    Raises:
+        UnusableVideoError: the message is the reason.
+        VieError: ffmpeg is missing or was killed from outside.
+    """
+    import ffmpeg
+
+    contents = read_contents(video, timeout_seconds=timeout_seconds)
+    one = {"frames:v": 1, "vf": "scale=w='round(ih*dar)':h=ih,format=yuvj420p", "c:v": "mjpeg"}
+    stream = open_video(video)[str(contents.track.number)]
+    command = ffmpeg.output(stream, "pipe:1", format="image2pipe", **one)
+    with contextlib.closing(stream_output(video, command, timeout_seconds)) as chunks:
+        sizes = [size for _, size in split_jpegs(chunks)]
+    if not sizes:
+        raise UnusableVideoError("no frames")
+    return sizes[0]
+
+
+class _Reading:
+    """What ffmpeg says while it copies the packets of a file."""
+
+    def __init__(self) -> None:
+        self.tracks: dict[int, Track] = {}  # by their numbers in the file
+        self.outputs: dict[int, Track] = {}  # by their numbers in the output
+        self.promised = 0.0  # seconds, from 0 or from the start
+        self.start = 0.0  # of times
+        self.format = ""
+        self.ended = ""  # what ffmpeg says of a file that ends early
+
+    def hear(self, line: Line) -> None:
+        if found := INPUT.match(line.text):
+            self.format = found[1]
+        elif "prematurely" in line.text and is_damage(line):
+            self.ended = line.text
+        elif found := MAPPED.search(line.text):
+            self.outputs[int(found[2])] = self._track(int(found[1]))
+        elif not self.outputs and (found := TRACK.search(line.text)):
+            track = self._track(int(found[1]))
+            track.kind, track.codec, rest = found.groups()[1:]
+            track.default = "(default)" in rest
+            track.still = any(word in rest for word in STILL)
+        elif not self.outputs and (found := LENGTH.match(line.text)):
+            hours, minutes, seconds, self.start = (float(text or 0) for text in found.groups())
+            self.promised = 3600 * hours + 60 * minutes + seconds
+
+    def take(self, line: str) -> None:
+        """A line of the list of packets."""
+        try:
+            if line.startswith("#"):
+                self._head(line)
+                return
+            number, dts, pts, duration, *rest = line.split(",")
+            flags = int(rest[2].strip()[2:], 16) if rest[2:] and "F=" in rest[2] else KEY
+            track, lasts = self.outputs[int(number)], int(duration)
+            # A frame without a time of its own (AVI has none) is shown when it is decoded.
+            known = [time for time in (_ticks(pts), _ticks(dts)) if time is not None]
+            time = known[0] if known else track.end
+        except (ValueError, IndexError, KeyError, ZeroDivisionError):
+            raise UnusableVideoError("cannot be decoded: its frames have no times") from None
+        if flags & DISCARDED:
+            return
+        track.end = max(track.end, time + lasts)
+        if track.kind == "Video":
+            track.times.append(time)
+            track.durations.append(lasts)
+            if flags & KEY:
+                track.keys.append(time)
+
+    def _head(self, line: str) -> None:
+        name, *words = line[1:].split()
+        if name == "tb":
+            self.outputs[int(words[0][:-1])].base = Fraction(words[1])
+        elif name == "dimensions":
+            width, height = map(int, words[1].split("x"))
+            self.outputs[int(words[0][:-1])].pixels = width * height
+
+    @property
+    def promises(self) -> bool:
+        """Whether its container says how long a file is."""
+        return self.format.partition(",")[0] in PROMISING
+
+    def best(self, fault: str | None) -> Track:
+        """The track whose pictures are the video; a fault may be why there is none."""
+        tracks = [track for track in self.tracks.values() if track.kind == "Video"]
+        films = [track for track in tracks if not track.still]
+        if not films:
+            raise UnusableVideoError(
+                "no video stream" + (": only a cover picture" if tracks else "")
+            )
+        moving = [track for track in films if len(track.times) > 1]
+        if not moving:
+            if not fault and any(track.times for track in films):
+                fault = "no video: a single picture"
+            raise UnusableVideoError(
+                fault or "no frames: the file names a video track and holds none of its pictures"
+            )
+        return max(moving, key=lambda track: (track.default, track.pixels, -track.number))
+
+    def fault(self) -> str | None:
+        """What the file promises and does not hold."""
+        if self.ended:
+            return reason(self.ended)
+        tracks = self.tracks.values()
+        read = max((float(track.end * track.base) for track in tracks), default=0) + self.start
+        most = PROMISING.get(self.format.partition(",")[0])
+        if most and self.promised - read > max(most, SHORT_SHARE * self.promised):
+            return f"truncated: {read:.1f} of {self.promised:.1f} s"
+        return None
+
+    def _track(self, number: int) -> Track:
+        return self.tracks.setdefault(number, Track(number))
+
+
+def _ticks(number: str) -> int | None:
+    """A time in ticks; None: not known."""
+    number = number.strip()
+    return None if number == "NOPTS" or int(number) == -(2**63) else int(number)

@@ -1,0 +1,191 @@
+"""Whether a container is whole by its own sizes, numbers and checksums.
+
+ffmpeg goes on where a part is missing, and often says nothing. What a container promises is checked
+here; only the heads of its parts are read, and what has a checksum.
+"""
+
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+CHUNK = 2**20
+JUNK = 512  # fewer bytes after the end of an AVI hold no frame
+# Matroska's elements have an identifier and a size; those of the levels that are walked.
+SEGMENT, CLUSTER, CRC = 0x18538067, 0x1F43B675, 0xBF
+IN_CLUSTER = (0xE7, 0xA3, 0xA0, 0xAB, 0xA7, 0xEC, CRC, 0xAF, 0x5854)
+ASF_PROPERTIES = bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365")
+ASF_HEADER = 2**16  # bytes at the start of a file in which its properties lie
+BROADCAST = 1  # flag of an ASF file whose sizes are not known
+BEGINNING = 2  # flag of the first page of a stream in Ogg
+
+
+class Fault(NamedTuple):
+    """What is wrong with a file."""
+
+    reason: str
+    hidden: bool = False  # whether pictures may be wrong where ffmpeg notices nothing
+
+
+def fault_of(video: Path) -> Fault | None:
+    """What is missing or damaged in a file by its container's own account; None: nothing.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with video.open("rb") as file:
+        head, size = file.read(16), video.stat().st_size
+        file.seek(0)
+        for magic, check in CHECKS.items():
+            if head.startswith(magic):
+                return check(file, size)
+    return None
+
+
+def _cut(at: int, size: int) -> Fault:
+    return Fault(f"truncated: the part at byte {at} goes beyond the file's {size} bytes")
+
+
+def _broken(at: int, size: int, what: str) -> Fault:
+    return Fault(f"cannot be decoded: damaged, byte {at} of {size} is not the start of {what}")
+
+
+def _ogg(file: BinaryIO, size: int) -> Fault | None:
+    """Pages follow each other, and those of a stream are numbered."""
+    at, numbers = 0, dict[int, int]()
+    while at < size:
+        file.seek(at)
+        head = file.read(27)
+        if len(head) < 27:
+            return _cut(at, size)
+        if head[:4] != b"OggS":
+            # What follows the last page is often zeros.
+            rest = head + file.read(CHUNK)
+            return _broken(at, size, "a page") if any(rest) else None
+        flags, stream, number = head[5], *struct.unpack("<II", head[14:22])
+        expected = numbers.get(stream, number - 1) + 1
+        if number != expected and not flags & BEGINNING:
+            return Fault(
+                f"cannot be decoded: damaged, page {expected} of a stream is missing", True
+            )
+        numbers[stream] = number
+        at += 27 + head[26] + sum(file.read(head[26]))
+    return _cut(at, size) if at > size else None
+
+
+def _asf(file: BinaryIO, size: int) -> Fault | None:
+    """The size of the file is among its properties."""
+    head = file.read(ASF_HEADER)
+    start = head.find(ASF_PROPERTIES)
+    if start < 0 or len(head) < start + 92:
+        return None
+    declared, flags = (
+        struct.unpack_from(f, head, start + n)[0] for f, n in (("<Q", 40), ("<I", 88))
+    )
+    if flags & BROADCAST or not declared or declared == size:
+        return None
+    if declared > size:
+        return Fault(f"truncated: {size} bytes of {declared}")
+    return Fault(f"cannot be decoded: damaged, {size} bytes, and its header says {declared}", True)
+
+
+def _gif(file: BinaryIO, size: int) -> Fault | None:
+    """Pictures and extensions, each in blocks of up to 255 bytes, up to the end mark."""
+    head = file.read(13)
+    file.seek(_colours(head[10:11]), os.SEEK_CUR)
+    while kind := file.read(1):
+        if kind == b";":
+            return None
+        if kind not in b"!,":
+            return _broken(file.tell() - 1, size, "a picture")
+        if kind == b",":
+            file.seek(_colours(file.read(9)[8:]), os.SEEK_CUR)
+        file.seek(1, os.SEEK_CUR)  # the kind of extension, or the size of codes
+        while (length := file.read(1)) and length != b"\0":
+            file.seek(length[0], os.SEEK_CUR)
+    return Fault("truncated: the end of the GIF is missing")
+
+
+def _colours(flags: bytes) -> int:
+    """Bytes of a table of colours."""
+    return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 128 else 0
+
+
+def _avi(file: BinaryIO, size: int) -> Fault | None:
+    """Nothing that ffmpeg would take for frames follows the last RIFF."""
+    at = 0
+    while at + JUNK <= size:
+        file.seek(at)
+        kind, length = struct.unpack("<4sI", file.read(8))
+        if kind != b"RIFF":
+            rest = file.read(CHUNK)
+            return _broken(at, size, "a RIFF") if any(kind + rest) else None
+        if not length:  # not written to its end
+            return None
+        at += 8 + length + length % 2
+    return None
+
+
+def _matroska(file: BinaryIO, size: int) -> Fault | None:
+    """Elements follow each other; those with a checksum have it."""
+    at, end = 0, size
+    while at < end:
+        if not (element := _element(file, at)):
+            return _broken(at, size, "an element") if at + 12 < size else _cut(at, size)
+        name, start, length = element
+        if name == SEGMENT:
+            at, end = start, start + length if length is not None else size
+        elif length is None:
+            at = start  # of a cluster whose size was not known: its children follow
+        elif start + length > size:
+            return _cut(at, size)
+        else:
+            if name not in IN_CLUSTER and not _checked(file, start, length):
+                return Fault(
+                    f"cannot be decoded: damaged, the checksum of the part at byte {at} is wrong",
+                    True,
+                )
+            at = start + length
+    return _cut(at, size) if end > size else None
+
+
+def _element(file: BinaryIO, at: int) -> tuple[int, int, int | None] | None:
+    """(Identifier, first byte of the content, its bytes or None: not known) of an element."""
+    file.seek(at)
+    head = file.read(12)
+    named = 9 - head[0].bit_length() if head else 9
+    if named > 4 or len(head) <= named or not head[named]:
+        return None
+    sized = 9 - head[named].bit_length()
+    if len(head) < named + sized:
+        return None
+    most = (1 << 7 * sized) - 1
+    length = int.from_bytes(head[named : named + sized], "big") & most
+    return (
+        int.from_bytes(head[:named], "big"),
+        at + named + sized,
+        None if length == most else length,
+    )
+
+
+def _checked(file: BinaryIO, start: int, length: int) -> bool:
+    """Whether an element has no checksum as its first child, or the right one."""
+    file.seek(start)
+    head = file.read(6)
+    if length < 6 or head[:2] != bytes((CRC, 0x84)):
+        return True
+    left, found = length - 6, 0
+    while left and (chunk := file.read(min(left, CHUNK))):
+        found, left = zlib.crc32(chunk, found), left - len(chunk)
+    return found == int(struct.unpack("<I", head[2:])[0])
+
+
+CHECKS: dict[bytes, Callable[[BinaryIO, int], Fault | None]] = {
+    b"OggS": _ogg,
+    b"\x1a\x45\xdf\xa3": _matroska,
+    bytes.fromhex("3026B2758E66CF11"): _asf,
+    b"GIF8": _gif,
+    b"RIFF": _avi,
+}
