@@ -1,6 +1,7 @@
 # What the rules share; no rules here. Paths and settings are worked out in vie/workflow/.
 import functools
 import inspect
+import itertools
 import os
 import re
 import shlex
@@ -9,7 +10,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import yaml
 from snakemake.exceptions import WorkflowError
 
 # Snakemake puts it into shell commands as it is; an environment may lie in a folder with a blank.
@@ -26,11 +26,11 @@ if (BASE / "vie").is_dir():
     sys.path.insert(0, str(BASE))
 
 from vie.config.load import validate
+from vie.config.reading import read_yaml, repeated_keys
 from vie.config.settings import (
     IMPORTED,
     canonical,
     dataset_places,
-    in_order_of,
     probe_of,
     recipes_of,
 )
@@ -43,6 +43,7 @@ from vie.workflow import finetuning, resources, sizes, videos
 from vie.workflow.ablations import ablation_runs
 from vie.workflow.fingerprint import code_digest
 from vie.workflow.frame_files import frame_files, image_frame_files, sizes_of, target_frame_files
+from vie.workflow.generated import check_generated
 from vie.workflow.image_probes import (
     image_dataset,
     image_file,
@@ -64,16 +65,18 @@ from vie.workflow.titles import (
 from vie.workflow.versions import version
 from vie.workflow.weights import weights_files
 
-if (BASE / "config.yaml").is_file():
-    in_order = in_order_of(config, yaml.safe_load((BASE / "config.yaml").read_text()))
-    config.clear()
-    config.update(in_order)
+IN_JOB = workflow.remote_exec or workflow.subprocess_exec
+default = BASE / "config.yaml"
 try:
-    validate(config)
-    if not (workflow.remote_exec or workflow.subprocess_exec):
+    validate(config, read_yaml(default) if default.is_file() else {})
+    check_generated(config)
+    if not IN_JOB:
         refuse_read_only((".", ".snakemake", "logs", "benchmarks"))
 except VieError as error:
     raise WorkflowError(str(error)) from None
+# Snakemake took the last one of each.
+if not IN_JOB and (twice := list(itertools.chain(*map(repeated_keys, workflow.configfiles)))):
+    raise WorkflowError("\n".join(twice))
 
 # How many cores local jobs share. With --jobs (nodes) they run elsewhere, each with its own.
 settings = workflow.resource_settings
@@ -85,7 +88,7 @@ os.environ[CODE] = code_digest()  # for the logs of jobs
 if (BASE / "vie").is_dir():
     os.environ[HOME] = str(BASE)
 
-if workflow.remote_exec or workflow.subprocess_exec:
+if IN_JOB:
     # SLURM sends it to all processes of a job, and trainings save their state: not to Snakemake.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 elif (most := workflow.global_resources.get("gpu").value) is not None and most < config["gpus"]:
@@ -95,7 +98,6 @@ elif (most := workflow.global_resources.get("gpu").value) is not None and most <
         "line or in a profile) leaves no job more than that: raise it, or change `gpus`"
     )
 
-IN_JOB = workflow.remote_exec or workflow.subprocess_exec
 labelled = videos.is_labelled(config, config["dataset"], in_job=IN_JOB)
 experiment = Experiment(config, labelled=labelled)
 RESULTS = experiment.folder
@@ -160,9 +162,24 @@ def previous_checkpoint(recipe, seed, stage):
     jobs look for themselves, at the index."""
     if stage == "supervised":
         videos.labels_of(config, DATASET)
-    if not IN_JOB and (most := most_videos(DATASET, "train")):
-        sizes.check_graph(config, recipe, most)
+    if not IN_JOB:
+        sizes.check_graph(config, recipe, most_videos(DATASET, "train"))
     return experiment.previous_checkpoint(recipe, seed, stage)
+
+
+def probed_index(key, dataset):
+    """The index that classifiers are trained on, with the same check."""
+    if not IN_JOB and (dataset == DATASET or dataset in experiment.generated()):
+        most = [most_videos(name, "train") for name in (dataset, DATASET)]
+        sizes.check_probes(config, key, *most)
+    return f"resources/{dataset}/train/index.parquet"
+
+
+def split_assignment(target, evaluation, weights):
+    """The split that a network is finetuned on, with the same check."""
+    if not IN_JOB:
+        sizes.check_row(config, target, (evaluation, weights), most_videos(DATASET, "train"))
+    return experiment.target_file("split{split}/split_assignment.csv")(target)
 
 
 def generated_as(*layouts):

@@ -10,6 +10,7 @@ rule embedded_videos:
         "benchmarks/runs/resources/{dataset}/embedded_videos.tsv"
     wildcard_constraints:
         dataset=generated_as("kinetics"),
+    priority: 3  # what fits no number of videos is said before anything is trained
     conda:
         "../envs/vie.yaml"
     threads: config["threads"]["videos"]
@@ -197,6 +198,7 @@ rule frames:
         "logs/resources/{dataset}/frames_{split}_{shard}-of-{shards}.log",
     benchmark:
         "benchmarks/runs/resources/{dataset}/frames_{split}_{shard}-of-{shards}.tsv"
+    priority: 3  # what fits no number of videos is said before anything is trained
     conda:
         "../envs/vie.yaml"
     threads: config["threads"]["frames"]
@@ -225,6 +227,7 @@ rule index:
         "logs/resources/{dataset}/index_{split}.log",
     benchmark:
         "benchmarks/runs/resources/{dataset}/index_{split}.tsv"
+    priority: 3  # what fits no number of videos is said before anything is trained
     conda:
         "../envs/vie.yaml"
     threads: 1

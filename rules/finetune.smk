@@ -3,7 +3,7 @@ rule finetune:
     input:
         networks=of(experiment.networks),
         index=of(experiment.target_file("all/index.parquet")),
-        split_assignment=of(experiment.target_file("split{split}/split_assignment.csv")),
+        split_assignment=of(split_assignment),
         classes=of(experiment.target_file("classes.csv")),
         frames=of(target_frame_files(experiment)),
     output:

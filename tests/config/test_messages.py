@@ -48,11 +48,11 @@ WRONG = [
     (lambda c: c.update(seeds=[0, 0]), ["seeds: [0, 0] names a seed twice"]),
     (
         lambda c: c.update(seeds=[-1]),
-        ["seeds.0: -1 is not a whole number of at least 0 (one seed)"],
+        ["seeds.0: -1 is not a whole number from 0 to 4,294,967,295 (one seed)"],
     ),
     (
         lambda c: c["recipes"]["vie_single"]["objective"].update(temperature=0),
-        ["recipes.vie_single.objective.temperature: 0 is not a number above 0 (tau"],
+        ["recipes.vie_single.objective.temperature: 0 is not a number from 0.02 to 100 (tau"],
     ),
     (
         lambda c: c["recipes"]["vie_single"]["objective"]["instance_recognition"].update(
@@ -115,7 +115,7 @@ WRONG = [
         lambda c: c["evaluations"]["trn_input_single"].update(clip="fast"),
         [
             "evaluations.trn_input_single.clip: 'fast' is not one of single, trn, slow",
-            "or a mapping with frames (a whole number of at least 1), stride (a number of at",
+            "or a mapping with frames (a whole number from 1 to 4,096), stride (a number from",
         ],
     ),
     (
@@ -203,7 +203,7 @@ WRONG = [
     ),
     (
         lambda c: c["recipes"]["rotnet"]["encoder"].update(embedding="none"),
-        ["encoder.embedding: 'none' is not a whole number of at least 1 or pooled (dimensions"],
+        ["encoder.embedding: 'none' is not a whole number from 1 to 16,384 or pooled (dimensions"],
     ),
     (
         lambda c: c["recipes"]["rotnet"]["encoder"].update(embedding=8),
@@ -387,7 +387,7 @@ WRONG = [
     ),
     (
         lambda c: c["recipes"]["vie_single"].update(clip={"frames": 1, "stride": 0.5}),
-        ["recipes.vie_single.clip.stride: 0.5 is not a number of at least 1 (frames of the video"],
+        ["recipes.vie_single.clip.stride: 0.5 is not a number from 1 to 100,000 (frames"],
     ),
     (
         lambda c: c["recipes"]["vie_single"]["encoder"].update(network="singel"),

@@ -6,6 +6,7 @@ from typing import Any
 
 from vie.clips.crops import CropPolicy, RandomResizedCrop, RandomSizedCrop, ScaleCrop
 from vie.clips.sampling import Sampling, sampling
+from vie.config.clip_frames import LARGEST, MOST, MOST_PIXELS
 from vie.runtime.errors import VieError, shown
 from vie.runtime.values import check_kind, check_real, check_whole
 
@@ -15,11 +16,8 @@ CROPS = {
     "random_sized": RandomSizedCrop,
     "scale": ScaleCrop,
 }
-MOST = 10**5  # frames or pixels of a length
-LARGEST = 4096  # frames of a clip, pixels of the input
 SMALLEST_SCALE = 1e-6  # of a crop: below it is none
 ASPECTS = 1e-3, 1e3  # of a crop
-MOST_PIXELS = 2**28  # of a clip: 3 GB as float32 in three channels
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ table matches it, and `without_ablations` finds all others.
 """
 
 import copy
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import yaml
-
 from vie.config.messages import all_of
+from vie.config.reading import read_yaml
 from vie.config.settings import merge
 from vie.runtime.errors import VieError
 
@@ -58,9 +58,10 @@ def read_overlays(folders: Any) -> dict[str, Overlay]:
     found: dict[str, Overlay] = {}
     listed = folders if isinstance(folders, list) else []
     for given in [one for one in listed if isinstance(one, str) and one]:
-        place = Path(given).expanduser()
-        folder = HOME / place if (HOME / place).is_dir() else place
-        files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
+        place = os.path.expanduser(given)
+        inside = os.path.join(HOME, place)
+        folder = Path(inside if os.path.isdir(inside) else place)
+        files = sorted(folder.glob("*.yaml")) if os.path.isdir(folder) else []
         if not files:
             raise all_of(
                 [
@@ -74,9 +75,9 @@ def read_overlays(folders: Any) -> dict[str, Overlay]:
             if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", path.stem):
                 raise now.error("the name of an ablation has letters, digits and . _ - alone")
             try:
-                content = yaml.safe_load(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError, yaml.YAMLError) as error:
-                raise now.error(f"cannot be read: {error}") from error
+                content = read_yaml(path)
+            except VieError as error:
+                raise all_of([f"ablations: {error}"]) from None
             if not isinstance(content, dict):
                 raise now.error("an overlay is a mapping of keys")
             found[path.stem] = now._replace(content=merge(now.content, content))

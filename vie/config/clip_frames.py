@@ -12,6 +12,9 @@ from vie.runtime.errors import VieError
 # Where the clips of a test lie, as in the release (protocol section 2): evenly spaced without the
 # first and the last possible start, with these two, or in the middle of equal parts of the video.
 TEST_STARTS = ("inside", "ends", "parts")
+MOST = 10**5  # frames or pixels of a length
+LARGEST = 4096  # frames of a clip, pixels of the input
+MOST_PIXELS = 2**28  # of a clip: 3 GB as float32 in three channels
 
 
 @dataclass(frozen=True)

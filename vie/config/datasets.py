@@ -4,28 +4,32 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from vie.config.fields import Count, Model, Natural, OneOf, Positive, Text, real, whole
+from vie.config.fields import Count, Model, Natural, OneOf, Seed, Share, Text, real, whole
 from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES
+
+Generated = Annotated[int, *whole(ge=1, le=10_000)]
+Groups = Annotated[int, *whole(ge=1, le=1000)]
+Jobs = Annotated[int, *whole(ge=1, le=10_000)]
 
 
 class Generator(Model):
     """An embedded dataset: the workflow writes its videos, in the dataset's layout."""
 
-    dataset_seed: Count
+    dataset_seed: Seed
     """seed of the dataset; another seed gives another dataset of the same kind"""
-    train_videos_per_class: Natural | None = None
+    train_videos_per_class: Generated | None = None
     """kinetics: training videos of each class"""
-    val_videos_per_class: Natural | None = None
+    val_videos_per_class: Generated | None = None
     """kinetics: validation videos of each class"""
-    train_groups: Annotated[int, *whole(ge=2)] | None = None
+    train_groups: Annotated[int, *whole(ge=2, le=1000)] | None = None
     """ucf101, hmdb51: groups of each class that a split trains on"""
-    test_groups: Natural | None = None
+    test_groups: Groups | None = None
     """ucf101, hmdb51: groups of each class that a split tests on"""
-    clips_per_group: Natural | None = None
+    clips_per_group: Groups | None = None
     """ucf101, hmdb51: videos of each group"""
-    train_images_per_class: Natural | None = None
+    train_images_per_class: Generated | None = None
     """imagefolder: training images of each class"""
-    val_images_per_class: Natural | None = None
+    val_images_per_class: Generated | None = None
     """imagefolder: validation images of each class"""
 
 
@@ -42,17 +46,17 @@ OF_VIDEOS: dict[str, Any] = {
 class Frames(Model):
     """How videos become JPEG frames. Images (layout imagefolder) have shorter_side alone."""
 
-    fps: Positive | None = None
+    fps: Annotated[float, *real(ge=0.01, le=1000)] | None = None
     """frames per second (paper's release: 25; default: 25)"""
-    shorter_side: Annotated[int, *whole(ge=16)] = 128
+    shorter_side: Annotated[int, *whole(ge=16, le=8192)] = 128
     """pixels of a frame's shorter side (paper's release: 320). Images are made smaller, never
     larger: those that are small enough keep their bytes"""
     quality: Annotated[int, *whole(ge=2, le=31)] | Literal["default"] | None = None
     """ffmpeg's JPEG quality, from 2 (best) to 31 (default: 3). default: what ffmpeg does when not
     told, which aims at 200 kbit/s and gives coarse frames (paper's release)"""
-    timeout_seconds: Positive | None = None
+    timeout_seconds: Annotated[float, *real(ge=1, le=10**6)] | None = None
     """a video that takes longer to decode is rejected (default: 60)"""
-    max_seconds: Positive | None = None
+    max_seconds: Annotated[float, *real(ge=0.001, le=86_400)] | None = None
     """a video that plays longer is rejected; where a list names some seconds of a longer file, only
     these count (default: 30)"""
     damaged: Annotated[float, *real(ge=0, le=1)] | None = None
@@ -63,18 +67,18 @@ class Frames(Model):
 class Shards(Model):
     """Shards of each split; each is one job and one tar file."""
 
-    train: Natural | None = None
+    train: Jobs | None = None
     """shards of the training videos"""
-    val: Natural | None = None
+    val: Jobs | None = None
     """shards of the validation videos"""
-    all: Natural | None = None
+    all: Jobs | None = None
     """shards of all videos, for datasets that networks are finetuned on"""
 
 
 class Cut(Model):
     """Pieces of long videos; each piece is an instance of its own."""
 
-    seconds: Natural
+    seconds: Annotated[int, *whole(ge=1, le=86_400)]
     """length of a piece; what is left at the end of a video is a piece if it is at least half as
     long"""
     overlap: Count = 0
@@ -114,9 +118,9 @@ class Dataset(Model):
     generator: Generator | None = None
     cut: Cut | None = None
     """flat: videos that are longer than a piece are cut into pieces"""
-    val_share: Annotated[float, *real(gt=0, lt=1)] | None = None
+    val_share: Share | None = None
     """flat: share of the videos that validates, in whole folders or recordings (default: 0.1)"""
-    dataset_seed: Count | None = None
+    dataset_seed: Seed | None = None
     """flat: seed of the draw of these videos (default: 0)"""
     frames: Frames = Field(default_factory=Frames)
     shards: Shards = Shards()

@@ -6,8 +6,10 @@ from pydantic import ConfigDict, Field
 
 from vie.config.fields import (
     Clip,
+    Clips,
     ColorJitter,
     Count,
+    Decay,
     Drops,
     Duration,
     Flag,
@@ -16,7 +18,8 @@ from vie.config.fields import (
     NoRepeats,
     OneOf,
     Optimiser,
-    Positive,
+    Rate,
+    Share,
     Text,
     real,
 )
@@ -26,7 +29,7 @@ from vie.config.settings import VECTORS
 # Names of columns of tables 2 and 3, but for those that they have anyway.
 TARGET = (
     r"^(?!(?:model|seeds|split|validation|comparable)$)(?!.*_(?:n|ci95|top5|published)$)"
-    r"[A-Za-z_][A-Za-z0-9_]*$"
+    r"[A-Za-z_][A-Za-z0-9_]*$(?!\n)"
 )
 
 
@@ -34,6 +37,7 @@ TargetName = Annotated[
     str,
     Field(
         strict=True,
+        max_length=100,
         pattern=TARGET,
         description=(
             "a name has only letters, digits and underscores, does not begin with a digit, and is "
@@ -78,7 +82,7 @@ class RowFinetuning(Model):
     batch: Natural | None = None
     """videos in a batch; left out, that of finetuning.trained or finetuning.untrained (paper: 64
     for VIE-TwoPathway)"""
-    lr: Positive | None = None
+    lr: Rate | None = None
     """learning rate at the start; left out, that of the same (paper: 0.008 for 3DRotNet)"""
     release: list[ReleaseSchedule] | None = None
     """drops of the learning rate where finetuning.trained.schedule or untrained.schedule is
@@ -113,7 +117,7 @@ class Probe(Model):
 
     optimiser: Optimiser
     schedule: ProbeSchedule
-    clips: Natural
+    clips: Clips
     """clips of each validation video (paper: 5)"""
 
 
@@ -149,7 +153,7 @@ class ScaleCrop(Model):
     """Crops of table 2."""
 
     scales: list[
-        Annotated[float, *real(gt=0, le=1), Field(description="one share of the shorter side")]
+        Annotated[float, *real(ge=0.01, le=1), Field(description="one share of the shorter side")]
     ] = Field(min_length=1)
     """sides of the crops, as shares of the shorter side (paper: 2^0, 2^-1/4, 2^-1/2, 2^-3/4,
     2^-1)"""
@@ -158,7 +162,7 @@ class ScaleCrop(Model):
 class FinetuneOptimiser(Optimiser):
     """SGD of a whole network with a new linear layer."""
 
-    weight_decay: Annotated[float, *real(ge=0)]
+    weight_decay: Decay
     """weight decay of what decayed says (paper: 1e-5 for pretrained networks, 1e-4 from scratch)"""
     decayed: Literal["all", "new_layer"] = "all"
     """what weight decay is for: all but batch norm, or the new linear layer alone (paper: new_layer
@@ -196,7 +200,7 @@ class Finetuning(Model):
     """videos that decide when the learning rate drops and which epoch is best. held_out: training
     videos that are held out; test: the test videos, as in the paper, which had no others (the best
     epoch is then chosen on what it is tested on)"""
-    held_out: Annotated[float, *real(gt=0, lt=1)]
+    held_out: Share
     """share of each class's training videos that is held out, in whole groups; not used with
     validation: test"""
     scale_crop: ScaleCrop
@@ -205,14 +209,14 @@ class Finetuning(Model):
     untrained: FinetuneOptimiser
     """for training from scratch (paper: batch 128, lr 0.01, weight decay 1e-4)"""
     schedule: FinetuneSchedule
-    clips: Natural
+    clips: Clips
     """clips of each validation video, evenly spaced"""
 
 
 class Features(Model):
     """Features of whole videos, for files, retrieval, sheets of neighbours and maps."""
 
-    clips: Natural = 5
+    clips: Clips = 5
     """clips of each video, evenly spaced; its features are their average (paper: 5)"""
     layers: Annotated[
         list[Annotated[str, OneOf(VECTORS), Field(description="one of them")]], *NoRepeats

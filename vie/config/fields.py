@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from vie.config.clip_frames import CLIPS, TEST_STARTS, ClipFrames, clip_frames
+from vie.config.clip_frames import CLIPS, LARGEST, MOST, TEST_STARTS, ClipFrames, clip_frames
 from vie.config.settings import canonical
 from vie.runtime.errors import VieError
 
@@ -66,8 +66,12 @@ def real(**bounds: Any) -> tuple[Any, ...]:
 
 def _duration(text: str) -> str:
     """One way to write a duration: "1 epochs" for "1.0 epoch" too."""
-    amount, unit = text.split()
-    return f"{canonical(float(amount))} {unit.rstrip('s')}s"
+    written, unit = text.split()
+    amount, unit = float(written), unit.rstrip("s") + "s"
+    least, most = (1, 10**9) if unit == "steps" else (0.001, 10**6)
+    if amount and not least <= amount <= most:
+        raise VieError(f"choose 0, or {least:,} to {most:,} {unit}")
+    return f"{canonical(amount)} {unit}"
 
 
 def _no_repeats(values: list[Any]) -> list[Any]:
@@ -77,20 +81,35 @@ def _no_repeats(values: list[Any]) -> list[Any]:
     return values
 
 
-Natural = Annotated[int, *whole(ge=1)]
-Count = Annotated[int, *whole(ge=0)]
-Positive = Annotated[float, *real(gt=0)]
+# Every number has an end: what is far beyond any use is a slip, and ends in no memory or no time.
+Natural = Annotated[int, *whole(ge=1, le=10**6)]
+Count = Annotated[int, *whole(ge=0, le=10**6)]
+Clips = Annotated[int, *whole(ge=1, le=1000)]
+Seed = Annotated[int, *whole(ge=0, le=2**32 - 1)]
+Rate = Annotated[float, *real(ge=1e-9, le=100)]
+Share = Annotated[float, *real(ge=0.001, le=0.999)]
+Decay = Annotated[float, *real(ge=0, le=1)]
 Flag = Annotated[bool, Field(strict=True)]
-Text = Annotated[str, Field(strict=True, min_length=1)]
+# Of one line, and not only blanks: it stands in tables, plots and paths.
+Text = Annotated[
+    str,
+    Field(
+        strict=True,
+        min_length=1,
+        max_length=1000,
+        pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
+    ),
+]
 # Becomes a folder and a wildcard of Snakemake.
 Name = Annotated[
     str,
     Field(
         strict=True,
+        max_length=100,
         pattern=r"^[A-Za-z0-9_]+$",
         description=(
-            "a name has only letters, digits and underscores, and quotes around it if it is a "
-            "number"
+            "a name has only letters, digits and underscores, at most 100, and quotes around it if "
+            "it is a number"
         ),
     ),
 ]
@@ -110,27 +129,30 @@ Drops = Annotated[
     AfterValidator(
         lambda drops: sorted(drops, key=lambda one: (one.split()[1], float(one.split()[0])))
     ),
-    Field(description="times since training began at which the learning rate is divided by 10"),
+    Field(
+        max_length=100,
+        description="times since training began at which the learning rate is divided by 10",
+    ),
 ]
 
 
 class ClipNumbers(Model):
     """A clip that is not in the paper."""
 
-    frames: Natural
+    frames: Annotated[int, *whole(ge=1, le=LARGEST)]
     """frames in a clip"""
-    stride: Annotated[float, *real(ge=1)] = 1
+    stride: Annotated[float, *real(ge=1, le=MOST)] = 1
     """frames of the video from one frame of the clip to the next"""
-    bin: Natural = 1
+    bin: Annotated[int, *whole(ge=1, le=MOST)] = 1
     """each frame of the clip is drawn from this many consecutive frames"""
     test_starts: Annotated[str, OneOf(TEST_STARTS)] = "inside"
     """where the clips of a test lie. inside: evenly spaced, without the first and the last possible
     start (paper: trn, slow); ends: with these two, and short videos looped until no clips overlap
     (paper: slowfast, 3dresnet; a clip then takes frames x stride frames, in training too); parts:
     in the middle of as many equal parts (paper: single)"""
-    windows: list[Annotated[int, *whole(ge=2), Field(description="frames of a window")]] | None = (
-        Field(None, min_length=1)
-    )
+    windows: (
+        list[Annotated[int, *whole(ge=2, le=MOST), Field(description="frames of a window")]] | None
+    ) = Field(None, min_length=1, max_length=100)
     """for pretraining, in place of stride and bin: lengths of windows. One of them is placed where
     the video moves, and the frames of the clip are spread over it (opn: 10 and 16)"""
 
@@ -173,9 +195,9 @@ class Optimiser(Model):
 
     batch: Natural
     """videos in a batch"""
-    lr: Positive
+    lr: Rate
     """learning rate at the start"""
     momentum: Annotated[float, *real(ge=0, lt=1)]
     """momentum (paper: 0.9)"""
-    weight_decay: Annotated[float, *real(ge=0)]
+    weight_decay: Decay
     """weight decay (paper: 1e-4); batch norm has none"""

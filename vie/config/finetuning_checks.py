@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vie.config.layouts import OFFICIAL_NAMES
+from vie.config.probe_checks import useless_drops
 from vie.config.settings import SPLITS
 
 
@@ -35,6 +36,8 @@ def lengths(config: dict[str, Any]) -> Iterator[str]:
                     f"{key}.duration: {length} is shorter than the time between two validations "
                     f"(finetuning.schedule.every: {every})"
                 )
+            else:
+                yield from useless_drops(f"{key}.lr_drops", release["lr_drops"], [length])
             # One of the paper's may be missing from the targets on purpose.
             known = [*settings["targets"], *OFFICIAL_NAMES]
             if (target := release.get("target", known[0])) not in known:

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from vie.config.ablations import add_ablations, read_overlays
 from vie.config.checks import across
 from vie.config.messages import all_of, explain
 from vie.config.models import Config
-from vie.config.settings import merge
+from vie.config.reading import form_problems, read_yaml
+from vie.config.settings import in_order_of, merge
 from vie.runtime.errors import VieError
 
 
@@ -18,12 +18,12 @@ def load_config(*paths: str | Path) -> dict[str, Any]:
     """The config of YAML files, merged as Snakemake's --configfile does: later ones win.
 
     Raises:
-        VieError: lists every wrong key with its value and what is allowed there.
+        VieError: a file cannot be read; or lists every wrong key with its value and what is allowed
+            there.
     """
     config: dict[str, Any] = {}
     for path in paths:
-        with Path(path).open() as file:
-            overlay = yaml.safe_load(file) or {}
+        overlay = read_yaml(path) or {}
         if not isinstance(overlay, dict):
             raise VieError(f"{path}: a config is a mapping of keys, not a {type(overlay).__name__}")
         merge(config, overlay)
@@ -31,7 +31,7 @@ def load_config(*paths: str | Path) -> dict[str, Any]:
     return config
 
 
-def validate(config: dict[str, Any]) -> None:
+def validate(config: dict[str, Any], in_order: dict[str, Any] | None = None) -> None:
     """Check a config, and complete it in place.
 
     Equal configs become equal, whatever the order of their keys: defaults are filled in, 25.0
@@ -39,13 +39,18 @@ def validate(config: dict[str, Any]) -> None:
     taken away, as an overlay cannot take one away otherwise. Each ablation becomes a recipe and an
     evaluation; a config that has been completed before may be completed again.
 
+    Args:
+        in_order: a config whose keys come first, in its order; see `in_order_of`.
+
     Raises:
         VieError: lists every wrong key with its value and what is allowed there.
     """
-    overlays = read_overlays(config.get("ablations"))
-    given = dict(config)
+    if problems := form_problems(config):
+        raise all_of(problems)
+    given = in_order_of(config, in_order or {})
+    overlays = read_overlays(given.get("ablations"))
     for kind in ("recipes", "evaluations"):
-        if isinstance(entries := config.get(kind), dict):  # those of an earlier time
+        if isinstance(entries := given.get(kind), dict):  # those of an earlier time
             given[kind] = {
                 name: entry
                 for name, entry in entries.items()

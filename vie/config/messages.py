@@ -119,10 +119,13 @@ def _sentence(place: Place, node: Schema, error: Any) -> str:
         return f"{where}: {about}"
     value = repr(error["input"])
     value = value if len(value) <= LONGEST else value[: LONGEST - 3] + "..."
+    wanted = allowed(node)
+    if error["type"] in ("string_too_long", "string_pattern_mismatch") and "maxLength" in node:
+        wanted += f" (one line of at most {node['maxLength']} characters)"
     if error["type"] == "value_error":
         return f"{where}: {value}: {error['msg'].removeprefix('Value error, ')}"
     near = _nearest(error["input"], node.get("enum", []))
-    return f"{where}: {value} is not {allowed(node)}{near}" + (f" ({about})" if about else "")
+    return f"{where}: {value} is not {wanted}{near}" + (f" ({about})" if about else "")
 
 
 def _written(place: Place) -> str:
@@ -135,6 +138,10 @@ def _nearest(word: Any, known: list[str]) -> str:
     return f" (did you mean {found[0]}?)" if found else ""
 
 
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) or value >= 10_000 else f"{value:g}"
+
+
 def allowed(node: Schema) -> str:
     """What a schema allows, in words."""
     if "anyOf" in node:
@@ -143,10 +150,13 @@ def allowed(node: Schema) -> str:
         return "one of " + ", ".join(map(str, node["enum"]))
     if "const" in node:
         return str(node["const"])
-    bounds = " and ".join(
-        text.format(node[key]).removeprefix("of " if i else "")
-        for i, (key, text) in enumerate((k, t) for k, t in BOUNDS.items() if k in node)
-    )
+    if "minimum" in node and "maximum" in node:
+        bounds = f"from {_number(node['minimum'])} to {_number(node['maximum'])}"
+    else:
+        bounds = " and ".join(
+            text.format(node[key]).removeprefix("of " if i else "")
+            for i, (key, text) in enumerate((k, t) for k, t in BOUNDS.items() if k in node)
+        )
     match node.get("type"):
         case "integer" | "number" as kind:
             return f"a {'whole ' if kind == 'integer' else ''}number {bounds}".rstrip()
@@ -156,9 +166,12 @@ def allowed(node: Schema) -> str:
             such = " or ".join(f'"{one}"' for one in node.get("examples", []))
             return f"a text such as {such}" if such else "a text that is not empty"
         case "array":
-            least = node.get("minItems")
-            exactly = "" if least == node.get("maxItems") else "at least "
-            return f"a list of {exactly}{least}" if least else "a list"
+            least, most = node.get("minItems", 0), node.get("maxItems")
+            if least == most:
+                return f"a list of {least}"
+            ends = ((f"at least {least}", least), (f"at most {most}", most))
+            bounds = " and ".join(text for text, given in ends if given)
+            return f"a list of {bounds}" if bounds else "a list"
     if keys := node.get("properties"):
         return "a mapping with " + ", ".join(f"{k} ({allowed(v)})" for k, v in keys.items())
     return "a mapping" + (" with at least one key" if node.get("minProperties") else "")

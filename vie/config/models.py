@@ -21,8 +21,10 @@ from vie.config.evaluations import (
     Table,
     Tables,
 )
-from vie.config.fields import ClipNumbers, Count, Model, Name, Natural, Text, spacing
+from vie.config.fields import ClipNumbers, Model, Name, Seed, Text, spacing, whole
 from vie.config.recipes import ClassPath, Encoder, Objective, Recipe, Schedule
+
+Processors = Annotated[int, *whole(ge=1, le=1024)]
 
 
 class Threads(Model):
@@ -32,30 +34,32 @@ class Threads(Model):
     it has, in proportion.
     """
 
-    videos: Natural
+    videos: Processors
     """writing the embedded videos"""
-    frames: Natural
+    frames: Processors
     """one shard of frames: so many ffmpeg run at once"""
-    pretrain: Natural
+    pretrain: Processors
     """pretraining, loading included"""
-    probe: Natural
+    probe: Processors
     """one linear probe, loading included"""
-    finetune: Natural
+    finetune: Processors
     """finetuning or training from scratch, loading included"""
 
 
 class Config(Model):
     """Everything that an experiment is made of."""
 
-    experiment: Annotated[Text, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")] = Field(
-        "demo", examples=["demo", "kinetics400-half"]
+    experiment: Annotated[Text, Field(max_length=100, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")] = (
+        Field("demo", examples=["demo", "kinetics400-half"])
     )
     """name of the experiment, which becomes a folder of results/: letters, digits, _ and -"""
     dataset: Text
     """name in datasets: what networks are pretrained and evaluated on"""
-    seeds: list[Annotated[Count, Field(description="one seed")]] = Field(min_length=1)
+    seeds: list[Annotated[Seed, Field(description="one seed")]] = Field(
+        min_length=1, max_length=100
+    )
     """seeds of networks, pretraining and evaluations; tables average over them"""
-    gpus: Count = 1
+    gpus: Annotated[int, *whole(ge=0, le=64)] = 1
     """GPUs of one pretraining job, which share each batch; all other jobs that train have one. 1: a
     GPU if the machine has one, else the CPU. 0: always the CPU"""
     precision: Literal["bf16", "tf32", "float32"] = "bf16"

@@ -20,9 +20,34 @@ def image_probe(settings: dict[str, Any], datasets: dict[str, Any]) -> Iterator[
 
 def schedule(key: str, owner: dict[str, Any]) -> Iterator[str]:
     """Whether the `schedule` of classifiers, where there is one, trains them."""
-    duration = owner.get("schedule", {"duration": "1 epochs"})["duration"]
+    if (own := owner.get("schedule")) is None:
+        return
+    duration = own["duration"]
     if not float(duration.split()[0]):
         yield f"{key}.schedule.duration: {duration} trains no classifiers: choose more"
+        return
+    yield from useless_drops(f"{key}.schedule.lr_drops", own["lr_drops"], [duration])
+
+
+def useless_drops(key: str, drops: list[str], lengths: list[str]) -> Iterator[str]:
+    """Drops of the learning rate before the first step or after the last one of a training of such
+    lengths, as far as the units tell; `vie.workflow.sizes` counts steps."""
+    total = sum(float(length.split()[0]) for length in lengths)
+    units = {length.split()[1] for length in lengths}
+    for drop in drops:
+        amount, unit = drop.split()
+        if not float(amount):
+            yield f"{key}: {drop}: the rate of the first step is lr: leave this drop out"
+        elif units == {unit} and float(amount) >= total:
+            yield too_late(key, drop, f"{total:g} {unit}")
+
+
+def too_late(key: str, drop: str, end: str) -> str:
+    """A sentence on a drop after the end of training."""
+    return (
+        f"{key}: {drop}: training ends at {end}, so the rate would not fall: choose less, or leave "
+        "this drop out"
+    )
 
 
 def random_sized(key: str, owner: dict[str, Any]) -> Iterator[str]:

@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from vie.config.clip_frames import LARGEST
 from vie.config.fields import (
     Clip,
+    Clips,
     ColorJitter,
-    Count,
     Drops,
     Duration,
     Flag,
@@ -15,17 +16,23 @@ from vie.config.fields import (
     Name,
     Natural,
     Optimiser,
-    Positive,
+    Share,
     Text,
     real,
     whole,
 )
 from vie.config.settings import NETWORKS, canonical
 
+WIDEST = 16_384  # units of a layer
+Filters = Annotated[int, *whole(ge=1, le=1024)]
+Units = Annotated[int, *whole(ge=1, le=WIDEST)]
+Side = Annotated[int, *whole(ge=16, le=8192)]
+
 ClassPath = Annotated[
     str,
     Field(
         strict=True,
+        max_length=200,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$",
         description="module and name in it; the module may be a file in the current folder",
         examples=["my_objectives:MoCo", "package.networks:build"],
@@ -53,18 +60,18 @@ class Encoder(Open):
     __pydantic_extra__: dict[str, Annotated[Any, Field(description="setting of your own network")]]
 
     network: Text = Field(description=f"architecture: {', '.join(NETWORKS)}, or a name in networks")
-    width: Natural | None = None
+    width: Filters | None = None
     """filters of the first stage (default: the paper's 64; fast: 8)"""
-    embedding: Natural | Literal["pooled"] = 128
+    embedding: Units | Literal["pooled"] = 128
     """dimensions of the embedding (paper: 128). pooled: the averaged features themselves, for
     objectives with a head of their own"""
-    bn_momentum: Annotated[float, *real(gt=0, le=1)] | None = None
+    bn_momentum: Annotated[float, *real(ge=1e-6, le=1)] | None = None
     """weight of a new batch in batch norm's running averages (default: the paper's 0.003)"""
-    frames: Natural | None = None
+    frames: Annotated[int, *whole(ge=1, le=LARGEST)] | None = None
     """trn: frames of a clip that are embedded together (default: the paper's 4)"""
-    fast_width: Natural | None = None
+    fast_width: Filters | None = None
     """slowfast: filters of the fast pathway's stem (default: the paper's 8)"""
-    stride: Natural | None = None
+    stride: Annotated[int, *whole(ge=1, le=LARGEST)] | None = None
     """slowfast: fast frames per slow frame (default: the paper's 4)"""
 
     @model_validator(mode="after")
@@ -78,9 +85,9 @@ class Encoder(Open):
 class Instances(Model):
     """Other instances to train on than all whole videos (protocol section 11)."""
 
-    share: Annotated[float, *real(gt=0, lt=1)] | None = None
+    share: Share | None = None
     """share of the training videos that take part; drawn once, the same for all seeds"""
-    frames: Annotated[int, *whole(ge=2)] | None = None
+    frames: Annotated[int, *whole(ge=2, le=10**6)] | None = None
     """each video is cut into windows of so many frames, and each of them is an instance; what is
     left at the end is one more if it is at least half as long"""
 
@@ -94,8 +101,8 @@ class Instances(Model):
 class RandomSized(Model):
     """Crops of random area and aspect (protocol section 10)."""
 
-    area: list[Annotated[float, *real(gt=0, le=1), Field(description="share of the area")]] = Field(
-        min_length=2, max_length=2
+    area: list[Annotated[float, *real(ge=0.001, le=1), Field(description="share of the area")]] = (
+        Field(min_length=2, max_length=2)
     )
     """range of a crop's area, as shares of the frame's (paper: 0.2 to 1)"""
     aspect: list[
@@ -107,9 +114,9 @@ class RandomSized(Model):
 class Geometry(Model):
     """Crops (protocol section 3)."""
 
-    size: Annotated[int, *whole(ge=16)]
+    size: Annotated[int, *whole(ge=16, le=LARGEST)]
     """side of the square input, in pixels (paper: 224)"""
-    train_shorter_side: list[Annotated[int, *whole(ge=16), Field(description="pixels")]] = Field(
+    train_shorter_side: list[Annotated[Side, Field(description="pixels")]] = Field(
         min_length=2, max_length=2
     )
     """range of the shorter side in training, in pixels, both ends included (paper: 256 to 320, of
@@ -117,7 +124,7 @@ class Geometry(Model):
     random_sized: RandomSized | None = None
     """crops of training in place of those of train_shorter_side: of random area and aspect, resized
     to the square"""
-    test_shorter_side: Annotated[int, *whole(ge=16)]
+    test_shorter_side: Side
     """shorter side in testing, in pixels (paper: 256)"""
     flip: Annotated[float, *real(ge=0, le=1)]
     """probability of a horizontal flip in training"""
@@ -145,9 +152,9 @@ class LocalAggregation(Model):
 
     clusters: Natural
     """k-means clusters m (paper: 8000)"""
-    clusterings: Natural
+    clusterings: Annotated[int, *whole(ge=1, le=100)]
     """independent clusterings whose clusters are united"""
-    kmeans_iterations: Natural
+    kmeans_iterations: Annotated[int, *whole(ge=1, le=10_000)]
     """iterations of k-means (paper: 20)"""
     neighbours: Natural
     """background neighbours k (paper: 512)"""
@@ -156,9 +163,9 @@ class LocalAggregation(Model):
 class OrderPrediction(Model):
     """OPN's task (protocol section 9)."""
 
-    hidden: Natural
+    hidden: Units
     """units to which the features of two frames are reduced"""
-    frame_shift: Count
+    frame_shift: Annotated[int, *whole(ge=0, le=LARGEST)]
     """the crop of each frame is shifted by up to this many pixels (paper: 5)"""
     channel_dropping: Flag
     """one colour channel of each frame replaces all three (paper: true)"""
@@ -167,7 +174,7 @@ class OrderPrediction(Model):
 class Rotation(Model):
     """The task of RotNet and 3DRotNet (protocol section 9)."""
 
-    hidden: Count
+    hidden: Annotated[int, *whole(ge=0, le=WIDEST)]
     """units between the pooled features and the four answers; 0: none (paper: 64 for 3DRotNet)"""
 
 
@@ -181,7 +188,7 @@ class Objective(Open):
         str, Annotated[dict[str, Any], Field(description="settings of an objective of your own")]
     ]
 
-    temperature: Positive = 0.07
+    temperature: Annotated[float, *real(ge=0.02, le=100)] = 0.07
     """tau (paper: 0.07)"""
     bank_momentum: Annotated[float, *real(ge=0, lt=1)] = 0.5
     """share of the old vector in an update of the bank (paper: 0.5)"""
@@ -229,7 +236,7 @@ class Monitor(Model):
     )
     neighbours: Natural
     """nearest neighbours (paper: 10)"""
-    clips: Natural
+    clips: Clips
     """clips of each validation video (paper: 5)"""
 
 

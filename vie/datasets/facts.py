@@ -48,6 +48,29 @@ def expected(dataset: dict[str, Any], split: str) -> Expected:
     return Expected(COUNTS[name].get(split, every), CLASSES[name], SECONDS[name])
 
 
+def training_videos(dataset: dict[str, Any]) -> int | None:
+    """Videos that an official split of an action dataset trains on at most; None if only its lists
+    say how many."""
+    if (name := dataset.get("official_name")) in COUNTS:
+        return COUNTS[name]["train"]
+    if "generator" not in dataset:
+        return None
+    from vie.datasets.synthetic import actions
+
+    generator, classes = dataset["generator"], {"ucf101": actions.UCF101, "hmdb51": actions.HMDB51}
+    groups: int = generator["train_groups"] * generator["clips_per_group"]
+    return len(classes[dataset["layout"]]) * groups
+
+
+def generated_seconds(dataset: dict[str, Any]) -> tuple[float, float] | None:
+    """The shortest and the longest that a video of a generated dataset plays; None of others."""
+    if "generator" not in dataset or LAYOUTS[dataset["layout"]].images:
+        return None
+    from vie.datasets.synthetic import render, write_videos
+
+    return render.FRAMES[0] / write_videos.FPS, render.FRAMES[1] / write_videos.FPS
+
+
 def _generated(layout: str, generator: dict[str, Any], split: str) -> Expected:
     from vie.datasets.synthetic import action_files, actions, images, render, write_videos
 

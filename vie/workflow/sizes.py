@@ -13,15 +13,21 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from vie.config.ablations import without_ablations
+from vie.config.messages import all_of
+from vie.config.probe_checks import too_late
 from vie.config.settings import resolve_steps, single_splits, stages, too_many
+from vie.datasets.facts import training_videos
 from vie.objectives.table import size_problems
 from vie.runtime.errors import VieError
+from vie.workflow.chains import late_drops, origin_problems, trained_first
 from vie.workflow.finetuning import optimiser, schedule
+from vie.workflow.generated import longest_video
 from vie.workflow.instances import count_instances, instances_name
 from vie.workflow.paths import PIPELINES
 from vie.workflow.videos import is_labelled
 
 Config = dict[str, Any]
+Most = tuple[int, str] | None  # how many videos there are at most, and how that is known
 # How many training videos have a number of frames or more; with `instances` of a recipe, of these.
 Usable = Callable[..., int]
 PLANNED = "VIE_PLANNED"  # environment variable: what this run of Snakemake will train
@@ -60,14 +66,6 @@ def read_planned() -> Planned:
     return Planned(**json.loads(found)) if found else Planned([], False, {})
 
 
-def trained_first(config: Config, recipe: str) -> list[str]:
-    """A recipe and those that it starts from, as far as they are trained, the first one first."""
-    recipes, chain = config["recipes"], [recipe]
-    while origin := recipes[chain[0]].get("start_from"):
-        chain.insert(0, origin)
-    return [name for name in chain if stages(recipes[name])]
-
-
 def problems(
     config: Config,
     recipes: Iterable[str],
@@ -99,6 +97,12 @@ def problems(
         if labelled:
             neighbours = recipe["monitor"]["neighbours"]
             found += too_many(f"{key}.monitor.neighbours", neighbours, count(0), kind)
+
+        def per_epoch(name: str, count: Usable = count) -> int:
+            own = config["recipes"][name]
+            return count(own.get("min_frames", 1)) // int(own["optimiser"]["batch"])
+
+        found += late_drops(config, name, per_epoch)
     return found + (probe_problems(config, "probe", every) if probes else [])
 
 
@@ -107,7 +111,24 @@ def probe_problems(config: Config, key: str, videos: int, of: str = "videos") ->
     found = too_many(f"{key}.optimiser.batch", config[key]["optimiser"]["batch"], videos, of)
     if videos < NEIGHBOURS:
         found.append(f"{key}: its {NEIGHBOURS} nearest neighbours are more than {videos} {of}")
+    if found:
+        return found
+    owners = {key: config[key]}
+    for name, one in config["evaluations"].items():
+        own = one if key == "probe" else one.get(key, {})
+        owners[f"evaluations.{name}" + f".{key}" * (key != "probe")] = own
+    per_epoch = videos // config[key]["optimiser"]["batch"]
+    for owner, one in owners.items():
+        if own := one.get("schedule"):
+            found += _late(f"{owner}.schedule", own, own["duration"], per_epoch)
     return found
+
+
+def _late(key: str, schedule: Config, length: str, per_epoch: int) -> list[str]:
+    """Sentences on drops of a schedule that come after its end."""
+    end, drops = resolve_steps(length, per_epoch), schedule["lr_drops"]
+    late = [drop for drop in drops if resolve_steps(drop, per_epoch) >= end]
+    return [too_late(f"{key}.lr_drops", drop, f"step {end}") for drop in late]
 
 
 def finetuning_problems(
@@ -136,63 +157,127 @@ def finetuning_problems(
                     f"{of} in batches of {batch}, and {length} ({given[length]}) are {most}: "
                     f"choose 1 step to {given[length]}"
                 )
+            elif "lr_drops" in given:
+                release = f"evaluations.{evaluation}.finetuning.release"
+                found += _late(release, given, given["duration"], train // batch)
     return list(dict.fromkeys(found))
 
 
-def refuse(config: Config, found: Sequence[str], where: str, others: Sequence[str] = ()) -> None:
+def refuse(
+    config: Config,
+    found: Sequence[str],
+    where: str,
+    others: Sequence[str] = (),
+    besides: Sequence[str] = (),
+) -> None:
     """Raise an error with all problems, if there are any.
 
     Args:
         found: sentences.
         where: how many videos there are, and how that is known.
         others: recipes that will not be trained now and do not fit either.
+        besides: sentences on what is not pretraining.
     """
     if not found:
         return
     lines = [f"settings do not fit the number of videos ({where}):", *(f"  - {p}" for p in found)]
     if others:
         lines.append(f"Other recipes of the config do not fit either: {', '.join(others)}.")
+    if besides:
+        lines += ["Where classifiers are trained, nor do:", *(f"  - {text}" for text in besides)]
     lines.append(
         f"Settings that fit are written by the target results/{config['experiment']}/advice.yaml."
     )
     raise VieError("\n".join(lines))
 
 
-def check_graph(config: Config, recipe: str, most: tuple[int, str]) -> None:
-    """Whether a recipe and those that it starts from can fit the videos that there are at most.
+def check_graph(config: Config, recipe: str, most: Most) -> None:
+    """Whether a recipe and those that it starts from fit each other and the videos that there are.
 
-    `most` is that number and how it is known. Some of these videos may be rejected later, so a
-    recipe that passes may still not fit.
+    Args:
+        most: how many videos there are at most, and how that is known; None if it is not. Some may
+            be rejected later, so a recipe that passes may still not fit.
 
     Raises:
-        VieError: lists all that does not fit.
+        VieError: lists all that does not fit, here and elsewhere in the config.
     """
-    number, where = most
     first = trained_first(config, recipe)
-    labelled = is_labelled(config, config["dataset"])
+    found = [text for name in first for text in origin_problems(config, name)]
+    if not most:
+        found += [text for name in first for text in late_drops(config, name, None)]
+    if found:
+        raise all_of(found)
+    if most:
+        _refuse_all(config, _graph_problems(config, most[0], first), most[1], most)
+
+
+def check_probes(config: Config, key: str, train: Most, most: Most) -> None:
+    """The same of the classifiers of `key` (probe or image_probe).
+
+    Args:
+        train: how many videos or images they train on at most, and how that is known.
+        most: as `check_graph` has it.
+
+    Raises:
+        VieError: as `check_graph`.
+    """
+    if train:
+        of = "videos" if key == "probe" else "images"
+        _refuse_all(config, probe_problems(config, key, train[0], of), train[1], most)
+
+
+def check_row(config: Config, split: str, row: Sequence[str], most: Most) -> None:
+    """The same of a network (evaluation, and trained or untrained) that is finetuned on a split of
+    a target (`single_splits`).
+
+    Raises:
+        VieError: as `check_graph`.
+    """
+    target = single_splits(config["finetuning"]["targets"])[split]
+    dataset = target["dataset"]
+    if train := training_videos(config["datasets"][dataset]):
+        found = finetuning_problems(config, target["target"], [row], train)
+        where = f"split {target['split']} of {dataset} trains on {train} at most"
+        _refuse_all(config, found, where, most)
+
+
+def _refuse_all(config: Config, found: Sequence[str], where: str, most: Most) -> None:
+    """Raise an error with all problems, if any were found, and with what else does not fit."""
+    if not found:
+        return
+    recipes, besides = [], []
+    if most:
+        of = partial(_graph_problems, config, most[0])
+        named = {text.split(".")[1] for text in found if text.startswith("recipes.")}
+        others = [name for name in without_ablations(config["recipes"]) if name not in named]
+        recipes = [name for name in others if of([name])]
+        besides += of([], probes=True)
+    for name, target in config["finetuning"]["targets"].items():
+        if train := training_videos(config["datasets"][target["dataset"]]):
+            for table in PIPELINES:
+                rows = config["tables"][table]["evaluations"]
+                given = [(row, config["evaluations"][row]["weights"]) for row in rows]
+                besides += finetuning_problems(config, name, given, train)
+    refuse(
+        config, found, where, recipes, [one for one in dict.fromkeys(besides) if one not in found]
+    )
+
+
+def _graph_problems(
+    config: Config, number: int, recipes: Iterable[str], *, probes: bool = False
+) -> list[str]:
+    """`problems` of so many videos at most, whose lengths are not known."""
+    dataset = config["datasets"][config["dataset"]]
 
     def usable(frames: int, instances: Config | None = None) -> int:
-        if not instances:
+        if frames <= 1 and not instances:
             return number
-        stored = config["datasets"][config["dataset"]]["frames"]
-        most = count_instances(instances, number, stored["max_seconds"] * stored["fps"])
-        return most if frames <= instances.get("frames", frames) else 0
+        longest = longest_video(dataset)
+        most = count_instances(instances, number, longest)
+        return most if frames <= (instances or {}).get("frames", longest) else 0
 
-    of = partial(problems, config, usable=usable, labelled=labelled)
-    if found := [*_other_bank(config, recipe), *of(first)]:
-        recipes = without_ablations(config["recipes"])
-        refuse(config, found, where, [one for one in recipes if one not in first and of([one])])
-
-
-def _other_bank(config: Config, recipe: str) -> list[str]:
-    """A sentence if a recipe starts from one that is trained on other instances."""
-    own, origin = config["recipes"][recipe], config["recipes"][recipe].get("start_from")
-    if not origin or config["recipes"][origin].get("instances") == own.get("instances"):
-        return []
-    return [
-        f"recipes.{recipe}.instances: must be those of {origin}, which it starts from: rows of the "
-        "memory bank are instances"
-    ]
+    labelled = is_labelled(config, config["dataset"])
+    return problems(config, recipes, usable, probes=probes and labelled, labelled=labelled)
 
 
 def check_index(
