@@ -44,6 +44,7 @@ class Track:
     pixels: int = 0  # of a frame
     default: bool = False  # the file says that it is the one to show
     still: bool = False  # a cover picture, or thumbnails
+    words: str = ""  # ffmpeg's on its pictures: codec, format, colours, size
     base: Fraction = Fraction(0)  # seconds of a tick
     times: "array[int]" = field(default_factory=lambda: array("q"))  # ticks, in decoding order
     durations: "array[int]" = field(default_factory=lambda: array("q"))
@@ -203,6 +204,7 @@ class _Reading:
             track.kind, track.codec, rest = found.groups()[1:]
             track.default = "(default)" in rest
             track.still = any(word in rest for word in STILL)
+            track.words = rest
         elif not self.outputs and (found := LENGTH.match(line.text)):
             hours, minutes, seconds, self.start = (float(text or 0) for text in found.groups())
             self.promised = 3600 * hours + 60 * minutes + seconds

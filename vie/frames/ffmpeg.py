@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vie.frames.colours import jpeg_filters
 from vie.frames.container import is_avi
 from vie.frames.contents import Contents, read_contents, reading_seconds
 from vie.frames.jpeg import split_jpegs
@@ -64,7 +65,8 @@ def extract_jpegs(
 
     Frames are taken at a constant rate from the first frame on, whatever the rate of the file.
     Rotation and non-square pixels are applied, so that frames look as a player shows them. Both
-    sides are rounded to whole pixels, odd ones included. JPEGs are full-range BT.601 (JFIF) 4:2:0.
+    sides are rounded to whole pixels, odd ones included. JPEGs are full-range BT.601 (JFIF) 4:2:0,
+    and have the colours that the file's tags mean, or else the rule of `vie.frames.colours`.
     Of several video tracks it is the one of `vie.frames.contents`. A change of size, range or
     colours midway is followed; a change of shape is refused.
 
@@ -217,18 +219,13 @@ def _command(
         zero = ["setpts=PTS-STARTPTS"] if timeless else []
         start = [*zero, f"fps={settings.fps}:start_time={excerpt[0] - jump:.6f}"]
         most = min(most, _frames_of(excerpt, settings))
-    # dar is the displayed width over height: storage size times the aspect of a pixel.
-    side = settings.shorter_side
-    width = f"if(gte(dar,1),round({side}*dar),{side})"
-    height = f"if(gte(dar,1),{side},round({side}/dar))"
     filters = ",".join(
         [
             "showinfo=checksum=0",  # one line for each frame, among those of errors
             *start,
             # Between frames days apart the filter fps would fill in frames without end.
             f"trim=end_frame={most}",
-            f"scale=w='{width}':h='{height}':out_range=full:out_color_matrix=bt601",
-            "format=yuvj420p",
+            *jpeg_filters(settings.shorter_side, contents.track.words),
             "setsar=1",
         ]
     )
