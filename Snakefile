@@ -30,7 +30,9 @@ include: "rules/publish.smk"
 
 # Jobs inherit it: the first that knows how many videos there are checks all that will be trained.
 onstart:
-    os.environ[sizes.PLANNED] = sizes.planned(workflow.dag.needrun_jobs())
+    planned = list(workflow.dag.needrun_jobs())
+    os.environ[sizes.PLANNED] = sizes.planned(planned)
+    refuse_read_only_outputs(planned)
 
 
 rule all:

@@ -19,16 +19,16 @@ import resource
 import tarfile
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from vie.datasets.video import Video
 from vie.frames.extract import write_rejected
 from vie.frames.index import build_index, load_index
 from vie.frames.manifest import class_names, write_manifest
-from vie.frames.parquet import Column, make_table
+from vie.frames.parquet import Column, make_table, write_table
 from vie.frames.shards import (
     BLOCK,
     SPOT_CHECKS,
@@ -66,13 +66,13 @@ def write_shard(
     offsets = frame_offsets(BLOCK, sizes)
     ends = np.cumsum(counts)
     starts = ends - counts
+    checksums = rng.integers(2**32, size=counts.sum())
     with (folder / f"{name}.tar").open("wb") as tar:
         for i in np.unique(np.linspace(0, len(videos) - 1, SPOT_CHECKS).astype(int)):
             start = starts[i]
             tar.seek(int(offsets[start]) - BLOCK)
-            tar.write(header(videos[i].video, int(sizes[start])) + b"\xff\xd8")
-            tar.seek(int(offsets[start] + sizes[start]) - 2)
-            tar.write(b"\xff\xd9")
+            tar.write(header(videos[i].video, int(sizes[start])))
+            checksums[start] = zlib.crc32(bytes(int(sizes[start])))
         tar.truncate(tar_bytes(int(offsets[-1] + blocks(int(sizes[-1])))))
     columns: dict[str, Column] = {
         "video": [video.video for video in videos],
@@ -84,10 +84,11 @@ def write_shard(
         "height": np.full(len(videos), 320),
         "offsets": np.split(offsets, ends[:-1]),
         "sizes": np.split(sizes, ends[:-1]),
+        "checksums": np.split(checksums, ends[:-1]),
     }
     settings = {"fps": "25", "shorter_side": "320", "quality": "3", "shards": "0"}
     table = make_table(columns, TABLE_SCHEMA.with_metadata(settings))
-    pq.write_table(table, folder / f"{name}.parquet")
+    write_table(table, folder / f"{name}.parquet")
     write_rejected([], folder / f"{name}.rejected.csv")
 
 
@@ -128,7 +129,7 @@ def load(path: Path) -> tuple[float, float, float]:
     before, start = resident(), time.perf_counter()
     index = load_index(path)
     taken = time.perf_counter() - start
-    index.sizes[int(index.first_frames[-1])]  # one video's sizes, as for a clip
+    index.jpegs[int(index.first_frames[-1])]  # one video's sizes, as for a clip
     return taken, resident(), resident() - before
 
 

@@ -73,9 +73,7 @@ def build(folder: Path, videos: int, frames: int) -> Index:
         writer = ShardWriter(file)
         for row in pq.read_table(folder / "manifest.parquet").to_pylist():
             jpegs = [pool[i] for i in rng.integers(len(pool), size=frames)]
-            offsets, sizes = writer.add(row["video"], jpegs)
-            shape = {"n_frames": frames, "width": 427, "height": 320}
-            rows.append({**row, **shape, "offsets": offsets, "sizes": sizes})
+            rows.append({**row, "width": 427, "height": 320, **writer.add(row["video"], jpegs)})
         writer.finish()
     settings = {"fps": "25", "shorter_side": "320", "quality": "3", "shards": "1"}
     schema = TABLE_SCHEMA.with_metadata(settings)

@@ -3,6 +3,7 @@ import functools
 import inspect
 import os
 import re
+import shlex
 import signal
 import sys
 from functools import partial
@@ -10,6 +11,10 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+
+# Snakemake puts it into shell commands as it is; an environment may lie in a folder with a blank.
+if os.path.exists(sys.executable):
+    sys.executable = shlex.quote(sys.executable)
 
 # The library that lies beside these rules, whichever clone's environment is active; jobs and the
 # processes that they start inherit it. Rules that come from the web use the one that is installed.
@@ -29,6 +34,7 @@ from vie.config.settings import (
     probe_of,
     recipes_of,
 )
+from vie.runtime.disk import refuse_read_only
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
@@ -36,6 +42,7 @@ from vie.runtime.threads import PROMISED
 from vie.workflow import finetuning, resources, sizes, videos
 from vie.workflow.ablations import ablation_runs
 from vie.workflow.fingerprint import code_digest
+from vie.workflow.frame_files import frame_files, image_frame_files, sizes_of, target_frame_files
 from vie.workflow.image_probes import (
     image_dataset,
     image_file,
@@ -63,6 +70,8 @@ if (BASE / "config.yaml").is_file():
     config.update(in_order)
 try:
     validate(config)
+    if not (workflow.remote_exec or workflow.subprocess_exec):
+        refuse_read_only((".", ".snakemake", "logs", "benchmarks"))
 except VieError as error:
     raise WorkflowError(str(error)) from None
 
@@ -99,6 +108,14 @@ ALL = experiment.published_files()
 INSTANCES = instances_used(experiment.recipes)
 ONE_GPU = min(config["gpus"], 1)
 PUBLISHED_DIGESTS = [digest(PUBLISHED / name) for name in ("table_s1.csv", "other.csv")]
+
+
+def refuse_read_only_outputs(jobs):
+    """Snakemake would end with a traceback, perhaps after hours."""
+    try:
+        refuse_read_only(sorted({str(Path(path).parent) for job in jobs for path in job.output}))
+    except VieError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def alternatives(names):

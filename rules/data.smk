@@ -289,6 +289,7 @@ rule motion:
 rule motion_index:
     input:
         index="resources/{dataset}/{split}/index.parquet",
+        sizes="resources/{dataset}/{split}/index.sizes.npy",
         tars=of(experiment.shard_files(".tar")),
         tables=of(experiment.shard_files(".parquet")),
         motions=of(experiment.shard_files(".npy", "motion")),
@@ -313,6 +314,7 @@ rule motion_index:
 rule summary:
     input:
         indexes=of(experiment.every_split("index.parquet")),
+        sizes=of(experiment.every_split("index.sizes.npy")),
         rejected=of(experiment.every_split("rejected.csv")),
         classes="resources/{dataset}/classes.csv",
     output:

@@ -3,6 +3,7 @@ rule encoder:
     input:
         checkpoint=of(experiment.first_checkpoint),
         train=f"resources/{DATASET}/train/index.parquet",
+        sizes=sizes_of(DATASET, "train"),
     output:
         f"{RESULTS}/encoders/{{recipe}}.pt",
     log:
@@ -30,6 +31,7 @@ rule features:
         networks=of(experiment.networks),
         indexes=of(experiment.every_split("index.parquet")),
         manifests=of(experiment.every_split("manifest.parquet")),
+        frames=of(lambda dataset: frame_files(experiment, dataset)),
     output:
         f"{RESULTS}/features/{{dataset}}/{{evaluation}}/{{weights}}/seed{{seed}}.parquet",
     log:

@@ -5,6 +5,7 @@ rule finetune:
         index=of(experiment.target_file("all/index.parquet")),
         split_assignment=of(experiment.target_file("split{split}/split_assignment.csv")),
         classes=of(experiment.target_file("classes.csv")),
+        frames=of(target_frame_files(experiment)),
     output:
         best=f"{RESULTS}/finetune/{{target}}/{{pipeline}}/{{evaluation}}/{{weights}}/seed{{seed}}/best.pt",
         predictions=f"{RESULTS}/finetune/{{target}}/{{pipeline}}/{{evaluation}}/{{weights}}/seed{{seed}}/predictions.parquet",

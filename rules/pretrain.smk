@@ -26,6 +26,7 @@ rule import_weights:
     input:
         weights=weights_input,
         index=of(experiment.bank_index),
+        sizes=of(lambda recipe: sizes_of(DATASET, "train") if experiment.bank_index(recipe) else []),
     output:
         f"{RESULTS}/pretrain/{{recipe}}/seed{{seed}}/{IMPORTED}.pt",
     log:
@@ -53,9 +54,11 @@ rule pretrain:
         train=of(experiment.train_index),
         # Only the monitor reads these: newer ones are no reason to train again.
         val=ancient(f"resources/{DATASET}/val/index.parquet"),
+        val_sizes=ancient(sizes_of(DATASET, "val")),
         classes=ancient(f"resources/{DATASET}/classes.csv"),
         start_from=of(previous_checkpoint),
         motion=of(experiment.motion("train")),
+        frames=frame_files(experiment, DATASET, "train"),
     output:
         checkpoint=f"{RESULTS}/pretrain/{{recipe}}/seed{{seed}}/{{stage}}.pt",
         metrics=f"{RESULTS}/pretrain/{{recipe}}/seed{{seed}}/{{stage}}.jsonl",
@@ -95,6 +98,7 @@ rule pretext:
         checkpoint=of(experiment.final_checkpoint),
         val=f"resources/{DATASET}/val/index.parquet",
         motion=of(experiment.motion("val")),
+        frames=frame_files(experiment, DATASET, "val"),
     output:
         answers=f"{RESULTS}/pretext/{{recipe}}/seed{{seed}}/answers.parquet",
         metadata=f"{RESULTS}/pretext/{{recipe}}/seed{{seed}}/metadata.json",

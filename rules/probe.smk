@@ -5,6 +5,7 @@ rule probe:
         train=f"resources/{DATASET}/train/index.parquet",
         val=f"resources/{DATASET}/val/index.parquet",
         classes=of(partial(videos.labels_of, config, DATASET)),
+        frames=frame_files(experiment, DATASET),
     output:
         predictions=f"{RESULTS}/probe/{{evaluation}}/{{weights}}/seed{{seed}}/predictions.parquet",
         metadata=f"{RESULTS}/probe/{{evaluation}}/{{weights}}/seed{{seed}}/metadata.json",
@@ -38,6 +39,7 @@ use rule probe as image_probe with:
         train=of(partial(image_file, experiment, "train/index.parquet")),
         val=of(partial(image_file, experiment, "val/index.parquet")),
         classes=of(partial(image_file, experiment, "classes.csv")),
+        frames=of(partial(image_frame_files, experiment)),
     output:
         predictions=f"{RESULTS}/image_probe/{{evaluation}}/{{weights}}/seed{{seed}}/predictions.parquet",
         metadata=f"{RESULTS}/image_probe/{{evaluation}}/{{weights}}/seed{{seed}}/metadata.json",

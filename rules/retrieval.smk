@@ -32,6 +32,7 @@ rule neighbours:
     input:
         features=f"{RESULTS}/features/{{recipe}}.parquet",
         indexes=experiment.every_split("index.parquet")(DATASET),
+        frames=frame_files(experiment, DATASET),
     output:
         png=report(f"{RESULTS}/neighbours_{{recipe}}.png", **of_recipe("neighbours", "sheet")),
         page=report(f"{RESULTS}/neighbours_{{recipe}}.html", **of_recipe("neighbours", "moving")),

@@ -121,6 +121,7 @@ def write_split(folder, split, videos, classes, frames=(18, 26), height=40, widt
     from vie.frames.extract import write_rejected
     from vie.frames.index import build_index
     from vie.frames.manifest import Video, class_names, write_classes, write_manifest
+    from vie.frames.parquet import write_table
     from vie.frames.shards import TABLE_SCHEMA, ShardWriter
 
     rng = np.random.default_rng([len(split), videos])
@@ -146,12 +147,11 @@ def write_split(folder, split, videos, classes, frames=(18, 26), height=40, widt
                 buffer = io.BytesIO()
                 Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
                 jpegs.append(buffer.getvalue())
-            offsets, sizes = writer.add(row["video"], jpegs)
-            shape = {"n_frames": count, "width": width, "height": height}
-            rows.append({**row, **shape, "offsets": offsets, "sizes": sizes})
+            shape = {"width": width, "height": height}
+            rows.append({**row, **shape, **writer.add(row["video"], jpegs)})
         writer.finish()
     settings = {"fps": "25", "shorter_side": str(height), "quality": "3", "shards": "1"}
-    pq.write_table(pa.Table.from_pylist(rows, schema=TABLE_SCHEMA.with_metadata(settings)), table)
+    write_table(pa.Table.from_pylist(rows, schema=TABLE_SCHEMA.with_metadata(settings)), table)
     rejected = home / "frames" / "0-of-1.rejected.csv"
     write_rejected([], rejected)
     build_index(
@@ -238,8 +238,10 @@ def single_stage(recipe):
 def motion(small_dataset):
     """motion.npy of the training videos: any numbers will do."""
     from vie.frames.index import load_index
+    from vie.frames.parquet import write_array
 
-    frames = len(load_index(small_dataset / "train" / "index.parquet").sizes)
+    index = load_index(small_dataset / "train" / "index.parquet")
     path = small_dataset / "train" / "motion.npy"
-    np.save(path, np.random.default_rng(0).uniform(0, 1, frames).astype(np.float32))
+    values = np.random.default_rng(0).uniform(0, 1, len(index.jpegs)).astype(np.float32)
+    write_array(values, path, index.seal)
     return path

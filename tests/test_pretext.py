@@ -12,6 +12,7 @@ from vie.clips.loader import TrainClips
 from vie.engine.run import Run
 from vie.engine.schedules import Schedule
 from vie.frames.index import load_index
+from vie.frames.parquet import write_array
 from vie.models.checkpoint_format import describe
 from vie.objectives.table import transform_of
 from vie.pretext import pretext, right_answers, trained_pretext
@@ -36,8 +37,9 @@ def content(request, recipe):
 
 @pytest.fixture
 def motion(small_dataset, tmp_path):
-    frames = len(load_index(small_dataset / "val" / "index.parquet").sizes)
-    np.save(tmp_path / "motion.npy", np.ones(frames, np.float32))
+    index = load_index(small_dataset / "val" / "index.parquet")
+    still = np.ones(len(index.jpegs), np.float32)
+    write_array(still, tmp_path / "motion.npy", index.seal)
     return tmp_path / "motion.npy"
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from vie.clips.transform import ClipTransform
 from vie.clips.video_files import FileClips, VideoFile
 from vie.config.settings import VECTORS
+from vie.datasets.file_names import as_text, on_disk
 from vie.datasets.finding import Found, find_videos
 from vie.engine.feature_parts import Parts, Rejected
 from vie.engine.feature_table import FeatureTable, write_features
@@ -134,9 +135,11 @@ def _extracted(
     }
     how |= {key: str(getattr(settings.frames, key)) for key in ("shorter_side", "quality")}
     videos = finding.videos
-    parts = Parts(work, about | how, {one.id: _stamp(finding.base / one.path) for one in videos})
+    paths = [on_disk(finding.base, one.path) for one in videos]
+    stamps = {one.id: _stamp(path) for one, path in zip(videos, paths, strict=True)}
+    parts = Parts(work, about | how, stamps)
     done = {number for number, one in enumerate(videos) if one.id in parts.done}
-    files = [VideoFile(finding.base / one.path, one.start, one.end) for one in videos]
+    files = [VideoFile(path, one.start, one.end) for path, one in zip(paths, videos, strict=True)]
     bar = Progress(total=len(videos), initial=len(done), label="features", unit="videos")
     with bar, parts:
         for found in file_features(extractor, files, settings, threads, done):
@@ -152,7 +155,7 @@ def _stamp(file: Path) -> str:
         status = file.stat()
     except OSError:
         return ""
-    return f"{file} {status.st_size} {status.st_mtime_ns}"
+    return f"{as_text(str(file))} {status.st_size} {status.st_mtime_ns}"
 
 
 def _add(parts: Parts, video: Found, found: VideoVectors) -> None:

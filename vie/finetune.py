@@ -18,7 +18,12 @@ from vie.clips.windows import window_length
 from vie.config.settings import resolve_steps
 from vie.datasets.split_assignment import HELD_OUT, TEST, TRAIN, SplitRow, read_split_assignment
 from vie.engine.plateau import Finetuning, Plateau, Validation
-from vie.engine.predict import class_probabilities, predict_clips, predict_windows, write_table
+from vie.engine.predict import (
+    class_probabilities,
+    predict_clips,
+    predict_windows,
+    write_predictions,
+)
 from vie.engine.run import Run, TrainingClips, fit
 from vie.engine.schedules import finetuning_schedule
 from vie.frames.index import Index, load_index
@@ -28,7 +33,7 @@ from vie.models.checkpoint_format import describe, encoder_of, read
 from vie.models.classifiers import Classifier
 from vie.models.resnet import channels_last
 from vie.runtime.errors import VieError
-from vie.runtime.files import write_json
+from vie.runtime.metadata_file import write_metadata
 from vie.runtime.randomness import torch_seed
 from vie.runtime.torch_files import content_digest, save
 
@@ -196,6 +201,7 @@ def finetune(
     """
     workers = run.use_threads()
     index, classes = load_index(data.index), read_classes(data.classes)
+    index.check_classes(classes, data.classes)
     rows = read_split_assignment(data.split)
     parts = instances_of(index, rows)
     watched = parts[TEST if settings["validation"] == "test" else HELD_OUT]
@@ -222,7 +228,7 @@ def finetune(
     own = {"seed": run.seed, "classes": len(classes), "optimiser": optimiser, **run.record}
     counts = {f"n_{part}": len(found) for part, found in parts.items()}
     course = _metadata(contents, index, transform, settings, task)
-    write_json(metadata | counts | course | own, outputs.metadata)
+    write_metadata(metadata | counts | course | own, outputs.metadata)
     run.copy_metrics(outputs.metrics)
     best = {"network": task.best, "classes": classes, "step": task.plateau.best_step}
     recipes = _alone([content["recipe"] for content in contents])
@@ -303,4 +309,4 @@ def _write_predictions(
         "top1": probabilities.argmax(1),
         "top5": top_k(probabilities, labels, 5),
     }
-    write_table(columns, path)
+    write_predictions(columns, path)

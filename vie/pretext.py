@@ -10,14 +10,14 @@ import torch
 from vie.clips.loader import TrainClips, loader, long_enough, video_batches
 from vie.clips.transform import ClipTransform
 from vie.engine.device import accelerator, to_device
-from vie.engine.predict import with_progress, write_table
+from vie.engine.predict import with_progress, write_predictions
 from vie.engine.run import Run
 from vie.frames.index import load_index
 from vie.models.checkpoint_format import encoder_of, read
 from vie.models.encoders import Encoder
 from vie.objectives.base import Pretext
 from vie.objectives.table import objective_of, transform_of
-from vie.runtime.files import write_json
+from vie.runtime.metadata_file import write_metadata
 
 TOGETHER = 64  # clips of a batch
 
@@ -103,7 +103,7 @@ def pretext(
         content, val_index, videos, clips=clips, motion=motion, workers=workers, label=label
     )
     names = load_index(val_index).videos.take(videos)
-    write_table({"video": names, "right": right}, answers)
+    write_predictions({"video": names, "right": right}, answers)
     about = {
         "seed": content["seed"],
         "task": stage,
@@ -119,4 +119,4 @@ def pretext(
         "n_val": len(videos),
         "dataset_official_name": official_name,
     }
-    write_json(about | run.record, metadata)
+    write_metadata(about | run.record, metadata)

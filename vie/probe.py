@@ -15,7 +15,7 @@ from vie.clips.transform import ClipTransform
 from vie.config.clip_frames import trained_clip
 from vie.config.settings import LAYERS, resolve_steps
 from vie.engine.device import accelerator, to_device
-from vie.engine.predict import class_probabilities, clip_outputs, predict_clips, write_table
+from vie.engine.predict import class_probabilities, clip_outputs, predict_clips, write_predictions
 from vie.engine.run import Data, Run, TrainingClips, fit
 from vie.engine.schedules import Schedule, probe_schedule
 from vie.engine.task import Task
@@ -26,7 +26,7 @@ from vie.metrics.top_k import top_k
 from vie.models.checkpoint_format import encoder_of, read
 from vie.models.classifiers import Classifiers, FrozenEncoders
 from vie.models.encoders import feature_shapes
-from vie.runtime.files import write_json
+from vie.runtime.metadata_file import write_metadata
 from vie.runtime.randomness import torch_seed
 from vie.runtime.torch_files import content_digest
 
@@ -100,11 +100,12 @@ def train_probe(
         The classifiers, in evaluation mode.
     """
     assert data.classes is not None  # an evaluation has labels
-    videos, batch = np.arange(len(load_index(data.train))), settings["optimiser"]["batch"]
+    index, labels = load_index(data.train), read_classes(data.classes)
+    index.check_classes(labels, data.classes)
+    videos, batch = np.arange(len(index)), settings["optimiser"]["batch"]
     schedule = probe_schedule(settings["schedule"], steps_per_epoch(len(videos), batch))
-    classes = len(read_classes(data.classes))
     shown = {key: settings[key] for key in ("frames", "pooled") if key in settings}
-    classifiers = build_classifiers(networks, transform, classes, seed=run.seed, **shown)
+    classifiers = build_classifiers(networks, transform, len(labels), seed=run.seed, **shown)
     task = Probing(classifiers, settings["optimiser"], schedule, run.precision)
     trains = transform.to_dict()
     trains["crop"].pop("test_shorter_side", None)  # trains nothing
@@ -120,7 +121,7 @@ def train_probe(
             ],
             "probe": {k: v for k, v in settings.items() if k not in ("schedule", "clips")},
             "transform": trains,
-            "classes": classes,
+            "classes": len(labels),
         },
     )
     return task.network().eval()
@@ -195,7 +196,7 @@ def probe(
     if pretrained_on is not None:
         origin["pretrained_on"] = pretrained_on
     about = _metadata(contents, transform, settings, train, val)
-    write_json(origin | about | run.record, outputs.metadata)
+    write_metadata(origin | about | run.record, outputs.metadata)
     run.copy_metrics(outputs.metrics)
 
 
@@ -246,4 +247,4 @@ def _write_predictions(val: Index, probabilities: dict[str, np.ndarray], path: P
         columns[f"{layer}_top1"] = probabilities[layer].argmax(1)
         columns[f"{layer}_top5"] = top_k(probabilities[layer], val.labels, 5)
     columns["knn_top1"] = probabilities["knn"].argmax(1)
-    write_table(columns, path)
+    write_predictions(columns, path)

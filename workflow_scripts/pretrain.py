@@ -7,6 +7,7 @@ from vie.frames.index import load_index
 from vie.pretrain import PretrainOutputs, pretrain
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
+from vie.runtime.torch_files import STATE
 from vie.workflow.run_of import run_of
 from vie.workflow.sizes import check_index
 
@@ -19,7 +20,7 @@ data = Data(
     motion=Path(motion) if motion else None,
 )
 whole = snakemake.config["recipes"][wildcards.recipe]
-with job(snakemake.log[0]), resumable(checkpoint.with_suffix(".state")) as work:
+with job(snakemake.log[0]), resumable(checkpoint.with_suffix(STATE)) as work:
     here = snakemake.config["dataset"], "train", load_index(data.train).n_frames
     check_index(snakemake.config, *here, wildcards.recipe)
     pretrain(

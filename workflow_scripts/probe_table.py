@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from vie.reporting.differences import DATASET, IMAGENET
 from vie.reporting.plots import plot_bars, plot_points
 from vie.reporting.published import read_published
 from vie.reporting.tables import (
     probe_table,
+    read_csv,
     read_evaluations,
     seed_table,
     with_neighbours,
@@ -32,7 +31,7 @@ with job(snakemake.log[0]):
         of = "images" if name == IMAGES_TABLE else "videos"
         plot_points(table, params.title, plots, of)
     else:
-        control = pd.read_csv(source.control) if name == "table_s1" else None
+        control = read_csv(source.control) if name == "table_s1" else None
         plot_bars(table, control, params.title, plots)
     write_csv(table, Path(output.table))
     write_csv(seed_table(evaluations), Path(output.seeds))

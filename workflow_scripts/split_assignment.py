@@ -11,9 +11,10 @@ from vie.workflow.sizes import check_target
 
 with job(snakemake.log[0]):
     params, number = snakemake.params, int(snakemake.wildcards.number)
-    videos = read_videos(Path(snakemake.input.manifest))
+    manifest = Path(snakemake.input.manifest)
+    videos = read_videos(manifest)
     rows = LAYOUTS[params.layout].assign(videos, Path(params.annotation), number)
-    check_known(rows, videos)
+    check_known(rows, videos, manifest)
     if params.official_name:
         check_counts(rows, params.official_name, number)
     if params.held_out:

@@ -119,3 +119,16 @@ def campaign(request, tmp_path, capsys):
         report=Path(report) if report else None,
         say=say,
     )
+
+
+@pytest.fixture(scope="session")
+def left_alone(tmp_path_factory):
+    """(folder, digests of what it made, seconds) of the small workflow, run without a disturbance.
+
+    Nothing may be changed there.
+    """
+    from tests.campaigns import small_workflow
+
+    home, began = tmp_path_factory.mktemp("alone") / "run", time.monotonic()
+    small_workflow.run(small_workflow.command(home), home.with_name("log.txt"))
+    return home, small_workflow.made(home), time.monotonic() - began

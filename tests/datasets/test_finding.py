@@ -1,4 +1,6 @@
+import errno
 import os
+import unicodedata
 
 import pytest
 
@@ -10,7 +12,7 @@ from vie.runtime.errors import VieError
 def files(folder, *names):
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(name)  # no two alike
+        (folder / name).write_bytes(os.fsencode(name))  # no two alike
     return folder
 
 
@@ -23,18 +25,27 @@ def test_any_depth_any_name(tmp_path):
     found = find_videos([files(tmp_path, *names, "notes.txt", "x/README", "x/pic.jpg", "y/z.JPG")])
     assert [one.id for one in found.videos] == sorted(names)
     assert all(one.id == one.path and not one.label for one in found.videos)
-    assert found.others == {".txt": 1, "": 1, ".jpg": 2}
-    assert any("2 .jpg" in note for note in found.notes)
+    assert sorted(found.others) == ["notes.txt", "x/README", "x/pic.jpg", "y/z.JPG"]
+    kinds = "2 .jpg, 1 .txt, 1 without extension: 'x/pic.jpg', 'notes.txt', 'x/README', 'y/z.JPG'"
+    assert found.notes == [f"files that are no videos are left out: {kinds}"]
 
 
-def test_hidden_and_foreign_names_are_counted(tmp_path):
+def test_hidden_files_are_counted(tmp_path):
     files(tmp_path, "a.mp4", "._a.mp4", ".git/b.mp4")
-    (tmp_path / os.fsdecode(b"caf\xe9.mp4")).write_text("x")
     found = find_videos([tmp_path])
     assert [one.id for one in found.videos] == ["a.mp4"]
-    assert not found.others
-    assert "hidden files and folders are left out: 2" in found.notes
-    assert any(note.startswith("1 files have names that are not UTF-8") for note in found.notes)
+    assert found.notes == ["files that are no videos are left out: 2 hidden: '._a.mp4', '.git'"]
+
+
+def test_lists_may_spell_names_in_another_way(tmp_path):
+    """As another system composes accents, as they are written here, with blanks around."""
+    accent, bytes_ = unicodedata.normalize("NFD", "caf\xe9.mp4"), os.fsdecode(b"caf\xe9.mp4")
+    files(tmp_path, accent, bytes_, "b.mp4")
+    (tmp_path / "list.txt").write_text("caf\xe9.mp4\ncaf\\xe9.mp4\n b.mp4 \n")
+    found = find_videos([tmp_path / "list.txt"])
+    assert [one.path for one in found.videos] == ["b.mp4", "caf\\xe9.mp4", accent]
+    found = find_videos([tmp_path])
+    assert [one.path for one in found.videos] == ["b.mp4", "caf\\xe9.mp4", accent]
 
 
 def test_links_are_followed_and_a_file_is_found_once(tmp_path):
@@ -49,8 +60,27 @@ def test_links_are_followed_and_a_file_is_found_once(tmp_path):
     found = find_videos([videos])
     # A link that leads nowhere is a video that is rejected later.
     assert [one.id for one in found.videos] == ["b/x.mp4", "lost.mp4", "outside/y.mp4"]
-    assert found.others == {"": 1}  # the link to itself is neither folder nor video
+    assert f"{videos}: 1 links lead nowhere or in a circle: 'self'" in found.notes
     assert "files that were found under another name already are left out: 1" in found.notes
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    files(tmp_path, "a/x.mp4", "b/y.mp4", "c/z.mp4")
+    os.mkfifo(tmp_path / "a" / "pipe.mp4")
+    scandir = os.scandir
+
+    def refused(path):  # file modes do not stop root
+        if os.fspath(path) == str(tmp_path / "b"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    found = find_videos([tmp_path])
+    assert [one.id for one in found.videos] == ["a/pipe.mp4", "a/x.mp4", "c/z.mp4"]
+    words = f"1 folders are left out: {tmp_path / 'b'}: cannot be read as a folder: Permission"
+    assert found.notes == [f"{words} denied"]
+    with pytest.raises(VieError, match="b: cannot be read as a folder: Permission denied"):
+        find_videos([tmp_path / "b"])
 
 
 def test_several_folders_and_single_videos(tmp_path):

@@ -106,7 +106,7 @@ def test_the_file(tmp_path):
     (tmp_path / "split_assignment.csv").write_text("video,label,part,group\na,b,train,c\n")
     with pytest.raises(VieError, match="columns must be video,label,subset,group"):
         read_split_assignment(tmp_path / "split_assignment.csv")
-    header = ",".join(SplitRow._fields)
-    (tmp_path / "split_assignment.csv").write_text(f"{header}\na,b,train,c\na2,b,neither,c\n")
+    members[1] = members[1]._replace(subset="neither")
+    write_split_assignment(members, tmp_path / "split_assignment.csv")
     with pytest.raises(VieError, match="'neither' is none of train, held_out, test"):
         read_split_assignment(tmp_path / "split_assignment.csv")

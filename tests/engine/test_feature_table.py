@@ -66,13 +66,15 @@ def test_tables_are_joined_and_rows_taken(tmp_path):
 
 def test_other_files_are_refused(tmp_path):
     path = tmp_path / "a.parquet"
-    with pytest.raises(VieError, match=r"a\.parquet: cannot be read as a table of features"):
+    with pytest.raises(VieError, match=r"a\.parquet: no such file"):
         read_features(path)
     path.write_bytes(b"PAR1 no")
-    with pytest.raises(VieError, match="cannot be read as a table of features"):
+    with pytest.raises(
+        VieError, match=r"cannot be read as a table of features: .*; delete it and make it again"
+    ):
         read_features(path)
     write_features(table(["a"]), path)
-    whole = pq.read_table(path)
+    whole = pq.read_table(path).replace_schema_metadata()
     for other in (
         whole.drop_columns(["start"]),
         whole.rename_columns([*whole.column_names[:-1], "conv9"]),

@@ -5,6 +5,7 @@ import torch
 from vie.engine.monitor import KnnMonitor, LabelFreeMonitor, build_monitor, mean_cosine
 from vie.engine.run import Data
 from vie.frames.index import load_index
+from vie.frames.manifest import write_classes
 from vie.models.untrained import new_encoder
 
 
@@ -36,7 +37,7 @@ def test_the_monitor_counts_videos_whose_neighbours_agree(recipe, small_dataset)
 
 
 def unlabelled(recipe, index, classes):
-    classes.write_text("class,label\n")
+    write_classes([], classes)
     return build_monitor(recipe, Data(index, index, classes))
 
 

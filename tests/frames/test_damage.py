@@ -89,10 +89,13 @@ def test_damage_is_noticed(tmp_path, films, name, how):
     content, truth = films(name)
     assert len(truth) == pytest.approx(N, abs=1)
     (tmp_path / name).write_bytes(damaged(content, how, random.Random(f"{name} {how}")))
+    refused = ""
     try:
         frames = decode(extract_jpegs(tmp_path / name, SETTINGS).jpegs)
     except UnusableVideoError as error:
-        assert str(error).startswith(("truncated: ", "cannot be decoded: ", "no frames: ")), error
+        refused = str(error)
+    if refused:
+        assert refused.startswith(("truncated: ", "cannot be decoded: ", "no frames: "))
     else:
         assert frames.shape == truth.shape
         assert np.abs(frames - truth).mean((1, 2, 3)).max() < 8

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from vie.frames.index import load_index
+from vie.frames.index import PARTS, load_index
 from vie.frames.instances import instances_of, write_instances
 from vie.frames.motion import Motion
+from vie.frames.parquet import read_table, write_array, write_table
 from vie.runtime.errors import VieError
 
 
@@ -54,8 +55,8 @@ def test_frames_are_those_of_the_videos(small_dataset, tmp_path, settings):
     rows = {video: i for i, video in enumerate(whole.videos.to_pylist())}
     videos, first, counts = instances_of(whole.n_frames, settings)
     assert [rows[video] for video in parts.videos.to_pylist()] == videos.tolist()
-    values = np.random.default_rng(0).uniform(size=len(whole.sizes)).astype(np.float32)
-    np.save(tmp_path / "motion.npy", values)
+    values = np.random.default_rng(0).uniform(size=len(whole.jpegs)).astype(np.float32)
+    write_array(values, tmp_path / "motion.npy", whole.seal)
     moves = [Motion(tmp_path / "motion.npy", index) for index in (whole, parts)]
     for i, (video, start, count) in enumerate(zip(videos, first, counts, strict=True)):
         inside = np.arange(count)
@@ -76,10 +77,8 @@ def test_an_index_that_was_made_again_is_noticed(small_dataset, tmp_path):
     load_index(out)
     sizes = np.load(small_dataset / "train" / "index.sizes.npy")
     np.save(tmp_path / "other.npy", sizes[:-1])
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(out)
+    table = read_table(out, PARTS, "an index")
     metadata = table.schema.metadata | {b"sizes": b"other.npy"}
-    pq.write_table(table.replace_schema_metadata(metadata), out)
-    with pytest.raises(VieError, match="build the index again"):
+    write_table(table.replace_schema_metadata(metadata), out)
+    with pytest.raises(VieError, match=r"delete .*other\.npy, and run Snakemake again"):
         load_index(out)

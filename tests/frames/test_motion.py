@@ -19,6 +19,7 @@ from vie.frames.flow import magnitudes, write_shard_motion
 from vie.frames.index import Index, build_index, load_index
 from vie.frames.manifest import Video, class_names, write_manifest
 from vie.frames.motion import Motion, join_motion
+from vie.frames.parquet import write_array, write_table
 from vie.frames.shards import TABLE_SCHEMA, ShardWriter
 from vie.runtime.errors import VieError
 
@@ -76,14 +77,13 @@ def split(tmp_path_factory):
                     buffer = io.BytesIO()
                     Image.fromarray(np.stack([frame] * 3, -1)).save(buffer, "JPEG", quality=95)
                     jpegs.append(buffer.getvalue())
-                offsets, sizes = writer.add(name, jpegs)
-                shape = {"n_frames": len(jpegs), "width": SIDE, "height": SIDE}
-                rows.append({**manifest[name], **shape, "offsets": offsets, "sizes": sizes})
+                shape = {"width": SIDE, "height": SIDE}
+                rows.append({**manifest[name], **shape, **writer.add(name, jpegs)})
             writer.finish()
         schema = TABLE_SCHEMA.with_metadata(
             {"fps": "25", "shorter_side": str(SIDE), "quality": "3", "shards": "2"}
         )
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), tar.with_suffix(".parquet"))
+        write_table(pa.Table.from_pylist(rows, schema=schema), tar.with_suffix(".parquet"))
         write_rejected([], tar.with_suffix(".rejected.csv"))
         files["tars"].append(tar)
         files["tables"].append(tar.with_suffix(".parquet"))
@@ -173,17 +173,20 @@ def test_batches_use_the_motion_and_cannot_do_without(split, monkeypatch):
 def test_motion_of_another_index_is_refused(split, tmp_path):
     _folder, (index, tars, tables, motions) = split
     loaded = load_index(index)
-    np.save(tmp_path / "motion.npy", np.zeros(7, np.float32))
-    with pytest.raises(VieError, match=r"\(7,\) float32, but .* has 124 frames"):
+    write_array(np.zeros(124, np.float32), tmp_path / "motion.npy", "another index")
+    with pytest.raises(VieError, match=r"motion\.npy: .* damaged or of another run; delete"):
         Motion(tmp_path / "motion.npy", loaded)
-    with pytest.raises(VieError, match=r"cannot be read .*delete it and run again"):
+    np.save(tmp_path / "plain.npy", np.zeros(124, np.float32))
+    with pytest.raises(VieError, match=r"plain\.npy: .* no seal"):
+        Motion(tmp_path / "plain.npy", loaded)
+    with pytest.raises(VieError, match=r"absent\.npy: no such file"):
         Motion(tmp_path / "absent.npy", loaded)
     with pytest.raises(VieError, match="in another shard of"):
         join_motion(index, tars[::-1], tables, motions, tmp_path / "out.npy")
-    with pytest.raises(VieError, match="its shard has 42 frames"):
+    with pytest.raises(VieError, match=r"1-of-2\.npy: .* of another run; delete"):
         join_motion(index, tars, tables, motions[::-1], tmp_path / "out.npy")
     (tmp_path / "torn.npy").write_bytes(motions[0].read_bytes()[:-9])
-    with pytest.raises(VieError, match=r"torn.npy: cannot be read .*delete it and run again"):
+    with pytest.raises(VieError, match=r"torn.npy: cannot be read: .*; delete"):
         join_motion(index, tars, tables, [tmp_path / "torn.npy", motions[1]], tmp_path / "out.npy")
     with pytest.raises(VieError, match="are in none of its shards"):
         join_motion(index, tars[:1], tables[:1], motions[:1], tmp_path / "out.npy")

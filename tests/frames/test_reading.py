@@ -1,4 +1,4 @@
-"""Which track is read, and files whose parameters change; told by videos that show their numbers."""
+"""Tracks, changing parameters and standing pictures, told by videos that show their numbers."""
 
 import subprocess
 

@@ -6,12 +6,20 @@ import pickle
 import shutil
 import subprocess
 import tarfile
+import zlib
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from vie.frames.shards import TABLE_SCHEMA, ShardReader, ShardWriter, check_shard, frame_offsets
+from vie.frames.shards import (
+    TABLE_SCHEMA,
+    Place,
+    ShardReader,
+    ShardWriter,
+    check_shard,
+    frame_offsets,
+)
 from vie.runtime.errors import VieError
 
 
@@ -34,11 +42,20 @@ def write(path, videos=VIDEOS):
     with path.open("wb") as file:
         writer = ShardWriter(file)
         for video, jpegs in videos.items():
-            offsets, sizes = writer.add(video, jpegs)
-            row = {"video": video, "path": "p", "label": "l", "class": 0, "n_frames": len(jpegs)}
-            rows.append({**row, "width": 1, "height": 1, "offsets": offsets, "sizes": sizes})
+            row = {"video": video, "path": "p", "label": "l", "class": 0, "width": 1, "height": 1}
+            rows.append({**row, **writer.add(video, jpegs)})
         writer.finish()
     return pa.Table.from_pylist(rows, schema=TABLE_SCHEMA)
+
+
+def reader_of(*shards):
+    return ShardReader(shards, "index.sizes.npy")
+
+
+def place(row, frame):
+    """Of a frame of a video in the first shard."""
+    numbers = (row[name][frame] for name in ("offsets", "sizes", "checksums"))
+    return Place(0, *numbers, row["video"], frame)
 
 
 def test_any_tar_tool_reads_it(tmp_path):
@@ -63,13 +80,13 @@ def test_any_tar_tool_reads_it(tmp_path):
 def test_reading_by_offset(tmp_path):
     table = write(tmp_path / "x.tar")
     check_shard(tmp_path / "x.tar", table)
-    reader = ShardReader([tmp_path / "x.tar"])
+    reader = reader_of(tmp_path / "x.tar")
     raw = (tmp_path / "x.tar").read_bytes()
     for row in table.to_pylist():
         computed = frame_offsets(row["offsets"][0], np.array(row["sizes"], dtype=np.uint32))
         assert computed.tolist() == row["offsets"]
         for i, (offset, size) in enumerate(zip(row["offsets"], row["sizes"], strict=True)):
-            jpeg = reader.read(0, offset, size, row["video"], i)
+            jpeg = reader.read(place(row, i))
             assert jpeg == raw[offset : offset + size] == VIDEOS[row["video"]][i]
 
 
@@ -110,11 +127,13 @@ def test_shard_that_does_not_match_its_table(tmp_path, change):
         check_shard(path, table)
 
 
-@pytest.mark.parametrize("column", ["n_frames", "sizes", "offsets"])
+@pytest.mark.parametrize("column", ["n_frames", "sizes", "offsets", "checksums"])
 def test_table_that_contradicts_itself(tmp_path, column):
     rows = write(tmp_path / "x.tar").to_pylist()
     if column == "n_frames":
         rows[0]["n_frames"] += 1
+    elif column == "checksums":
+        rows[0][column].pop()
     else:
         rows[0][column][1] += 512
     with pytest.raises(VieError, match=r"x\.tar: the table"):
@@ -129,29 +148,30 @@ def test_reading_names_shard_video_and_frame(tmp_path):
 
     def message():
         with pytest.raises(VieError) as error:
-            ShardReader([path]).read(0, offset, size, "a_000000_000010", 2)
+            reader_of(path).read(place(row, 2))
         assert "x.tar: frame 2 of video 'a_000000_000010'" in str(error.value)
         return str(error.value)
 
     path.write_bytes(whole[: offset + 100])
     assert "truncated" in message()
     path.write_bytes(whole[:offset] + bytes(size) + whole[offset + size :])
-    assert "not a JPEG" in message()
+    assert "damaged: its checksum is wrong" in message()
     write(path, {"b_000000_000010": VIDEOS["a_000000_000010"]})
-    assert "holds 'b_000000_000010/000002.jpg' in its place" in message()
+    assert "not in its place, which holds 'b_000000_000010/000002.jpg'" in message()
     with pytest.raises(VieError, match=r"y\.tar: cannot be opened"):
-        ShardReader([tmp_path / "y.tar"]).read(0, 512, 10, "v", 0)
+        reader_of(tmp_path / "y.tar").read(place(row, 2))
 
 
 def test_many_shards_few_open_files(tmp_path, monkeypatch):
     monkeypatch.setattr("vie.frames.shards.OPEN_SHARDS", 3)
     for i in range(8):
         write(tmp_path / f"{i}.tar", {f"v{i}": [content(600, i)]})
-    reader = ShardReader([tmp_path / f"{i}.tar" for i in range(8)])
+    reader = reader_of(*(tmp_path / f"{i}.tar" for i in range(8)))
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(2):
         for i in range(8):
-            assert reader.read(i, 512, 600, f"v{i}", 0) == content(600, i)
+            at = Place(i, 512, 600, zlib.crc32(content(600, i)), f"v{i}", 0)
+            assert reader.read(at) == content(600, i)
             assert len(os.listdir("/proc/self/fd")) <= before + 3
     reader.close()
     assert len(os.listdir("/proc/self/fd")) == before
@@ -159,13 +179,13 @@ def test_many_shards_few_open_files(tmp_path, monkeypatch):
 
 def test_reader_after_fork_and_pickle(tmp_path):
     row = write(tmp_path / "x.tar").to_pylist()[0]
-    reader = ShardReader([tmp_path / "x.tar"])
-    wanted = reader.read(0, row["offsets"][0], row["sizes"][0], row["video"], 0)
+    reader = reader_of(tmp_path / "x.tar")
+    wanted = reader.read(place(row, 0))
     opened = reader._descriptor(0)
     copy = pickle.loads(pickle.dumps(reader))
-    assert copy.read(0, row["offsets"][0], row["sizes"][0], row["video"], 0) == wanted
+    assert copy.read(place(row, 0)) == wanted
     child = os.fork()
     if child == 0:  # the child opens its own file and reads the same
-        same = reader.read(0, row["offsets"][0], row["sizes"][0], row["video"], 0) == wanted
+        same = reader.read(place(row, 0)) == wanted
         os._exit(0 if same and reader._descriptor(0) != opened else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

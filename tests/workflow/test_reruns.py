@@ -278,3 +278,19 @@ def test_status_says_what_is_made_by_other_settings_and_code(moved, snakemake):
     )
     assert "1 were made by other code and stay" in output
     assert "results/smoke/pretrain/vie_single" not in found
+
+
+@pytest.mark.parametrize(
+    ("file", "rule"),
+    [
+        ("train/frames/1-of-2.tar", "frames"),
+        ("train/index.sizes.npy", "index"),
+        ("val/index.sizes.npy", "index"),
+    ],
+)
+def test_a_dry_run_sees_what_is_gone_and_needed(moved, snakemake, planned, file, rule):
+    target = "results/smoke/pretrain/opn/seed0/order_prediction.pt"
+    for path in (target, f"resources/smoke/{file}"):
+        (moved / path).unlink()
+    jobs = planned(snakemake(moved, "-n", *SMOKE, "--", target))
+    assert {rule, "pretrain"} <= set(jobs)

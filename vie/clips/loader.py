@@ -6,6 +6,8 @@ on the number of workers, on a resume or on the order of arrival.
 
 import itertools
 import logging
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,8 +29,8 @@ from vie.frames.motion import Motion
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
 from vie.runtime.randomness import generator
-from vie.runtime.signals import leave_signals_to_parent
 from vie.runtime.threads import batches_ahead
+from vie.runtime.workers import ADVICE, Watch, serve_parent
 
 log = logging.getLogger(__name__)
 
@@ -64,14 +66,16 @@ def load_clip(
     """
     try:
         return cut_clip(partial(index.read_frames, instance), frames, crop, size, shifts)
-    except VieError:
-        raise
-    except ValueError as error:
-        video = index.videos[instance].as_py()
-        raise VieError(
-            f"{index.path}: video {video!r} has a frame that cannot be decoded ({error}); delete "
-            "its shard and the shard's table to have them made again"
-        ) from error
+    except UndecodableError as error:
+        raise index.undecodable(instance, error.frame, error) from error
+
+
+class UndecodableError(ValueError):
+    """A JPEG cannot be decoded."""
+
+    def __init__(self, frame: int, error: ValueError) -> None:
+        super().__init__(str(error))
+        self.frame = frame
 
 
 def cut_clip(
@@ -84,11 +88,16 @@ def cut_clip(
     """`load_clip` of a video whose JPEGs `read` gives for numbers of frames, each asked for once.
 
     Raises:
-        ValueError: a JPEG cannot be decoded.
+        UndecodableError: says which frame.
     """
     unique, back = np.unique(frames, return_inverse=True)
     least = partial(crop.least, size) if crop.reduced_decoding else None
-    decoded = [decode(jpeg, least) for jpeg in read(unique)]
+    decoded = []
+    for frame, jpeg in zip(unique, read(unique), strict=True):
+        try:
+            decoded.append(decode(jpeg, least))
+        except ValueError as error:
+            raise UndecodableError(int(frame), error) from error
     return crop_frames([decoded[i] for i in back], crop, size, shifts)
 
 
@@ -257,24 +266,86 @@ class EpochBatchSampler:
             yield epoch, self.videos[distributed.shard(chosen)]
 
 
+class _Told(Dataset[Batch | VieError]):
+    """A dataset whose errors for the user are results: torch would add a worker's traceback."""
+
+    def __init__(self, dataset: ClipDataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, key: Any) -> Batch | VieError:
+        try:
+            return self.dataset[key]
+        except VieError as error:
+            return error
+
+
 def loader(
     dataset: ClipDataset, order: Iterable[Any], workers: int, *, clips: int
-) -> DataLoader[Batch]:
+) -> Iterator[Batch]:
     """Batches of `dataset` for the keys in `order`, made by `workers` processes (0: this one).
 
     A batch has about `clips` clips, which says how much memory those that wait take.
+
+    Raises:
+        VieError: a batch cannot be made, or a worker was killed.
     """
     transform = dataset.transform
     batch_bytes = clips * 3 * transform.sampling.frames * transform.geometry.size**2
-    return DataLoader(
-        dataset,
+    batches = DataLoader(
+        _Told(dataset),
         batch_size=None,  # a key is a whole batch
         sampler=order,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=batches_ahead(workers, batch_bytes) if workers else None,
-        worker_init_fn=leave_signals_to_parent if workers else None,
+        worker_init_fn=serve_parent if workers else None,
     )
+    for batch in _from_workers(batches) if workers else batches:
+        if isinstance(batch, VieError):
+            raise batch
+        yield batch
+
+
+def _from_workers(batches: DataLoader[Batch | VieError]) -> Iterator[Batch | VieError]:
+    """What processes make; they end with the iterator."""
+    try:
+        iterator = _start(batches)
+    except OSError as error:
+        raise VieError(
+            f"cannot start {batches.num_workers} processes that load data ({error}). {ADVICE}"
+        ) from error
+    watch = Watch(iterator._workers)
+    try:
+        while True:
+            watch.check()
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            except Exception:  # torch's own, or of a connection, if a worker has died
+                watch.check(patience=1)
+                raise
+            yield batch
+    finally:
+        if watch.problem:  # its clean-up could wait for ever for what the dead worker has held
+            _left_alone.append(iterator)
+        watch.close()
+
+
+_left_alone: list[Any] = []
+
+
+def _start(batches: DataLoader[Batch | VieError]) -> Any:
+    """torch's iterator over what processes make.
+
+    torch handles SIGCHLD from the first one on: it raises in the middle of whatever the main thread
+    does when a worker ends. `Watch` notices as well, and torch's handler is taken out.
+    """
+    before = signal.getsignal(signal.SIGCHLD)
+    iterator = iter(batches)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
+    return iterator
 
 
 def video_batches(videos: np.ndarray, clips: int, at_most: int = 128) -> list[np.ndarray]:

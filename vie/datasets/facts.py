@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from vie.config.layouts import LAYOUTS
+from vie.datasets.file_names import listed
 from vie.datasets.holdout import CLASSES, COUNTS
-from vie.datasets.layouts.video_files import listed, spelling_key
+from vie.datasets.layouts.video_files import spelling_key
 
 log = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
 """Videos in folders of any depth, in list files, or named one by one.
 
-Names may be anything that is Unicode. A list is a text file (.txt: a path on each line) or a CSV
-(.csv) with the column path and, if wanted, start and end (seconds) and label. Paths in a list are
-relative to its folder.
+Names may be anything (`vie.datasets.file_names`). A list is a text file (.txt: a path on each line)
+or a CSV (.csv) with the column path and, if wanted, start and end (seconds) and label. Paths in a
+list are relative to its folder.
 """
 
 import csv
@@ -10,12 +10,20 @@ import hashlib
 import io
 import os
 import re
-from collections import Counter
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from vie.datasets.layouts.video_files import EXTENSIONS, NoFilesError, listed, short_id, text_of
+from vie.datasets.file_names import as_text, by_kind, listed, on_disk
+from vie.datasets.layouts.video_files import (
+    EXTENSIONS,
+    Entries,
+    NoFilesError,
+    entries,
+    short_id,
+    text_of,
+)
 from vie.runtime.errors import VieError
 
 # Unusual ones, which ffmpeg reads all the same.
@@ -33,6 +41,7 @@ MORE_EXTENSIONS = (
     ".3g2",
     ".f4v",
 )
+EVERY_EXTENSION = (*EXTENSIONS, *MORE_EXTENSIONS)
 LISTS = (".txt", ".csv")
 MOST_SECONDS = 10**6  # of a place in a video: 11 days
 # What ends the id of a piece, and what a long id begins with.
@@ -43,7 +52,7 @@ class Found(NamedTuple):
     """A video, or some seconds of one."""
 
     id: str  # its path below the base; with "@<start>-<end>" where only some seconds are meant
-    path: str  # of its file, relative to the base, or absolute if it lies elsewhere
+    path: str  # of its file, below the base or absolute, for `on_disk`
     label: str = ""  # of its class; "": none
     start: float = 0  # seconds in the file; both 0: the whole file
     end: float = 0
@@ -54,7 +63,7 @@ class Finding(NamedTuple):
 
     base: Path  # folder that paths are relative to
     videos: list[Found]  # sorted by id
-    others: Counter[str]  # files that are no video, by extension
+    others: list[str]  # paths of files that are no video, hidden ones too, as text
     notes: list[str]  # sentences about what was left out
 
 
@@ -71,17 +80,15 @@ def find_videos(places: Sequence[str | Path]) -> Finding:
             video at all.
     """
     paths = [Path(os.path.abspath(os.path.expanduser(place))) for place in places]
-    if unnamed := [path for path in paths if not _is_utf8(str(path))]:
-        raise VieError(f"{str(unnamed[0])!r}: its name is not UTF-8: rename it")
-    if gone := [str(path) for path in paths if not path.exists()]:
+    if gone := [str(path) for path in paths if not os.path.exists(path)]:
         raise VieError(f"no such file or folder: {listed(gone)}")
     base = base_of(places)
     found: list[Found] = []
-    others: Counter[str] = Counter()
+    others: list[str] = []
     notes: list[str] = []
     for path in paths:
         if path.is_dir():
-            names, left_out = _in_folder(path)
+            names, left_out = _in_folder(path, notes)
             others += left_out
             found += [_found(path / name, base) for name in names]
         elif path.suffix.lower() in LISTS:
@@ -98,22 +105,13 @@ def find_videos(places: Sequence[str | Path]) -> Finding:
         )
     if again:
         notes.append(f"files that were found under another name already are left out: {again}")
-    if hidden := others.pop("hidden", 0):
-        notes.append(f"hidden files and folders are left out: {hidden}")
-    if unreadable := others.pop("unreadable", 0):
-        notes.append(f"folders that cannot be read are left out: {unreadable}")
-    if foreign := others.pop("foreign", 0):
-        notes.append(
-            f"{foreign} files have names that are not UTF-8, and are left out: rename them"
-        )
     if others:
-        kinds = ", ".join(f"{n} {ext or 'without extension'}" for ext, n in others.most_common(12))
-        notes.append(f"files that are no videos: {kinds}")
+        notes.append(f"files that are no videos are left out: {by_kind(others)}")
     if not videos:
         raise NoFilesError(
             f"{listed([str(path) for path in paths])}: no video there. "
             + (f"{'; '.join(notes)}. " if notes else "")
-            + f"Files are videos by their extension: {', '.join((*EXTENSIONS, *MORE_EXTENSIONS))}"
+            + f"Files are videos by their extension: {', '.join(EVERY_EXTENSION)}"
         )
     return Finding(base, videos, others, notes)
 
@@ -123,61 +121,55 @@ def base_of(places: Sequence[str | Path]) -> Path:
     folders = []
     for place in places:
         path = os.path.abspath(os.path.expanduser(place))
-        single = Path(path).suffix.lower() in (*LISTS, *EXTENSIONS, *MORE_EXTENSIONS)
+        single = Path(path).suffix.lower() in (*LISTS, *EVERY_EXTENSION)
         folders.append(os.path.dirname(path) if single and not os.path.isdir(path) else path)
     return Path(os.path.commonpath(folders))
 
 
-def _in_folder(root: Path) -> tuple[list[str], Counter[str]]:
-    """Paths of videos below a folder, and what else lies there, by extension."""
-    names: list[str] = []
-    others: Counter[str] = Counter()
+def _in_folder(root: Path, notes: list[str]) -> tuple[list[str], list[str]]:
+    """Paths of videos below a folder, and of what else lies there, as text; notes are added to."""
+    videos: list[str] = []
+    others: list[str] = []
+    lost: list[str] = []
+    unread: list[str] = []
     seen: set[tuple[int, int]] = set()
     waiting, linked = [""], list[str]()  # links come last: a folder is best known by its own name
     while waiting or linked:
         below = (waiting or linked).pop()
         try:
             status = os.stat(root / below)
-            with os.scandir(root / below) as found:
-                entries = sorted(found, key=lambda one: one.name)
-        except OSError as error:
+            if (status.st_dev, status.st_ino) in seen:  # a link to one that holds it, or twice
+                continue
+            inside = entries(root / below, EVERY_EXTENSION)
+        except (VieError, OSError) as error:
             if not below:
-                raise VieError(f"{root}: cannot be read as a folder: {error.strerror}") from error
-            others["unreadable"] += 1
-            continue
-        if (status.st_dev, status.st_ino) in seen:  # a link to a folder that holds it, or twice
+                raise VieError(str(error)) from error
+            unread.append(str(error))
             continue
         seen.add((status.st_dev, status.st_ino))
-        for entry in entries:
-            path, suffix = os.path.join(below, entry.name), _suffix(entry.name)
-            if entry.name.startswith("."):
-                others["hidden"] += 1
-            elif not _is_utf8(entry.name):
-                others["foreign"] += 1
-            elif os.path.isdir(root / path):
-                (linked if entry.is_symlink() else waiting).append(path)
-            elif suffix in (*EXTENSIONS, *MORE_EXTENSIONS):
-                names.append(path)
-            else:
-                others[suffix] += 1
-    return names, others
+        paths = Entries(*([os.path.join(below, name) for name in names] for names in inside))
+        for path in paths.folders:
+            (linked if os.path.islink(root / path) else waiting).append(path)
+        # A link that leads nowhere is a video that is rejected later.
+        videos += [path for path in (*paths.videos, *paths.lost) if _is_video(path)]
+        others += paths.others
+        lost += [path for path in paths.lost if not _is_video(path)]
+    if lost:
+        notes.append(f"{root}: {len(lost)} links lead nowhere or in a circle: {listed(lost)}")
+    if unread:
+        more = f" and {len(unread) - 5} more" if len(unread) > 5 else ""
+        notes.append(f"{len(unread)} folders are left out: {'; '.join(unread[:5])}{more}")
+    return [*map(as_text, videos)], [*map(as_text, others)]
 
 
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _is_video(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in EVERY_EXTENSION
 
 
 def _found(path: Path, base: Path, label: str = "", start: float = 0, end: float = 0) -> Found:
     name = os.path.normpath(path)
     below = os.path.relpath(name, base) if name.startswith(os.path.join(base, "")) else name
+    below = as_text(below)
     return Found(piece_id(below, start, end), below, label, start, end)
 
 
@@ -240,10 +232,11 @@ def _listed(
     """
     if "\0" in name:
         raise VieError(f"{path}: {name!r} is no path")
-    video = path.parent / os.path.expanduser(name)
-    if not os.path.lexists(video) and os.path.lexists(path.parent / name.strip()):
-        video = path.parent / name.strip()  # a blank at the end of a line is seldom meant
-    if video.is_dir():
+    # A blank at the end of a line is seldom meant; systems compose accents differently.
+    spelt = (name, name.strip(), *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))
+    places = [on_disk(path.parent, os.path.expanduser(one)) for one in spelt]
+    video = next((place for place in places if os.path.lexists(place)), places[0])
+    if os.path.isdir(video):
         raise VieError(f"{path}: {name!r} is a folder: a list names videos")
     return _found(video, base, label, start, end)
 
@@ -276,7 +269,7 @@ def _once(found: list[Found], base: Path) -> tuple[list[Found], int]:
     again = 0
     for one in sorted(found):
         try:
-            status = os.stat(base / one.path)
+            status = os.stat(on_disk(base, one.path))
         except (OSError, ValueError):
             pass  # it is rejected later, with its reason
         else:

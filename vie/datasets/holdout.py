@@ -3,10 +3,11 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 from vie.datasets.split_assignment import HELD_OUT, TEST, TRAIN, SplitRow
 from vie.datasets.video import Video
-from vie.runtime.errors import VieError
+from vie.runtime.errors import VieError, made_anew
 from vie.runtime.randomness import generator
 
 log = logging.getLogger(__name__)
@@ -55,8 +56,8 @@ def check_counts(rows: Iterable[SplitRow], official_name: str, number: int) -> N
         )
 
 
-def check_known(rows: Iterable[SplitRow], videos: Iterable[Video]) -> None:
-    """Whether the manifest has all videos of a split.
+def check_known(rows: Iterable[SplitRow], videos: Iterable[Video], manifest: Path) -> None:
+    """Whether the manifest, which has these videos, has all of a split.
 
     Raises:
         VieError: says how many are missing, and names the first.
@@ -64,8 +65,8 @@ def check_known(rows: Iterable[SplitRow], videos: Iterable[Video]) -> None:
     in_manifest = {video.video for video in videos}
     if unknown := [row.video for row in rows if row.video not in in_manifest]:
         raise VieError(
-            f"{len(unknown)} videos of the split are not in the manifest, the first is "
-            f"{unknown[0]!r}: lists have changed since it was made; delete it to have it made again"
+            f"{len(unknown)} videos of the split are not in {manifest}, the first is "
+            f"{unknown[0]!r}: lists have changed since it was made; {made_anew(manifest)}"
         )
 
 

@@ -13,10 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from vie.config.settings import VECTORS
-from vie.frames.parquet import make_table, metadata_of, numbers
+from vie.frames.parquet import make_table, metadata_of, numbers, open_table, write_table
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 
@@ -50,7 +49,7 @@ def write_features(table: FeatureTable, path: Path) -> None:
         schema = schema.append(pa.field(layer, pa.list_(pa.float32(), vectors.shape[1])))
     columns = dict(zip(SCHEMA.names, table[:5], strict=True)) | table.vectors
     with atomic_write(path) as temporary:
-        pq.write_table(make_table(columns, schema.with_metadata(table.metadata)), temporary)
+        write_table(make_table(columns, schema.with_metadata(table.metadata)), temporary)
 
 
 def read_features(path: Path) -> FeatureTable:
@@ -59,18 +58,15 @@ def read_features(path: Path) -> FeatureTable:
     Raises:
         VieError: it is no such file.
     """
-    try:
-        with pq.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            layers = [field for field in schema if field.name not in SCHEMA.names]
-            if [*schema][: len(SCHEMA)] != [*SCHEMA] or not all(map(_is_layer, layers)):
-                raise VieError(
-                    f"{path}: no table of features: its columns are {', '.join(schema.names)}; "
-                    f"expected {', '.join(SCHEMA.names)} and then some of {', '.join(VECTORS)}"
-                )
-            table = file.read()
-    except (pa.ArrowException, OSError) as error:
-        raise VieError(f"{path}: cannot be read as a table of features: {error}") from error
+    with open_table(path, "a table of features", "delete it and make it again") as (file, _):
+        schema = file.schema_arrow
+        layers = [field for field in schema if field.name not in SCHEMA.names]
+        if [*schema][: len(SCHEMA)] != [*SCHEMA] or not all(map(_is_layer, layers)):
+            raise VieError(
+                f"{path}: no table of features: its columns are {', '.join(schema.names)}; "
+                f"expected {', '.join(SCHEMA.names)} and then some of {', '.join(VECTORS)}"
+            )
+        table = file.read()
     return FeatureTable(
         table["id"].to_pylist(),
         numbers(table["start"]),

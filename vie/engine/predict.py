@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from vie.clips.transform import ClipTransform
 from vie.clips.windows import CLIPS_TOGETHER, WindowClips, window_batches, window_counts
 from vie.engine.device import to_device
 from vie.frames.index import load_index
+from vie.frames.parquet import write_table
 from vie.runtime.files import atomic_write
 from vie.runtime.progress import Progress
 from vie.runtime.threads import TEST_CLIPS
@@ -115,7 +115,7 @@ def predict_windows(
     return torch.stack([windows.mean(0) for windows in each]).numpy()
 
 
-def write_table(columns: dict[str, Any], path: Path) -> None:
+def write_predictions(columns: dict[str, Any], path: Path) -> None:
     """Write columns, a row for each video, as Parquet."""
     with atomic_write(path) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+        write_table(pa.table(columns), temporary)

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 from vie.runtime import distributed
+from vie.runtime.disk import writing
+from vie.runtime.files import atomic_write
 
 
 class Recorder:
@@ -18,14 +20,19 @@ class Recorder:
         self.writes = distributed.is_main_process()
         if not self.writes:
             return
+        self.path = path
+        with writing(path):
+            self._open(path, tensorboard, step)
+
+    def _open(self, path: Path, tensorboard: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text().splitlines() if path.exists() and step else []
         # A line may be torn by the kill; such a line is never older than the last checkpoint.
         whole = [line for line in lines if line.endswith("}")]
         kept = [line for line in whole if json.loads(line)["step"] < step]
-        path.write_text("".join(line + "\n" for line in kept))
+        with atomic_write(path) as temporary:  # rows that no step would write again
+            temporary.write_text("".join(line + "\n" for line in kept))
         self.file = path.open("a")
         self.writer = SummaryWriter(str(tensorboard), purge_step=step)
 
@@ -33,12 +40,14 @@ class Recorder:
         """One row; `step` is the number of the step that was just done."""
         if not self.writes:
             return
-        self.file.write(json.dumps({"step": step, **values}) + "\n")
-        self.file.flush()
-        for name, value in values.items():
-            self.writer.add_scalar(name, value, step)
+        with writing(self.path):
+            self.file.write(json.dumps({"step": step, **values}) + "\n")
+            self.file.flush()
+            for name, value in values.items():
+                self.writer.add_scalar(name, value, step)
 
     def close(self) -> None:
         if self.writes:
-            self.file.close()
-            self.writer.close()
+            with writing(self.path):
+                self.file.close()
+                self.writer.close()

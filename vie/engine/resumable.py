@@ -19,7 +19,7 @@ from vie.runtime.files import SUPERSEDED, link
 
 log = logging.getLogger(__name__)
 # The files of a state, and its folder of TensorBoard's event files.
-CHECKPOINT, METRICS, EVENTS = "checkpoint.pt", "metrics.jsonl", "tensorboard"
+CHECKPOINT, METRICS, EVENTS = torch_files.CHECKPOINT, "metrics.jsonl", "tensorboard"
 SHOWN = 60  # characters of a setting that the log quotes
 
 

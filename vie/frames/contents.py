@@ -5,6 +5,7 @@ time that a video takes is small.
 """
 
 import contextlib
+import os
 import re
 from array import array
 from dataclasses import dataclass, field
@@ -99,7 +100,7 @@ def reading_seconds(path: Path, timeout_seconds: float) -> float:
 
     It grows with the file, as an hour of video may be a good video on a slow disk.
     """
-    return timeout_seconds + (path.stat().st_size if path.exists() else 0) / READING
+    return timeout_seconds + (os.path.getsize(path) if os.path.exists(path) else 0) / READING
 
 
 def video_seconds(video: Path, *, timeout_seconds: float) -> float:

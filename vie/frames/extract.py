@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
+from vie.datasets.file_names import on_disk
 from vie.frames.excerpts import extract_clip
 from vie.frames.ffmpeg import Frames, FrameSettings, extract_jpegs
 from vie.frames.images import ImageSettings, image_frames, quiet
 from vie.frames.manifest import SCHEMA, read_manifest
-from vie.frames.parquet import make_table, rows_of
+from vie.frames.parquet import make_table, rows_of, write_table
 from vie.frames.pieces import extract_pieces
 from vie.frames.shards import TABLE_SCHEMA, ShardWriter
 from vie.frames.unusable import UnusableVideoError
@@ -97,7 +97,7 @@ def extract_shard(
             **settings.made_by,
         }
         columns = {name: [row[name] for row in kept] for name in TABLE_SCHEMA.names}
-        pq.write_table(make_table(columns, TABLE_SCHEMA.with_metadata(metadata)), table)
+        write_table(make_table(columns, TABLE_SCHEMA.with_metadata(metadata)), table)
         write_rejected(refused, rejected)
 
 
@@ -124,9 +124,8 @@ def _write_tar(tar: Path, decoded: Iterable[Decoded], bar: Progress) -> tuple[li
             if isinstance(result, UnusableVideoError):
                 refused.append({**row, "reason": str(result)})
             else:
-                offsets, sizes = writer.add(row["video"], result.jpegs)
-                shape = {"n_frames": len(sizes), "width": result.width, "height": result.height}
-                kept.append({**row, **shape, "offsets": offsets, "sizes": sizes})
+                shape = {"width": result.width, "height": result.height}
+                kept.append({**row, **shape, **writer.add(row["video"], result.jpegs)})
             bar.set_postfix(rejected=len(refused))
             bar.update(1)
         writer.finish()
@@ -143,7 +142,7 @@ def refuse_if_gone(rows: Iterable[Row], videos: Path, manifest: Path) -> None:
         VieError: files were found when the manifest was made, and now none is.
     """
     paths = [row["path"] for row in rows if row["file_found"]]
-    if paths and not any(os.path.exists(videos / path) for path in paths):
+    if paths and not any(os.path.exists(on_disk(videos, path)) for path in paths):
         raise VieError(
             f"{videos}: none of this shard's {len(paths)} files is there on "
             f"{socket.gethostname()}, such as {paths[0]!r}, but they were when the manifest was "
@@ -182,7 +181,7 @@ def _frames_of(
     file: list[Row], videos: Path, settings: FrameSettings | ImageSettings, scratch: Path
 ) -> Sequence[Frames | UnusableVideoError]:
     """Of each row of a file."""
-    first, path = file[0], videos / file[0]["path"]
+    first, path = file[0], on_disk(videos, file[0]["path"])
     try:
         if isinstance(settings, ImageSettings):
             return [image_frames(path, settings)]

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from vie.datasets.file_names import listed, on_disk
 from vie.datasets.finding import Finding, Found, find_videos
 from vie.datasets.layouts.flat import FlatSettings, cut_up, validation
-from vie.datasets.layouts.video_files import listed
 from vie.datasets.video import Video
 from vie.frames.contents import reading_seconds, video_span
 from vie.frames.manifest import class_names, write_classes, write_manifest
@@ -60,7 +60,7 @@ def write_flat(
     if left_out:
         log.warning("%d pieces share seconds with pieces that validate: left out", len(left_out))
     rows = [
-        Video(*one, os.path.exists(finding.base / one.path))
+        Video(*one, os.path.exists(on_disk(finding.base, one.path)))
         for one in videos
         if one.id not in left_out
     ]
@@ -83,13 +83,17 @@ def _without_copies(finding: Finding) -> list[Found]:
     """Without files that have the same bytes as another one."""
     by_size: dict[int, list[str]] = defaultdict(list)
     for path in dict.fromkeys(one.path for one in finding.videos):
-        if os.path.isfile(file := finding.base / path):
+        if os.path.isfile(file := on_disk(finding.base, path)):
             by_size[file.stat().st_size].append(path)
     copies: list[str] = []
     for paths in (some for size, some in by_size.items() if size and len(some) > 1):
         seen: dict[str, str] = {}
         for path in paths:
-            if seen.setdefault(digest(finding.base / path), path) != path:
+            try:
+                content = digest(on_disk(finding.base, path))
+            except OSError:
+                continue  # it is rejected later, with its reason
+            if seen.setdefault(content, path) != path:
                 copies.append(path)
     if copies:
         log.warning("files with the same bytes as another one, left out: %s", listed(copies))
@@ -103,9 +107,10 @@ def _pieces(
     """All pieces of all videos."""
 
     def of(one: Found) -> list[Found]:
+        file = on_disk(base, one.path)
         try:
-            limit = reading_seconds(base / one.path, timeout_seconds)
-            first, last = video_span(base / one.path, timeout_seconds=limit)
+            limit = reading_seconds(file, timeout_seconds)
+            first, last = video_span(file, timeout_seconds=limit)
         except UnusableVideoError as error:
             log.warning("%s: its length cannot be read, so it is not cut: %s", one.path, error)
             return [one]

@@ -3,18 +3,17 @@
 import contextlib
 import itertools
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import simplejpeg
 
 from vie.frames.jpeg import fraction_of
-from vie.frames.parquet import numbers
-from vie.frames.shards import ShardReader, read_shard_table
+from vie.frames.parquet import numbers, seal_of, write_array
+from vie.frames.shards import Place, ShardReader, check_shard, read_shard_table
 from vie.runtime.errors import VieError
-from vie.runtime.files import atomic_write
 from vie.runtime.progress import progress
+from vie.runtime.workers import process_pool
 
 # Flow is computed on frames at 1, 1/2, 1/4 or 1/8 of their size: the smallest whose shorter side
 # has at least this many pixels. More pixels say nothing more about where a video moves.
@@ -46,40 +45,36 @@ def write_shard_motion(tar: Path, table: Path, motion: Path, *, processes: int) 
     """Write the motion of all frames of a shard, in the order of its table: (F,) float32 as .npy.
 
     Raises:
-        VieError: the shard does not match its table, or a frame cannot be decoded.
+        VieError: the shard does not match its table, a frame cannot be decoded, or a process was
+            killed.
     """
     rows = read_shard_table(table)
+    check_shard(tar, rows)
     counts = numbers(rows["n_frames"])
-    videos = rows["video"].to_pylist()
-    jobs = [
-        (tar, video, offsets.as_py(), sizes.as_py())
-        for video, offsets, sizes in zip(videos, rows["offsets"], rows["sizes"], strict=True)
-    ]
+    lists = zip(*(rows[name] for name in ("video", "offsets", "sizes", "checksums")), strict=True)
+    jobs = [(tar, table, *(one.as_py() for one in row)) for row in lists]
     parts = [np.empty(0, np.float32)]
-    with ProcessPoolExecutor(processes) as pool:
+    with process_pool(processes) as pool:
         done = pool.map(_video_motion, *zip(*jobs, strict=True), chunksize=4) if jobs else ()
         parts += progress(done, total=len(jobs), label=f"motion {tar.stem}", unit="videos")
     values = np.concatenate(parts)
     if len(values) != counts.sum():
         raise VieError(f"{table}: {counts.sum()} frames, but {len(values)} were read from {tar}")
-    with atomic_write(motion) as temporary:
-        np.save(temporary, values)
+    write_array(values, motion, seal_of(rows))
 
 
-def _video_motion(tar: Path, video: str, offsets: list[int], sizes: list[int]) -> np.ndarray:
+def _video_motion(
+    tar: Path, table: Path, video: str, offsets: list[int], sizes: list[int], checksums: list[int]
+) -> np.ndarray:
     """Motion of the frames of one video -> (T,) float32."""
-    with contextlib.closing(ShardReader([tar])) as reader:
-        places = enumerate(zip(offsets, sizes, strict=True))
-        jpegs = [reader.read(0, offset, size, video, frame) for frame, (offset, size) in places]
     frames = []
-    try:
-        for jpeg in jpegs:
-            reduced = fraction_of(jpeg, LEAST_PIXELS)
-            pixels = simplejpeg.decode_jpeg(jpeg, colorspace="GRAY", **reduced)
+    with contextlib.closing(ShardReader([tar], table)) as reader:
+        for frame, place in enumerate(zip(offsets, sizes, checksums, strict=True)):
+            jpeg = reader.read(at := Place(0, *place, video, frame))
+            try:
+                reduced = fraction_of(jpeg, LEAST_PIXELS)
+                pixels = simplejpeg.decode_jpeg(jpeg, colorspace="GRAY", **reduced)
+            except ValueError as error:
+                raise reader.undecodable(at, error) from error
             frames.append(np.asarray(pixels)[:, :, 0])  # (H, W, 1) -> (H, W)
-    except ValueError as error:
-        raise VieError(
-            f"{tar}: video {video!r} has a frame that cannot be decoded ({error}); delete the "
-            "shard and its table to have them made again"
-        ) from error
     return magnitudes(frames)

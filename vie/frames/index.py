@@ -5,27 +5,29 @@
 to the index's folder), n_frames, width, height (pixels), first_offset (byte of the first JPEG in
 the shard). Its metadata carries fps, shorter_side and quality.
 
-The sizes of the JPEGs lie beside it in one array, all frames of the split back to back (uint32).
-At the paper's scale these are 60 million numbers. The array is mapped into memory: all workers
-share one copy, only the pages of the videos that are read are touched, and an index loads fast.
+The sizes and checksums of the JPEGs lie beside it in one array, all frames of the split back to
+back (uint32). At the paper's scale these are 60 million rows. The array is mapped into memory: all
+workers share one copy, only the pages of the videos that are read are touched, and an index loads
+fast. A frame is read only with the bytes that were extracted; damage of a shard or of the array is
+an error when the frame is read. The index itself has a seal (`vie.frames.seals`).
+`python -m vie.frames.index --verify INDEX` looks at everything.
 
 `vie.frames.instances` makes an index of parts of another one's videos, which shares its array. It
 has two more columns: first_size (place in the array) and first_number (number in the shard) of the
-first frame. Its metadata has the length of the array.
+first frame. Its metadata has the length of the array, and the seal of the other index (whole).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from vie.frames.extract import read_rejected, write_rejected
 from vie.frames.images import ImageSettings
-from vie.frames.joining import SETTINGS, Joined, join, ordered_sizes, places
-from vie.frames.manifest import read_manifest
+from vie.frames.joining import SETTINGS, Joined, join, ordered_jpegs, places
+from vie.frames.manifest import CLASSES, classes_digest, read_manifest
 from vie.frames.parquet import (
     column_of,
     metadata_of,
@@ -33,12 +35,14 @@ from vie.frames.parquet import (
     read_array,
     read_table,
     rows_of,
+    seal_of,
     take,
     texts_of,
+    write_table,
 )
-from vie.frames.shards import ShardReader, frame_offsets
+from vie.frames.shards import Place, ShardReader, frame_offsets
 from vie.frames.unusable import MISSING
-from vie.runtime.errors import VieError
+from vie.runtime.errors import VieError, made_anew
 from vie.runtime.files import atomic_write
 
 SCHEMA = pa.schema(
@@ -72,9 +76,12 @@ class Index:
     heights: np.ndarray  # (N,) int32, pixels
     shards: np.ndarray  # (N,) int32, numbers into `reader.shards`
     first_offsets: np.ndarray  # (N,) int64, bytes
-    first_frames: np.ndarray  # (N,) int64, rows of `sizes`
+    first_frames: np.ndarray  # (N,) int64, rows of `jpegs`
     first_numbers: np.ndarray  # (N,) int32, numbers of the first frames in the shards
-    sizes: np.ndarray  # (F,) uint32, bytes of each JPEG, mapped into memory
+    jpegs: np.ndarray  # (F, 2) uint32, size in bytes and CRC-32 of each JPEG, mapped into memory
+    jpegs_path: Path  # the file of that array
+    seal: str  # tells this index, or that of the whole videos, from others
+    classes: str | None  # digest of the labels of the classes (`vie.frames.manifest`)
     reader: ShardReader  # each process opens its own files
 
     def __len__(self) -> int:
@@ -86,8 +93,20 @@ class Index:
         return self.quality == ImageSettings.quality
 
     def __reduce__(self) -> tuple[Callable[[Path], "Index"], tuple[Path]]:
-        # A worker gets the path and loads the index: a pickle would contain all sizes.
+        # A worker gets the path and loads the index: a pickle would contain all of `jpegs`.
         return load_index, (self.path,)
+
+    def check_classes(self, labels: Sequence[str], path: Path) -> None:
+        """Whether the classes of this index are those of a file `path`, which has these labels.
+
+        Raises:
+            VieError: they are others.
+        """
+        if self.classes not in (None, classes_digest(labels)):
+            raise VieError(
+                f"{path}: its classes are not those that {self.path} was made with: it is damaged "
+                f"or of another run; {made_anew(path)}"
+            )
 
     def read_frames(self, instance: int, frames: Sequence[int] | np.ndarray) -> list[bytes]:
         """JPEGs of some frames of a video; `frames` are numbers, 0 = first, and may repeat.
@@ -101,16 +120,22 @@ class Index:
             raise VieError(
                 f"{self.path}: video {video!r} has frames 0..{n - 1}, not {list(frames)}"
             )
-        first = int(self.first_frames[instance])
-        sizes = np.asarray(self.sizes[first : first + n])  # (n,)
+        return [self.reader.read(place) for place in self._places(instance, frames)]
+
+    def undecodable(self, instance: int, frame: int, error: ValueError) -> VieError:
+        """What to raise when a frame that `read_frames` gave cannot be decoded."""
+        (place,) = self._places(instance, [frame])
+        return self.reader.undecodable(place, error)
+
+    def _places(self, instance: int, frames: Sequence[int] | np.ndarray) -> Iterator[Place]:
+        first, n = int(self.first_frames[instance]), int(self.n_frames[instance])
+        sizes, checksums = np.asarray(self.jpegs[first : first + n]).T  # (n,) each
         offsets = frame_offsets(int(self.first_offsets[instance]), sizes)
         shard, number = int(self.shards[instance]), int(self.first_numbers[instance])
-        return [
-            self.reader.read(
-                shard, int(offsets[frame]), int(sizes[frame]), video, number + int(frame)
-            )
-            for frame in frames
-        ]
+        video = self.videos[instance].as_py()
+        for i in map(int, frames):
+            numbers = int(offsets[i]), int(sizes[i]), int(checksums[i])
+            yield Place(shard, *numbers, video, number + i)
 
 
 def build_index(
@@ -129,7 +154,8 @@ def build_index(
     Args:
         manifest: `manifest.parquet` of the split.
         tars, tables, rejected: outputs of `extract_shard`, one of each per shard, in one order.
-        index, sizes: `index.parquet` and the array of JPEG sizes to write, in one folder.
+        index, sizes: `index.parquet` and the array of JPEGs' sizes and checksums to write, in one
+            folder.
         rejected_out: CSV to write, all rejected videos of the split in the manifest's order.
         min_frames: a shorter video is rejected (3 in protocol section 1).
 
@@ -157,15 +183,16 @@ def build_index(
             f"{advice if all(row['reason'] == MISSING for row in refused) else ''}"
         )
     order = usable[np.argsort(place[usable])]  # rows of the joined table, as in the manifest
-    schema = SCHEMA.with_metadata({**joined.settings, "sizes": sizes.name})
+    classes = {key: value for key, value in metadata_of(wanted).items() if key == CLASSES}
+    schema = SCHEMA.with_metadata({**joined.settings, **classes, "sizes": sizes.name})
     # The last file to be opened appears first. The index names the array, so it is opened first.
     with (
         atomic_write(index) as index_to,
         atomic_write(sizes) as sizes_to,
         atomic_write(rejected_out) as refused_to,
     ):
-        np.save(sizes_to, ordered_sizes(joined, order))
-        pq.write_table(_table(joined, order, schema), index_to)
+        np.save(sizes_to, ordered_jpegs(joined, order))
+        write_table(_table(joined, order, schema), index_to)
         write_rejected([refused[i] for i in np.argsort(refused_place)], refused_to)
 
 
@@ -184,7 +211,7 @@ def _table(joined: Joined, order: np.ndarray, schema: pa.Schema) -> pa.Table:
 
 
 def load_index(path: Path) -> Index:
-    """Load an index. The sizes stay on disk until they are used.
+    """Load an index. What it says of JPEGs stays on disk until it is used.
 
     Raises:
         VieError: it is not an index, or its array of sizes is missing or of another index.
@@ -194,7 +221,9 @@ def load_index(path: Path) -> Index:
     table = read_table(path, SCHEMA, "an index", needed, other=PARTS)
     metadata = metadata_of(table)
     if missing := [name for name in (*SETTINGS, "sizes") if name not in metadata]:
-        raise VieError(f"{path}: not an index: its metadata lack {', '.join(missing)}")
+        raise VieError(
+            f"{path}: not an index: its metadata lack {', '.join(missing)}; {made_anew(path)}"
+        )
     n_frames = numbers(table["n_frames"])
     first_frames = np.cumsum(n_frames, dtype=np.int64) - n_frames
     first_numbers = np.zeros_like(n_frames)
@@ -202,11 +231,11 @@ def load_index(path: Path) -> Index:
         first_frames, first_numbers = (numbers(table[name]) for name in PARTS.names[-2:])
     frames = int(metadata.get("frames", n_frames.sum()))
     sizes_path = path.parent / metadata["sizes"]
-    sizes = read_array(sizes_path, advice="build the index again")
-    if sizes.dtype != np.uint32 or sizes.shape != (frames,):
+    jpegs = read_array(sizes_path)
+    if jpegs.dtype != np.uint32 or jpegs.shape != (frames, 2):
         raise VieError(
-            f"{sizes_path}: {sizes.shape} {sizes.dtype}, but {path} has {frames} frames; "
-            "build the index again"
+            f"{sizes_path}: {jpegs.shape} {jpegs.dtype}, but {path} has {frames} frames, each with "
+            f"a size and a checksum; {made_anew(sizes_path)}"
         )
     shards = table["shard"].unify_dictionaries().chunk(0)
     return Index(
@@ -223,6 +252,18 @@ def load_index(path: Path) -> Index:
         first_offsets=numbers(table["first_offset"]),
         first_frames=first_frames,
         first_numbers=first_numbers,
-        sizes=sizes,
-        reader=ShardReader([path.parent / name for name in shards.dictionary.to_pylist()]),
+        jpegs=jpegs,
+        jpegs_path=sizes_path,
+        seal=metadata.get("whole", seal_of(table)),
+        classes=metadata.get(CLASSES),
+        reader=ShardReader(
+            [path.parent / name for name in shards.dictionary.to_pylist()], sizes_path
+        ),
     )
+
+
+if __name__ == "__main__":
+    from vie.frames.verify import main
+    from vie.runtime.logs import run_command
+
+    run_command(main)

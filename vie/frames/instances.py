@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from vie.config.settings import full_windows
 from vie.frames.index import PARTS, SCHEMA, load_index
-from vie.frames.parquet import make_table, metadata_of, read_table
+from vie.frames.parquet import make_table, metadata_of, read_table, write_table
 from vie.frames.shards import BLOCK, blocks
 from vie.runtime.files import atomic_write
 from vie.runtime.randomness import generator
@@ -68,7 +67,7 @@ def write_instances(index: Path, out: Path, settings: Mapping[str, Any]) -> None
     offsets = whole.first_offsets[videos]
     if first.any():
         # (F + 1,) bytes of the tar before each frame, as if the frames of all videos were in one
-        before = np.cumsum(np.append(0, BLOCK + blocks(whole.sizes.astype(np.int64))))
+        before = np.cumsum(np.append(0, BLOCK + blocks(whole.jpegs[:, 0].astype(np.int64))))
         offsets = offsets + before[starts + first] - before[starts]
     shards = [os.path.relpath(path, out.parent) for path in whole.reader.shards]
     rows = make_table({"row": videos}, pa.schema([("row", pa.int64())]))["row"]
@@ -83,7 +82,8 @@ def write_instances(index: Path, out: Path, settings: Mapping[str, Any]) -> None
     }
     made = make_table(new, pa.schema([field for field in PARTS if field.name in new]))
     sizes = os.path.relpath(index.parent / metadata_of(table)["sizes"], out.parent)
-    about = metadata_of(table) | {"sizes": sizes, "frames": str(len(whole.sizes))}
+    about = metadata_of(table) | {"sizes": sizes, "frames": str(len(whole.jpegs))}
+    about["whole"] = whole.seal
     columns = [(made if name in new else kept)[name] for name in PARTS.names]
     with atomic_write(out) as temporary:
-        pq.write_table(pa.Table.from_arrays(columns, schema=PARTS.with_metadata(about)), temporary)
+        write_table(pa.Table.from_arrays(columns, schema=PARTS.with_metadata(about)), temporary)

@@ -9,16 +9,17 @@ no row.
 """
 
 import collections
-from collections.abc import Iterable
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from vie.datasets.video import Video
-from vie.frames.parquet import make_table, read_table
+from vie.frames.parquet import make_table, read_table, write_table
 from vie.runtime.csv_files import read_rows, write_rows
-from vie.runtime.errors import VieError
+from vie.runtime.errors import VieError, made_anew
 from vie.runtime.files import atomic_write
 
 SCHEMA = pa.schema(
@@ -42,6 +43,7 @@ EXACT_SCHEMA = pa.schema(
 CLASSES_HEADER = ("class", "label")
 LONGEST_ID = 155  # bytes, of a folder inside a tar
 NO_CLASS = -1
+CLASSES = "classes"  # in the metadata of manifests and indexes: `classes_digest`
 
 
 def class_names(videos: Iterable[Video]) -> list[str]:
@@ -52,7 +54,7 @@ def class_names(videos: Iterable[Video]) -> list[str]:
 def write_classes(labels: list[str], path: Path) -> None:
     """Write `classes.csv`."""
     with atomic_write(path) as temporary:
-        write_rows(temporary, CLASSES_HEADER, enumerate(labels))
+        write_rows(temporary, CLASSES_HEADER, enumerate(labels), sealed=True)
 
 
 def read_classes(path: Path) -> list[str]:
@@ -61,10 +63,15 @@ def read_classes(path: Path) -> list[str]:
     Raises:
         VieError: the file is not one that `write_classes` wrote.
     """
-    rows = read_rows(path, CLASSES_HEADER)
+    rows = read_rows(path, CLASSES_HEADER, sealed=True)
     if [number for number, _ in rows] != [*map(str, range(len(rows)))]:
-        raise VieError(f"{path}: its classes must be 0, 1, 2, ... in order")
+        raise VieError(f"{path}: its classes must be 0, 1, 2, ... in order; {made_anew(path)}")
     return [label for _, label in rows]
+
+
+def classes_digest(labels: Sequence[str]) -> str:
+    """What a manifest and an index say of the labels that their numbers of classes are of."""
+    return hashlib.sha256(json.dumps(list(labels)).encode()).hexdigest()[:16]
 
 
 def write_manifest(
@@ -94,10 +101,13 @@ def write_manifest(
             f"{path}: {len(long)} videos have names of more than {LONGEST_ID} bytes, class folder "
             f"included, which do not fit a tar: rename them; the first is {long[0]!r}"
         )
+    schema = EXACT_SCHEMA if exact else SCHEMA
     rows = sorted((number[video.label], *video) for video in videos)
     columns = dict(zip(("class", *Video._fields), zip(*rows, strict=True), strict=True))
     with atomic_write(path) as temporary:
-        pq.write_table(make_table(columns, EXACT_SCHEMA if exact else SCHEMA), temporary)
+        write_table(
+            make_table(columns, schema.with_metadata({CLASSES: classes_digest(labels)})), temporary
+        )
 
 
 def read_manifest(path: Path) -> pa.Table:

@@ -21,8 +21,8 @@ MEANINGS = {
     "partial file|Attempted to read next track": "truncated: the file ends within a frame",
     "moov atom not found": "cannot be decoded: no video, or one without its index, as after a "
     "download that stopped",
-    "Cannot determine format of input|unspecified size|dimensions not set": "cannot be decoded: the file holds only "
-    "the beginning of a video",
+    "Cannot determine format of input|unspecified size|dimensions not set": "cannot be "
+    "decoded: the file holds only the beginning of a video",
     "opening input: Invalid data|header parsing failed": "cannot be decoded: no "
     "video, or one whose beginning is damaged",
     "Cannot allocate memory": "too large: ffmpeg would need more memory than it is given",

@@ -1,8 +1,9 @@
 """How much each frame of a video moves, for samplings with windows (protocol section 9).
 
 `motion.npy` lies beside the index. It has one number per frame of the split, with the frames of all
-videos back to back as in the index's array of sizes: how much moves from this frame to the next
-one, 0 for the last frame of a video. `vie.frames.flow` computes the numbers of a shard.
+videos back to back as in the index's array of JPEGs: how much moves from this frame to the next
+one, 0 for the last frame of a video. `vie.frames.flow` computes the numbers of a shard. Both kinds
+of files have a seal, which fits only the index or the table that they were made of.
 """
 
 from collections.abc import Sequence
@@ -11,12 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from vie.frames.index import Index, load_index
-from vie.frames.parquet import numbers, read_array
+from vie.frames.parquet import numbers, read_array, seal_of, write_array
 from vie.frames.shards import read_shard_table
-from vie.runtime.errors import VieError
-from vie.runtime.files import atomic_write
-
-AGAIN = "delete it and run again"
+from vie.runtime.errors import VieError, made_anew
 
 
 class Motion:
@@ -28,12 +26,7 @@ class Motion:
 
     def __init__(self, path: Path, index: Index) -> None:
         self.path, self.index = Path(path), index
-        self.values = read_array(self.path, advice=AGAIN)
-        if self.values.shape != index.sizes.shape or self.values.dtype != np.float32:
-            raise VieError(
-                f"{path}: {self.values.shape} {self.values.dtype}, but {index.path} has "
-                f"{len(index.sizes)} frames; {AGAIN}"
-            )
+        self.values = read_array(self.path, index.seal)
 
     def __reduce__(self) -> tuple[type["Motion"], tuple[Path, Index]]:
         # A worker gets the path, as for the index.
@@ -56,17 +49,11 @@ def join_motion(
     loaded = load_index(index)
     number = {path.resolve(): i for i, path in enumerate(loaded.reader.shards)}
     row_of = {video: i for i, video in enumerate(loaded.videos.to_pylist())}
-    values = np.zeros(len(loaded.sizes), dtype=np.float32)
+    values = np.zeros(len(loaded.jpegs), dtype=np.float32)
     filled = np.zeros(len(loaded), dtype=bool)
     for tar, table, path in zip(tars, tables, motions, strict=True):
         rows, shard = read_shard_table(table), number.get(tar.resolve())
-        counts, found = numbers(rows["n_frames"]), read_array(path, advice=AGAIN)
-        if not np.isfinite(found).all():
-            raise VieError(f"{path}: has numbers that are not finite; {AGAIN}")
-        if found.shape != (counts.sum(),):
-            raise VieError(
-                f"{path}: {found.shape}, but its shard has {counts.sum()} frames; {AGAIN}"
-            )
+        counts, found = numbers(rows["n_frames"]), read_array(path, seal_of(rows))
         ends = np.cumsum(counts)
         for video, end, count in zip(rows["video"].to_pylist(), ends, counts, strict=True):
             row = row_of.get(video)
@@ -75,12 +62,11 @@ def join_motion(
             if shard != loaded.shards[row] or count != loaded.n_frames[row]:
                 raise VieError(
                     f"{path}: {video!r} lies in another shard of {index} or has other frames "
-                    f"there; {AGAIN}"
+                    f"there; {made_anew(path, index)}"
                 )
             first = loaded.first_frames[row]
             values[first : first + count] = found[end - count : end]
             filled[row] = True
     if not filled.all():
-        raise VieError(f"{out}: some videos of {index} are in none of its shards; build it again")
-    with atomic_write(out) as temporary:
-        np.save(temporary, values)
+        raise VieError(f"some videos of {index} are in none of its shards; {made_anew(index)}")
+    write_array(values, out, loaded.seal)

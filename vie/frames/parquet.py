@@ -4,7 +4,9 @@
 every job and every worker of the loader. Columns are built from their buffers instead.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import tokenize
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vie.runtime.errors import VieError
+from vie.frames.seals import check_seal, write_seal
+from vie.runtime.errors import VieError, made_anew
+from vie.runtime.files import atomic_write
 
 Column = Sequence[Any] | np.ndarray
+SEALED = b"sealed"  # in the metadata of a table with a seal; `read_table` makes it the digest
 
 
 def make_table(columns: Mapping[str, Column], schema: pa.Schema) -> pa.Table:
@@ -60,6 +65,40 @@ def numbers(column: pa.ChunkedArray) -> np.ndarray:
     return np.concatenate([np.empty(0, column.type.to_pandas_dtype()), *chunks])
 
 
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a table with a seal (`vie.frames.seals`) to a path that `atomic_write` gave."""
+    metadata = {**(table.schema.metadata or {}), SEALED: b"sha256"}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+    write_seal(path)
+
+
+@contextlib.contextmanager
+def open_table(
+    path: Path, kind: str, advice: str = ""
+) -> Iterator[tuple[pq.ParquetFile, bytes | None]]:
+    """A Parquet file and the digest in its seal. Its bytes are those that were written, as far
+    as it has one.
+
+    Messages call it a `kind`, and end with the advice; the usual one is true of results of rules.
+
+    Raises:
+        VieError: it is damaged, or no Parquet file; also if reading from it fails.
+    """
+    advice = advice or made_anew(path)
+    try:
+        seal = check_seal(path)
+        with pq.ParquetFile(path) as file:  # pq.read_table would import pyarrow.dataset, 0.5 s
+            if seal is None and SEALED in (file.schema_arrow.metadata or {}):
+                raise VieError(f"{path}: damaged: its seal is gone; {advice}")
+            yield file, seal
+    except VieError:
+        raise
+    except FileNotFoundError as error:
+        raise VieError(f"{path}: no such file") from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise VieError(f"{path}: cannot be read as {kind}: {error}; {advice}") from error
+
+
 def read_table(
     path: Path,
     schema: pa.Schema,
@@ -70,22 +109,21 @@ def read_table(
 ) -> pa.Table:
     """Read a Parquet table with this schema or the `other`, or only some of its columns.
 
-    Messages call it a `kind`.
-
     Raises:
-        VieError: it is not Parquet or its columns differ.
+        VieError: as `open_table`, or its columns differ.
     """
-    try:
-        with pq.ParquetFile(path) as file:  # pq.read_table would import pyarrow.dataset, 0.5 s
-            if not any(file.schema_arrow.equals(one) for one in (schema, other or schema)):
-                raise VieError(
-                    f"{path}: not the format of {kind}: its columns are "
-                    f"{', '.join(file.schema_arrow.names)}; "
-                    f"expected {', '.join(f'{f.name} ({f.type})' for f in schema)}"
-                )
-            return file.read(columns).combine_chunks()
-    except (pa.ArrowException, OSError) as error:
-        raise VieError(f"{path}: cannot be read as {kind}: {error}") from error
+    with open_table(path, kind) as (file, seal):
+        if not any(file.schema_arrow.equals(one) for one in (schema, other or schema)):
+            raise VieError(
+                f"{path}: not the format of {kind}: its columns are "
+                f"{', '.join(file.schema_arrow.names)}; "
+                f"expected {', '.join(f'{f.name} ({f.type})' for f in schema)}; {made_anew(path)}"
+            )
+        table = file.read(columns).combine_chunks()
+    if seal is None:
+        return table
+    metadata = {**(table.schema.metadata or {}), SEALED: seal.hex().encode()}
+    return table.replace_schema_metadata(metadata)
 
 
 def texts_of(values: Sequence[str] | pa.ChunkedArray) -> pa.Array:
@@ -108,17 +146,37 @@ def rows_of(table: pa.Table, rows: np.ndarray) -> list[dict[str, Any]]:
 
 
 def metadata_of(table: pa.Table) -> dict[str, str]:
-    """The metadata of a table's schema."""
-    return {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    """The metadata of a table's schema, without what says that it has a seal."""
+    metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    return {key: value for key, value in metadata.items() if key != SEALED.decode()}
 
 
-def read_array(path: Path, *, advice: str) -> np.ndarray:
+def seal_of(table: pa.Table) -> str:
+    """What tells a table that `read_table` read from others: the digest in its seal."""
+    return ((table.schema.metadata or {}).get(SEALED) or b"").decode()
+
+
+def write_array(array: np.ndarray, path: Path, belongs_to: str) -> None:
+    """Write a .npy file, whole, with a seal that fits only with the table whose `seal_of` it is."""
+    with atomic_write(path) as temporary:
+        np.save(temporary, array)
+        write_seal(temporary, belongs_to.encode())
+
+
+def read_array(path: Path, belongs_to: str | None = None) -> np.ndarray:
     """An array of a .npy file, mapped into memory.
 
+    Args:
+        belongs_to: as of `write_array`; without it, no seal is asked for.
+
     Raises:
-        VieError: it cannot be read; ends with the advice.
+        VieError: it cannot be read, is damaged, or of another table.
     """
     try:
+        if belongs_to is not None and check_seal(path, belongs_to.encode()) is None:
+            raise ValueError("it has no seal: it is damaged, or of an earlier version of vie")
         return np.asarray(np.load(path, mmap_mode="r"))
-    except (OSError, EOFError, ValueError) as error:
-        raise VieError(f"{path}: cannot be read ({error}); {advice}") from error
+    except FileNotFoundError as error:
+        raise VieError(f"{path}: no such file; {made_anew(path)}") from error
+    except (OSError, EOFError, SyntaxError, TypeError, ValueError, tokenize.TokenError) as error:
+        raise VieError(f"{path}: cannot be read: {error}; {made_anew(path)}") from error

@@ -73,8 +73,9 @@ def open_video(video: Path, max_pixels: int = MAX_PIXELS, **options: Any) -> Any
     import ffmpeg  # takes 0.1 s, which jobs that read shards can do without
 
     return ffmpeg.input(
-        # "file:" keeps names such as "-i", "http:x" or "concat:a|b" plain names.
-        f"file:{os.path.abspath(video)}",
+        # "file:" keeps names such as "-i", "http:x" or "concat:a|b" plain names. As bytes, names
+        # that are no UTF-8 pass through ffmpeg-python.
+        os.fsencode(f"file:{os.path.abspath(video)}"),
         protocol_whitelist="file",
         format_whitelist=FORMATS,
         threads=1,
@@ -266,6 +267,7 @@ def _run(
     assert process.stderr is not None
     try:
         with selectors.DefaultSelector() as ready, process.stdout, process.stderr:
+            os.set_blocking(process.stderr.fileno(), False)
             ready.register(process.stdout, selectors.EVENT_READ)
             ready.register(process.stderr, selectors.EVENT_READ)
             while ready.get_map():
@@ -274,14 +276,17 @@ def _run(
                 left -= time.monotonic() - began  # what is done with a piece takes its own time
                 if left <= 0:
                     raise subprocess.TimeoutExpired(argv, timeout_seconds)
-                # What was said of a frame comes before the frame.
-                for key, _ in sorted(events, key=lambda event: event[0].fileobj is process.stdout):
-                    chunk = os.read(key.fd, 2**20)
-                    if not chunk:
-                        ready.unregister(key.fileobj)
-                    elif key.fileobj is process.stderr:
-                        output.read(chunk)
-                    else:
+                for key, _ in events:
+                    chunk = os.read(key.fd, 2**20) if key.fileobj is process.stdout else b""
+                    # What was said before this piece of output was written is there by now.
+                    with contextlib.suppress(BlockingIOError):
+                        said = os.read(process.stderr.fileno(), 2**20)
+                        output.read(said)
+                        if not said and process.stderr in ready.get_map():
+                            ready.unregister(process.stderr)
+                    if key.fileobj is process.stdout and not chunk:
+                        ready.unregister(process.stdout)
+                    elif chunk:
                         new = output.new(chunk)
                         left = left if in_all else timeout_seconds
                         if in_all and output.bytes > MAX_OUTPUT_BYTES:

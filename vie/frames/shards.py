@@ -3,22 +3,23 @@
 A shard `x.tar` has the frames of many videos as `<video>/<frame %06d>.jpg`, frame 0 first; any tar
 tool reads it. Every member is one 512-byte header, the JPEG, and zeros up to the next multiple of
 512, so all offsets of a video follow from its first offset and its sizes. The table `x.parquet`
-beside it has one row per video with the byte offset and size of each JPEG.
+beside it has one row per video with the byte offset, size and CRC-32 of each JPEG.
 """
 
 import contextlib
 import os
 import tarfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vie.frames.parquet import numbers, read_table
-from vie.runtime.errors import VieError
+from vie.runtime.errors import VieError, made_anew
 
 BLOCK = tarfile.BLOCKSIZE  # 512
 SPOT_CHECKS = 16  # per shard
@@ -35,6 +36,7 @@ TABLE_SCHEMA = pa.schema(
         ("height", pa.int32()),
         ("offsets", pa.list_(pa.int64())),  # of each JPEG's first byte in the tar
         ("sizes", pa.list_(pa.int32())),  # of each JPEG in bytes
+        ("checksums", pa.list_(pa.uint32())),  # CRC-32 of each JPEG
     ]
 )
 
@@ -68,20 +70,25 @@ class ShardWriter:
         self.file = file
         self.position = 0
 
-    def add(self, video: str, jpegs: Sequence[bytes]) -> tuple[list[int], list[int]]:
-        """Append the frames of a video -> (byte offsets, sizes).
+    def add(self, video: str, jpegs: Sequence[bytes]) -> dict[str, Any]:
+        """Append the frames of a video -> its n_frames, offsets, sizes and checksums, as in
+        `TABLE_SCHEMA`.
 
         Raises:
             VieError: the id does not fit into a tar header of one block.
         """
-        offsets, sizes = [], []
+        offsets = []
         for frame, jpeg in enumerate(jpegs):
             padded = jpeg.ljust(blocks(len(jpeg)), b"\0")
             self.file.write(_header(video, frame, len(jpeg)) + padded)
             offsets.append(self.position + BLOCK)
-            sizes.append(len(jpeg))
             self.position += BLOCK + len(padded)
-        return offsets, sizes
+        return {
+            "n_frames": len(jpegs),
+            "offsets": offsets,
+            "sizes": [len(jpeg) for jpeg in jpegs],
+            "checksums": [zlib.crc32(jpeg) for jpeg in jpegs],
+        }
 
     def finish(self) -> None:
         """End the archive."""
@@ -105,50 +112,73 @@ def _member_of(header: bytes) -> str:
     return (prefix + b"/" + name if prefix else name).decode("utf-8", "surrogateescape")
 
 
+class Place(NamedTuple):
+    """Where a frame lies, and how to know it."""
+
+    shard: int  # number in `ShardReader.shards`
+    offset: int  # of the JPEG in the shard, in bytes
+    size: int  # of the JPEG, in bytes
+    checksum: int  # CRC-32 of the JPEG
+    video: str  # id
+    frame: int  # number in the shard, from 0
+
+
 class ShardReader:
     """Reads frames from shards. It can be used after a fork and sent to other processes.
 
     Args:
         shards: paths of the tars.
+        index: the file that says where frames lie; messages tell to delete it with a shard.
     """
 
-    def __init__(self, shards: Sequence[Path]) -> None:
+    def __init__(self, shards: Sequence[Path], index: Path) -> None:
         self.shards = [Path(shard) for shard in shards]
+        self.index = Path(index)
         self._process = -1
         self._open: dict[int, int] = {}
 
-    def __reduce__(self) -> tuple[type["ShardReader"], tuple[list[Path]]]:
-        return ShardReader, (self.shards,)  # other processes open their own files
+    def __reduce__(self) -> tuple[type["ShardReader"], tuple[list[Path], Path]]:
+        return ShardReader, (self.shards, self.index)  # other processes open their own files
 
-    def read(self, shard: int, offset: int, size: int, video: str, frame: int) -> bytes:
-        """The JPEG of one frame.
+    def read(self, place: Place) -> bytes:
+        """The JPEG of one frame, with the bytes that were extracted.
 
-        The tar header before the JPEG is read too and must name the frame. A shard that does not
-        belong to its table is found out this way.
-
-        Args:
-            shard: number of the shard in `shards`.
-            offset, size: of the JPEG in the shard, in bytes.
-            video: id of the video.
-            frame: number of the frame, from 0.
+        The tar header before the JPEG is read too and must name the frame: a shard that does not
+        belong to its table is found out by that, and damage by the checksum.
 
         Raises:
             VieError: names the shard, the video and the frame.
         """
-        data = os.pread(self._descriptor(shard), BLOCK + size, offset - BLOCK)
-        name, jpeg = member_name(video, frame), data[BLOCK:]
-        if len(jpeg) != size:
-            problem = "ends before it (truncated)"
+        file = self._descriptor(place.shard)
+        start, end = place.offset - BLOCK, place.offset + place.size
+        whole = start >= 0 and end <= os.fstat(file).st_size  # before memory is taken for it
+        data = os.pread(file, end - start, start) if whole else b""
+        name, jpeg = member_name(place.video, place.frame), data[BLOCK:]
+        if not whole or len(jpeg) != place.size:
+            problem = "is cut off: the shard ends before it (truncated)"
         elif _member_of(data[:BLOCK]) != name:
-            problem = f"holds {_member_of(data[:BLOCK])!r} in its place"
-        elif jpeg[:2] != b"\xff\xd8" or jpeg[-2:] != b"\xff\xd9":
-            problem = "holds bytes that are not a JPEG"
+            problem = f"is not in its place, which holds {_member_of(data[:BLOCK])!r}"
+        elif zlib.crc32(jpeg) != place.checksum:
+            problem = "is damaged: its checksum is wrong"
         else:
             return jpeg
-        raise VieError(
-            f"{self.shards[shard]}: frame {frame} of video {video!r} at byte {offset}: the shard "
-            f"{problem}; delete the shard and its table, and run again to extract it anew"
+        raise VieError(self.message(place, problem))
+
+    def message(self, place: Place, problem: str) -> str:
+        """That a frame has a problem: where it is, and what to do."""
+        shard = self.shards[place.shard]
+        return (
+            f"{shard}: frame {place.frame} of video {place.video!r} {problem}; "
+            f"{made_anew(shard, self.index)}"
         )
+
+    def undecodable(self, place: Place, error: ValueError) -> VieError:
+        """What to raise where a frame that `read` gave cannot be decoded.
+
+        It is as it was extracted, so the same comes of the same video.
+        """
+        problem = f"cannot be decoded ({error}): move its video out of the dataset's folder"
+        return VieError(self.message(place, problem))
 
     def _descriptor(self, shard: int) -> int:
         # Descriptors of a parent process are shared with it: a child opens its own.
@@ -159,8 +189,9 @@ class ShardReader:
                 self._open[shard] = os.open(self.shards[shard], os.O_RDONLY | os.O_CLOEXEC)
             except OSError as error:
                 raise VieError(
-                    f"{self.shards[shard]}: cannot be opened ({error.strerror}); the index names "
-                    "this shard: put it back, or run again to extract it anew"
+                    f"{self.shards[shard]}: cannot be opened ({error.strerror}), but "
+                    f"{self.index} names this shard: put it back, or "
+                    f"{made_anew(self.index)}"
                 ) from error
             if len(self._open) > OPEN_SHARDS:
                 os.close(self._open.pop(next(iter(self._open))))
@@ -180,7 +211,7 @@ def read_shard_table(path: Path) -> pa.Table:
 
 
 def check_shard(tar: Path, table: pa.Table) -> None:
-    """Whether a table describes a shard, without reading all of the shard.
+    """Whether the table beside a shard describes it, without reading all of the shard.
 
     The table must describe members one after another from the start of the tar. The tar must have
     exactly their size, and must have the first frames of some videos where the table says.
@@ -189,17 +220,18 @@ def check_shard(tar: Path, table: pa.Table) -> None:
     Raises:
         VieError: names the shard and the first thing that does not match.
     """
-    again = "delete both, and run again to extract the shard anew"
+    path = tar.with_suffix(".parquet")
+    again = made_anew(tar, path)
     try:
         actual = tar.stat().st_size
     except OSError as error:
         raise VieError(f"{tar}: the shard cannot be read ({error.strerror}); {again}") from error
     counts = numbers(table["n_frames"])
-    lists = table["offsets"], table["sizes"]
-    offsets, sizes = (numbers(pc.list_flatten(column)) for column in lists)
+    lists = [table[name] for name in ("offsets", "sizes", "checksums")]
     lengths = [numbers(pc.list_value_length(column)) for column in lists]
     if any(not np.array_equal(length, counts) for length in lengths):
         raise VieError(f"{tar}: the table has another number of offsets than frames; {again}")
+    offsets, sizes, checksums = (numbers(pc.list_flatten(column)) for column in lists)
     if len(sizes) and not np.array_equal(offsets, frame_offsets(BLOCK, sizes)):
         raise VieError(f"{tar}: the table's offsets and sizes do not follow each other; {again}")
     expected = tar_bytes(int(offsets[-1] + blocks(int(sizes[-1]))) if len(sizes) else 0)
@@ -210,7 +242,8 @@ def check_shard(tar: Path, table: pa.Table) -> None:
         )
     firsts = np.cumsum(counts) - counts  # (videos,) -> row of each video's first frame
     spots = np.unique(np.linspace(0, len(counts) - 1, SPOT_CHECKS).astype(int))
-    with contextlib.closing(ShardReader([tar])) as reader:
+    with contextlib.closing(ShardReader([tar], path)) as reader:
         for i in spots if len(counts) else ():
-            video, first = table["video"][int(i)].as_py(), firsts[i]
-            reader.read(0, int(offsets[first]), int(sizes[first]), video, 0)
+            offset, size, checksum = (int(one[firsts[i]]) for one in (offsets, sizes, checksums))
+            video = table["video"][int(i)].as_py()
+            reader.read(Place(0, offset, size, checksum, video, 0))

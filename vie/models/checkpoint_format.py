@@ -29,6 +29,7 @@ from vie.models.resnet import channels_last
 from vie.runtime import torch_files
 from vie.runtime.errors import VieError, shown
 from vie.runtime.importing import check_trusted
+from vie.runtime.torch_files import content_digest
 
 FORMAT = 2  # 2: the first max pool pads at its end. Raise it when a field changes its meaning
 FIELDS = {"format", "vie_version", "recipe", "transform", "fps"}
@@ -39,6 +40,7 @@ OTHER_KIND = {
     CLASSIFIER: (ENCODER, "is a checkpoint of pretraining: load it with vie.load_encoder"),
 }
 NOTE = "vie"  # name of the note in a file of safetensors
+DIGEST = "vie_digest"  # name of another: `content_digest` of the tensors and of that note
 Network = TypeVar("Network", Encoder, Classifier)
 METADATA = ("stage", "step", "seed", "n_train", "vie_version")
 # Fields of encoder files alone: how videos become frames (fps, shorter_side, quality), where the
@@ -103,6 +105,8 @@ def _read_safetensors(path: Path) -> Any:
     try:
         tensors, notes = safetensors_file.read(path)
         fields = json.loads(notes[NOTE]) if NOTE in notes else {}
+        if DIGEST in notes and notes[DIGEST] != content_digest([tensors, notes.get(NOTE)]):
+            raise ValueError("its checksum is wrong: it is damaged; get or make it again")
     except FileNotFoundError:
         raise VieError(f"{path}: no such file") from None
     except OSError as error:

@@ -24,13 +24,14 @@ from torch.export import ExportedProgram
 
 from vie.config.settings import LAYERS, VECTORS
 from vie.models import safetensors_file
-from vie.models.checkpoint_format import FIELDS, METADATA, NOTE, OF_ENCODER_FILES
+from vie.models.checkpoint_format import DIGEST, FIELDS, METADATA, NOTE, OF_ENCODER_FILES
 from vie.models.convolutions import FrameConvolution
 from vie.models.encoders import Encoder
 from vie.models.input import preprocessing
 from vie.models.trunks import global_pool
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
+from vie.runtime.torch_files import content_digest
 
 OUTPUTS = VECTORS
 LOADER = "_loader.py"  # after the name: `json.py` would be found in place of the library's
@@ -84,13 +85,19 @@ class ToWrite(NamedTuple):
 
 def write_safetensors(given: ToWrite, path: Path) -> None:
     """The encoder's state_dict, and beside it a loader in Python that needs only torch."""
-    from safetensors.torch import save_file  # hubconf does without it
-
     loader = loader_text(given.program, given.network.shape)
-    with atomic_write(path) as temporary:
-        save_file(given.network.encoder.state_dict(), temporary, {"format": "pt"} | given.notes)
+    save_weights(given.network.encoder.state_dict(), given.notes, path)
     with atomic_write(loader_of(path)) as temporary:
         temporary.write_text(loader)
+
+
+def save_weights(state: dict[str, Tensor], notes: dict[str, str], path: Path) -> None:
+    """Write a state_dict and notes as safetensors, with a digest of both."""
+    from safetensors.torch import save_file  # hubconf does without it
+
+    digest = {DIGEST: content_digest([state, notes[NOTE]])}
+    with atomic_write(path) as temporary:
+        save_file(state, temporary, {"format": "pt"} | notes | digest)
 
 
 def loader_of(path: Path) -> Path:

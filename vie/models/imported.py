@@ -13,6 +13,7 @@ from vie.clips.transform import ClipTransform
 from vie.config.settings import CHECKPOINT, RELEASE, STATE, canonical
 from vie.frames.index import load_index
 from vie.models.checkpoint_format import (
+    DIGEST,
     ENCODER,
     FIELDS,
     METADATA,
@@ -155,7 +156,7 @@ def read_state(path: Path, recipe: dict[str, Any], fps: float | None) -> Content
     papers = _papers(read(path)) if NOTE in notes else {}
     if papers:
         log.info("%s: of its note %s only %s are used", path, NOTE, ", ".join(papers))
-        del notes[NOTE]
+        notes = {key: value for key, value in notes.items() if key not in (NOTE, DIGEST)}
     if notes:
         log.info("%s: not used: notes on %s", path, ", ".join(map(shown, sorted(notes))))
     about = {key: value for key, value in recipe.items() if key not in ("objective", "optimiser")}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from vie.reporting.drawing import SMALL, finish, new_figure, videos_of
+from vie.reporting.drawing import SMALL, finish, named, new_figure, videos_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ def plot_ablations(table: pd.DataFrame, paths: Sequence[Path]) -> None:
     figure, axes = new_figure(7.6, 0.5 + 0.34 * sum(heights), **grid)
     for (of, full, part), axis in zip(panels, axes[:, 0], strict=True):
         _draw(axis, part)
-        axis.set_title(f"0 = full model, {of}: {full[LAYER]:.1f} %", fontsize=9, parse_math=False)
+        axis.set_title(f"0 = full model, {named([of])[0]}: {full[LAYER]:.1f} %", fontsize=9)
     last, first = axes[-1, 0], table.iloc[0]
     widest = max(abs(x) for x in last.get_xlim())
     last.set_xlim(-widest, widest)
@@ -58,6 +58,6 @@ def _draw(axis: "Axes", part: pd.DataFrame) -> None:
     for place, value in zip(places, gain, strict=True):
         axis.annotate(f"{value:+.1f}", (value, place), **above)
     axis.axvline(0, color="#333333", lw=1)
-    axis.set_yticks(places, part["model"], fontsize=SMALL)
+    axis.set_yticks(places, named(part["model"]), fontsize=SMALL)
     axis.set_ylim(len(part) - 0.3, -0.8)
     axis.grid(axis="x", color="#e4e4e4")

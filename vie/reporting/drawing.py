@@ -5,8 +5,10 @@ which videos and seeds it is of, with a mark if there is only one seed: an inter
 nothing about other seeds.
 """
 
+import re
 import textwrap
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +35,34 @@ STYLES: dict[str, dict[str, Any]] = {
     "conv5": {"color": "#173f6f", "label": "Conv5"},
     "knn10": {"color": "#c77c1e", "label": "10 nearest neighbours"},
 }
+LONGEST, CUT, UNSHOWN = 72, "\N{HORIZONTAL ELLIPSIS}", "\N{REPLACEMENT CHARACTER}"
+CONTROL = ("Cc", "Cs", "Cn", "Zl", "Zp")  # kinds of characters in Unicode
 LINE, SMALL, LETTER = 0.18, 8, 0.056  # inches of a small line, its points, inches of a letter
+
+
+def empty_figure(width: float, height: float, **how: Any) -> "Figure":
+    """A figure of so many inches. Its texts are shown as they are: a $ begins no formula."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    # Ticks and others are made when they are drawn: there is no other place for all of them.
+    matplotlib.rcParams["text.parse_math"] = False
+    return Figure(figsize=(width, height), **how)
+
+
+def named(names: Iterable[object], longest: int = LONGEST) -> list[str]:
+    """Names of classes and models as they are shown: on one line, at most so many letters.
+
+    A blank is put before _, as matplotlib leaves such names out of legends.
+    """
+    found = []
+    for name in names:
+        line = re.sub(r"[ \t\r\n]+", " ", str(name))
+        # An SVG with control characters could not be read.
+        line = "".join(UNSHOWN if unicodedata.category(a) in CONTROL else a for a in line)
+        short = line if len(line) <= longest else f"{line[: longest - 1]}{CUT}"
+        found.append(f" {short}" if short.startswith("_") else short)
+    return found
 
 
 def new_figure(width: float, height: float, **grid: Any) -> tuple["Figure", np.ndarray]:
@@ -41,9 +70,7 @@ def new_figure(width: float, height: float, **grid: Any) -> tuple["Figure", np.n
 
     Axes have no line above or on their right. `grid` is for matplotlib's `subplots`.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = empty_figure(width, height, layout="constrained")
     axes = figure.subplots(**grid, squeeze=False)
     for axis in axes.flat:
         axis.spines[["top", "right"]].set_visible(False)
@@ -79,9 +106,11 @@ def finish(
     boxed = mark if len(every) == 1 else ""
     beside = width > LETTER * (len(mark) + 45)  # wide enough for both in one line
     room = width - 0.3 - (LETTER * len(mark) + 0.4 if boxed and beside else 0)
+    title, notes = named([title, notes], 1000)
     lines = textwrap.wrap(notes, int(room / LETTER), break_on_hyphens=False)
     heads = textwrap.wrap(title, int(width / 0.093), break_on_hyphens=False)
     handles, labels = legend.get_legend_handles_labels() if legend else ([], [])
+    labels = named(labels)
     columns = _columns(labels, width)
     rows = -(-len(labels) // columns)
     below = LINE * (len(lines) + (1.5 if boxed and not beside else 0)) + 0.14
@@ -91,7 +120,7 @@ def finish(
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.set(rect=(0, bottom / whole, 1, height / whole))  # type: ignore[call-arg]
-    text: dict[str, Any] = {"va": "top", "parse_math": False}
+    text: dict[str, Any] = {"va": "top"}
     figure.text(0.5, 1 - 0.1 / whole, "\n".join(heads), ha="center", fontsize=12, **text)
     text |= {"fontsize": SMALL, "linespacing": LINE * 72 / SMALL / 1.2, "color": "#333333"}
     figure.text(
@@ -204,7 +233,7 @@ def draw_points(
         axis.errorbar(table[name], y, xerr=half, fmt=mark, ms=4, lw=1, **styles[name])
         if f"{name}_published" in table:
             draw_published(axis, table[f"{name}_published"].where(table["comparable"]), y)
-    axis.set_yticks(range(len(table)), table["model"], fontsize=SMALL)
+    axis.set_yticks(range(len(table)), named(table["model"]), fontsize=SMALL)
     axis.set_ylim(len(table) - 0.5, -0.5)
     axis.grid(axis="x", color="#e4e4e4")
 
@@ -223,7 +252,7 @@ def draw_published(axis: "Axes", x: ArrayLike, y: ArrayLike) -> None:
 
 
 def draw_groups(
-    axis: "Axes", groups: Sequence[str], *, upright: bool = False, named: bool = True
+    axis: "Axes", groups: Sequence[str], *, upright: bool = False, written: bool = True
 ) -> None:
     """Bands behind rows that follow each other and are of one group, every other one tinted.
 
@@ -231,7 +260,7 @@ def draw_groups(
         axis: with a row at 0, 1, ...
         groups: of each row, in words, which stand at the end of its band.
         upright: whether rows stand side by side, not below each other.
-        named: whether the words are written.
+        written: whether the words are written.
     """
     style: dict[str, Any] = {"fontsize": SMALL, "color": "#555555", "style": "italic"}
     band = axis.axvspan if upright else axis.axhspan
@@ -239,7 +268,7 @@ def draw_groups(
         if number % 2 == 0:
             band(start - 0.5, end - 0.5, color=FAINT, lw=0, zorder=-1)
         middle = (start + end - 1) / 2
-        words = groups[start] if named else ""
+        words = groups[start] if written else ""
         if upright:
             height = axis.get_xaxis_transform()
             axis.text(middle, 0.99, words, ha="center", va="top", transform=height, **style)

@@ -13,7 +13,7 @@ import numpy as np
 from vie.config.layouts import the
 from vie.engine.feature_table import FeatureTable
 from vie.metrics.retrieval import unit
-from vie.reporting.drawing import save
+from vie.reporting.drawing import empty_figure, save
 from vie.reporting.gallery import drawn, fitting, main_layer
 from vie.runtime.errors import VieError
 
@@ -97,8 +97,6 @@ def _panels(labels: list[str], ids: list[str], words: Sequence[str]) -> dict[str
 
 def plot_map(found: FeatureMap, paths: Sequence[Path]) -> None:
     """Draw a map, a panel for each way of colouring it."""
-    from matplotlib.figure import Figure
-
     panels = found.panels or {"": np.full(len(found.points), "")}
     caption = textwrap.wrap(found.caption, 80 * len(panels))
     named = [names for names in map(np.unique, panels.values()) if 1 < len(names) <= NAMED]
@@ -106,7 +104,7 @@ def plot_map(found: FeatureMap, paths: Sequence[Path]) -> None:
     # Inches: a title, square panels, their legends, a caption.
     width, below = SIDE * len(panels), 0.15 * (lines + len(caption)) + 0.3
     height = 0.6 + SIDE + below
-    figure = Figure(figsize=(width, height))
+    figure = empty_figure(width, height)
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     sides = {"left": 0.1 / width, "right": 1 - 0.1 / width, "wspace": 0.04}
     figure.subplots_adjust(bottom=below / height, top=1 - 0.6 / height, **sides)
@@ -115,7 +113,7 @@ def plot_map(found: FeatureMap, paths: Sequence[Path]) -> None:
         axis.set(xticks=[], yticks=[])
         axis.set_aspect("equal", adjustable="datalim")
     top = 1 - 0.25 / height
-    figure.text(0.1 / width, top, found.title, fontsize=11, va="center", parse_math=False)
+    figure.text(0.1 / width, top, found.title, fontsize=11, va="center")
     figure.text(0.1 / width, 0.08 / height, "\n".join(caption), fontsize=7, linespacing=1.3)
     save(figure, paths)
 
@@ -145,7 +143,7 @@ def _draw(axis: "Axes", points: np.ndarray, kind: str, names: np.ndarray) -> Non
     if len(every) > 1:
         axis.set_title(f"by {kind}", fontsize=9)
         # A blank in front: matplotlib leaves out names that begin with _.
-        legend = axis.legend(
+        axis.legend(
             handles,
             [f" {fitting(name, LONGEST)}" for name in every.tolist()],
             loc="upper center",
@@ -156,5 +154,3 @@ def _draw(axis: "Axes", points: np.ndarray, kind: str, names: np.ndarray) -> Non
             handletextpad=0,
             markerscale=1.5,
         )
-        for text in legend.get_texts():
-            text.set_parse_math(False)

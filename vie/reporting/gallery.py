@@ -18,7 +18,7 @@ from vie.datasets.finding import file_of
 from vie.engine.feature_table import FeatureTable
 from vie.frames.index import Index, load_index
 from vie.metrics.retrieval import nearest, rank
-from vie.reporting.drawing import save
+from vie.reporting.drawing import empty_figure, named, save
 from vie.reporting.statistics import interval, percent
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
@@ -168,11 +168,18 @@ class _Reader:
         index, place = self.indexes[split], self.places[split].get(video)
         if place is None:
             raise VieError(
-                f"{index.path}: has no video {video!r}; delete the features to have them made again"
+                f"{index.path}: has no video {video!r}: the features are of other videos; run "
+                "Snakemake again with --forcerun features"
             )
         seen = self.sampling.test(int(index.n_frames[place]), self.clips)
         numbers = np.linspace(seen.min(), seen.max(), FRAMES).round().astype(int)
-        return [_small(jpeg) for jpeg in index.read_frames(place, numbers)]
+        shown = []
+        for number, jpeg in zip(numbers, index.read_frames(place, numbers), strict=True):
+            try:
+                shown.append(_small(jpeg))
+            except ValueError as error:
+                raise index.undecodable(place, int(number), error) from error
+        return shown
 
 
 def _small(jpeg: bytes) -> np.ndarray:
@@ -186,21 +193,19 @@ def _small(jpeg: bytes) -> np.ndarray:
 
 def plot_sheet(sheet: Sheet, paths: Sequence[Path]) -> None:
     """Draw a sheet: three frames of each video, in a frame that says whether the class is right."""
-    from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
     wide, high, edge = 3 * WIDTH, HEIGHT, 4
     across, down, top, bottom = wide + 22, high + 44, 46, 92  # pixels
     columns = max(map(len, sheet.rows))
     size = across * columns + 14, down * len(sheet.rows) + top + bottom
-    figure = Figure(figsize=(size[0] / 150, size[1] / 150))
+    figure = empty_figure(size[0] / 150, size[1] / 150)
     axis = figure.add_axes((0, 0, 1, 1))
     axis.set(xlim=(0, size[0]), ylim=(size[1], 0))
     axis.set_axis_off()
 
     def write(x: float, y: float, text: str, points: float, **style: str | float) -> None:
-        # A $ is a dollar: names of files and classes are not formulas.
-        axis.text(x, y, text, fontsize=points, parse_math=False, **style)  # type: ignore[arg-type]
+        axis.text(x, y, text, fontsize=points, **style)  # type: ignore[arg-type]
 
     write(12, 28, sheet.title, 9)
     for number, videos in enumerate(sheet.rows):
@@ -220,6 +225,7 @@ def plot_sheet(sheet: Sheet, paths: Sequence[Path]) -> None:
 
 def fitting(text: str, most: int) -> str:
     """Text of at most so many letters, its end kept: names of files differ there."""
+    (text,) = named([text], len(text))
     return text if len(text) <= most else f"\N{HORIZONTAL ELLIPSIS}{text[1 - most :]}"
 
 

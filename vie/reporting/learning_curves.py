@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from vie.reporting.drawing import draw_chance, finish, new_figure, videos_of
+from vie.reporting.drawing import draw_chance, finish, named, new_figure, videos_of
 from vie.runtime.errors import VieError
 
 COLUMNS = ["model", "seed", "stage", "epoch"]
@@ -71,7 +71,7 @@ def plot_curves(
     axis.set_prop_cycle(styles)
     for model, rows in curves.groupby("model", sort=False):
         by_epoch = rows.groupby("epoch")[measure].agg(["mean", "min", "max"])
-        (line,) = axis.plot(by_epoch.index, by_epoch["mean"], label=model, lw=1.6)
+        (line,) = axis.plot(by_epoch.index, by_epoch["mean"], label=named([model])[0], lw=1.6)
         axis.fill_between(
             by_epoch.index, by_epoch["min"], by_epoch["max"], color=line.get_color(), alpha=0.15
         )

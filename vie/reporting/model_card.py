@@ -14,6 +14,7 @@ from vie.models.checkpoint_format import METADATA
 from vie.models.encoders import Encoder
 from vie.models.export import OUTPUTS, Content, Exported, loader_of
 from vie.models.input import preprocessing
+from vie.runtime.csv_files import text_of_cell
 from vie.runtime.errors import shown
 
 TABLES = ("table_1.csv", "table_s1.csv", "retrieval.csv")  # of an experiment
@@ -101,7 +102,7 @@ def _rows(path: Path, label: str) -> tuple[list[str], list[list[str]]]:
     if not path.is_file():
         return [], []
     with path.open(newline="") as file:
-        columns, *rows = csv.reader(file)
+        columns, *rows = ([*map(text_of_cell, row)] for row in csv.reader(file))
     place = columns.index("model")
     return columns, [row for row in rows if row[place] == label]
 

@@ -23,6 +23,7 @@ from vie.reporting.drawing import (
     draw_mark,
     draw_points,
     finish,
+    named,
     new_figure,
     places,
     videos_of,
@@ -78,7 +79,8 @@ def plot_bars(
         top = max(top, float((control[layer] + control[f"{layer}_ci95"]).max()))
     draw_chance(axis, table["chance"].iloc[0])
     axis.set_ylim(0, min(100, top * 1.12 + 1))
-    axis.set_xticks(range(len(table)), table["model"].str.replace(" (", "\n(", regex=False))
+    lines = [name.replace(" (", "\n(") for name in named(table["model"])]
+    axis.set_xticks(range(len(table)), lines)
     axis.set_ylabel(RIGHT)
     finish(figure, title, *_of_table(table), paths, legend=axis)
 
@@ -106,8 +108,8 @@ def plot_comparison(rows: pd.DataFrame, paths: Sequence[Path]) -> None:
     figure, axes = new_figure(9.2, 0.3 + sum(0.5 + 0.28 * n for n in heights), **grid)
     for (experiment, part), axis in zip(panels, axes[:, 0], strict=True):
         tables = part["table"].str.removeprefix("table_").str.upper()
-        named = part.assign(model=part["model"] + " (Table " + tables + ")").reset_index()
-        draw_points(axis, named, LAYERS, 0.2)
+        rows_of = part.assign(model=part["model"] + " (Table " + tables + ")").reset_index()
+        draw_points(axis, rows_of, LAYERS, 0.2)
         first = part.iloc[0]
         draw_chance(axis, first["chance"], upright=True, label="chance")
         videos = videos_of(first["n_val"], "validation", first["dataset"])
@@ -115,7 +117,7 @@ def plot_comparison(rows: pd.DataFrame, paths: Sequence[Path]) -> None:
         if len(seeds) == 1:
             draw_mark(axis)
         words = f"{experiment}: {videos}, seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
-        axis.set_title(words, fontsize=9, loc="left", parse_math=False)
+        axis.set_title(*named([words], 120), fontsize=9, loc="left")
     axes[-1, 0].set_xlim(0, min(100, axes[-1, 0].get_xlim()[1]))
     axes[-1, 0].set_xlabel(RIGHT, fontsize=SMALL)
     notes = "Lines: 95 % intervals. Compare experiments only where their videos are the same."
@@ -132,7 +134,8 @@ def plot_pretext(table: pd.DataFrame, paths: Sequence[Path]) -> None:
     styles = {"accuracy": {"color": "#3f77b5", "label": "videos that were not trained on"}}
     top = draw_bars(axis, table, styles, 0.55 / 0.92)
     tasks = table["task"].str.replace("_", " ")
-    axis.set_xticks(at, table["model"] + "\n" + tasks, fontsize=9)
+    lines = map("\n".join, zip(named(table["model"], 40), tasks, strict=True))
+    axis.set_xticks(at, [*lines], fontsize=9)
     axis.set_ylim(0, min(105, top * 1.15 + 1))
     axis.set_ylabel(RIGHT)
     title = "How well do the baselines solve the task they are trained on?"
@@ -155,7 +158,10 @@ def plot_finetuned(
     """
     figure, [[axis]] = new_figure(7.6, 0.6 + 0.3 * len(table))
     colours = itertools.cycle(TARGET_COLOURS)
-    styles = {name: {"color": next(colours), "label": one.title} for name, one in targets.items()}
+    styles = {
+        name: {"color": next(colours), "label": named([one.title])[0]}
+        for name, one in targets.items()
+    }
     draw_points(axis, table, list(targets), 0.6 / len(targets), styles)
     for name, one in targets.items():
         label = f"chance, {one.title} ({one.chance:.1f} %)"
@@ -187,7 +193,7 @@ def plot_classes(
     side = max(3.2, (0.28 if n <= WRITTEN else 0.15) * n + 1.6)
     grid = {"ncols": 2, "width_ratios": (3.2, side), "sharey": True}
     figure, [[left, right]] = new_figure(side + 4.6, side, **grid)
-    at, names = np.arange(n), classes["class"] if n <= NAMED else np.arange(n)
+    at, names = np.arange(n), named(classes["class"], 40) if n <= NAMED else np.arange(n)
     small = 8 if n <= WRITTEN else 5
     left.barh(at, classes["top1"], 0.75, color=TARGET_COLOURS[0])
     top1, half = classes["top1"], classes["top1_ci95"]
@@ -236,7 +242,7 @@ def plot_retrieval(table: pd.DataFrame, titles: Mapping[str, str], paths: Sequen
         first = part.iloc[0]
         draw_chance(axis, first["chance_r1"], upright=True, label="chance (random order)")
         axis.set_xlim(0, min(100, axis.get_xlim()[1]))
-        axis.set_title(titles[str(dataset)], fontsize=9, parse_math=False)
+        axis.set_title(*named([titles[str(dataset)]]), fontsize=9)
         counts = f"{first['n_queries']} test videos, {first['n_gallery']} to search among"
         axis.set_xlabel(f"{RIGHT}\n{counts}", fontsize=SMALL)
     title = "How often is the nearest training video of the same class?"

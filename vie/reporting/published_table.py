@@ -21,6 +21,7 @@ from vie.reporting.drawing import (
     SMALL,
     draw_groups,
     finish,
+    named,
     new_figure,
     spans,
 )
@@ -141,7 +142,7 @@ def plot_published(table: pd.DataFrame, shown: Sequence[Row], paths: Sequence[Pa
     """
     figure, [[axis]] = new_figure(10, 0.7 + 0.3 * len(table))
     at, full = np.arange(len(table)), table["comparable"].to_numpy(bool)
-    draw_groups(axis, [one["group"] for one in shown], named=False)
+    draw_groups(axis, [one["group"] for one in shown], written=False)
     joint: dict[str, Any] = {"color": "#bbbbbb", "lw": 1.2, "zorder": 1}
     axis.hlines(at, table["published"], table["ours"].fillna(table["published"]), **joint)
     diamonds = {"marker": "D", "s": 50, "edgecolor": PUBLISHED_COLOUR, "zorder": 3}
@@ -164,7 +165,7 @@ def plot_published(table: pd.DataFrame, shown: Sequence[Row], paths: Sequence[Pa
             }
             axis.errorbar(own["ours"], at[part], xerr=own["ours_ci95"], **line)
     axis.scatter(table["chance"], at, marker="|", s=70, color=GREY, label="chance, for ours")
-    axis.set_yticks(at, [one["short"] for one in shown], fontsize=SMALL)
+    axis.set_yticks(at, named(one["short"] for one in shown), fontsize=SMALL)
     axis.set_ylim(len(table) - 0.5, -0.5)
     axis.set_xlim(left=0)
     axis.grid(axis="x", color="#e4e4e4")

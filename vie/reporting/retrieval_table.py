@@ -12,7 +12,7 @@ from vie.engine.feature_table import FeatureTable, read_features
 from vie.metrics.retrieval import KS, Ranking, rank
 from vie.reporting.runs import seeds_of
 from vie.reporting.statistics import accuracies, percent
-from vie.runtime.errors import VieError
+from vie.runtime.errors import VieError, made_anew
 
 
 def read_rankings(
@@ -40,8 +40,8 @@ def read_rankings(
         table = read_features(path)
         if missing := [layer for layer in layers if layer not in table.vectors]:
             raise VieError(
-                f"{path}: has no {', '.join(missing)}; delete it to have it made again with the "
-                "config's features.layers"
+                f"{path}: has no {', '.join(missing)} of the config's features.layers; "
+                f"{made_anew(path)}"
             )
         tested, gallery, groups = _parts(table, assignments.get(dataset), path)
         labels = np.array(table.labels)
@@ -67,7 +67,8 @@ def read_rankings(
             if not same or run["n_gallery"] != first["n_gallery"]:
                 raise VieError(
                     f"the features of {name} are of different videos: of {first['model']} and of "
-                    f"{run['model']}, seed {run['seed']}; delete them to have them made again"
+                    f"{run['model']}, seed {run['seed']}; run Snakemake again with --forcerun "
+                    "features"
                 )
     return runs
 
@@ -89,7 +90,7 @@ def _parts(
     if not len(tested) or not len(gallery):
         raise VieError(
             f"{path}: {len(tested)} videos to look for among {len(gallery)}: retrieval needs some "
-            "of both; delete the file to have it made again"
+            f"of both; {made_anew(path)}"
         )
     return tested, gallery, groups
 

@@ -1,6 +1,5 @@
 """Results of the runs that tables are made of."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vie.runtime.errors import VieError
+from vie.frames.parquet import open_table
+from vie.runtime.errors import VieError, made_anew
+from vie.runtime.metadata_file import read_metadata
 
 
 def read_runs(files: Sequence[dict[str, Any]], results: str, same_videos: str) -> pd.DataFrame:
@@ -27,16 +28,16 @@ def read_runs(files: Sequence[dict[str, Any]], results: str, same_videos: str) -
     """
     rows = []
     for file in files:
-        table = pd.read_parquet(file[results])
-        metadata = json.loads(Path(file["metadata"]).read_text())
+        with open_table(Path(file[results]), "results") as (opened, _):
+            table = opened.read().to_pandas()
+        metadata = read_metadata(Path(file["metadata"]))
         arrays = {name: table[name].to_numpy() for name in table}
         rows.append(file | {"seed": metadata["seed"], "metadata": metadata} | arrays)
     runs = pd.DataFrame(rows)
     for name, here in runs.groupby(same_videos, sort=False):
         if any(not np.array_equal(videos, here["video"].iloc[0]) for videos in here["video"]):
             raise VieError(
-                f"the runs of {name} were tested on different videos: {', '.join(here[results])}; "
-                "delete them to have them made again"
+                f"the runs of {name} were tested on different videos; {made_anew(*here[results])}"
             )
     return runs
 

@@ -13,7 +13,7 @@ from vie.config.layouts import the
 from vie.frames.extract import read_rejected
 from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
-from vie.reporting.drawing import save
+from vie.reporting.drawing import empty_figure, named, save
 from vie.runtime.csv_files import write_rows
 from vie.runtime.files import atomic_write
 
@@ -55,6 +55,8 @@ def write_summary(
     """
     labels = read_classes(classes)
     loaded = {split: load_index(path) for split, path in indexes.items()}
+    for index in loaded.values():
+        index.check_classes(labels, classes)
     reasons = {  # without particulars: "timed out" of "timed out after 30 s"
         split: Counter(re.split(":| after ", row["reason"])[0] for row in read_rejected(path))
         for split, path in rejected.items()
@@ -112,7 +114,6 @@ def _plot(
     title: str,
 ) -> None:
     import matplotlib
-    from matplotlib.figure import Figure
 
     counts, texts = {}, []
     for split, index in indexes.items():
@@ -125,7 +126,7 @@ def _plot(
     style: dict[Any, Any] = {"font.size": 9, "axes.spines.right": False, "axes.spines.top": False}
     with matplotlib.rc_context(style):
         height = max(3.5, 0.2 * len(labels) + 1.3) if len(labels) <= LABELLED_CLASSES else 3.9
-        figure = Figure(figsize=(12, height))
+        figure = empty_figure(12, height)
         axes = figure.subplots(1, 3, width_ratios=(1.3, 1, 1))
         what = _what(next(iter(indexes.values())))
         _plot_classes(axes[0], counts, labels, what)
@@ -136,7 +137,7 @@ def _plot(
         figure.legend(handles, texts, ncols=len(indexes), frameon=False, **above)
         words = f"Which {what} can be used? Content of {the(title)}"
         place = {"x": 0.5, "y": 1 - 0.08 / height, "ha": "center", "va": "top"}
-        figure.text(s=words, fontsize=12, parse_math=False, **place)  # type: ignore[arg-type]
+        figure.text(s=words, fontsize=12, **place)  # type: ignore[arg-type]
         # The constrained layout would differ in the last digits from run to run.
         figure.tight_layout(rect=(0, 0, 1, 1 - 0.5 / height))  # inches of title and legend
         save(figure, plots)
@@ -193,7 +194,7 @@ def _draw_bars(
     for i, (split, n) in enumerate(counts.items()):
         at = np.arange(len(names)) + (i - (len(counts) - 1) / 2) * height
         drawn.append(axis.barh(at, n, height, color=COLOURS.get(split), label=split))
-    axis.set_yticks(range(len(names)), names)
+    axis.set_yticks(range(len(names)), named(names, 40))
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.locator_params("x", integer=True)
     axis.set_xlabel(what)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from vie.config.settings import LAYERS
 from vie.reporting.differences import differences
 from vie.reporting.runs import read_runs, right, seeds_of
 from vie.reporting.statistics import accuracies, percent
+from vie.runtime.csv_files import cell, text_of_cell
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 
@@ -127,20 +129,32 @@ def compare(tables: Sequence[Path]) -> pd.DataFrame:
         )
     parts = []
     for path in sorted(tables, key=lambda path: (path.parent.name, path.stem)):
-        table = pd.read_csv(path, dtype={"seeds": str})
+        table = read_csv(path, dtype={"seeds": str})
         missing = [column for column in COMPARED if column not in table]
         if missing:
             raise VieError(
-                f"{path}: no column {', '.join(missing)}; delete it to have it made again"
+                f"{path}: no column {', '.join(missing)}; delete it, and make it again with the "
+                "config of its experiment"
             )
         parts.append(table.assign(experiment=path.parent.name, table=path.stem))
     return pd.concat(parts, ignore_index=True)[["experiment", "table", *COMPARED]]
 
 
+def read_csv(path: str | Path, **how: Any) -> pd.DataFrame:
+    """A table that `write_csv` wrote; `how` pandas reads it."""
+    table = pd.read_csv(path, **how)
+    for column in table.select_dtypes(exclude=("number", "bool")):
+        table[column] = table[column].map(text_of_cell, na_action="ignore")
+    return table.rename(columns=text_of_cell)
+
+
 def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV; booleans become true and false."""
+    """Write a table as CSV; booleans become true and false, formulas text (`cell`)."""
     shown = table.copy()
     for column in shown.select_dtypes("bool"):
         shown[column] = shown[column].map({True: "true", False: "false"})
+    for column in shown.select_dtypes(exclude="number"):
+        shown[column] = shown[column].map(cell)
+    shown.columns = shown.columns.map(cell)
     with atomic_write(path) as temporary:
         shown.to_csv(temporary, index=False, lineterminator="\n")

@@ -6,7 +6,6 @@ process all functions do nothing.
 """
 
 import contextlib
-import ctypes
 import logging
 import os
 import signal
@@ -15,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
 from multiprocessing.synchronize import Event
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -24,7 +23,8 @@ from torch import Tensor
 
 from vie.runtime.errors import VieError
 from vie.runtime.logs import job, open_log
-from vie.runtime.signals import SIGNALS, StoppedError, heeding_signals
+from vie.runtime.signals import SIGNALS, StoppedError, die_with_parent, heeding_signals
+from vie.runtime.workers import how_it_died
 
 Items = TypeVar("Items", np.ndarray, Tensor)
 
@@ -151,12 +151,15 @@ def launch(processes: int, function: Callable[..., None], **settings: Any) -> No
         logs_specs=DefaultLogsSpecs(log_dir=os.devnull),
     )
     _start_tracker_that_ignores_signals()
-    main_failed = torch.multiprocessing.get_context("spawn").Event()
+    spawn = torch.multiprocessing.get_context("spawn")
+    failed = Failed(spawn.Event(), spawn.Event())
     try:
         with _script_runs_once():
-            elastic_launch(config, _work)(function, open_log(), settings, main_failed)
-    except ChildFailedError:
-        raise VieError(f"one of {processes} processes failed; its message is above") from None
+            elastic_launch(config, _work)(function, open_log(), settings, failed)
+    except ChildFailedError as error:
+        code = error.get_first_failure()[1].exitcode
+        told = how_it_died(code) if code < 0 else "its message is above"
+        raise VieError(f"one of {processes} processes failed; {told}") from None
     except SignalException as error:
         raise StoppedError(f"{processes} processes stopped by {error.sigval.name}") from None
 
@@ -191,7 +194,7 @@ def _script_runs_once() -> Iterator[None]:
 
 
 def _work(
-    function: Callable[..., None], log: str | None, settings: dict[str, Any], main_failed: Event
+    function: Callable[..., None], log: str | None, settings: dict[str, Any], failed: "Failed"
 ) -> None:
     # Accelerate would set the number of threads otherwise; `vie.runtime.threads` does.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -199,7 +202,7 @@ def _work(
     with (
         job(log or os.devnull, append=True),
         heeding_signals(),
-        _end_together(main_failed, first=first),
+        _end_together(failed, first=first),
     ):
         if not first:  # its messages are those of the first
             logging.getLogger().setLevel(logging.ERROR)
@@ -208,26 +211,40 @@ def _work(
         dist.destroy_process_group()
 
 
+class Failed(NamedTuple):
+    """What processes tell each other; on a GPU they may wait where no signal reaches them."""
+
+    first: Event
+    another: Event
+
+
+_tell: list[Event] = []  # of this process
+
+
+def tell_failure() -> None:
+    """Have the processes that train together with this one, if there are any, end."""
+    for event in _tell:
+        event.set()
+
+
 @contextlib.contextmanager
-def _end_together(main_failed: Event, *, first: bool) -> Iterator[None]:
-    """End the other processes, without a message, if the first one fails or is stopped.
+def _end_together(failed: Failed, *, first: bool) -> Iterator[None]:
+    """End all processes, the others without a message, if one fails or the first is stopped."""
+    die_with_parent()
+    others = failed.another if first else failed.first
+    _tell[:] = [failed.first if first else failed.another]
 
-    They may be waiting for it on a GPU, where no signal reaches them.
-    """
-    set_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2): no process outlives its parent
-    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
-
-    def end_with_main() -> None:
-        main_failed.wait()
+    def end_with_others() -> None:
+        others.wait()
         os._exit(0)
 
-    if not first:
-        threading.Thread(target=end_with_main, daemon=True).start()
+    threading.Thread(target=end_with_others, daemon=True).start()
     try:
         yield
-    except BaseException:
-        if first:
-            main_failed.set()
-        else:
-            main_failed.wait(3)  # this failure may follow from that of the first process
+    except BaseException as error:
+        if not first:
+            failed.first.wait(3)  # this failure may follow from that of the first process
+        # One that is stopped leaves the first its time to save the state.
+        if first or (isinstance(error, Exception) and not isinstance(error, StoppedError)):
+            tell_failure()
         raise

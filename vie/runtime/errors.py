@@ -11,3 +11,9 @@ def shown(text: object, longest: int = 120) -> str:
     if len(found) > longest:
         found = found[:longest] + "..."
     return found if found.isprintable() and found else repr(found)
+
+
+def made_anew(*paths: object) -> str:
+    """What to do about results that are damaged, or gone though later results need them."""
+    them = "it" if len(paths) == 1 else "them"
+    return f"delete {' and '.join(map(str, paths))}, and run Snakemake again: it makes {them} anew"

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from vie.runtime.disk import writing
 from vie.runtime.errors import VieError
 
 log = logging.getLogger(__name__)
@@ -29,25 +30,30 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     The temporary file keeps the suffix, since writers choose a format by it. On any error
     (or a kill) `path` is untouched; on an error the temporary file is removed, and what a kill
     left is removed the next time.
+
+    Raises:
+        VieError: `path` cannot be written, for want of room or of rights.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_torn(path)
-    handle, temporary = _locked_temporary(path)
-    try:
-        yield temporary
-        # mkstemp makes files private; results are meant to be shared like any other file.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(handle)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_torn(path)
+        handle, temporary = _locked_temporary(path)
+        try:
+            with writing(path):  # it looks at the disk while what was written is there
+                yield temporary
+                # mkstemp makes files private; results are meant to be shared like any other file.
+                umask = os.umask(0)
+                os.umask(umask)
+                temporary.chmod(0o666 & ~umask)
+                with temporary.open("rb") as written:
+                    os.fsync(written.fileno())
+                temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(handle)
 
 
 def _locked_temporary(path: Path) -> tuple[int, Path]:

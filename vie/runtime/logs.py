@@ -4,11 +4,13 @@ import contextlib
 import logging
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from vie.runtime.disk import ADVICE, sentence
 from vie.runtime.errors import VieError
 from vie.runtime.signals import StoppedError, requeue_at_the_end_of_its_time
 
@@ -17,19 +19,21 @@ CODE, HOME = "VIE_CODE", "VIE_HOME"
 
 
 class Tee:
-    """A text stream that writes to several others."""
+    """A text stream that writes to several others; one that cannot be written is passed over."""
 
     def __init__(self, *streams: TextIO) -> None:
         self.streams = streams
 
     def write(self, text: str) -> int:
         for stream in self.streams:
-            stream.write(text)
+            with contextlib.suppress(OSError):  # a full disk must not take the message with it
+                stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         for stream in self.streams:
-            stream.flush()
+            with contextlib.suppress(OSError):
+                stream.flush()
 
     def isatty(self) -> bool:
         return False  # whatever is written also goes to a file
@@ -47,7 +51,8 @@ def open_log() -> str | None:
 def job(log: str | Path, *, append: bool = False) -> Iterator[None]:
     """Send the block's messages and progress to the terminal and to `log`.
 
-    A VieError ends the job with its message alone; anything else is a fault of the program and
+    A VieError ends the job with its message alone, and so does an error of the operating system
+    that the user can mend, such as a full disk. Anything else is a fault of the program and
     ends it with a traceback in the log as well. A job of SLURM that was stopped because its time is
     over is queued again. The log's first line names the code.
 
@@ -56,34 +61,55 @@ def job(log: str | Path, *, append: bool = False) -> Iterator[None]:
         append: whether it goes on with the log of the process that started this one.
     """
     path = Path(log)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    terminal = sys.stderr
-    if not append:
-        path.write_text("")
-    # Always at its end, where other processes of this job write too.
-    with path.open("a", encoding="utf-8", buffering=1) as file:
-        sys.stderr = Tee(terminal, file)
-        _open.append(path)
-        logging.basicConfig(
-            stream=sys.stderr, level=logging.INFO, format="%(levelname)s: %(message)s", force=True
-        )
-        logging.getLogger("faiss").setLevel(logging.WARNING)  # it reports how it is loaded
-        try:
-            if not append:
-                _say_which_code()
-            yield
-        except VieError as error:
-            print(f"\nERROR: {error}\n(log: {path})", file=sys.stderr, flush=True)
-            if isinstance(error, StoppedError) and not append:
-                requeue_at_the_end_of_its_time()
-            raise SystemExit(1) from None
-        except Exception:
-            traceback.print_exc(file=file)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Always at its end, where other processes of this job write too.
+        file = path.open("a", encoding="utf-8", buffering=1)
+        if not append:
+            file.truncate(0)
+    except OSError as error:
+        raise SystemExit(f"ERROR: {sentence(error)}") from None
+    terminal, before = sys.stderr, threading.excepthook
+    sys.stderr, threading.excepthook = Tee(terminal, file), _not_of_the_disk
+    _open.append(path)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(levelname)s: %(message)s", force=True
+    )
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # it reports how it is loaded
+    try:
+        if not append:
+            _say_which_code()
+        yield
+    except Exception as error:
+        if (said := for_user(error)) is None:
+            with contextlib.suppress(OSError):
+                traceback.print_exc(file=file)
             raise
-        finally:
-            _open.pop()
-            sys.stderr = terminal
-            logging.basicConfig(stream=terminal, level=logging.WARNING, force=True)
+        print(f"\nERROR: {said}\n(log: {path})", file=sys.stderr, flush=True)
+        if isinstance(error, StoppedError) and not append:
+            requeue_at_the_end_of_its_time()
+        raise SystemExit(1) from None
+    finally:
+        _open.pop()
+        sys.stderr, threading.excepthook = terminal, before
+        logging.basicConfig(stream=terminal, level=logging.WARNING, force=True)
+        with contextlib.suppress(OSError):
+            file.close()
+
+
+def for_user(error: Exception) -> str | None:
+    """The message of an error that the user can mend; None: it is a fault of the program."""
+    if isinstance(error, VieError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in ADVICE:
+        return sentence(error)
+    return None
+
+
+def _not_of_the_disk(failed: threading.ExceptHookArgs) -> None:
+    """A thread of TensorBoard's hands its error on to the one that writes, which reports it."""
+    if getattr(failed.exc_value, "errno", None) not in ADVICE:
+        threading.__excepthook__(failed)
 
 
 def _say_which_code() -> None:
@@ -103,5 +129,7 @@ def run_command(main: Callable[[list[str]], None], level: int = logging.INFO) ->
     logging.basicConfig(level=level, format="%(levelname)s: %(message)s")
     try:
         main(sys.argv[1:])
-    except VieError as error:
-        raise SystemExit(f"ERROR: {error}") from None
+    except Exception as error:
+        if (said := for_user(error)) is None:
+            raise
+        raise SystemExit(f"ERROR: {said}") from None

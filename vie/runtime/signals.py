@@ -1,6 +1,7 @@
 """Signals that ask a job to stop: a cluster sends one some time before it kills the job."""
 
 import contextlib
+import ctypes
 import logging
 import os
 import shutil
@@ -89,14 +90,10 @@ def resumable(work: Path) -> Iterator[Path]:
         yield work
 
 
-def leave_signals_to_parent(worker: int = 0) -> None:
-    """Ignore the signals in a worker process; its parent handles them.
-
-    SLURM signals all processes of a job at once. A worker that ended by itself would break the step
-    that its parent is about to save.
-    """
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+def die_with_parent() -> None:
+    """Have the system kill this process when the thread that started it ends, however it does."""
+    set_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
+    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
 
 
 def requeue_at_the_end_of_its_time() -> None:

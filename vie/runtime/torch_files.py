@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 
-from vie.runtime.errors import VieError, shown
+from vie.runtime.errors import VieError, made_anew, shown
 from vie.runtime.files import atomic_write
+
+STATE, CHECKPOINT = ".state", "checkpoint.pt"  # suffix of a run's folder, and its file in there
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -36,9 +38,16 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
     except Exception as error:  # torch and pickle raise many kinds on damaged files
         reason = shown(next(iter(str(error).splitlines()), type(error).__name__), longest=300)
         raise VieError(
-            f"{path} is not a checkpoint that can be read ({reason}). If a rule made it, delete it "
-            "to have it made again; the authors' .tar goes through python -m vie.import_checkpoint"
+            f"{path} is not a checkpoint that can be read ({reason}). If a rule made it, "
+            f"{made_anew(path, *_state_of(path))}; the authors' .tar goes through "
+            "python -m vie.import_checkpoint"
         ) from error
+
+
+def _state_of(path: Path) -> list[Path]:
+    """The state of a run of which a checkpoint is another name, and whose damage is the same."""
+    state = path.with_suffix(STATE) / CHECKPOINT
+    return [state] if state.exists() and path.exists() and state.samefile(path) else []
 
 
 def _check_sizes(path: Path, members: list[zipfile.ZipInfo]) -> None:

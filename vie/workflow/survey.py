@@ -1,5 +1,6 @@
 """What some videos of a dataset say of all of them: how many can be used, how long, how large."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +8,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import NamedTuple
 
+from vie.datasets.file_names import on_disk
 from vie.datasets.finding import Found
 from vie.datasets.layouts.flat import cut_up
 from vie.datasets.video import Video
@@ -98,8 +100,8 @@ def survey(
 
 def _look(folder: Path, video: Video, timeout_seconds: float) -> tuple[float, int]:
     """Seconds of a video, or of the piece of its file that it is, and its shorter side."""
-    path = folder / video.path
-    if not path.exists():
+    path = on_disk(folder, video.path)
+    if not os.path.exists(path):
         raise UnusableVideoError(MISSING)
     allowed = reading_seconds(path, timeout_seconds)
     length = video_seconds(path, timeout_seconds=allowed)

@@ -24,19 +24,19 @@ VERSIONS: dict[str, Version] = {
     "videos.ucf101": Version(1, "first version"),
     "videos.hmdb51": Version(1, "first version"),
     "videos.imagefolder": Version(1, "first version"),
-    "manifest": Version(1, "first version"),  # and the numbers of classes
+    "manifest": Version(2, "classes.csv has a checksum"),  # and the numbers of classes
     "manifest.kinetics": Version(1, "first version"),
     "manifest.ucf101": Version(1, "first version"),
     "manifest.hmdb51": Version(1, "first version"),
     "manifest.folders": Version(1, "first version"),
     "manifest.flat": Version(1, "first version"),
     "manifest.imagefolder": Version(1, "first version"),
-    "split_assignment": Version(1, "first version"),
-    "frames": Version(2, "variable rates, changing parameters and colours are exact"),
-    "images": Version(1, "first version"),  # frames of images
-    "index": Version(1, "first version"),
+    "split_assignment": Version(2, "its file has a checksum"),
+    "frames": Version(2, "checksums; variable rates and changing parameters and colours are exact"),
+    "images": Version(2, "frames have checksums"),  # frames of images
+    "index": Version(2, "frames have checksums"),
     "instances": Version(1, "first version"),
-    "motion": Version(1, "first version"),
+    "motion": Version(2, "its files have a checksum"),
     "untrained": Version(2, "first weights and max pool are the release's"),
     "import": Version(1, "first version"),  # weights from elsewhere
     # clips, encoders, schedules, the loop
@@ -63,9 +63,7 @@ VERSIONS: dict[str, Version] = {
     # ranking, sheets of neighbours, maps
     "retrieval": Version(1, "first version"),
     "advice": Version(1, "first version"),
-    "tables": Version(
-        3, "they name their dataset and their splits; the control has rows of its own"
-    ),
+    "tables": Version(4, "names are no formulas, neither in plots nor to a spreadsheet"),
 }
 
 

@@ -145,7 +145,7 @@ def is_labelled(config: dict[str, Any], dataset: str, *, in_job: bool = False) -
         # What cannot be found is an error where it is needed (`found_listing`).
         with contextlib.suppress(VieError):
             return any(one.label for one in _finding(tuple(dataset_places(config, dataset))).videos)
-    return classes.exists() and len(classes.read_text().splitlines()) > 1
+    return classes.exists() and "\n0," in classes.read_text()
 
 
 def labels_of(config: dict[str, Any], dataset: str) -> str:

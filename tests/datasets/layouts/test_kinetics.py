@@ -102,6 +102,11 @@ def test_names_of_the_validation_split(tmp_path, name):
         ([",x,1,11,train"], HEADER, "line 2: label ''"),
         (["a,../../x,1,11,train"], HEADER, "line 2: youtube_id"),
         (["a,x\0,1,11,train"], HEADER, "line 2: youtube_id"),
+        (
+            ["../a,x,1,11,train", "b,x/,2,12,train", " c,y,3,13,train"],
+            HEADER,
+            "3 names are .*: line 2: label '../a'; line 3: youtube_id 'x/'; line 4: label ' c'",
+        ),
         (["a,x,1,11,val"], HEADER, "no row of the split 'train'"),
         ([], HEADER, "no row of the split 'train'"),
         (['a,"x'], HEADER, "cannot be read as UTF-8 CSV"),
@@ -172,7 +177,7 @@ def test_manifest_refuses(tmp_path):
     with pytest.raises(VieError, match="cannot be read as a manifest"):
         read_manifest(path)
     write_manifest([video], ["zoom"], path)
-    pq.write_table(pq.read_table(path).drop_columns(["class"]), path)
+    pq.write_table(pq.read_table(path).drop_columns(["class"]).replace_schema_metadata(), path)
     with pytest.raises(
         VieError, match="not the format of a manifest: its columns are video, path, label"
     ):

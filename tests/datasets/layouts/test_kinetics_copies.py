@@ -1,8 +1,11 @@
 """Copies of Kinetics that are not as their list says: what is refused, and what is only said."""
 
+import os
+
 import pytest
 
 from tests.datasets.layouts.test_kinetics_files import paths, read, tree
+from vie.datasets.file_names import as_text, on_disk
 from vie.datasets.layouts import LAYOUTS
 from vie.datasets.layouts.video_files import NoFilesError
 from vie.runtime.errors import VieError
@@ -90,22 +93,18 @@ def test_all_pairs_are_named_together(tmp_path):
     assert "and 2 more pairs" in str(error.value)
 
 
-def test_folders_without_a_plain_name(tmp_path, caplog):
+def test_class_folders_of_any_name(tmp_path, caplog):
     files = [
-        f"train/{NAME}.mp4",
-        "train/notes /x.mp4",
-        "replacement/old /y.mp4",
-        "train/a\tb/z.mp4",
+        f"train/ riding a bike\n/{NAME}.mp4",
+        os.fsdecode(b"train/juggling\xff/aaaaaaaaaaa.mp4"),
+        f"replacement/old /{'b' * 11}_3_13.mp4",
+        f"train/no class /{'c' * 11}_3_13.mp4",
     ]
-    assert paths(tmp_path, files, [LINE]) == files[:1]
-    assert "2 folders have no plain name and are left out: 'a\\tb', 'notes '" in caplog.text
-    assert "1 folders have no plain name and are left out: 'old '" in caplog.text
-    # A class's own folder is not left out in silence.
-    lines = [LINE, "juggling,x,1,11,train"]
-    for name in ("Juggling ", "riding_a_bike "):
-        (tmp_path / "train" / name).mkdir()
-    with pytest.raises(VieError, match=r"2 folders of classes .*'Juggling ', 'riding_a_bike '"):
-        paths(tmp_path, files, lines)
+    lines = [LINE, *(f"juggling,{letter * 11},3,13,train" for letter in "abc")]
+    assert paths(tmp_path, files, lines) == [as_text(file) for file in files]
+    assert all(on_disk(tmp_path, as_text(file)) == tmp_path / file for file in files)
+    # Bytes that are no letter do not count in the name of a class.
+    assert r"1 folders are no class of the list: 'no class '" in caplog.text
 
 
 def test_a_list_that_is_not_there(tmp_path):

@@ -44,6 +44,9 @@ def paths(root, files, lines, **settings):
         "train_256/riding_a_bike/bikebikebik_000003_000013.mp4",  # copies at 256 pixels
         "train/Riding_A_Bike/bikebikebik_000003_000013.mp4",
         "train/part_7/bikebikebik_000003_000013.mp4",  # a tar in a folder of its own
+        "train/riding_a_bike/bikebikebik_3.avi",  # the authors' own downloader
+        "train/riding_a_bike/bikebikebik_000003.avi",
+        "train/riding_a_bike/bikebikebik_000003_000013.mp4.mkv",  # youtube-dl
         "replacement/replacement_for_corrupted_k400/bikebikebik_000003_000013.mp4",
         "replacement_for_corrupted_k400/bikebikebik_000003_000013.mp4",
         "train/replacement_for_corrupted_k400/bikebikebik_000003_000013.mp4",
@@ -129,6 +132,70 @@ def test_files_with_a_bare_name_bring_their_seconds(tmp_path, caplog):
     assert "1 further files of listed videos are not used: 'train/d/bbbbb" in caplog.text
 
 
+BARE = ("aaaaaaaaaaa", 3, 13)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "aaaaaaaaaaa.mp4.mkv",  # joined picture and sound
+        "aaaaaaaaaaa.webm.mp4",
+        "aaaaaaaaaaa.MP4.webm.mkv",
+        "aaaaaaaaaaa.f137.mp4",  # not joined
+        "aaaaaaaaaaa.f248-drc.webm",
+        "aaaaaaaaaaa.f137.mp4.mkv",
+        "A title [aaaaaaaaaaa].mp4",  # names that nobody chose
+        "A - title-aaaaaaaaaaa.f136.mp4",
+    ],
+)
+def test_names_of_youtube_dl_are_the_id(tmp_path, name, caplog):
+    found = read(*tree(tmp_path, [f"train/c/{name}"], ["c,aaaaaaaaaaa,3,13,train"]))
+    path = f"train/c/{name}"
+    assert found == [Video("aaaaaaaaaaa_000003_000013", path, "c", 3, 13, file_found=True)]
+    assert not caplog.records
+
+
+def test_what_youtube_dl_left_beside_a_video(tmp_path, caplog):
+    """Sound, pictures and notes of a video that is there, and of one that is not."""
+    ends = ["mp4", "f137.mp4", "f251.webm", "f140.m4a", "en.vtt", "mp4.part", "mp4.ytdl"]
+    files = [f"train/{BARE[0]}.{end}" for end in ends]
+    files += ["train/bbbbbbbbbbb.f251.webm", "train/bbbbbbbbbbb.temp.mp4"]
+    lines = ["c,aaaaaaaaaaa,3,13,train", "c,bbbbbbbbbbb,3,13,train"]
+    found = read(*tree(tmp_path, files, lines))
+    assert [(video.path, video.file_found) for video in found] == [
+        ("train/aaaaaaaaaaa.mp4", True),
+        ("train/bbbbbbbbbbb_000003_000013.mp4", False),
+    ]
+    assert "1 further files of listed videos are not used: 'train/aaaaaaaaaaa.f137" in caplog.text
+    assert "4 files that are no videos are left out: 1 .m4a, 1 .part" in caplog.text
+    assert "names that are not read, with the id of a listed video without" in caplog.text
+    assert "have other seconds" not in caplog.text
+    with pytest.raises(VieError, match=r"'train/c/ccccccccccc.f13.\.mp4' and 'ccccccccccc"):
+        paths(tmp_path, [f"train/c/ccccccccccc.f13{i}.mp4" for i in (6, 7)], lines)
+
+
+def test_a_start_that_says_too_little(tmp_path):
+    """Two clips with one start, and a name that is another id."""
+    lines = ["c,aaaaaaaaaaa,3,13,train", "c,aaaaaaaaaaa,3,8,train", "c,x,1,11,train"]
+    files = ["train/aaaaaaaaaaa_3.avi", "train/x_1.avi", "train/x_000001_000011.mp4"]
+    assert paths(tmp_path, files, [*lines, "c,x_1,5,15,train"]) == [
+        "train/aaaaaaaaaaa_000003_000013.mp4",
+        "train/aaaaaaaaaaa_000003_000008.mp4",
+        "train/x_000001_000011.mp4",
+        "train/x_1.avi",
+    ]
+    (tmp_path / "train/x_000001_000011.mp4").unlink()
+    assert read(*tree(tmp_path, [], [*lines, "c,x_1,5,15,train"]))[2].file_found is False
+
+
+def test_ids_with_dashes_are_no_titles(tmp_path):
+    """The last eleven signs of such names may look like an id behind a dash."""
+    names = ["abcd-123456_3_13", "wxyz-123456_3_13", "-_aB3-12345", "0wR5jVB-WPk_417"]
+    lines = [f"c,{n[:11]},3,13,train" for n in names[:3]] + ["c,0wR5jVB-WPk,417,427,train"]
+    files = [f"train/c/{name}.mp4" for name in names]
+    assert paths(tmp_path, files, lines) == files
+
+
 def test_differences_are_reported_with_counts_and_names(tmp_path, caplog):
     files = [f"train/a/{name}_000001_000011.mp4" for name in ("one", "two", "three")]
     files += ["train/b/four_000001_000011.mp4", "train/odd/five_000001_000011.mp4"]
@@ -185,11 +252,6 @@ def test_two_lists_of_one_split(tmp_path):
     (tmp_path / "annotations" / "validate.csv").touch()
     with pytest.raises(VieError, match=r"both 'val\.csv' and 'validate\.csv' are there"):
         read(*arguments)
-
-
-def test_folders_with_names_that_are_not_plain(tmp_path):
-    with pytest.raises(VieError, match="is not a plain name"):
-        paths(tmp_path, ["train/a\nb/x_000001_000011.mp4"], ["ab,x,1,11,train"])
 
 
 def test_replacements_cannot_lead_in_circles(tmp_path):

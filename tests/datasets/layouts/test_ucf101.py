@@ -1,12 +1,12 @@
 """UCF101's lists, written here as the official ones are."""
 
 import collections
+import shutil
 
 import pytest
 
 from vie.datasets.holdout import check_counts
 from vie.datasets.layouts import LAYOUTS
-from vie.datasets.layouts.video_files import compare_with_disk
 from vie.datasets.split_assignment import SplitRow
 from vie.frames.manifest import Video, class_names
 from vie.runtime.errors import VieError
@@ -134,30 +134,42 @@ def test_missing_lists(tmp_path):
 def test_files_and_folders_are_compared_with_the_lists(tmp_path, caplog):
     folder = write(tmp_path / "lists")
     root = tmp_path / "UCF-101"
-    found = LAYOUTS["ucf101"].read(root, folder, "all")
+    paths = [line.split(" ")[0] for line in (*TRAIN, *TEST)]
+
+    def compare():
+        LAYOUTS["ucf101"].compare(root, LAYOUTS["ucf101"].read(root, folder, "all"))
+
     with pytest.raises(VieError, match=r"UCF-101: cannot be read as a folder"):
-        compare_with_disk(root, found)
-    for video in found:
-        (root / video.path).parent.mkdir(parents=True, exist_ok=True)
-        (root / video.path).touch()
-    compare_with_disk(root, found)
+        compare()
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    compare()
+    assert not caplog.records
     (root / "YoYo" / "v_YoYo_g09_c09.avi").touch()
-    compare_with_disk(root, found)
+    (root / "YoYo" / "v_YoYo_g09_c08.avi.part").touch()
+    compare()
     assert "no list names 1 videos: 'YoYo/v_YoYo_g09_c09.avi'" in caplog.text
-    (root / found[0].path).unlink()
-    (root / found[0].path).with_suffix(".AVI").touch()
-    with pytest.raises(VieError, match=r"with other capital letters there is .*\.AVI'"):
-        compare_with_disk(root, found)
-    (root / found[0].path).with_suffix(".AVI").unlink()
-    (root / found[0].path).symlink_to(tmp_path / "nowhere.avi")
-    with pytest.raises(
-        VieError, match=rf"1 listed videos are missing: '{found[0].path}'; .*reject"
-    ):
-        compare_with_disk(root, found)
+    assert "1 files that are no videos are left out: 1 .part: 'YoYo/v_YoYo_g09_c08" in caplog.text
+    first = root / paths[0]
+    first.rename(first.with_name(first.name.replace("v_Apply", "v_apply")))
+    with pytest.raises(VieError, match=r"with other capital letters there is '.*v_applyEye"):
+        compare()
+    first.symlink_to(tmp_path / "nowhere.avi")
+    first.with_name(first.name.replace("v_Apply", "v_apply")).unlink()
+    with pytest.raises(VieError, match=rf"1 listed videos are missing: '{paths[0]}'; .*reject"):
+        compare()
+    assert f"1 links lead nowhere or in a circle: '{paths[0]}'" in caplog.text
+    first.unlink()
+    first.touch()
     (root / "__MACOSX").mkdir()
+    compare()
+    (root / "__MACOSX" / "v_Other_g01_c01.avi").touch()
     with pytest.raises(VieError, match="1 folders are no class of the annotations: '__MACOSX'"):
-        compare_with_disk(root, found)
-    (root / "__MACOSX").rmdir()
-    (root / "YoYo").rename(root / "yoyo")
+        compare()
+    shutil.rmtree(root / "__MACOSX")
+    for path in (root / "YoYo").iterdir():
+        path.unlink()
+    (root / "YoYo").rmdir()
     with pytest.raises(VieError, match="1 of 3 classes have no folder: 'YoYo'"):
-        compare_with_disk(root, found)
+        compare()

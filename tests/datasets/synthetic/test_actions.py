@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from vie.datasets.layouts import LAYOUTS
-from vie.datasets.layouts.video_files import compare_with_disk
 from vie.datasets.synthetic import actions, appearance
 from vie.datasets.synthetic.action_files import FILMS, WRITERS
 from vie.datasets.synthetic.actions import HMDB51, UCF101, render_action
@@ -74,7 +73,7 @@ def test_the_readers_of_the_real_datasets_read_them(written):
     name, root = written
     layout = LAYOUTS[name]
     videos = layout.read(root / "videos", root / "annotations", "all")
-    compare_with_disk(root / "videos", videos)
+    layout.compare(root / "videos", videos)
     classes = {"ucf101": 10, "hmdb51": 8}[name]
     groups = 3 + (name == "hmdb51")  # HMDB51's splits leave some videos out
     assert len(videos) == classes * groups * 2

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from vie.datasets.layouts.action_files import find_listed
 from vie.datasets.layouts.video_files import lines_of, names_in, plain_name
 from vie.datasets.split_assignment import TEST, TRAIN, SplitRow
 from vie.datasets.video import Video
@@ -22,6 +23,11 @@ PIECE = re.compile(r"(_\d+)+$")
 
 
 def read_hmdb51(videos: Path, annotations: Path, split: str = "all") -> list[Video]:
+    """The videos of `list_hmdb51`, with the paths of their files (`action_files`)."""
+    return find_listed(videos, list_hmdb51(videos, annotations, split))
+
+
+def list_hmdb51(videos: Path, annotations: Path, split: str = "all") -> list[Video]:
     """All videos that the lists of at least one split name, also those that no split uses."""
     lists = _lists(annotations)
     labels = {number: set(paths) for number, paths in lists.items()}
@@ -67,7 +73,7 @@ def _film(stem: str, label: str) -> str:
 def _lists(annotations: Path) -> dict[int, dict[str, Path]]:
     """{split: {class: its list}}, classes sorted."""
     lists: dict[int, dict[str, Path]] = {}
-    for name in sorted(names_in(annotations)):
+    for name in names_in(annotations):
         path = annotations / name
         if name.startswith(".") or path.suffix != ".txt":
             continue

@@ -18,7 +18,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from vie.datasets.layouts.video_files import listed, plain_name, text_of
+from vie.datasets.file_names import listed
+from vie.datasets.layouts.video_files import plain_name, text_of
 from vie.runtime.errors import VieError
 
 GROUND_TRUTH, META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"

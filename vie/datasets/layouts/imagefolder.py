@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from vie.datasets.file_names import as_text, by_kind, listed
 from vie.datasets.layouts.image_labels import (
     CONTENT,
     GROUND_TRUTH,
@@ -27,9 +28,11 @@ from vie.datasets.layouts.image_labels import (
     names_train,
 )
 from vie.datasets.layouts.video_files import (
+    Entries,
     NoFilesError,
-    listed,
-    plain_name,
+    entries,
+    is_folder,
+    names_in,
     scan,
     short_id,
 )
@@ -101,7 +104,7 @@ def digest_of_images(folder: Path) -> str:
     """A digest that changes with the images of a split, without a look at each: names and times of
     its class folders, as a folder's time changes when a name in it appears or goes."""
     with scan(folder) as found:
-        folders = sorted((one.name, one.stat().st_mtime_ns) for one in found if one.is_dir())
+        folders = sorted((one.name, one.stat().st_mtime_ns) for one in found if is_folder(one))
     whole = repr((folder.stat().st_mtime_ns, folders))
     return hashlib.sha256(whole.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
@@ -109,65 +112,65 @@ def digest_of_images(folder: Path) -> str:
 def _walk(root: Path, split: str) -> list[Row]:
     """All images of all class folders of a split."""
     rows: list[Row] = []
-    others: list[str] = []
     empty: list[str] = []
-    with scan(root) as found:
-        entries = sorted((entry.name, entry.is_dir()) for entry in found)
-    for label, is_folder in entries:
-        if not is_folder or label.startswith("."):
-            others.append(label)
-            continue
-        plain_name(label, f"{root}: class")
-        paths = _images_below(root, label, others)
-        rows += [(f"{split}/{path}", label) for path in paths]
+    top = entries(root, EXTENSIONS)
+    others = [*top.videos, *top.others, *top.lost]
+    for folder in top.folders:
+        paths = list(map(as_text, _images_below(root, folder, others)))
+        rows += [(f"{split}/{path}", as_text(folder)) for path in paths]
         if not paths:
-            empty.append(label)
-    _warn(root, "are no images, or have names that are not UTF-8, and are left out", others)
-    _warn(root, "class folders hold no image", empty)
+            empty.append(folder)
+    _say_what_is_left_out(root, others)
+    if empty:
+        log.warning("%s: %d class folders hold no image: %s", root, len(empty), listed(empty))
     if not rows:
-        loose = any(_is_image(name) for name in others)
         raise NoFilesError(
             f"{root}: its images lie in no class folders, so their labels are not known: name a "
             f"file of labels in the dataset's `annotations`, which may be {CONTENT}"
-            if loose
-            else f"{root}: no image in its class folders; images are files with the extensions "
+            if top.videos
+            else f"{root}: no image in its class folders"
+            f"{f' ({by_kind(others)})' if others else ''}; images are files with the extensions "
             f"{', '.join(EXTENSIONS)}"
         )
     return rows
 
 
 def _images_below(root: Path, label: str, others: list[str]) -> list[str]:
-    """Paths of the images of a class below the split's folder; adds what is none to `others`."""
+    """Paths of the images of a class below the split's folder; adds what is none to `others`.
+
+    Links to folders are not followed, but that of the class. A folder that cannot be read is left
+    out.
+    """
     images: list[str] = []
     waiting = [label]
     while waiting:
         folder = waiting.pop()
-        with scan(root / folder) as found:
-            for entry in found:
-                path = f"{folder}/{entry.name}"
-                if not _is_utf8(path):
-                    others.append(path)
-                elif _is_image(entry.name):
-                    images.append(path)
-                elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                    if path.count("/") > DEEPEST:
-                        raise VieError(f"{root / path}: more than {DEEPEST} folders in a class")
-                    waiting.append(path)
-                else:
-                    others.append(path)
+        try:
+            inside = entries(root / folder, EXTENSIONS, links=False)
+        except VieError as error:
+            log.warning("a folder is left out: %s", error)
+            continue
+        inside = Entries(*([f"{folder}/{name}" for name in names] for names in inside))
+        images += inside.videos
+        others += (*inside.others, *inside.lost)
+        for path in inside.folders:
+            if os.path.islink(root / path):
+                others.append(path)
+            elif path.count("/") > DEEPEST:
+                raise VieError(f"{root / path}: more than {DEEPEST} folders in a class")
+            else:
+                waiting.append(path)
     return images
 
 
 def _images_in(root: Path) -> list[str]:
     """Names of the images directly in a folder, sorted."""
-    with scan(root) as found:
-        names = sorted(entry.name for entry in found)
-    images = [name for name in names if _is_image(name) and _is_utf8(name)]
-    others = sorted(set(names) - set(images))
-    _warn(root, "are no images, or have names that are not UTF-8, and are left out", others)
-    if not images:
+    found = names_in(root)
+    names = sorted(as_text(name) for name in found if _is_image(name))
+    _say_what_is_left_out(root, [name for name in found if not _is_image(name)])
+    if not names:
         raise NoFilesError(f"{root}: no image there, nor a class folder")
-    return images
+    return names
 
 
 def _present(videos: Path, folders: set[str]) -> set[str]:
@@ -176,7 +179,7 @@ def _present(videos: Path, folders: set[str]) -> set[str]:
     for folder in folders:
         if os.path.isdir(videos / folder):
             with scan(videos / folder) as found:
-                present.update(f"{folder}/{entry.name}" for entry in found)
+                present.update(f"{folder}/{as_text(entry.name)}" for entry in found)
     return present
 
 
@@ -184,17 +187,14 @@ def _has_folders(root: Path) -> bool:
     if not root.is_dir():
         return False
     with scan(root) as found:
-        return any(entry.is_dir() and not entry.name.startswith(".") for entry in found)
+        return any(is_folder(entry) and not entry.name.startswith(".") for entry in found)
 
 
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
+def _is_image(path: str) -> bool:
+    return path.lower().endswith(EXTENSIONS) and not os.path.basename(path).startswith(".")
 
 
-def _is_utf8(name: str) -> bool:
-    return name.isascii() or name.isprintable() or not any("\ud800" <= a < "\ue000" for a in name)
-
-
-def _warn(root: Path, what: str, names: list[str]) -> None:
-    if names:
-        log.warning("%s: %d %s: %s", root, len(names), what, listed(sorted(names)))
+def _say_what_is_left_out(root: Path, others: list[str]) -> None:
+    if others:
+        what = "%s: %d files that are no images are left out: %s"
+        log.warning(what, root, len(others), by_kind(others))

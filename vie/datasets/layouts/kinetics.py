@@ -5,9 +5,10 @@ import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from vie.datasets.file_names import listed, quoted
 from vie.datasets.layouts.kinetics_files import WORDS, Place, SplitFiles, only_one, split_folder
 from vie.datasets.layouts.kinetics_report import report
-from vie.datasets.layouts.video_files import ADVICE, listed, plain_name, text_of
+from vie.datasets.layouts.video_files import ADVICE, is_plain, text_of
 from vie.datasets.video import Video
 from vie.runtime.errors import VieError
 
@@ -43,11 +44,12 @@ def no_annotation(annotations: Path, split: str) -> str:
 def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
     """Videos of a split of the Kinetics layout, in the order of its CSV.
 
-    A file is called `<youtube_id>_<start>_<end>.mp4`, with or without leading zeros, or
-    `<youtube_id>.mp4`; any of `EXTENSIONS` will do. It lies in one of the trees of
-    `kinetics_files`. A file with the bare id may be the clip or the whole YouTube video, so the
-    video keeps the clip's start and end. A video without a file is kept: it is rejected later,
-    with its reason. The log says how list and files differ.
+    A file is called `<youtube_id>_<start>_<end>.mp4`, with or without leading zeros,
+    `<youtube_id>_<start>.mp4` or `<youtube_id>.mp4`; any of `EXTENSIONS` will do. It lies in one of
+    the trees of `kinetics_files`, which also has the names that youtube-dl leaves. A file with the
+    bare id may be the clip or the whole YouTube video, so the video keeps the clip's start and end.
+    A video without a file is kept: it is rejected later, with its reason. The log says how list and
+    files differ.
 
     Raises:
         NoFilesError: none of the listed videos has a file.
@@ -59,7 +61,7 @@ def read_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
         only_one(annotations.parent, csv_names(split))
     root = split_folder(videos, split)
     clips = list_kinetics(videos, annotations, split)
-    files = SplitFiles(videos, root, {clip.label for clip in clips})
+    files = SplitFiles(videos, root, {clip.label for clip in clips}, clips)
     found: list[Video] = []
     places: dict[str, Place | None] = {}
     for clip in clips:
@@ -86,24 +88,34 @@ def list_kinetics(videos: Path, annotations: Path, split: str) -> list[Video]:
     """
     found: list[Video] = []
     lines: dict[str, int] = {}
+    wrong: list[str] = []
     for line, row in _rows(annotations):
         where = f"{annotations}, line {line}"
         if row["split"] not in SPLITS:
             raise VieError(f"{where}: split {row['split']!r} is none of {', '.join(SPLITS)}")
         if SPLITS[row["split"]] != split:
             continue
-        label = plain_name(row["label"], f"{where}: label")
+        wrong += [
+            f"line {line}: {key} {quoted(row[key])}"
+            for key in ("label", "youtube_id")
+            if not is_plain(row[key])
+        ]
         start, end = (_seconds(row[key], key, where) for key in ("time_start", "time_end"))
         if end <= start:
             raise VieError(f"{where}: time_end {end} is not after time_start {start}")
-        youtube_id = plain_name(row["youtube_id"], f"{where}: youtube_id")
-        video = f"{youtube_id}_{start:06d}_{end:06d}"
+        video = f"{row['youtube_id']}_{start:06d}_{end:06d}"
         if (first := lines.setdefault(video, line)) != line:
             raise VieError(
                 f"{where}: {video!r} is annotated a second time, first in line {first}; "
                 "remove one of the lines"
             )
-        found.append(Video(video, f"{split}/{video}.mp4", label, start, end))
+        found.append(Video(video, f"{split}/{video}.mp4", row["label"], start, end))
+    if wrong:
+        more = f"; and {len(wrong) - 20} more" if len(wrong) > 20 else ""
+        raise VieError(
+            f"{annotations}: {len(wrong)} names are not plain names of files or folders: "
+            f"{'; '.join(wrong[:20])}{more}"
+        )
     if not found:
         raise VieError(f"{annotations}: no row of the split {split!r}")
     return found

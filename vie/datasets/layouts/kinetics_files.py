@@ -7,23 +7,29 @@
 Of the name of a class folder only letters and digits count: tools write underscores for blanks
 ("riding_a_bike"), and drop brackets and apostrophes or make hyphens of them. A video is told by its
 name, and no file is opened: each folder, even one of 240,000 videos, is listed once.
+
+youtube-dl leaves names that say more than the id: `<id>.mp4.mkv` and `<id>.webm.mp4` where it
+joined picture and sound, `<id>.f137.mp4` where it could not, `<title> [<id>].mp4` or
+`<title>-<id>.mp4` where nobody gave a name. They are read as `<id>`.
 """
 
 import collections
 import logging
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from vie.datasets.file_names import as_text
 from vie.datasets.layouts.video_files import (
-    is_plain,
-    is_video,
-    listed,
+    EXTENSIONS,
+    entries,
+    found_in,
     refuse_pairs,
-    scan,
     spelling_key,
     stems,
 )
+from vie.datasets.video import Video
 from vie.runtime.errors import VieError
 
 log = logging.getLogger(__name__)
@@ -34,6 +40,11 @@ FOLDERS = ("{}", "videos_{}", "{}_256")
 # Names of the folder of replacements: its own, or that of the tar it comes in.
 REPLACEMENTS = ("replacement", "replacement_for_corrupted_k400")
 FLAT = ""  # stands for the split's own folder among the folders of classes
+# What youtube-dl adds to an id: extensions of what it joined, and a format of YouTube.
+JOINED = re.compile(rf"({'|'.join(map(re.escape, EXTENSIONS))}|\.f\d+(-\w+)?)$", re.IGNORECASE)
+# Formats that are sound alone.
+SOUND = re.compile(r"\.f(139|14[01]|17[12]|23[34]|249|25[0168]|32[578]|338|380|599|600)(-\w+)?$")
+TITLED = re.compile(r".(?:\[([\w-]{11})\]|-([\w-]{11}))$", re.ASCII)  # a title, then the id
 
 
 class Place(NamedTuple):
@@ -73,15 +84,31 @@ def split_folder(videos: Path, split: str) -> Path:
     if root is None or not root.is_dir():
         raise VieError(
             f"{videos / split}: no such folder (nor {', '.join(names[1:])}); it should hold the "
-            "videos of the split, or one folder per class"
+            f"videos of the split, or one folder per class; {found_in(videos)}"
         )
     return root
 
 
-def stems_of(video: str) -> tuple[str, str, str]:
-    """Stems that a clip's file may have: "id_000003_000013", its id here, "id_3_13", "id"."""
+def stems_of(video: str) -> tuple[list[str], str]:
+    """Stems that the file of a clip may have, the best first: (those that say its seconds, its id).
+
+    "id_000003_000013", "id_3_13", "id_000003", "id_3"; the last ones are those of the authors.
+    """
     youtube_id, start, end = video.rsplit("_", 2)
-    return video, f"{youtube_id}_{int(start)}_{int(end)}", youtube_id
+    first, last = int(start), int(end)
+    only_start = [f"{youtube_id}_{start}", f"{youtube_id}_{first}"]
+    return [video, f"{youtube_id}_{first}_{last}", *only_start], youtube_id
+
+
+def joined_stem(stem: str) -> str:
+    """The stem without the extensions and formats that youtube-dl adds; of sound alone ""."""
+    if "." not in stem:
+        return stem
+    if SOUND.search(stem):
+        return ""
+    while found := JOINED.search(stem):
+        stem = stem[: found.start()]
+    return stem
 
 
 class SplitFiles:
@@ -91,61 +118,87 @@ class SplitFiles:
         videos: folder of videos.
         root: the split's folder in it.
         labels: the classes of the split.
+        clips: all of them, of which some may share a name that says the start alone.
 
     Attributes:
         folders: {folder of a class, or FLAT: {stem: file name}}.
+        joined: the same by the id in names of youtube-dl, where no file has just this stem.
         replacements: {stem: path relative to the folder of videos}.
         own: {label: folders of the class, the best match first}.
         unknown: names of folders that are no class, sorted.
+        others: paths of files that are no videos, relative to the split's folder.
+        lost: the same of links that lead nowhere or in a circle, and are not called as a video.
 
     Raises:
-        VieError: a folder cannot be read, the name of a class folder cannot be used, or two files
-            are one video.
+        VieError: a folder cannot be read, or two files are one video.
     """
 
-    def __init__(self, videos: Path, root: Path, labels: set[str]) -> None:
+    def __init__(
+        self, videos: Path, root: Path, labels: set[str], clips: Iterable[Video] = ()
+    ) -> None:
         self.root, self.split, self.labels = root, root.name, labels
-        flat, below = entries(root)
-        names = self._plain(root, below)
-        found = {FLAT: flat}
-        found.update({name: entries(root / name)[0] for name in names if name not in REPLACEMENTS})
         self.folders: dict[str, dict[str, str]] = {}
+        self.joined: dict[str, dict[str, str]] = {}
+        self.others: list[str] = []
+        self.lost: list[str] = []
         pairs: list[tuple[str, str]] = []
-        for folder, files in found.items():
-            self.folders[folder], twice = stems(filter(is_video, files))
-            pairs += [(self.path(folder, one), other) for one, other in twice]
+        inside = []
+        waiting = [FLAT]
+        for folder in waiting:
+            if folder in REPLACEMENTS:
+                inside.append(root / folder)
+                continue
+            found = entries(root / folder, EXTENSIONS, links=False)
+            if folder == FLAT:
+                waiting += found.folders
+            above = f"{folder}/" if folder else ""
+            self.others += [above + name for name in found.others]
+            self.lost += [above + name for name in found.lost]
+            self.folders[folder], twice = stems(found.videos)
+            self.joined[folder], more = _joined(self.folders[folder])
+            pairs += [(self.path(folder, one), as_text(other)) for one, other in twice + more]
         refuse_pairs(videos, pairs)
-        inside = [root / name for name in names if name in REPLACEMENTS]
         self.replacements = self._replacements(videos, inside)
         self.own = _own_folders(labels, filter(None, self.folders))
         used = {folder for folders in self.own.values() for folder in folders}
         self.unknown = sorted(set(self.folders) - used - {FLAT})
-        self._elsewhere = {
-            stem: folder for folder in reversed(self.folders) for stem in self.folders[folder]
-        }
+        self._elsewhere: dict[str, str] = {}
+        for folder in self.folders:
+            for stem in (*self.folders[folder], *self.joined[folder]):
+                self._elsewhere.setdefault(stem, folder)
+        starts = collections.Counter(clip.video.rpartition("_")[0] for clip in clips)
+        self._unsure = {stem for stem, count in starts.items() if count > 1}
+        self._unsure |= {stems_of(clip.video)[1] for clip in clips}
 
     def find(self, video: str, label: str) -> Place | None:
         """The file of an annotated clip of a class, or None.
 
         A replacement is preferred, then a file with the clip's start and end in its name (with six
-        digits, then without leading zeros), then a file with the bare id. Of each kind, a file in
-        the folder of the class is preferred, then one in the split's own folder. A file with the
-        bare id in the folder of another class may be another clip, and is not taken.
+        digits, then without leading zeros), with the start alone, with the bare id. Of each kind, a
+        file in the folder of the class is preferred, then one in the split's own folder. A file
+        with the bare id in the folder of another class may be another clip, and is not taken. Nor
+        is one with a start that several clips of the id have, or whose name is another id.
         """
-        names = stems_of(video)
+        trimmed, bare = stems_of(video)
+        if self._unsure.intersection(trimmed[2:]):
+            trimmed = trimmed[:2]
+        names = [*trimmed, bare]
         for stem in names:
             if stem in self.replacements:
-                return Place(self.replacements[stem], stem != names[-1], replaced=True)
+                return Place(self.replacements[stem], stem != bare, replaced=True)
         for stem in names:
-            trimmed = stem != names[-1]
             for folder in (*self.own[label], FLAT):
-                if stem in self.folders[folder]:
-                    return Place(self.path(folder, self.folders[folder][stem]), trimmed)
+                if name := self._name(folder, stem):
+                    return Place(self.path(folder, name), stem != bare)
             elsewhere = self._elsewhere.get(stem)
-            if elsewhere is not None and (trimmed or elsewhere in self.unknown):
-                path = self.path(elsewhere, self.folders[elsewhere][stem])
-                return Place(path, trimmed, strayed=True)
+            if elsewhere is not None and (stem != bare or elsewhere in self.unknown):
+                path = self.path(elsewhere, self._name(elsewhere, stem))
+                return Place(path, stem != bare, strayed=True)
         return None
+
+    def _name(self, folder: str, stem: str) -> str:
+        """The file of a stem, "" if there is none."""
+        return self.folders[folder].get(stem) or self.joined[folder].get(stem, "")
 
     def expected(self, video: str, label: str) -> str:
         """Path that the missing file of a clip should have, relative to the folder of videos."""
@@ -154,23 +207,8 @@ class SplitFiles:
         return self.path(folder, f"{video}.mp4")
 
     def path(self, folder: str, name: str) -> str:
-        """Path of a file, relative to the folder of videos."""
-        return f"{self.split}/{folder}/{name}" if folder else f"{self.split}/{name}"
-
-    def _plain(self, folder: Path, names: list[str]) -> list[str]:
-        """Those names of folders that can be used; the log has the others, if they are no class."""
-        odd = [name for name in names if not is_plain(name)]
-        classes = set(map(spelling_key, self.labels))
-        if wrong := [name for name in odd if spelling_key(name) in classes]:
-            raise VieError(
-                f"{folder}: {len(wrong)} folders of classes have blanks around their names or "
-                f"signs that cannot be printed, which is not a plain name: {listed(wrong)}; rename "
-                "them"
-            )
-        if odd:
-            what = "%s: %d folders have no plain name and are left out: %s"
-            log.warning(what, folder, len(odd), listed(odd))
-        return [name for name in names if is_plain(name)]
+        """Path of a file, relative to the folder of videos, as text that can be stored."""
+        return as_text(f"{self.split}/{folder}/{name}" if folder else f"{self.split}/{name}")
 
     def _replacements(self, videos: Path, inside: list[Path]) -> dict[str, str]:
         """{stem: path relative to the folder of videos} of all replacements, links included."""
@@ -182,10 +220,10 @@ class SplitFiles:
             if (real := folder.resolve()) in seen:
                 continue
             seen.add(real)
-            names, below = entries(folder)
-            relative = folder.relative_to(videos).as_posix()
-            paths += [f"{relative}/{name}" for name in filter(is_video, names)]
-            waiting += [folder / name for name in self._plain(folder, below)]
+            there = entries(folder, EXTENSIONS, links=False)
+            relative = as_text(folder.relative_to(videos).as_posix())
+            paths += [f"{relative}/{as_text(name)}" for name in there.videos]
+            waiting += [folder / name for name in there.folders]
         found, pairs = stems(paths)
         refuse_pairs(videos, pairs, "replace one video")
         return found
@@ -208,20 +246,17 @@ def _own_folders(labels: Iterable[str], folders: Iterable[str]) -> dict[str, lis
     return own
 
 
-def entries(folder: Path) -> tuple[list[str], list[str]]:
-    """(files, folders sorted by name) directly inside a folder, without hidden ones.
-
-    A name with a video's extension counts as a file. The file system is asked about other names
-    only: some copies consist of links, and each question about a link costs a system call.
-
-    Raises:
-        VieError: it cannot be read.
-    """
-    files: list[str] = []
-    folders: list[str] = []
-    with scan(folder) as found:
-        for entry in found:
-            if not entry.name.startswith("."):
-                is_file = is_video(entry.name) or not entry.is_dir()
-                (files if is_file else folders).append(entry.name)
-    return files, sorted(folders)
+def _joined(files: dict[str, str]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """({id, perhaps with seconds, that a file stands for: its name}, pairs that are one video)."""
+    found: dict[str, str] = {}
+    titles: dict[str, str] = {}
+    pairs = []
+    for stem, name in files.items():
+        other = joined_stem(stem)
+        # The quick look comes first: few of 240,000 names are titles.
+        if (other[-1:] == "]" or other[-12:-11] == "-") and (title := TITLED.search(other)):
+            titles.setdefault(title[1] or title[2], name)
+        if other and other not in files and found.setdefault(other, name) != name:
+            pairs.append((found[other], name))
+    more = {stem: name for stem, name in titles.items() if stem not in files}
+    return more | found, pairs

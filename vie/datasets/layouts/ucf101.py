@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from vie.datasets.layouts.action_files import find_listed
 from vie.datasets.layouts.video_files import lines_of, plain_name
 from vie.datasets.split_assignment import TEST, TRAIN, SplitRow
 from vie.datasets.video import Video
@@ -24,6 +25,11 @@ FILE = re.compile(r"v_(?P<label>.+)_g(?P<group>\d+)_c\d+\.avi")
 
 
 def read_ucf101(videos: Path, annotations: Path, split: str = "all") -> list[Video]:
+    """The videos of `list_ucf101`, with the paths of their files (`action_files`)."""
+    return find_listed(videos, list_ucf101(videos, annotations, split))
+
+
+def list_ucf101(videos: Path, annotations: Path, split: str = "all") -> list[Video]:
     """All videos of all lists that are found; those of one split are enough."""
     found = [
         n

@@ -2,20 +2,21 @@
 
 import contextlib
 import hashlib
-import logging
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePath
+from pathlib import Path
+from typing import NamedTuple
 
-from vie.datasets.video import Video
+from vie.datasets.file_names import by_kind, listed, quoted
 from vie.runtime.errors import VieError
 
-log = logging.getLogger(__name__)
 # Of the containers that `vie.frames.ffmpeg` opens.
 EXTENSIONS = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv"),
     *(".ogv", ".wmv", ".asf"),
 )
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip", ".rar", ".7z")
 LONGEST_ID = 150  # bytes; a tar has room for 155
 ADVICE = "get them, or set the dataset's `missing: reject` in the config to go on without them"
 
@@ -44,7 +45,7 @@ def is_plain(value: str) -> bool:
 
 def spelling_key(name: str) -> str:
     """Letters and digits of a class in lower case, which all its spellings share."""
-    return "".join(filter(str.isalnum, name.casefold()))
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFC", name).casefold()))
 
 
 def stems(paths: Iterable[str]) -> tuple[dict[str, str], list[tuple[str, str]]]:
@@ -61,7 +62,7 @@ def stems(paths: Iterable[str]) -> tuple[dict[str, str], list[tuple[str, str]]]:
 def refuse_pairs(folder: Path, pairs: list[tuple[str, str]], what: str = "are one video") -> None:
     """Raise a VieError that names the first pairs of files, if there are any."""
     if pairs:
-        shown = ", ".join(f"{one!r} and {other!r}" for one, other in pairs[:5])
+        shown = ", ".join(f"{quoted(one)} and {quoted(other)}" for one, other in pairs[:5])
         more = f" and {len(pairs) - 5} more pairs" if len(pairs) > 5 else ""
         raise VieError(
             f"{folder}: {len(pairs)} pairs of files {what}; remove one of each: {shown}{more}"
@@ -92,16 +93,77 @@ def scan(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
         raise VieError(f"{folder}: cannot be read as a folder: {error.strerror}") from error
 
 
-def names_in(folder: Path) -> dict[str, bool]:
-    """{name: whether it is a file} of all entries of a folder."""
-    with scan(folder) as found:
-        return {entry.name: entry.is_file() for entry in found}
+class Entries(NamedTuple):
+    """Names of what lies directly in a folder, as they are, each list sorted."""
+
+    videos: list[str]  # by their extension; what else they may be is seen when they are read
+    folders: list[str]  # and links to folders
+    others: list[str]  # files of other kinds, and all that is hidden
+    lost: list[str]  # links that lead nowhere or in a circle
 
 
-def folders_in(folder: Path) -> list[str]:
-    """Names of the folders directly inside a folder, sorted; hidden ones are left out."""
+def entries(folder: Path, extensions: tuple[str, ...], *, links: bool = True) -> Entries:
+    """What lies directly in a folder.
+
+    Args:
+        folder: read with one listing.
+        extensions: of videos, in lower case.
+        links: whether the file system is asked what a name with such an extension is. Some copies
+            consist of links, and each question about one costs a system call.
+
+    Raises:
+        VieError: it cannot be read.
+    """
+    found = Entries([], [], [], [])
+    with scan(folder) as names:
+        for entry in names:
+            is_video = os.path.splitext(entry.name)[1].lower() in extensions
+            if entry.name.startswith("."):
+                kind = found.others
+            elif is_video and not links:
+                kind = found.videos
+            elif is_folder(entry):
+                kind = found.folders
+            elif entry.is_symlink() and not os.path.exists(entry.path):
+                kind = found.lost
+            else:
+                kind = found.videos if is_video else found.others
+            kind.append(entry.name)
+    for every in found:
+        every.sort()
+    return found
+
+
+def found_in(folder: Path) -> str:
+    """What lies in a folder, for a message."""
+    try:
+        found = entries(folder, EXTENSIONS, links=False)
+    except VieError as error:
+        return str(error)
+    parts = [f"the folders {listed(found.folders)}"] if found.folders else []
+    if files := [*found.videos, *found.others, *found.lost]:
+        parts.append(f"the files {by_kind(files)}")
+    return f"in {folder} are {' and '.join(parts)}" if parts else f"{folder} is empty"
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one; a link in a circle is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def names_in(folder: Path) -> list[str]:
+    """Names of all that lies directly in a folder, sorted."""
     with scan(folder) as found:
-        return sorted(e.name for e in found if e.is_dir() and not e.name.startswith("."))
+        return sorted(entry.name for entry in found)
+
+
+def archives_in(names: list[str]) -> str:
+    """Advice if there are archives among files; "" if there is none."""
+    found = [name for name in names if name.lower().endswith(ARCHIVES)]
+    return f"{len(found)} archives are not unpacked ({listed(found, 2)})" if found else ""
 
 
 def text_of(path: Path) -> str:
@@ -130,54 +192,3 @@ def lines_of(path: Path, what: str) -> list[tuple[str, str]]:
     if not (found := [(f"{path}, line {n}", line.strip()) for n, line in lines if line.strip()]):
         raise VieError(f"{path}: names no {what}")
     return found
-
-
-def listed(names: list[str], at_most: int = 5) -> str:
-    """The first of many names, and how many more there are."""
-    shown = ", ".join(map(repr, names[:at_most]))
-    more = len(names) - at_most
-    return f"{shown} and {more} more" if more > 0 else shown
-
-
-def compare_with_disk(root: Path, videos: Iterable[Video]) -> None:
-    """Whether the class folders are the listed classes, and have all listed files.
-
-    Paths of the listed videos end with <class folder>/<file>. The log names files that are in no
-    list; they are not used.
-
-    Raises:
-        VieError: names the classes or files that are missing, or folders that are no class.
-    """
-    wanted: dict[PurePath, set[str]] = {}
-    for path in map(PurePath, (video.path for video in videos)):
-        wanted.setdefault(path.parent, set()).add(path.name)
-    for above in sorted({folder.parent for folder in wanted}):
-        _compare_folders(root / above, {f.name for f in wanted if f.parent == above})
-    lost, extra = [], []
-    for folder, names in sorted(wanted.items()):
-        files = {name for name, is_file in names_in(root / folder).items() if is_file}
-        lost += [f"{folder}/{name}" for name in sorted(names - files)]
-        extra += [f"{folder}/{name}" for name in sorted(filter(is_video, files - names))]
-    if extra:
-        log.warning("%s: no list names %d videos: %s", root, len(extra), listed(extra))
-    if lost:
-        spelt = {name.casefold(): name for name in extra}
-        other = [spelt[name.casefold()] for name in lost if name.casefold() in spelt]
-        case = f" (with other capital letters there is {listed(other)})" if other else ""
-        raise VieError(
-            f"{root}: {len(lost)} listed videos are missing: {listed(lost)}{case}; {ADVICE}"
-        )
-
-
-def _compare_folders(root: Path, wanted: set[str]) -> None:
-    folders = set(folders_in(root))
-    if absent := sorted(wanted - folders):
-        raise VieError(
-            f"{root}: {len(absent)} of {len(wanted)} classes have no folder: {listed(absent)}; "
-            f"{ADVICE}"
-        )
-    if unknown := sorted(folders - wanted):
-        raise VieError(
-            f"{root}: {len(unknown)} folders are no class of the annotations: {listed(unknown)}; "
-            "move them elsewhere, or check that videos and annotations are of the same dataset"
-        )

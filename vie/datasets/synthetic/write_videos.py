@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +15,12 @@ from vie.datasets.layouts.kinetics import COLUMNS
 from vie.datasets.synthetic.render import CLASSES, render
 from vie.frames.process import ffmpeg_executable
 from vie.runtime.csv_files import write_rows
+from vie.runtime.disk import no_room, writing
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 from vie.runtime.progress import progress
 from vie.runtime.randomness import generator
+from vie.runtime.workers import process_pool
 
 FPS = 25
 SPLITS = {"train": "train", "val": "validate"}  # folder -> split in the CSV
@@ -73,22 +74,24 @@ def write_embedded(
         here = [video for video in listed if video.split == split]
         rows = [(v.label, v.youtube_id, v.start, v.end, word) for v in here]
         with atomic_write(annotations / f"{split}.csv") as temporary:
-            write_rows(temporary, COLUMNS, rows)
+            write_rows(temporary, COLUMNS, rows, plain=True)
 
 
 @contextlib.contextmanager
 def complete_folder(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder; it replaces `folder` if the block succeeds."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    temporary.chmod(0o755)  # mkdtemp makes folders private
-    try:
-        yield temporary
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        temporary.chmod(0o755)  # mkdtemp makes folders private
+        try:
+            with writing(folder):  # it looks at the disk while what was written is there
+                yield temporary
+                if folder.exists():
+                    shutil.rmtree(folder)
+                temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_videos(
@@ -105,7 +108,7 @@ def write_videos(
     with complete_folder(folder) as temporary:
         for parent in {(temporary / video.path).parent for video in listed}:
             parent.mkdir(parents=True, exist_ok=True)
-        with ProcessPoolExecutor(processes) as pool:
+        with process_pool(processes) as pool:
             done = pool.map(functools.partial(write, root=temporary), listed, chunksize=8)
             label = f"write {unit} of {folder.parent.name}"
             for _ in progress(done, total=len(listed), label=label, unit=unit):
@@ -176,5 +179,7 @@ def _run(
     argv = stream.compile(cmd=ffmpeg_executable())
     done = subprocess.run(argv, input=content, capture_output=True, check=False)
     if done.returncode != 0:
+        if full := no_room(path.parent):
+            raise OSError(full.errno, full.strerror, str(path))
         message = done.stderr.decode("utf-8", "replace").strip()[-500:]
         raise VieError(f"{path}: ffmpeg cannot write it: {message}")

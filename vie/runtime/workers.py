@@ -1,0 +1,131 @@
+"""Processes that work for this one: they end with it, and their end is not waited for in vain."""
+
+import atexit
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import util  # its handler at exit joins processes: ours is to run before it
+from multiprocessing.process import BaseProcess
+
+from vie.runtime.errors import VieError
+from vie.runtime.signals import SIGNALS, die_with_parent
+
+assert util  # imported for its handler alone
+LOOK_SECONDS = 0.25  # between two looks at the workers
+CLOSE_SECONDS = 2.0  # that workers have to end by themselves when their work is over
+NOTICE_SECONDS = 15.0  # that this process has to come back to its workers when one has died
+ADVICE = (
+    "What was saved is kept: the same command goes on from there. If the memory ran out, let the "
+    "job have more (--set-resources RULE:mem_mb=MB), or fewer such processes: fewer `threads`"
+)
+
+
+def serve_parent(worker: int = 0) -> None:
+    """Leave signals to the parent, in a process that a `Watch` of the parent sees to.
+
+    SLURM signals all processes of a job at once. A worker that ended by itself would break the step
+    that its parent is about to save.
+    """
+    for number in (*SIGNALS, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    die_with_parent()
+
+
+def how_it_died(code: int) -> str:
+    """What is to be told of a worker with this exit code, negative for a signal."""
+    if code == -signal.SIGBUS:
+        how = "was ended by SIGBUS, as happens when the shared memory (/dev/shm) is full"
+    elif code == -signal.SIGKILL:
+        how = "was killed (SIGKILL), as the system does when memory runs out"
+    elif code < 0:
+        how = f"was ended by {signal.Signals(-code).name}"
+    else:
+        how = f"ended by itself (exit code {code})"
+    return f"a process that loads data for this one {how}. {ADVICE}"
+
+
+class Watch:
+    """Sees to worker processes that ignore signals, until they have ended.
+
+    If one dies, the others are killed, so that nobody waits for what they hold, and `check` raises.
+    If this process does not come back to `check` or `close` by then, because it is in a long
+    computation or waits for what the dead one has held, it is ended with the same message.
+    """
+
+    def __init__(self, workers: Sequence[BaseProcess]) -> None:
+        self.workers = list(workers)
+        self.problem = ""  # what is to be told, once a worker has died
+        self._closed = threading.Event()
+        _open.add(self)
+        threading.Thread(target=self._look, name="watch over workers", daemon=True).start()
+
+    def check(self, patience: float = 0) -> None:
+        """Raise VieError if a worker has died, or does within `patience` seconds."""
+        deadline = time.monotonic() + patience
+        while not self.problem and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS / 5)
+        if self.problem:
+            raise VieError(self.problem)
+
+    def close(self) -> None:
+        """Say that the workers' work is over, or that their death has been noticed."""
+        self._closed.set()
+
+    def kill(self) -> None:
+        """Kill the workers that are left."""
+        for worker in self.workers:
+            if worker.exitcode is None:
+                worker.kill()
+
+    def _look(self) -> None:
+        while not self._closed.wait(LOOK_SECONDS):
+            if died := [worker.exitcode for worker in self.workers if worker.exitcode]:
+                self.problem = how_it_died(died[0])
+                self.kill()
+                if not self._closed.wait(NOTICE_SECONDS):
+                    self._end_process()
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while any(worker.exitcode is None for worker in self.workers):
+            if time.monotonic() > deadline:
+                self.kill()
+            time.sleep(LOOK_SECONDS / 5)
+        _open.discard(self)
+
+    def _end_process(self) -> None:
+        print(f"\nERROR: {self.problem}", file=sys.stderr, flush=True)
+        from vie.runtime import distributed  # which imports torch: not all jobs need it
+
+        distributed.tell_failure()
+        os._exit(1)
+
+
+_open: set[Watch] = set()  # whose workers have not all ended
+
+
+@atexit.register
+def _kill_all() -> None:
+    # Python itself would send SIGTERM, which they ignore, and wait.
+    for watch in list(_open):
+        watch.close()
+        watch.kill()
+
+
+@contextlib.contextmanager
+def process_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes for calls of functions, which end with this one.
+
+    Raises:
+        VieError: one was ended from outside.
+    """
+    try:
+        with ProcessPoolExecutor(processes, initializer=die_with_parent) as pool:
+            yield pool
+    except BrokenProcessPool:
+        how = "was killed, as the system does when memory runs out"
+        raise VieError(f"one of {processes} processes of this job {how}. {ADVICE}") from None
