@@ -358,7 +358,7 @@ def test_endless_messages_do_not_fill_memory(tmp_path, monkeypatch):
 
 def test_crash_and_kill_are_told_apart(tmp_path, monkeypatch):
     assert reason(stand_in(tmp_path, monkeypatch, "kill -SEGV $$")).endswith("with signal 11")
-    for end in ("kill -KILL $$", "kill -TERM $$", "exit 255"):
+    for end in ("kill -INT $$", "kill -TERM $$", "exit 255"):
         video = stand_in(tmp_path, monkeypatch, end)
         with pytest.raises(VieError, match="killed from outside") as error:
             extract_jpegs(video, FrameSettings(shorter_side=64, **SETTINGS))

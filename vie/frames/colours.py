@@ -9,14 +9,15 @@ import re
 
 HD_LINES = 720
 # ffmpeg's words on a stream: "... yuv420p(tv, bt709, progressive), 1280x720 ...".
-FORMAT = re.compile(r", (\w+)(\([^()]*\))?, \d+x(\d+)")
+FORMAT = re.compile(r", (\w+)(\([^()]*\))?, (\d+)x(\d+)")
 MATRIX = re.compile(r"[(, ](bt709|fcc|bt470bg|smpte170m|smpte240m|bt2020n?c|ycgco|gbr)[/,)]")
 GREY = re.compile(r"gray(\d*)")
 # ffmpeg's ways to round to the nearest value, and to keep chroma at full size up to RGB and back.
 EXACT = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
+ONE_STEP = 32  # times; where more is asked of it, ffmpeg itself takes two steps, without the tags
 
 
-def jpeg_filters(width: str, height: str, stream: str) -> list[str]:
+def jpeg_filters(side: int, stream: str) -> list[str]:
     """ffmpeg's filters that resize frames and convert them for a JPEG, exact to a level of YUV.
 
     ffmpeg's own way from one matrix to another is off by as much as 10 levels, more the smaller
@@ -25,12 +26,16 @@ def jpeg_filters(width: str, height: str, stream: str) -> list[str]:
     16 bits, and a table makes that full-range, in whole levels of 8 bits.
 
     Args:
-        width, height: of the JPEG, expressions of the filter `scale`.
+        side: pixels of the JPEG's shorter side.
         stream: ffmpeg's words on the video's stream, which name the tags that it has.
     """
+    # dar is the displayed width over height: storage size times the aspect of a pixel.
+    width = f"if(gte(dar,1),round({side}*dar),{side})"
+    height = f"if(gte(dar,1),{side},round({side}/dar))"
     luma, chroma = _levels("(val/256-16)*255/219"), _levels("128+(val/256-128)*255/224")
     return [
         *_read_as_tagged(stream),
+        *_smaller(side, stream),
         f"scale=w='{width}':h='{height}':in_color_matrix={_matrix(stream)}:flags={EXACT}",
         "format=gbrp16",
         f"scale=out_color_matrix=bt601:out_range=limited:flags={EXACT}",
@@ -51,7 +56,7 @@ def _matrix(stream: str) -> str:
     """The matrix of a stream's frames, by ffmpeg's name; "auto": as each frame is tagged, which
     ffmpeg takes for BT.601 where it is not."""
     found = FORMAT.search(stream)
-    if found is None or MATRIX.search(found[2] or "") or int(found[3]) < HD_LINES:
+    if found is None or MATRIX.search(found[2] or "") or int(found[4]) < HD_LINES:
         return "auto"
     return "bt709"
 
@@ -65,3 +70,13 @@ def _read_as_tagged(stream: str) -> list[str]:
     step, most = 2 ** (int(grey[1] or 8) - 8), 2 ** int(grey[1] or 8) - 1
     level = f"clip(round((val-{16 * step})*{most}/{219 * step}),0,{most})"
     return [f"lut=c0='{level}'", "setparams=range=full"]
+
+
+def _smaller(side: int, stream: str) -> list[str]:
+    """For frames that are far too large: a first step, in their own format."""
+    found = FORMAT.search(stream)
+    times = min(int(found[3]), int(found[4])) // side if found else 0
+    if times <= ONE_STEP:
+        return []
+    step = 2 * times // ONE_STEP
+    return [f"scale=w='iw/{step}':h='ih/{step}':flags={EXACT}"]

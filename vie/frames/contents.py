@@ -15,8 +15,8 @@ from statistics import median_low
 
 from vie.frames.container import check_file
 from vie.frames.jpeg import split_jpegs
-from vie.frames.messages import Line, is_damage, reason
-from vie.frames.process import open_video, stream_output
+from vie.frames.messages import TOO_LARGE, Line, is_damage, reason, too_large
+from vie.frames.process import MAX_PIXELS, open_video, stream_output
 from vie.frames.structure import fault_of
 from vie.frames.unusable import UnusableVideoError
 
@@ -42,7 +42,7 @@ class Track:
     number: int  # in the file
     kind: str = ""  # "Video", "Audio", ...
     codec: str = ""
-    pixels: int = 0  # of a frame
+    size: tuple[int, int] = 0, 0  # width and height of a frame
     default: bool = False  # the file says that it is the one to show
     still: bool = False  # a cover picture, or thumbnails
     words: str = ""  # ffmpeg's on its pictures: codec, format, colours, size
@@ -51,6 +51,11 @@ class Track:
     durations: "array[int]" = field(default_factory=lambda: array("q"))
     keys: "array[int]" = field(default_factory=lambda: array("q"))  # ticks of key frames
     end: int = 0  # ticks, of any packet
+
+    @property
+    def pixels(self) -> int:
+        """Of a frame."""
+        return self.size[0] * self.size[1]
 
     def span(self) -> tuple[float, float]:
         """Seconds of the first frame, and of the end of the last one.
@@ -119,8 +124,10 @@ def video_span(video: Path, *, timeout_seconds: float) -> tuple[float, float]:
     return contents.track.span()
 
 
-def read_contents(video: Path, *, timeout_seconds: float) -> Contents:
+def read_contents(video: Path, *, timeout_seconds: float, max_pixels: int = MAX_PIXELS) -> Contents:
     """Read all packets of a file, without decoding them.
+
+    ffmpeg decodes a few, to tell what they are: `max_pixels` are those of a frame at most.
 
     Raises:
         UnusableVideoError: there are no moving pictures, or wrong ones; the message is the reason.
@@ -134,31 +141,37 @@ def read_contents(video: Path, *, timeout_seconds: float) -> Contents:
     if broken and broken.hidden:
         raise UnusableVideoError(broken.reason)
     try:
-        reading = _read(video, timeout_seconds, "0")
+        reading = _read(video, timeout_seconds, "0", max_pixels)
     except UnusableVideoError:  # perhaps by a track of another kind
-        reading = _read(video, timeout_seconds, "0:v")
+        reading = _read(video, timeout_seconds, "0:v", max_pixels)
     fault = (broken and broken.reason) or reading.fault()
     track = reading.best(fault)
     if not reading.promises and len(reading.tracks) > 1:
         # In such formats the first track that is read sets the clock; only this one is decoded.
-        track = _read(video, timeout_seconds, f"0:{track.number}").best(fault)
+        track = _read(video, timeout_seconds, f"0:{track.number}", max_pixels).best(fault)
+    if track.pixels > max_pixels:
+        raise UnusableVideoError(too_large("{}x{}".format(*track.size)))
+    if reading.large and not track.pixels:
+        raise UnusableVideoError(too_large(reading.large))
     return Contents(track, reading.format, fault)
 
 
-def _read(video: Path, timeout_seconds: float, tracks: str) -> "_Reading":
+def _read(video: Path, timeout_seconds: float, tracks: str, max_pixels: int) -> "_Reading":
     # One line per packet: track, decoding time, time, duration, bytes, checksum and, unless it is
     # just a key frame, flags. No -xerror: faults such as times that do not rise (MPEG) matter to
     # decoding only.
     reading, rest = _Reading(), b""
-    every = open_video(video).output("pipe:1", c="copy", format="framecrc", map=tracks)
+    stream = open_video(video, max_pixels=max_pixels)
+    every = stream.output("pipe:1", c="copy", format="framecrc", map=tracks)
     command = every.global_args("-ignore_unknown")
     with contextlib.closing(
-        stream_output(video, command, timeout_seconds, heard=reading.hear)
+        stream_output(video, command, timeout_seconds, heard=reading.hear, max_pixels=max_pixels)
     ) as chunks:
         for chunk in chunks:
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 reading.take(line.decode("ascii", "replace"))
+    reading.take_held()
     return reading
 
 
@@ -188,16 +201,22 @@ class _Reading:
     def __init__(self) -> None:
         self.tracks: dict[int, Track] = {}  # by their numbers in the file
         self.outputs: dict[int, Track] = {}  # by their numbers in the output
+        self.mapped = False  # all outputs are known
+        self.held: list[str] = []  # lines that came before that
         self.promised = 0.0  # seconds, from 0 or from the start
         self.start = 0.0  # of times
         self.format = ""
         self.ended = ""  # what ffmpeg says of a file that ends early
+        self.large = ""  # a size that it refuses
 
     def hear(self, line: Line) -> None:
+        self.mapped = bool(self.outputs) and not MAPPED.search(line.text)
         if found := INPUT.match(line.text):
             self.format = found[1]
         elif "prematurely" in line.text and is_damage(line):
             self.ended = line.text
+        elif found := TOO_LARGE.search(line.text):
+            self.large = found[1]
         elif found := MAPPED.search(line.text):
             self.outputs[int(found[2])] = self._track(int(found[1]))
         elif not self.outputs and (found := TRACK.search(line.text)):
@@ -212,6 +231,17 @@ class _Reading:
 
     def take(self, line: str) -> None:
         """A line of the list of packets."""
+        self.held.append(line)
+        if self.mapped:
+            self.take_held()
+
+    def take_held(self) -> None:
+        """What came before ffmpeg said, on its other pipe, which outputs there are."""
+        for line in self.held:
+            self._take(line)
+        self.held.clear()
+
+    def _take(self, line: str) -> None:
         try:
             if line.startswith("#"):
                 self._head(line)
@@ -239,7 +269,7 @@ class _Reading:
             self.outputs[int(words[0][:-1])].base = Fraction(words[1])
         elif name == "dimensions":
             width, height = map(int, words[1].split("x"))
-            self.outputs[int(words[0][:-1])].pixels = width * height
+            self.outputs[int(words[0][:-1])].size = width, height
 
     @property
     def promises(self) -> bool:

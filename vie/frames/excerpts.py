@@ -42,7 +42,9 @@ def extract_clip(
     if end <= start:
         return extract_jpegs(video, settings)
     began = time.monotonic()
-    contents = read_contents(video, timeout_seconds=settings.timeout_seconds)
+    contents = read_contents(
+        video, timeout_seconds=settings.timeout_seconds, max_pixels=settings.max_pixels
+    )
     if contents.fault:
         raise UnusableVideoError(contents.fault)
     length = contents.track.span()[1]

@@ -16,8 +16,8 @@ from vie.frames.container import is_avi
 from vie.frames.contents import Contents, read_contents, reading_seconds
 from vie.frames.jpeg import split_jpegs
 from vie.frames.messages import Line, is_damage
+from vie.frames.process import MAX_PIXELS, ffmpeg_version, open_video, stream_output
 from vie.frames.process import ffmpeg_executable as ffmpeg_executable
-from vie.frames.process import ffmpeg_version, open_video, stream_output
 from vie.frames.unusable import UnusableVideoError
 
 SEEK_EARLY = 10  # seconds; most key frames are closer together
@@ -35,6 +35,7 @@ class FrameSettings:
     timeout_seconds: float  # wall-clock time that one video may take
     max_seconds: float  # longest clip; a longer one is refused, not cut
     damaged: float = 0  # share of a video's frames that may be damaged
+    max_pixels: int = MAX_PIXELS  # of a frame; a video with larger ones is refused
 
     @property
     def made_by(self) -> dict[str, str]:
@@ -112,14 +113,16 @@ def _frames(
     """(JPEG, its (width, height)) of every frame; then an error, if the video is not usable."""
     if contents is None:
         limit = reading_seconds(video, settings.timeout_seconds)
-        contents = read_contents(video, timeout_seconds=limit)
+        contents = read_contents(video, timeout_seconds=limit, max_pixels=settings.max_pixels)
     if contents.fault and not excerpt:
         raise UnusableVideoError(contents.fault)
     decoding = _Decoding(contents, settings, excerpt, in_all)
     command = _command(video, contents, settings, excerpt)
     count, sizes = 0, set()
     with contextlib.closing(
-        stream_output(video, command, settings.timeout_seconds, in_all, decoding.hear)
+        stream_output(
+            video, command, settings.timeout_seconds, in_all, decoding.hear, settings.max_pixels
+        )
     ) as chunks:
         for jpeg, size in split_jpegs(chunks):
             count += 1
@@ -207,7 +210,7 @@ def _command(
     import ffmpeg
 
     # Where colours or sizes change, a new graph of filters would count frames from 0 again.
-    seek: dict[str, Any] = {"reinit_filter": 0}
+    seek: dict[str, Any] = {"reinit_filter": 0, "max_pixels": settings.max_pixels}
     start = ["setpts=PTS-STARTPTS", f"fps={settings.fps}"]  # a late first frame is not padded
     most = settings.max_frames + 1
     if excerpt:
@@ -219,17 +222,13 @@ def _command(
         zero = ["setpts=PTS-STARTPTS"] if timeless else []
         start = [*zero, f"fps={settings.fps}:start_time={excerpt[0] - jump:.6f}"]
         most = min(most, _frames_of(excerpt, settings))
-    # dar is the displayed width over height: storage size times the aspect of a pixel.
-    side = settings.shorter_side
-    width = f"if(gte(dar,1),round({side}*dar),{side})"
-    height = f"if(gte(dar,1),{side},round({side}/dar))"
     filters = ",".join(
         [
             "showinfo=checksum=0",  # one line for each frame, among those of errors
             *start,
             # Between frames days apart the filter fps would fill in frames without end.
             f"trim=end_frame={most}",
-            *jpeg_filters(width, height, contents.track.words),
+            *jpeg_filters(settings.shorter_side, contents.track.words),
             "setsar=1",
         ]
     )
