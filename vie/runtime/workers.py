@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import util  # its handler at exit joins processes: ours is to run before it
@@ -44,7 +44,8 @@ def how_it_died(code: int) -> str:
     elif code == -signal.SIGKILL:
         how = "was killed (SIGKILL), as the system does when memory runs out"
     elif code < 0:
-        how = f"was ended by {signal.Signals(-code).name}"
+        known = {one.value: one.name for one in signal.Signals}
+        how = f"was ended by {known.get(-code, f'signal {-code}')}"
     else:
         how = f"ended by itself (exit code {code})"
     return f"a process that loads data for this one {how}. {ADVICE}"
@@ -99,12 +100,12 @@ class Watch:
 
     def _end_process(self) -> None:
         print(f"\nERROR: {self.problem}", file=sys.stderr, flush=True)
-        from vie.runtime import distributed  # which imports torch: not all jobs need it
-
-        distributed.tell_failure()
+        for tell in at_sudden_end:
+            tell()
         os._exit(1)
 
 
+at_sudden_end: list[Callable[[], None]] = []  # called when this process is ended for a worker
 _open: set[Watch] = set()  # whose workers have not all ended
 
 
