@@ -29,7 +29,7 @@ from vie.config.settings import (
     probe_of,
     recipes_of,
 )
-from vie.runtime.disk import refuse_read_only
+from vie.runtime.disk import read_only
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
@@ -64,10 +64,11 @@ if (BASE / "config.yaml").is_file():
     config.update(in_order)
 try:
     validate(config)
-    if not (workflow.remote_exec or workflow.subprocess_exec):
-        refuse_read_only((".", ".snakemake", "logs", "benchmarks"))
 except VieError as error:
     raise WorkflowError(str(error)) from None
+IN_JOB = workflow.remote_exec or workflow.subprocess_exec
+if not IN_JOB and (said := read_only((".", ".snakemake", "logs", "benchmarks"))):
+    raise WorkflowError(said)
 
 # How many cores local jobs share. With --jobs (nodes) they run elsewhere, each with its own.
 settings = workflow.resource_settings
@@ -79,7 +80,7 @@ os.environ[CODE] = code_digest()  # for the logs of jobs
 if (BASE / "vie").is_dir():
     os.environ[HOME] = str(BASE)
 
-if workflow.remote_exec or workflow.subprocess_exec:
+if IN_JOB:
     # SLURM sends it to all processes of a job, and trainings save their state: not to Snakemake.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 elif (most := workflow.global_resources.get("gpu").value) is not None and most < config["gpus"]:
@@ -89,7 +90,6 @@ elif (most := workflow.global_resources.get("gpu").value) is not None and most <
         "line or in a profile) leaves no job more than that: raise it, or change `gpus`"
     )
 
-IN_JOB = workflow.remote_exec or workflow.subprocess_exec
 labelled = videos.is_labelled(config, config["dataset"], in_job=IN_JOB)
 experiment = Experiment(config, labelled=labelled)
 RESULTS = experiment.folder
@@ -106,10 +106,9 @@ PUBLISHED_DIGESTS = [digest(PUBLISHED / name) for name in ("table_s1.csv", "othe
 
 def refuse_read_only_outputs(jobs):
     """Snakemake would end with a traceback, perhaps after hours."""
-    try:
-        refuse_read_only(sorted({str(Path(path).parent) for job in jobs for path in job.output}))
-    except VieError as error:
-        raise WorkflowError(str(error)) from None
+    folders = {str(Path(path).parent) for job in jobs for path in job.output}
+    if said := read_only(sorted(folders)):
+        raise WorkflowError(said)
 
 
 def alternatives(names):
