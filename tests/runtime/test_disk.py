@@ -20,7 +20,7 @@ from vie.runtime import torch_files
 from vie.runtime.disk import read_only, sentence, writing
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write, link, write_json
-from vie.runtime.logs import job
+from vie.runtime.logs import job, run_command
 
 NUMBERS = np.random.default_rng(0).random(20000)
 
@@ -157,6 +157,14 @@ def test_a_job_ends_with_a_sentence_and_without_a_traceback(tmp_path, capsys):
         raise OSError(errno.ENOSPC, "No space left on device", "results/a.pt")
     assert "ERROR: results/a.pt: No space left on device. Free some space" in log.read_text()
     assert "Traceback" not in capsys.readouterr().err + log.read_text()
+
+
+def test_a_command_ends_with_a_sentence_too():
+    def main(arguments):
+        raise PermissionError(errno.EACCES, "Permission denied", "/a/b.parquet")
+
+    with pytest.raises(SystemExit, match=r"^ERROR: /a/b\.parquet: Permission denied\. Change the"):
+        run_command(main)
 
 
 def test_a_log_that_cannot_be_written_hides_no_message(tmp_path, capsys, little_room):
