@@ -34,7 +34,7 @@ from vie.config.settings import (
     probe_of,
     recipes_of,
 )
-from vie.runtime.disk import refuse_read_only
+from vie.runtime.disk import read_only
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
@@ -70,13 +70,13 @@ default = BASE / "config.yaml"
 try:
     validate(config, read_yaml(default) if default.is_file() else {})
     check_generated(config)
-    if not IN_JOB:
-        refuse_read_only((".", ".snakemake", "logs", "benchmarks"))
 except VieError as error:
     raise WorkflowError(str(error)) from None
-# Snakemake took the last one of each.
+# Snakemake took the last one of each key.
 if not IN_JOB and (twice := list(itertools.chain(*map(repeated_keys, workflow.configfiles)))):
     raise WorkflowError("\n".join(twice))
+if not IN_JOB and (said := read_only((".", ".snakemake", "logs", "benchmarks"))):
+    raise WorkflowError(said)
 
 # How many cores local jobs share. With --jobs (nodes) they run elsewhere, each with its own.
 settings = workflow.resource_settings
@@ -114,10 +114,9 @@ PUBLISHED_DIGESTS = [digest(PUBLISHED / name) for name in ("table_s1.csv", "othe
 
 def refuse_read_only_outputs(jobs):
     """Snakemake would end with a traceback, perhaps after hours."""
-    try:
-        refuse_read_only(sorted({str(Path(path).parent) for job in jobs for path in job.output}))
-    except VieError as error:
-        raise WorkflowError(str(error)) from None
+    folders = {str(Path(path).parent) for job in jobs for path in job.output}
+    if said := read_only(sorted(folders)):
+        raise WorkflowError(said)
 
 
 def alternatives(names):

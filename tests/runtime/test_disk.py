@@ -17,10 +17,10 @@ import torch
 from vie.engine.recorder import Recorder
 from vie.reporting.drawing import new_figure, save
 from vie.runtime import torch_files
-from vie.runtime.disk import refuse_read_only, sentence, writing
+from vie.runtime.disk import read_only, sentence, writing
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write, link, write_json
-from vie.runtime.logs import job
+from vie.runtime.logs import job, run_command
 
 NUMBERS = np.random.default_rng(0).random(20000)
 
@@ -135,7 +135,7 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path, monkeypatch, number
 
 def test_snakemake_does_not_begin_in_a_read_only_folder(tmp_path, monkeypatch):
     logs = tmp_path / "logs"
-    refuse_read_only([str(tmp_path), str(logs)])  # one that is absent will be made
+    assert read_only([str(tmp_path), str(logs)]) is None  # one that is absent will be made
     assert not os.listdir(tmp_path)
     logs.mkdir()
 
@@ -143,8 +143,7 @@ def test_snakemake_does_not_begin_in_a_read_only_folder(tmp_path, monkeypatch):
         raise OSError(errno.EROFS, "Read-only file system", f"{dir}/tmpabcdefgh")
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
-    with pytest.raises(VieError, match=r"logs: Read-only file system\. Make the file system"):
-        refuse_read_only([str(logs)])
+    assert f"{logs}: Read-only file system. Make the file system" in read_only([str(logs / "a")])
 
 
 def test_a_name_that_is_too_long_is_said(tmp_path):
@@ -158,6 +157,14 @@ def test_a_job_ends_with_a_sentence_and_without_a_traceback(tmp_path, capsys):
         raise OSError(errno.ENOSPC, "No space left on device", "results/a.pt")
     assert "ERROR: results/a.pt: No space left on device. Free some space" in log.read_text()
     assert "Traceback" not in capsys.readouterr().err + log.read_text()
+
+
+def test_a_command_ends_with_a_sentence_too():
+    def main(arguments):
+        raise PermissionError(errno.EACCES, "Permission denied", "/a/b.parquet")
+
+    with pytest.raises(SystemExit, match=r"^ERROR: /a/b\.parquet: Permission denied\. Change the"):
+        run_command(main)
 
 
 def test_a_log_that_cannot_be_written_hides_no_message(tmp_path, capsys, little_room):

@@ -100,20 +100,19 @@ def _refusal(folder: Path, content: bytes) -> OSError | None:
     return None
 
 
-def refuse_read_only(folders: Iterable[str]) -> None:
-    """Refuse to begin where Snakemake, which writes there, would end with a traceback.
+def read_only(folders: Iterable[str]) -> str | None:
+    """Which of some folders cannot be written, in a sentence; None: all can.
 
-    A full disk is left alone: Snakemake can also make room.
+    Snakemake, which writes there, would end with a traceback. A full disk is left alone: Snakemake
+    can also make room.
 
     Args:
         folders: of one that is absent, the folder is looked at in which it will be.
-
-    Raises:
-        VieError: a folder cannot be written.
     """
     for folder in map(Path, folders):
         while not folder.exists():
             folder = folder.parent
         found = _refusal(folder, b"")
         if found and found.errno != errno.ENOSPC:
-            raise VieError(sentence(OSError(found.errno, found.strerror, str(folder.resolve()))))
+            return sentence(OSError(found.errno, found.strerror, str(folder.resolve())))
+    return None
