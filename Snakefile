@@ -16,6 +16,7 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/checks.smk"
 include: "rules/data.smk"
 include: "rules/advice.smk"
 include: "rules/pretrain.smk"
