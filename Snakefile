@@ -31,6 +31,8 @@ include: "rules/publish.smk"
 # Jobs inherit it: the first that knows how many videos there are checks all that will be trained.
 onstart:
     os.environ[sizes.PLANNED] = sizes.planned(workflow.dag.needrun_jobs())
+    if not IN_JOB:
+        remove_scripts(SCRIPTS, at_least_seconds=5 if PROMISED in os.environ else 300)
 
 
 rule all:

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from vie.datasets.synthetic.render import CLASSES, render
 from vie.frames.ffmpeg import ffmpeg_executable
 from vie.runtime.csv_files import write_rows
 from vie.runtime.errors import VieError
-from vie.runtime.files import atomic_write
+from vie.runtime.files import atomic_write, exclusive_workdir
 from vie.runtime.progress import progress
 from vie.runtime.randomness import generator
 from vie.runtime.workers import process_pool
@@ -78,17 +77,25 @@ def write_embedded(
 
 @contextlib.contextmanager
 def complete_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder; it replaces `folder` if the block succeeds."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    temporary.chmod(0o755)  # mkdtemp makes folders private
-    try:
-        yield temporary
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    """Yield a new folder; it replaces `folder` if the block succeeds.
+
+    What a kill left of it is removed the next time.
+
+    Raises:
+        VieError: another process is at it.
+    """
+    work = folder.parent / f".{folder.name}"
+    with exclusive_workdir(work):
+        try:
+            temporary = work / folder.name
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
+            yield temporary
+            if folder.exists():
+                shutil.rmtree(folder)
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def write_videos(
