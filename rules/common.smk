@@ -53,6 +53,7 @@ from vie.workflow.image_probes import (
     image_transform,
 )
 from vie.workflow.instances import instances_used
+from vie.workflow.leftovers import SCRIPTS, remove_scripts
 from vie.workflow.paths import IMAGES_TABLE, PIPELINES, PUBLISHED, Experiment
 from vie.workflow.published import files_of, published_rows
 from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
