@@ -9,6 +9,7 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 from snakemake.exceptions import WorkflowError
 
@@ -52,6 +53,7 @@ from vie.workflow.image_probes import (
     image_transform,
 )
 from vie.workflow.instances import instances_used
+from vie.workflow.leftovers import SCRIPTS, remove_scripts
 from vie.workflow.paths import IMAGES_TABLE, PIPELINES, PUBLISHED, Experiment
 from vie.workflow.published import files_of, published_rows
 from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
@@ -70,6 +72,9 @@ default = BASE / "config.yaml"
 try:
     validate(config, read_yaml(default) if default.is_file() else {})
     check_generated(config)
+    for name, dataset in config["datasets"].items():
+        mb = resources.frames(dataset, config["threads"]["frames"])
+        resources.refuse_too_much(f"datasets.{name}", mb, mb, here=False)
 except VieError as error:
     raise WorkflowError(str(error)) from None
 # Snakemake took the last one of each key.
@@ -156,31 +161,6 @@ def of(function):
 most_videos = functools.cache(partial(videos.most_videos, config))
 
 
-def previous_checkpoint(recipe, seed, stage):
-    """What a stage starts from. Settings that cannot fit the videos are refused before a job runs;
-    jobs look for themselves, at the index."""
-    if stage == "supervised":
-        videos.labels_of(config, DATASET)
-    if not IN_JOB:
-        sizes.check_graph(config, recipe, most_videos(DATASET, "train"))
-    return experiment.previous_checkpoint(recipe, seed, stage)
-
-
-def probed_index(key, dataset):
-    """The index that classifiers are trained on, with the same check."""
-    if not IN_JOB and (dataset == DATASET or dataset in experiment.generated()):
-        most = [most_videos(name, "train") for name in (dataset, DATASET)]
-        sizes.check_probes(config, key, *most)
-    return f"resources/{dataset}/train/index.parquet"
-
-
-def split_assignment(target, evaluation, weights):
-    """The split that a network is finetuned on, with the same check."""
-    if not IN_JOB:
-        sizes.check_row(config, target, (evaluation, weights), most_videos(DATASET, "train"))
-    return experiment.target_file("split{split}/split_assignment.csv")(target)
-
-
 def generated_as(*layouts):
     """Constraint of a wildcard: datasets that the workflow writes in one of some layouts."""
     names = [name for name, layout in experiment.generated().items() if layout in layouts]
@@ -233,29 +213,27 @@ def tables_of_experiments():
     return sorted(map(str, [*results.glob("*/table_1.csv"), *results.glob("*/table_s1.csv")]))
 
 
-def pretrain_memory(wildcards, threads):
-    return resources.pretrain(config, DATASET, experiment.recipes[wildcards.recipe], threads)
+def pretrain_memory(wildcards, threads, given=config):
+    return resources.pretrain(given, DATASET, experiment.recipes[wildcards.recipe], threads)
 
 
 def pretext_memory(wildcards, threads):
     return resources.pretext(config, experiment.recipes[wildcards.recipe], threads)
 
 
-def probe_memory(wildcards, threads):
+def probe_memory(wildcards, threads, given=config):
     evaluation = experiment.evaluations[wildcards.evaluation]
     recipes = [experiment.recipes[name] for name in recipes_of(evaluation)]
     settings = evaluation["clip"], experiment.transform(wildcards.evaluation)
-    return resources.probe(config, DATASET, recipes, *settings, threads)
+    return resources.probe(given, DATASET, recipes, *settings, threads)
 
 
-def image_probe_memory(wildcards, threads):
+def image_probe_memory(wildcards, threads, given=config):
     evaluation = wildcards.evaluation
     recipes = [experiment.recipes[name] for name in recipes_of(experiment.evaluations[evaluation])]
     size = experiment.transform(evaluation)["geometry"]["size"]
     settings = image_settings(experiment, evaluation)
-    return resources.image_probe(
-        config, image_dataset(experiment), recipes, size, settings, threads
-    )
+    return resources.image_probe(given, image_dataset(experiment), recipes, size, settings, threads)
 
 
 def features_memory(wildcards, threads):
@@ -265,8 +243,10 @@ def features_memory(wildcards, threads):
     return resources.features(config, wildcards.dataset, recipes, *settings, threads)
 
 
-def finetune_memory(wildcards, threads):
-    return finetuning.memory(experiment, wildcards.evaluation, wildcards.weights, threads)
+def finetune_memory(wildcards, threads, given=config):
+    return finetuning.memory(
+        experiment, wildcards.evaluation, wildcards.weights, threads, gpus=given["gpus"]
+    )
 
 
 def frames_memory(wildcards, threads):

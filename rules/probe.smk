@@ -2,7 +2,7 @@
 rule probe:
     input:
         networks=of(experiment.networks),
-        train=of(lambda: probed_index("probe", DATASET)),
+        train=of(partial(probed_index, "probe", DATASET)),
         val=f"resources/{DATASET}/val/index.parquet",
         classes=of(partial(videos.labels_of, config, DATASET)),
         frames=frame_files(experiment, DATASET),
@@ -36,7 +36,9 @@ rule probe:
 use rule probe as image_probe with:
     input:
         networks=of(experiment.networks),
-        train=of(lambda: probed_index("image_probe", image_dataset(experiment))),
+        train=of(
+            lambda evaluation: probed_index("image_probe", image_dataset(experiment), evaluation)
+        ),
         val=of(partial(image_file, experiment, "val/index.parquet")),
         classes=of(partial(image_file, experiment, "classes.csv")),
         frames=of(partial(image_frame_files, experiment)),

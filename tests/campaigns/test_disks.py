@@ -170,7 +170,9 @@ def test_clock_jumps(campaign, left_alone):
             for path in (home / name for part in MADE for name in (home / part).rglob("*")):
                 if path.exists() and path.stat().st_mtime > time.time():
                     os.utime(path)
-            run(command(home), log)
+            # What such a job had made is gone; of that, Snakemake makes what is asked for.
+            gone = sorted(set(digests) - set(made(home)))
+            run(command(home, targets=[*TARGETS, *gone]), log)
         assert_same(home, digests)
         return "told" if code else "the same bits"
 

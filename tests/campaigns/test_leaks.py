@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
+from functools import partial
 
 import pytest
 
@@ -85,30 +85,35 @@ ROW = {"bytes of memory": 48 * 10**6, "bytes of /dev/shm": 16 * 10**6}
 ROW |= {"descriptors": 12, "threads": 6, "processes": 4}
 
 
-@pytest.mark.parametrize("every", ["999999 steps", "1 epochs"])
 @pytest.mark.campaign(short=1, long=1)
-def test_memory_of_long_trainings(campaign, every, small_dataset, recipe):
-    """Steps of one loader, and a new loader of the monitor every epoch: all stay flat."""
-    long = campaign.size == "long"
-    steps = {"1 epochs": 400 if long else 60}.get(every, 3000 if long else 300)  # 4 are an epoch
+def test_memory_of_a_long_training(campaign, small_dataset, recipe):
+    """Thousands of steps of one loader."""
+    steps = 3000 if campaign.size == "long" else 300
+    campaign.run(partial(trains_flatly, small_dataset, recipe, steps, "999999 steps"))
 
-    def case(rng, folder):
-        (folder / "recipe.json").write_text(json.dumps(recipe))
-        arguments = [str(folder), str(small_dataset), str(steps), every]
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(MEASURED), *arguments],
-            env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},
-            capture_output=True,
-            text=True,
-            timeout=3000,
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        rows = [list(map(int, line.split())) for line in done.stdout.splitlines()]
-        early, late = rows[3:6], rows[-3:]
-        for column, (what, most) in enumerate(ROW.items()):
-            grown = min(row[column] for row in late) - max(row[column] for row in early)
-            assert grown < most, f"{grown} more {what}: {rows}"
-        shutil.rmtree(folder)
-        return "flat"
 
-    campaign.run(case)
+@pytest.mark.campaign(short=1, long=1)
+def test_memory_of_restarted_loaders(campaign, small_dataset, recipe):
+    """The monitor starts its own at every epoch, of which each has four steps."""
+    epochs = 100 if campaign.size == "long" else 15
+    campaign.run(partial(trains_flatly, small_dataset, recipe, 4 * epochs, "1 epochs"))
+
+
+def trains_flatly(dataset, recipe, steps, every, rng, folder):
+    """A case: one training, measured 15 times."""
+    (folder / "recipe.json").write_text(json.dumps(recipe))
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(MEASURED), folder, dataset, str(steps), every],
+        env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},
+        capture_output=True,
+        text=True,
+        timeout=3000,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = [list(map(int, line.split())) for line in done.stdout.splitlines()]
+    early, late = rows[3:6], rows[-3:]
+    for column, (what, most) in enumerate(ROW.items()):
+        grown = min(row[column] for row in late) - max(row[column] for row in early)
+        assert grown < most, f"{grown} more {what}: {rows}"
+    shutil.rmtree(folder)
+    return "flat"

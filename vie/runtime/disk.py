@@ -82,7 +82,7 @@ def _stands_for(name: object, path: Path) -> bool:
     if found == path or found in path.parents:
         return True
     beside = found.relative_to(path.parent).parts[0] if path.parent in found.parents else ""
-    return beside.startswith(f".{path.stem}.")
+    return beside == f".{path.name}" or beside.startswith(f".{path.stem}.")
 
 
 def no_room(folder: Path) -> OSError | None:

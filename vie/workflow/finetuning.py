@@ -97,10 +97,13 @@ def settings(
     return {"schedule": own} | {key: shared[key] for key in ("validation", "clips")}
 
 
-def memory(experiment: Experiment, evaluation: str, weights: str, threads: int) -> int:
-    """Of a job, in MB."""
+def memory(
+    experiment: Experiment, evaluation: str, weights: str, threads: int, gpus: int | None = None
+) -> int:
+    """Of a job, in MB; `gpus` in place of the config's."""
     config, one = experiment.config, experiment.evaluations[evaluation]
     size = experiment.transform(evaluation)["geometry"]["size"]
     recipes = [experiment.recipes[name] for name in recipes_of(one)]
     batch = optimiser(config, evaluation, weights)["batch"]
+    config = config if gpus is None else config | {"gpus": gpus}
     return resources.finetune(config, recipes, one["clip"], size, batch, threads)

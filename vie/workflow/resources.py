@@ -20,6 +20,7 @@ from vie.datasets.holdout import COUNTS
 from vie.frames.process import BYTES_PER_PIXEL
 from vie.metrics.retrieval import AT_ONCE
 from vie.objectives.table import facts_of, scratch_bytes
+from vie.runtime.errors import VieError
 from vie.runtime.threads import TEST_CLIPS, VIDEOS_AHEAD, batches_ahead, loader_workers
 from vie.workflow.instances import count_instances
 from vie.workflow.videos import most_videos
@@ -28,6 +29,11 @@ Config = dict[str, Any]
 # A process with all imports of training (780 to 1,090 MB measured), CUDA on top of it (assumed), a
 # process that loads clips, a job.
 PROCESS, CUDA, WORKER, LEAST = 2000, 4000, 600, 4000
+# MB that a job may ask for: anywhere, and on a machine that has less than a fourth of it.
+MOST, LOCAL = 4_000_000, 64_000
+# Numbers of a network of width 64, in millions, which grow with the square of the width (counted).
+WEIGHTS = {"single": 11.5, "trn": 11.5, "slow": 20.1, "fast": 20.8, "slowfast": 21.7}
+LARGEST_WEIGHTS = 33.3  # 3dresnet, and taken for the user's own
 # Bytes that a step on a CPU keeps per input pixel and channel of the stem (9 to 15 measured).
 ACTIVATIONS = 20
 JPEG_BYTES = 0.35  # of a frame, per pixel: the upper end for quality 2 to 5
@@ -103,7 +109,14 @@ def vector_numbers(encoder: Config, layers: list[str]) -> int:
 def step(gpus: int, encoders: list[Config], clips: int, frames: int, size: int) -> float:
     """Of the main processes, one for each GPU, and what a training step on a CPU keeps."""
     kept = ACTIVATIONS * clips * frames * size**2 * sum(map(width, encoders)) / 1e6
+    kept += 4 * sum(map(weights, encoders))
     return PROCESS * max(gpus, 1) + (CUDA * gpus or kept)
+
+
+def weights(encoder: Config) -> float:
+    """Of the weights of a network: also their gradients, their momentum, what is being written."""
+    millions = WEIGHTS.get(encoder.get("network", ""), LARGEST_WEIGHTS)
+    return float(millions * (encoder.get("width", 64) / 64) ** 2 * 4)
 
 
 def pretrain(config: Config, dataset: str, recipe: Config, threads: int) -> int:
@@ -234,3 +247,28 @@ def index(config: Config, dataset: str, split: str) -> int:
 
 def _rounded(mb: float) -> int:
     return max(LEAST, math.ceil(mb / 100) * 100)
+
+
+def refuse_too_much(what: str, mb: int, on_cpu: int, *, here: bool) -> None:
+    """Refuse a job of the config that cannot get its memory, before any job runs.
+
+    Args:
+        what: the entry of the config whose job it is.
+        mb: that the job asks for.
+        on_cpu: that it would ask for without a GPU, which has less.
+        here: whether it will run on this machine. What it asks for is generous, so it may be more
+            than there is.
+
+    Raises:
+        VieError: no machine has so much, or this one has far less.
+    """
+    own = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 10**6
+    there = f"and this machine has {own / 1e3:,.0f} GB"
+    if on_cpu > MOST:
+        mb, there = on_cpu, "more than any machine has"
+    elif not here or mb <= max(4 * own, LOCAL):
+        return
+    raise VieError(
+        f"{what}: a job would need about {mb / 1e3:,.0f} GB of memory, {there}: choose less for "
+        "batch, width, geometry.size, the frames of a clip, clips, or the dataset's frames"
+    )

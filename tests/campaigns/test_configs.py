@@ -1,0 +1,154 @@
+"""Mutated configs: a sentence before the first job, or jobs that can run."""
+
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.common.configfile import load_configfile
+from snakemake.utils import update_config
+
+from tests.campaigns.config_mutations import ROOT, base, damage, mutate
+from tests.campaigns.config_promises import everything
+from vie.config.ablations import without_ablations
+from vie.config.load import load_config, validate
+from vie.config.reading import read_yaml, repeated_keys
+from vie.runtime.errors import VieError
+from vie.workflow import sizes
+from vie.workflow.generated import check_generated
+from vie.workflow.videos import most_videos
+
+SECONDS = 30  # of computing, in which a config is accepted or refused
+IN_WORDS = 20  # letters of the shortest sentence
+REAL = 25  # of so many cases one is shown to Snakemake itself
+JOBS = 250  # and of so many right ones over smoke.yaml one has its first jobs run
+
+
+@pytest.mark.campaign(short=60, long=1000)
+def test_mutated_configs(campaign, folder_of_workflow):
+    """Each case is a right config with one to three changes, or with a damaged file."""
+    number = iter(range(10**9))
+
+    def case(rng: random.Random, folder: Path) -> str:
+        name, config = base(rng)
+        done = [mutate(rng, config) for _ in range(rng.choice([1, 1, 1, 2, 3]))]
+        raw = yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
+        if rng.random() < 0.2:
+            raw, kind = damage(rng, (ROOT / "experiments" / "smoke.yaml").read_text())
+            name, done = "smoke", [f"file: {kind}"]
+        path = folder / "mutated.yaml"
+        path.write_bytes(raw)
+        try:
+            outcome = judged(path, rng, folder)
+            if rng.randrange(REAL) == 0:
+                seen_by_snakemake(path, outcome, folder_of_workflow)
+        except Exception as error:
+            raise AssertionError(f"{name}, {done}: {type(error).__name__}: {error}") from error
+        next(number)
+        return outcome
+
+    campaign.run(case)
+
+
+def judged(path, rng, folder):
+    """The outcome for one file, without Snakemake's graph."""
+    began = time.process_time()
+    library = refused_by_library(path)
+    try:
+        config = load_configfile(ROOT / "config.yaml")
+        update_config(config, load_configfile(path))
+    except Exception:  # Snakemake's own words, before any line of ours
+        assert library, "Snakemake cannot read it, but load_config does"
+        return "refused by Snakemake"
+    try:
+        validate(config, read_yaml(ROOT / "config.yaml"))
+        check_generated(config)
+        if twice := repeated_keys(path):
+            raise VieError("\n".join(twice))
+        graph(config)
+    except VieError as error:
+        in_words(error)
+        outcome = "refused"
+    else:
+        everything(config, rng)
+        outcome = "accepted"
+    assert time.process_time() - began < SECONDS
+    return outcome
+
+
+def refused_by_library(path):
+    """Whether `vie.load_config` refuses a file over config.yaml, which it does with a sentence."""
+    try:
+        load_config(ROOT / "config.yaml", path)
+    except VieError as error:
+        in_words(error)
+        return True
+    return False
+
+
+def in_words(error):
+    """A sentence that is short enough to be read, and not an exception's name alone."""
+    lines = str(error).splitlines()
+    assert lines
+    assert len(lines[0]) >= IN_WORDS, error
+    assert max(map(len, lines)) < 5000
+
+
+def graph(config):
+    """What Snakemake asks for each pretraining, probe and finetuning that it plans: all of them."""
+    most = most_videos(config, config["dataset"], "train")
+    for name in without_ablations(config["recipes"]):
+        sizes.check_graph(config, name, most)
+    sizes.check_probes(config, "probe", most, most)
+    if images := config.get("image_probe", {}).get("dataset"):
+        generated = "generator" in config["datasets"][images]
+        sizes.check_probes(
+            config, "image_probe", most_videos(config, images, "train") if generated else None, most
+        )
+    splits = sizes.single_splits(config["finetuning"]["targets"])
+    for table in ("table_2", "table_3"):
+        for row in config["tables"][table]["evaluations"]:
+            for split in splits:
+                weights = config["evaluations"][row]["weights"]
+                sizes.check_row(config, split, (row, weights), most)
+
+
+def seen_by_snakemake(path, outcome, folder):
+    """Snakemake's own dry run says the same, without a traceback of Python."""
+    done = snakemake(folder, "-n", "--configfile", str(path), "--", "all")
+    text = done.stdout[-3000:]
+    if outcome == "accepted":  # data that is not there is a sentence, too
+        ours = "MissingInputException" in text or "WorkflowError" in text or done.returncode == 0
+    else:
+        ours = done.returncode == 1
+    assert ours, text
+    if outcome != "refused by Snakemake":
+        assert "Traceback (most recent call last)" not in done.stdout, text
+
+
+def snakemake(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder_of_workflow(tmp_path_factory):
+    """A copy of the workflow to run in."""
+    folder = tmp_path_factory.mktemp("workflow")
+    for part in ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles"):
+        source = ROOT / part
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
+    for part in ("schemas", "report", "vie", "experiments"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
