@@ -111,7 +111,8 @@ def stream_output(
     memory = max_memory(max_pixels)
     command = command.global_args(
         *("-nostdin", "-nostats", "-hide_banner", "-v", "repeat+level+info"),
-        *("-max_alloc", str(memory), *limit),
+        # Else it has one for each core, and what a file may take depends on the machine.
+        *("-filter_threads", "1", "-max_alloc", str(memory), *limit),
     )
     argv = command.compile(cmd=ffmpeg_executable())
     output = _Output(heard, memory)
