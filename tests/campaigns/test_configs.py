@@ -17,6 +17,7 @@ from tests.campaigns.config_promises import everything
 from vie.config.ablations import without_ablations
 from vie.config.load import load_config, validate
 from vie.config.reading import read_yaml, repeated_keys
+from vie.config.settings import resolve_steps, stages
 from vie.runtime.errors import VieError
 from vie.workflow import sizes
 from vie.workflow.generated import check_generated
@@ -25,13 +26,13 @@ from vie.workflow.videos import most_videos
 SECONDS = 30  # of computing, in which a config is accepted or refused
 IN_WORDS = 20  # letters of the shortest sentence
 REAL = 25  # of so many cases one is shown to Snakemake itself
-JOBS = 250  # and of so many right ones over smoke.yaml one has its first jobs run
+JOBS = 6  # of so many right ones over smoke.yaml, one has its first jobs run
+FEW, SHORT = 100, 600  # videos and clips of those
 
 
 @pytest.mark.campaign(short=60, long=1000)
 def test_mutated_configs(campaign, folder_of_workflow):
     """Each case is a right config with one to three changes, or with a damaged file."""
-    number = iter(range(10**9))
 
     def case(rng: random.Random, folder: Path) -> str:
         name, config = base(rng)
@@ -46,9 +47,10 @@ def test_mutated_configs(campaign, folder_of_workflow):
             outcome = judged(path, rng, folder)
             if rng.randrange(REAL) == 0:
                 seen_by_snakemake(path, outcome, folder_of_workflow)
+            if outcome == "accepted" and name == "smoke" and rng.randrange(JOBS) == 0:
+                first_jobs_run(path, folder_of_workflow)
         except Exception as error:
             raise AssertionError(f"{name}, {done}: {type(error).__name__}: {error}") from error
-        next(number)
         return outcome
 
     campaign.run(case)
@@ -62,7 +64,7 @@ def judged(path, rng, folder):
         config = load_configfile(ROOT / "config.yaml")
         update_config(config, load_configfile(path))
     except Exception:  # Snakemake's own words, before any line of ours
-        assert library, "Snakemake cannot read it, but load_config does"
+        assert library or not read_yaml(path), "Snakemake cannot read it, but load_config does"
         return "refused by Snakemake"
     try:
         validate(config, read_yaml(ROOT / "config.yaml"))
@@ -128,6 +130,23 @@ def seen_by_snakemake(path, outcome, folder):
     assert ours, text
     if outcome != "refused by Snakemake":
         assert "Traceback (most recent call last)" not in done.stdout, text
+
+
+def first_jobs_run(path, folder):
+    """The first stage of a network on some videos, all of it for real, if it is small."""
+    config = load_config(ROOT / "config.yaml", path)
+    name = next(name for name in config["recipes"] if stages(config["recipes"][name]))
+    recipe, most = config["recipes"][name], most_videos(config, config["dataset"], "train")
+    dataset = config["datasets"][config["dataset"]]
+    stage = stages(recipe)[0]
+    clips = most and resolve_steps(recipe["schedule"][stage], most[0])
+    if not most or most[0] > FEW or clips > SHORT or max(dataset["shards"].values()) > 4:
+        return
+    for made in ("resources", "results"):
+        shutil.rmtree(folder / made, ignore_errors=True)
+    target = f"results/{config['experiment']}/pretrain/{name}/seed{config['seeds'][0]}/{stage}.pt"
+    done = snakemake(folder, "--configfile", str(path), "--", target)
+    assert done.returncode == 0 or "finite" in done.stdout, done.stdout[-3000:]
 
 
 def snakemake(folder, *arguments):

@@ -74,7 +74,7 @@ def _checked(config: dict[str, Any]) -> dict[str, Any]:
     except ValidationError as error:
         from vie.config.schema import json_schema  # only here: it takes time
 
-        problems = explain(error, json_schema())
+        problems = explain(error, json_schema(), config)
     if problems:
         raise all_of(problems)
     return found

@@ -34,12 +34,13 @@ def all_of(problems: Iterable[str]) -> VieError:
     return VieError("the config has errors:\n" + "\n".join(f"  - {one}" for one in problems))
 
 
-def explain(error: ValidationError, schema: Schema) -> list[str]:
+def explain(error: ValidationError, schema: Schema, given: Any = None) -> list[str]:
     """One sentence for each problem, unknown keys first: the rest often follows from a typo.
 
     Args:
         error: of `Config`.
         schema: of `Config`, as `vie.config.schema` makes it; says what is allowed.
+        given: the config with its nulls, which take keys away.
     """
     unknown: dict[Place, tuple[Schema, list[str]]] = {}
     wrong: dict[Place, str] = {}
@@ -53,7 +54,8 @@ def explain(error: ValidationError, schema: Schema) -> list[str]:
             continue
         place, node, choice = _find(schema, one["loc"], schema["$defs"])
         found = general if choice and one["type"] != "value_error" else wrong
-        found.setdefault(place, _sentence(place, node, one))
+        empty = one["type"] == "missing" and _is_null(given, place)
+        found.setdefault(place, _sentence(place, node, one, empty=empty))
     precise = [*unknown, *wrong]
     sentences = [_unknown(place, *found) for place, found in unknown.items()]
     sentences += wrong.values()
@@ -111,10 +113,18 @@ def _unknown(place: Place, node: Schema, keys: list[str]) -> str:
     return f"{_written(place)}: unknown key {words}; known here: {', '.join(known)}"
 
 
-def _sentence(place: Place, node: Schema, error: Any) -> str:
+def _is_null(given: Any, place: Place) -> bool:
+    for key in place:
+        if not isinstance(given, dict) or key not in given:
+            return False
+        given = given[key]
+    return given is None
+
+
+def _sentence(place: Place, node: Schema, error: Any, *, empty: bool = False) -> str:
     where, about = _written(place), node.get("description", "").partition("\n\n")[0].rstrip(".")
     if error["type"] == "missing":
-        return f"{where}: is missing ({about})"
+        return f"{where}: is {'empty, and is needed' if empty else 'missing'} ({about})"
     if error["loc"][-1:] == ("[key]",):
         return f"{where}: {about}"
     value = repr(error["input"])

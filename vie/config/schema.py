@@ -3,6 +3,7 @@
 `python -m vie.config.schema` renews both.
 """
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -56,8 +57,9 @@ def _tidy(node: Any, key: str = "") -> Any:
     return node
 
 
+@functools.cache
 def json_schema() -> dict[str, Any]:
-    """The schema as JSON has it."""
+    """The schema as JSON has it; not to be changed."""
     return Config.model_json_schema(schema_generator=_Generator)
 
 
