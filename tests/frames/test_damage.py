@@ -144,6 +144,14 @@ def test_good_files_are_whole(tmp_path, name, codec):
     assert len(extract_jpegs(video, SETTINGS).jpegs) == 75
 
 
+@pytest.mark.parametrize(("name", "codec"), [("x.wmv", "wmv2"), ("x.avi", "mpeg4")])
+def test_zeros_behind_the_end_are_no_damage(tmp_path, name, codec):
+    video = encode(tmp_path / name, pictures(75, 64, 48), "-c:v", codec, "-pix_fmt", "yuv420p")
+    with video.open("ab") as file:
+        file.write(bytes(2048))
+    assert len(extract_jpegs(video, SETTINGS).jpegs) == 75
+
+
 @pytest.mark.parametrize("name", ["x.ts", "x.mkv", "x.mp4", "x.flv"])
 def test_a_cut_between_key_frames_is_whole(tmp_path, name):
     """By stream copy: what cannot be decoded before the first key frame is no damage."""

@@ -91,6 +91,9 @@ def _asf(file: BinaryIO, size: int) -> Fault | None:
         return None
     if declared > size:
         return Fault(f"truncated: {size} bytes of {declared}")
+    file.seek(declared)
+    if not any(file.read(CHUNK)):  # zeros up to a whole block are common
+        return None
     return Fault(f"cannot be decoded: damaged, {size} bytes, and its header says {declared}", True)
 
 
