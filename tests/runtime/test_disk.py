@@ -6,6 +6,7 @@ import os
 import resource
 import tarfile
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from vie.reporting.drawing import new_figure, save
 from vie.runtime import torch_files
 from vie.runtime.disk import read_only, sentence, writing
 from vie.runtime.errors import VieError
-from vie.runtime.files import atomic_write, link, write_json
+from vie.runtime.files import atomic_write, exclusive_workdir, link, write_json
 from vie.runtime.logs import job, run_command
 
 NUMBERS = np.random.default_rng(0).random(20000)
@@ -89,8 +90,10 @@ def test_a_copy_that_does_not_fit_names_itself(tmp_path, monkeypatch, little_roo
     os.truncate(tmp_path / "small", 10000)  # the limit
     monkeypatch.setattr(os, "link", refuse)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-    with pytest.raises(VieError, match=r"result\.pt: File too large"):
-        link(tmp_path / "small", tmp_path / "result.pt")
+    monkeypatch.chdir(tmp_path)
+    for result in (tmp_path / "result.pt", Path("result.pt")):
+        with pytest.raises(VieError, match=rf"^{result}: File too large"):
+            link(tmp_path / "small", result)
     assert os.listdir(tmp_path) == ["small"]
 
 
@@ -112,6 +115,12 @@ def test_metrics_that_do_not_fit_are_named_and_the_old_ones_stay(tmp_path, littl
     with pytest.raises(VieError, match=r"metrics\.jsonl: File too large"):
         Recorder(metrics, tmp_path / "tensorboard", step=150)
     assert metrics.read_text() == kept
+
+
+def test_a_folder_is_locked_on_a_full_disk(tmp_path, little_room):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    with exclusive_workdir(tmp_path / "state"):
+        assert (tmp_path / "state" / "lock").exists()
 
 
 def test_an_error_of_another_file_is_not_of_this_one(tmp_path):

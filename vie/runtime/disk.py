@@ -78,7 +78,7 @@ def _stands_for(name: object, path: Path) -> bool:
     """Whether a file is `path`, a temporary one of it, or a folder on the way to it."""
     if not isinstance(name, str | os.PathLike):
         return False
-    found = Path(name)
+    found, path = Path(os.path.abspath(name)), Path(os.path.abspath(path))
     if found == path or found in path.parents:
         return True
     beside = found.relative_to(path.parent).parts[0] if path.parent in found.parents else ""
