@@ -144,6 +144,25 @@ def test_good_files_are_whole(tmp_path, name, codec):
     assert len(extract_jpegs(video, SETTINGS).jpegs) == 75
 
 
+def test_room_that_is_left_empty_in_a_webm_is_no_hole(tmp_path):
+    how = ("-c:v", "libvpx", "-pix_fmt", "yuv420p", "-deadline", "realtime", "-live", "1")
+    video = encode(tmp_path / "x.webm", pictures(75, 64, 48), *how)
+    void = b"\xec" + (0x4000 | 600).to_bytes(2, "big") + bytes(600)
+    head, rest = video.read_bytes().split(cluster := bytes.fromhex("1F43B675"), 1)
+    size, blocks = rest.split(b"\xe7\x81\0", 1)  # its time is 0
+    larger = (int.from_bytes(size, "big") + len(void)).to_bytes(len(size), "big")
+    video.write_bytes(head + cluster + larger + b"\xe7\x81\0" + void + blocks)
+    assert len(extract_jpegs(video, SETTINGS).jpegs) == 75
+
+
+@pytest.mark.parametrize(("name", "codec"), [("x.wmv", "wmv2"), ("x.avi", "mpeg4")])
+def test_zeros_behind_the_end_are_no_damage(tmp_path, name, codec):
+    video = encode(tmp_path / name, pictures(75, 64, 48), "-c:v", codec, "-pix_fmt", "yuv420p")
+    with video.open("ab") as file:
+        file.write(bytes(2048))
+    assert len(extract_jpegs(video, SETTINGS).jpegs) == 75
+
+
 @pytest.mark.parametrize("name", ["x.ts", "x.mkv", "x.mp4", "x.flv"])
 def test_a_cut_between_key_frames_is_whole(tmp_path, name):
     """By stream copy: what cannot be decoded before the first key frame is no damage."""

@@ -91,6 +91,9 @@ def _asf(file: BinaryIO, size: int) -> Fault | None:
         return None
     if declared > size:
         return Fault(f"truncated: {size} bytes of {declared}")
+    file.seek(declared)
+    if not any(file.read(CHUNK)):  # zeros up to a whole block are common
+        return None
     return Fault(f"cannot be decoded: damaged, {size} bytes, and its header says {declared}", True)
 
 
@@ -153,10 +156,10 @@ def _matroska(file: BinaryIO, size: int) -> Fault | None:
         elif start + length > size:
             return _cut(at, size)
         else:
-            frames = holes and name in (CLUSTER, *BLOCKS)
-            if wrong := _wrong(file, start, length, frames, name not in BLOCKS):
+            if wrong := _wrong(file, start, length, holes and name in BLOCKS, name not in BLOCKS):
                 return Fault(f"cannot be decoded: damaged, {wrong} in the part at byte {at}", True)
-            at = start + length
+            # Beside its blocks, a cluster may hold room that is left empty (Void).
+            at = start if holes and name == CLUSTER else start + length
     return _cut(at, size) if end > size else None
 
 

@@ -90,7 +90,7 @@ def complete_folder(folder: Path) -> Iterator[Path]:
         try:
             temporary = work / folder.name
             shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir()
+            temporary.mkdir(parents=True)  # the one that had the lock before has removed both
             with writing(folder):  # it looks at the disk while what was written is there
                 yield temporary
                 if folder.exists():
