@@ -37,16 +37,20 @@ MAX_OUTPUT_BYTES = 512 * 2**20  # of one video's JPEGs, held in memory
 MAX_MESSAGE_BYTES = 64 * 2**10
 MAX_LINE_BYTES = 4096  # of one message
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+OLDEST = (5, 1)  # version of ffmpeg; earlier ones do not know -fps_mode
+VERSION = re.compile(r"ffmpeg version n?(\d+)\.(\d+)")
 
 
 @functools.cache
 def ffmpeg_executable() -> str:
-    """Path of ffmpeg: the one on the PATH, else the one of the package imageio-ffmpeg.
+    """Path of ffmpeg: the one on the PATH if it is not too old, else that of imageio-ffmpeg.
 
     Raises:
         VieError: there is neither.
     """
-    if found := shutil.which("ffmpeg"):
+    found = shutil.which("ffmpeg")
+    version = VERSION.match(_first_line(found)) if found else None
+    if found and not (version and (int(version[1]), int(version[2])) < OLDEST):
         return found
     try:
         import imageio_ffmpeg
@@ -54,18 +58,24 @@ def ffmpeg_executable() -> str:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except (ImportError, RuntimeError) as error:
         raise VieError(
-            "no ffmpeg: none on the PATH and none from imageio-ffmpeg; install ffmpeg with the "
-            "system's package manager, or `pip install imageio-ffmpeg`"
+            f"no ffmpeg: {'one older than 5.1' if found else 'none'} on the PATH and none from "
+            "imageio-ffmpeg; install ffmpeg 5.1 or later with the system's package manager, or "
+            "`pip install imageio-ffmpeg`"
         ) from error
 
 
 @functools.cache
 def ffmpeg_version() -> str:
     """First line of `ffmpeg -version`. The bytes of JPEGs depend on the version."""
-    shown = subprocess.run(
-        [ffmpeg_executable(), "-version"], capture_output=True, text=True, check=True
-    )
-    return shown.stdout.splitlines()[0]
+    return _first_line(ffmpeg_executable())
+
+
+def _first_line(program: str) -> str:
+    """What an ffmpeg says of its version; "": it cannot be run."""
+    with contextlib.suppress(OSError):
+        shown = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
+        return shown.stdout.partition("\n")[0]
+    return ""
 
 
 def open_video(video: Path, max_pixels: int = MAX_PIXELS, **options: Any) -> Any:
