@@ -16,7 +16,8 @@ from vie.clips.loader import TestClips, loader
 from vie.clips.transform import ClipTransform
 from vie.runtime import workers
 from vie.runtime.errors import VieError
-from vie.runtime.workers import Watch, how_it_died, process_pool, serve_parent
+from vie.runtime.signals import held_back
+from vie.runtime.workers import LEFT_TO_PARENT, Watch, how_it_died, process_pool, serve_parent
 
 
 def sleeps(ready):
@@ -59,6 +60,27 @@ def test_workers_leave_signals_to_their_parent_and_end_when_it_closes(sleepers):
     assert all(one.is_alive() for one in sleepers)
     watch.close()
     wait_for(lambda: not any(one.is_alive() for one in sleepers), 30)
+
+
+def test_a_signal_that_comes_before_a_worker_is_ready_is_left_to_its_parent():
+    def waits():
+        time.sleep(600)  # as while it imports torch
+
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    started = multiprocessing.get_context("fork").Process(target=waits, daemon=True)
+    try:
+        with held_back(*LEFT_TO_PARENT):
+            started.start()
+            signal.raise_signal(signal.SIGTERM)
+            assert not heard
+        assert heard == [signal.SIGTERM]
+        os.kill(started.pid, signal.SIGTERM)
+        started.join(0.5)
+        assert started.is_alive()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        started.kill()
 
 
 def test_what_is_told_of_a_death():

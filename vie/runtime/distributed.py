@@ -8,7 +8,6 @@ process all functions do nothing.
 import contextlib
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +22,13 @@ from torch import Tensor
 
 from vie.runtime.errors import VieError
 from vie.runtime.logs import job, open_log
-from vie.runtime.signals import SIGNALS, StoppedError, die_with_parent, heeding_signals
+from vie.runtime.signals import (
+    SIGNALS,
+    StoppedError,
+    die_with_parent,
+    heeding_signals,
+    held_back,
+)
 from vie.runtime.workers import at_sudden_end, how_it_died
 
 Items = TypeVar("Items", np.ndarray, Tensor)
@@ -168,13 +173,10 @@ def _start_tracker_that_ignores_signals() -> None:
     """Start Python's process that tracks semaphores, with `SIGNALS` blocked.
 
     SLURM sends SIGUSR1 to all processes of a job. It would end the tracker, which would fill the
-    log with tracebacks. The tracker inherits the signal mask.
+    log with tracebacks.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
+    with held_back(*SIGNALS):
         resource_tracker.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

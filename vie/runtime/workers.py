@@ -17,6 +17,7 @@ from vie.runtime.errors import VieError
 from vie.runtime.signals import SIGNALS, die_with_parent
 
 assert util  # imported for its handler alone
+LEFT_TO_PARENT = (*SIGNALS, signal.SIGINT)  # signals, in processes that load
 LOOK_SECONDS = 0.25  # between two looks at the workers
 CLOSE_SECONDS = 2.0  # that workers have to end by themselves when their work is over
 NOTICE_SECONDS = 15.0  # that this process has to come back to its workers when one has died
@@ -29,10 +30,12 @@ ADVICE = (
 def serve_parent(worker: int = 0) -> None:
     """Leave signals to the parent, in a process that a `Watch` of the parent sees to.
 
+    The parent holds them back (`held_back`) when it starts the process, for the time until this.
+
     SLURM signals all processes of a job at once. A worker that ended by itself would break the step
     that its parent is about to save.
     """
-    for number in (*SIGNALS, signal.SIGINT):
+    for number in LEFT_TO_PARENT:
         signal.signal(number, signal.SIG_IGN)
     die_with_parent()
 
