@@ -5,14 +5,17 @@ time that a video takes is small.
 """
 
 import contextlib
+import math
 import os
 import re
 from array import array
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from statistics import median_low
 
+from vie.frames.avi import missing_frames
 from vie.frames.container import check_file
 from vie.frames.jpeg import split_jpegs
 from vie.frames.messages import TOO_LARGE, Line, is_damage, reason, too_large
@@ -22,9 +25,17 @@ from vie.frames.unusable import UnusableVideoError
 
 READING = 20e6  # bytes per second that a slow disk gives at least
 # Formats whose length is written down, and not found out by ffmpeg from the frames that there are,
-# and how many seconds it may be wrong: tracks do not end together, and the length of ASF may count
-# the time before its start.
-PROMISING = {"matroska": 0.5, "mov": 0.5, "avi": 0.5, "flv": 0.5, "mxf": 0.5, "rm": 0.5, "asf": 3.5}
+# and how many seconds it may be wrong: tracks do not end together, the length of ASF may count the
+# time before its start, and that of AVI counts a late start twice (its frames are counted instead).
+PROMISING = {
+    "matroska": 0.5,
+    "mov": 0.5,
+    "flv": 0.5,
+    "mxf": 0.06,
+    "rm": 0.5,
+    "asf": 3.5,
+    "avi": math.inf,
+}
 SHORT_SHARE = 0.02  # of a length that may be missing
 INPUT = re.compile(r"Input #0, (\S+), from")
 LENGTH = re.compile(r"Duration: (\d+):(\d\d):(\d\d\.\d+)(?:, start: (\d+\.\d+))?")
@@ -134,10 +145,8 @@ def read_contents(video: Path, *, timeout_seconds: float, max_pixels: int = MAX_
         VieError: ffmpeg is missing or was killed from outside.
     """
     check_file(video)
-    try:
+    with _readable():
         broken = fault_of(video)
-    except OSError as error:
-        raise UnusableVideoError(f"cannot be read: {error.strerror}") from error
     if broken and broken.hidden:
         raise UnusableVideoError(broken.reason)
     try:
@@ -146,6 +155,9 @@ def read_contents(video: Path, *, timeout_seconds: float, max_pixels: int = MAX_
         reading = _read(video, timeout_seconds, "0:v", max_pixels)
     fault = (broken and broken.reason) or reading.fault()
     track = reading.best(fault)
+    if reading.format == "avi" and not fault:
+        with _readable():
+            fault = missing_frames(video, track.number, float(track.end * track.base))
     if not reading.promises and len(reading.tracks) > 1:
         # In such formats the first track that is read sets the clock; only this one is decoded.
         track = _read(video, timeout_seconds, f"0:{track.number}", max_pixels).best(fault)
@@ -154,6 +166,14 @@ def read_contents(video: Path, *, timeout_seconds: float, max_pixels: int = MAX_
     if reading.large and not track.pixels:
         raise UnusableVideoError(too_large(reading.large))
     return Contents(track, reading.format, fault)
+
+
+@contextlib.contextmanager
+def _readable() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnusableVideoError(f"cannot be read: {error.strerror}") from error
 
 
 def _read(video: Path, timeout_seconds: float, tracks: str, max_pixels: int) -> "_Reading":
