@@ -138,9 +138,11 @@ def first_jobs_run(path, folder):
     name = next(name for name in config["recipes"] if stages(config["recipes"][name]))
     recipe, most = config["recipes"][name], most_videos(config, config["dataset"], "train")
     dataset = config["datasets"][config["dataset"]]
-    stage = stages(recipe)[0]
-    clips = most and resolve_steps(recipe["schedule"][stage], most[0])
-    if not most or most[0] > FEW or clips > SHORT or max(dataset["shards"].values()) > 4:
+    stage, batch = stages(recipe)[0], recipe["optimiser"]["batch"]
+    if not most or most[0] > FEW or max(dataset["shards"].values()) > 4:
+        return
+    clips = batch * resolve_steps(recipe["schedule"][stage], max(1, most[0] // batch))
+    if clips > SHORT or recipe["encoder"]["width"] > 64 or recipe["geometry"]["size"] > 128:
         return
     for made in ("resources", "results"):
         shutil.rmtree(folder / made, ignore_errors=True)
