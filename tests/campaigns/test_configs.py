@@ -67,8 +67,8 @@ def judged(path, rng, folder):
         update_config(config, load_configfile(path))
     except Exception as error:  # Snakemake's own words, before any line of ours
         assert library or not read_yaml(path), "Snakemake cannot read it, but load_config does"
-        in_words = isinstance(error, WorkflowError)
-        return "refused by Snakemake" if in_words else "refused by Snakemake with a traceback"
+        told = isinstance(error, WorkflowError)
+        return "refused by Snakemake" if told else "refused by Snakemake with a traceback"
     try:
         validate(config, read_yaml(ROOT / "config.yaml"))
         check_generated(config)
