@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from snakemake.common.configfile import load_configfile
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
 from tests.campaigns.config_mutations import ROOT, base, damage, mutate
@@ -17,10 +18,11 @@ from tests.campaigns.config_promises import everything
 from vie.config.ablations import without_ablations
 from vie.config.load import load_config, validate
 from vie.config.reading import read_yaml, repeated_keys
-from vie.config.settings import resolve_steps, stages
+from vie.config.settings import recipes_of, resolve_steps, stages
 from vie.runtime.errors import VieError
-from vie.workflow import sizes
+from vie.workflow import resources, sizes
 from vie.workflow.generated import check_generated
+from vie.workflow.paths import Experiment
 from vie.workflow.videos import most_videos
 
 SECONDS = 30  # of computing, in which a config is accepted or refused
@@ -63,9 +65,10 @@ def judged(path, rng, folder):
     try:
         config = load_configfile(ROOT / "config.yaml")
         update_config(config, load_configfile(path))
-    except Exception:  # Snakemake's own words, before any line of ours
+    except Exception as error:  # Snakemake's own words, before any line of ours
         assert library or not read_yaml(path), "Snakemake cannot read it, but load_config does"
-        return "refused by Snakemake"
+        told = isinstance(error, WorkflowError)
+        return "refused by Snakemake" if told else "refused by Snakemake with a traceback"
     try:
         validate(config, read_yaml(ROOT / "config.yaml"))
         check_generated(config)
@@ -117,6 +120,25 @@ def graph(config):
             for split in splits:
                 weights = config["evaluations"][row]["weights"]
                 sizes.check_row(config, split, (row, weights), most)
+    memory(config)
+
+
+def memory(config):
+    """The memory that the same jobs ask for."""
+    experiment, on_cpu, name = Experiment(config), config | {"gpus": 0}, config["dataset"]
+    asked = {}
+    for dataset, settings in config["datasets"].items():
+        asked[f"datasets.{dataset}"] = resources.frames(settings, config["threads"]["frames"])
+    for recipe in without_ablations(config["recipes"]):
+        one, threads = config["recipes"][recipe], config["threads"]["pretrain"]
+        if stages(one):
+            asked[f"recipes.{recipe}"] = resources.pretrain(on_cpu, name, one, threads)
+    for row, one in without_ablations(config["evaluations"]).items():
+        recipes = [config["recipes"][recipe] for recipe in recipes_of(one)]
+        settings = one["clip"], experiment.transform(row), config["threads"]["probe"]
+        asked[f"evaluations.{row}"] = resources.probe(on_cpu, name, recipes, *settings)
+    for what, mb in asked.items():
+        resources.refuse_too_much(what, mb, mb, here=False)
 
 
 def seen_by_snakemake(path, outcome, folder):
@@ -128,7 +150,7 @@ def seen_by_snakemake(path, outcome, folder):
     else:
         ours = done.returncode == 1
     assert ours, text
-    if outcome != "refused by Snakemake":
+    if not outcome.startswith("refused by Snakemake"):
         assert "Traceback (most recent call last)" not in done.stdout, text
 
 
@@ -138,9 +160,11 @@ def first_jobs_run(path, folder):
     name = next(name for name in config["recipes"] if stages(config["recipes"][name]))
     recipe, most = config["recipes"][name], most_videos(config, config["dataset"], "train")
     dataset = config["datasets"][config["dataset"]]
-    stage = stages(recipe)[0]
-    clips = most and resolve_steps(recipe["schedule"][stage], most[0])
-    if not most or most[0] > FEW or clips > SHORT or max(dataset["shards"].values()) > 4:
+    stage, batch = stages(recipe)[0], recipe["optimiser"]["batch"]
+    if not most or most[0] > FEW or max(dataset["shards"].values()) > 4:
+        return
+    clips = batch * resolve_steps(recipe["schedule"][stage], max(1, most[0] // batch))
+    if clips > SHORT or recipe["encoder"]["width"] > 64 or recipe["geometry"]["size"] > 128:
         return
     for made in ("resources", "results"):
         shutil.rmtree(folder / made, ignore_errors=True)

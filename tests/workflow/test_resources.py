@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from vie.config.load import load_config
 from vie.features import Extractor
 from vie.models.classifiers import FrozenEncoders
 from vie.models.encoders import build_encoder
+from vie.runtime.errors import VieError
 from vie.workflow import resources
 
 ROOT = Path(__file__).parents[2]
@@ -168,6 +170,7 @@ import vie.finetune
 from vie.models.classifiers import Classifier
 from vie.models.classifiers import FrozenEncoders, probe_features
 from vie.models.encoders import build_encoder
+from vie.runtime.errors import VieError
 from vie.models.resnet import channels_last
 encoder, shape = json.loads(sys.argv[1])
 torch.set_num_threads(1)
@@ -227,3 +230,27 @@ def test_a_user_s_own_objective_is_asked_for_its_memory(recipe, monkeypatch):
     assert needed[2**10] > resources.pretrain(config, "d", alone, 4)
     # A million keys against a batch of 128, the similarities and their gradients: 2.1 GB.
     assert needed[2**20] - needed[2**10] > 1000
+
+
+def test_memory_that_no_machine_has_is_refused():
+    """Far above what there is: what a job asks for is generous."""
+    ram = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 10**6
+    far = max(4 * ram, 64_000)
+    resources.refuse_too_much("x", far, far, here=True)
+    resources.refuse_too_much("x", 4_000_000, 4_000_000, here=False)
+    with pytest.raises(
+        VieError, match=r"recipes\.a: a job would need about .* and this machine has"
+    ):
+        resources.refuse_too_much("recipes.a", far + 1, far + 1, here=True)
+    for here in (True, False):
+        with pytest.raises(VieError, match="about 4,001 GB of memory, more than any machine has"):
+            resources.refuse_too_much("x", 9000, 4_001_000, here=here)
+
+
+def test_weights_are_counted_as_they_are():
+    """In MB of float32, within a tenth."""
+    for network in ("single", "trn", "slow", "fast", "slowfast", "3dresnet"):
+        settings = {"network": network, "width": 32}
+        settings |= {"fast_width": 4} if network == "slowfast" else {}
+        weights = sum(one.numel() for one in build_encoder(settings).parameters())
+        assert resources.weights(settings) == pytest.approx(weights * 4 / 1e6, rel=0.1)

@@ -19,6 +19,7 @@ from vie.frames.ffmpeg import ffmpeg_executable
 from vie.frames.manifest import class_names, write_manifest
 from vie.runtime.errors import VieError
 from vie.workflow import sizes
+from vie.workflow.generated import check_generated
 from vie.workflow.instances import count_instances
 from vie.workflow.videos import most_videos
 
@@ -350,3 +351,107 @@ def test_the_configs_that_come_along_fit_their_datasets(overlay):
     found = load_config(ROOT / "config.yaml", *overlays)
     videos = expected(found["datasets"][found["dataset"]], "train").videos
     assert sizes.problems(found, found["recipes"], some(videos), probes=True) == []
+
+
+def test_the_graph_refuses_probes_and_finetuning_too_and_names_the_rest():
+    """The number of videos is known before any of them is written."""
+    found = config(optimiser={"batch": 481})
+    found["probe"]["optimiser"]["batch"] = 481
+    found["image_probe"]["optimiser"]["batch"] = 841
+    found["finetuning"]["trained"]["batch"] = 241
+    most, images, row = (480, "a list"), (840, "another"), ("vie_trn", "trained")
+    with pytest.raises(VieError) as raised:
+        sizes.check_probes(found, "probe", most, most)
+    own, *rest = str(raised.value).splitlines()[1:]
+    assert own.startswith("  - probe.optimiser.batch: 481 is more than the 480 videos")
+    said = "\n".join(rest)
+    assert "Other recipes of the config do not fit either: vie_single." in said
+    assert "finetuning.trained.batch: 241 is more than the 240 training videos of target" in said
+    with pytest.raises(VieError, match=r"image_probe\.optimiser\.batch: 841 .* 840 images"):
+        sizes.check_probes(found, "image_probe", images, None)
+    with pytest.raises(VieError, match=r"finetuning\.trained\.batch: 241 .* 240 training videos"):
+        sizes.check_row(found, TARGET, row, most)
+    sizes.check_row(found, TARGET, ("scratch_trn", "untrained"), most)
+    sizes.check_probes(found, "probe", None, None)
+    for key in ("probe", "image_probe"):
+        sizes.check_probes(DEMO, key, (480, "a list"), most)
+
+
+def test_the_graph_is_checked_where_no_list_says_how_many_videos_there_are():
+    found = config()
+    found["recipes"]["vie_trn"]["encoder"]["embedding"] = 64
+    found["recipes"]["vie_trn"]["schedule"]["lr_drops"] = ["99 epochs"]
+    sizes.check_graph(found, "vie_single", None)
+    with pytest.raises(VieError, match=r"embedding: 64 is not the 128(.|\n)*training ends at 86"):
+        sizes.check_graph(found, "vie_trn", None)
+
+
+@pytest.mark.parametrize(
+    ("key", "schedule", "batch"),
+    [
+        ("probe", {"duration": "70 steps", "lr_drops": ["5 epochs"]}, 32),  # 75 steps
+        ("image_probe", {"duration": "70 steps", "lr_drops": ["5 epochs"]}, 32),
+    ],
+)
+def test_drops_after_the_end_of_classifiers_are_counted_in_steps(key, schedule, batch):
+    found = copying.deepcopy(DEMO)
+    found[key]["schedule"] = schedule
+    (text,) = sizes.probe_problems(found, key, 15 * batch)
+    assert text.startswith(f"{key}.schedule.lr_drops: 5 epochs: training ends at step 70")
+    assert sizes.probe_problems(found, key, 13 * batch) == []
+    found = copying.deepcopy(DEMO)
+    found["evaluations"]["vie_single"] |= {"schedule": schedule, "image_probe": {}}
+    found["evaluations"]["vie_single"]["image_probe"] = {"schedule": schedule}
+    (text,) = sizes.probe_problems(found, key, 15 * batch)
+    assert text.startswith("evaluations.vie_single.")
+
+
+def test_drops_of_the_release_are_within_its_steps():
+    found = copying.deepcopy(DEMO)
+    found["finetuning"]["trained"]["schedule"] = "release"
+    one = {"duration": "2 epochs", "lr_drops": ["39 steps"]}
+    found["evaluations"]["vie_single"]["finetuning"] = {"release": [one]}
+    rows = [("vie_single", "trained")]
+    assert sizes.finetuning_problems(found, TARGET, rows, 320) == []  # 20 steps in an epoch
+    (text,) = sizes.finetuning_problems(found, TARGET, rows, 304)
+    assert "39 steps: training ends at step 38" in text
+
+
+def test_videos_that_are_shorter_than_a_recipe_asks_are_none():
+    """The embedded videos have 80 frames at most."""
+    for least, fits in ((80, True), (90, False)):
+        found = copying.deepcopy(DEMO)
+        found["recipes"]["vie_single"]["min_frames"] = least
+        with contextlib.nullcontext() if fits else pytest.raises(VieError, match="0 videos of 90"):
+            sizes.check_graph(found, "vie_single", (480, "a list"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, None),
+        ({"min_frames": 80}, None),
+        ({"min_frames": 90}, "min_frames: 90: the videos that are written have 82 frames at most"),
+        ({"frames": {"fps": 0.1}}, "min_frames: 3: the videos that are written have 2"),
+        (
+            {"frames": {"max_seconds": 2}},
+            "max_seconds: 2: the videos that are written play 2.48 to",
+        ),
+    ],
+)
+def test_videos_that_are_written_can_be_used(changed, said):
+    found = copying.deepcopy(DEMO)
+    dataset = found["datasets"]["embedded"]
+    dataset |= changed | {"frames": dataset["frames"] | changed.get("frames", {})}
+    with pytest.raises(VieError, match=said) if said else contextlib.nullcontext():
+        check_generated(found)
+
+
+def test_the_videos_of_a_split_are_as_many_as_are_written():
+    """`training_videos` counts what the lists of the embedded datasets say."""
+    from vie.datasets.facts import training_videos
+
+    small = {"train_groups": 3, "test_groups": 2, "clips_per_group": 2, "dataset_seed": 0}
+    assert training_videos({"layout": "ucf101", "generator": small}) == 10 * 3 * 2
+    assert training_videos({"layout": "ucf101", "official_name": "ucf101"}) == 9537
+    assert training_videos({"layout": "folders", "videos": "v"}) is None

@@ -422,3 +422,24 @@ def test_another_working_directory(copy, tmp_path, snakemake, planned):
     assert planned(snakemake(copy, *arguments, "results/table_s1.csv"))["pretrain"] == 2
     overlay = ("--configfile", "experiments/smoke.yaml", "--", "results/table_s1.csv")
     assert planned(snakemake(copy, *arguments, *overlay))["frames"] == 3
+
+
+def test_a_key_that_stands_twice_is_named(copy, snakemake):
+    """Snakemake takes the last one, without a word."""
+    (copy / "twice.yaml").write_text("seeds: [0]\nexperiment: twice\nseeds: [1]\n")
+    said = snakemake(
+        copy, "-n", "--cores", "1", "--configfile", "twice.yaml", "--", "all", fails=True
+    )
+    assert "twice.yaml: line 3: the key seeds stands in line 1 already" in said
+
+
+def test_jobs_that_cannot_get_their_memory_are_refused_before_the_first(copy, snakemake):
+    overlay = {"recipes": {"vie_slow": {"optimiser": {"batch": 480}, "geometry": {"size": 4096}}}}
+    sides = {"train_shorter_side": [4096, 4200], "test_shorter_side": 4096}
+    overlay["recipes"]["vie_slow"]["geometry"] |= sides
+    (copy / "large.yaml").write_text(yaml.safe_dump(overlay))
+    target = "results/demo/pretrain/vie_slow/seed0/local_aggregation.pt"
+    said = snakemake(
+        copy, "-n", "--cores", "1", "--configfile", "large.yaml", "--", target, fails=True
+    )
+    assert "recipes.vie_slow: a job would need about" in said

@@ -124,7 +124,7 @@ def _is_null(given: Any, place: Place) -> bool:
 def _sentence(place: Place, node: Schema, error: Any, *, empty: bool = False) -> str:
     where, about = _written(place), node.get("description", "").partition("\n\n")[0].rstrip(".")
     if error["type"] == "missing":
-        return f"{where}: is {'empty, and is needed' if empty else 'missing'} ({about})"
+        return f"{where}: is missing{', as it is left empty' if empty else ''} ({about})"
     if error["loc"][-1:] == ("[key]",):
         return f"{where}: {about}"
     value = repr(error["input"])

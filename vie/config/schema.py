@@ -88,6 +88,9 @@ def reference_text() -> str:
     parts = [
         "# The config\n",
         f"Every key of `config.yaml` and of overlays. Generated: `{RENEW}` renews this file.\n",
+        "What is not allowed is refused before the first job, all of it at once. Where Snakemake "
+        "says that a config file is not valid, this names the line:\n",
+        "    uv run python -c \"import vie; vie.load_config('config.yaml', 'mine.yaml')\"\n",
     ]
     names = ["Config", *_references(schema["properties"], schema["$defs"], [])]
     for name in names:
