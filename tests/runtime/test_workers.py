@@ -110,7 +110,7 @@ SCRIPT = """
     def sleeps(number=0):
         if sys.argv[1] != "pool":
             workers.serve_parent()
-        print(os.getpid(), flush=True)
+        os.write(1, f"{os.getpid()}\\n".encode())  # at once, beside the other one
         time.sleep(600)
 
     workers.NOTICE_SECONDS = 0.5
@@ -140,14 +140,14 @@ def test_no_process_is_left_and_none_is_waited_for(tmp_path, how, code):
         stderr=subprocess.PIPE,
         text=True,
     ) as run:
-        started = [int(run.stdout.readline()) for _ in range(2)]
-        if how != "exit":
-            os.kill(started[0] if how == "worker" else run.pid, signal.SIGKILL)
         try:
+            started = [int(run.stdout.readline()) for _ in range(2)]
+            if how != "exit":
+                os.kill(started[0] if how == "worker" else run.pid, signal.SIGKILL)
             _, errors = run.communicate(timeout=60)
         finally:
             run.kill()
-        assert run.returncode == code
+    assert run.returncode == code
     wait_for(lambda: not processes_of(tmp_path), 10)
     assert ("was killed (SIGKILL)" in errors) == (how == "worker")
     assert "Traceback" not in errors
