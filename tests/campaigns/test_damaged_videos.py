@@ -22,9 +22,10 @@ import pytest
 from tests.campaigns import video_inputs as inputs
 from tests.campaigns.video_bombs import bomb
 from tests.campaigns.video_reading import SEEN, Outcome, be_quiet, compare, read_all
+from vie.frames.process import MAX_PIXELS, max_memory
 
 HANGS = 300  # seconds; a case takes one or two, and at most 40 if ffmpeg has to be stopped
-MOST_MEMORY = 1000  # MB that one ffmpeg may take
+MOST_MEMORY = max_memory(MAX_PIXELS) // 10**6  # MB that one ffmpeg may take
 OFF = 8  # of 255: the mean difference from which on a picture is another one
 SECRET = "canary-3f8a"  # nothing may show what a file outside says
 # What nobody understands without ffmpeg's source.

@@ -21,7 +21,7 @@ from vie.frames.jpeg import split_jpegs
 from vie.frames.messages import TOO_LARGE, Line, is_damage, reason, too_large
 from vie.frames.process import MAX_PIXELS, open_video, stream_output
 from vie.frames.structure import fault_of
-from vie.frames.unusable import UnusableVideoError
+from vie.frames.unusable import BY_SETTINGS, UnusableVideoError
 
 READING = 20e6  # bytes per second that a slow disk gives at least
 # Formats whose length is written down, and not found out by ffmpeg from the frames that there are,
@@ -114,12 +114,14 @@ def reading_seconds(path: Path, timeout_seconds: float) -> float:
     return timeout_seconds + (os.path.getsize(path) if os.path.exists(path) else 0) / READING
 
 
-def video_seconds(video: Path, *, timeout_seconds: float) -> float:
+def video_seconds(video: Path, *, timeout_seconds: float, max_pixels: int = MAX_PIXELS) -> float:
     """Seconds from the start of a video file to the end of its last frame; see `video_span`."""
-    return video_span(video, timeout_seconds=timeout_seconds)[1]
+    return video_span(video, timeout_seconds=timeout_seconds, max_pixels=max_pixels)[1]
 
 
-def video_span(video: Path, *, timeout_seconds: float) -> tuple[float, float]:
+def video_span(
+    video: Path, *, timeout_seconds: float, max_pixels: int = MAX_PIXELS
+) -> tuple[float, float]:
     """Seconds from the start of a video file to its first frame, and to the end of its last one.
 
     The times of all frames are read, without decoding; the length in the file's header is not
@@ -129,7 +131,7 @@ def video_span(video: Path, *, timeout_seconds: float) -> tuple[float, float]:
         UnusableVideoError: the message is the reason; also that a part of the file is missing.
         VieError: ffmpeg is missing or was killed from outside.
     """
-    contents = read_contents(video, timeout_seconds=timeout_seconds)
+    contents = read_contents(video, timeout_seconds=timeout_seconds, max_pixels=max_pixels)
     if contents.fault:
         raise UnusableVideoError(contents.fault)
     return contents.track.span()
@@ -151,7 +153,9 @@ def read_contents(video: Path, *, timeout_seconds: float, max_pixels: int = MAX_
         raise UnusableVideoError(broken.reason)
     try:
         reading = _read(video, timeout_seconds, "0", max_pixels)
-    except UnusableVideoError:  # perhaps by a track of another kind
+    except UnusableVideoError as error:  # perhaps by a track of another kind
+        if str(error).startswith(BY_SETTINGS):
+            raise
         reading = _read(video, timeout_seconds, "0:v", max_pixels)
     fault = (broken and broken.reason) or reading.fault()
     track = reading.best(fault)
@@ -195,7 +199,9 @@ def _read(video: Path, timeout_seconds: float, tracks: str, max_pixels: int) -> 
     return reading
 
 
-def frame_size(video: Path, *, timeout_seconds: float) -> tuple[int, int]:
+def frame_size(
+    video: Path, *, timeout_seconds: float, max_pixels: int = MAX_PIXELS
+) -> tuple[int, int]:
     """(width, height) of the first frame of a video file, in pixels, as a player shows it.
 
     Raises:
@@ -204,11 +210,13 @@ def frame_size(video: Path, *, timeout_seconds: float) -> tuple[int, int]:
     """
     import ffmpeg
 
-    contents = read_contents(video, timeout_seconds=timeout_seconds)
+    contents = read_contents(video, timeout_seconds=timeout_seconds, max_pixels=max_pixels)
     one = {"frames:v": 1, "vf": "scale=w='round(ih*dar)':h=ih,format=yuvj420p", "c:v": "mjpeg"}
-    stream = open_video(video)[str(contents.track.number)]
+    stream = open_video(video, max_pixels=max_pixels)[str(contents.track.number)]
     command = ffmpeg.output(stream, "pipe:1", format="image2pipe", **one)
-    with contextlib.closing(stream_output(video, command, timeout_seconds)) as chunks:
+    with contextlib.closing(
+        stream_output(video, command, timeout_seconds, max_pixels=max_pixels)
+    ) as chunks:
         sizes = [size for _, size in split_jpegs(chunks)]
     if not sizes:
         raise UnusableVideoError("no frames")
