@@ -1,6 +1,7 @@
 """Files of which a part is missing, wrong or doubled, in every container that can be written."""
 
 import random
+import struct
 import subprocess
 
 import numpy as np
@@ -29,6 +30,7 @@ KINDS = {
     "x.avi": "-c:v mpeg4",
     "x.mp4": "-c:v libx264 -pix_fmt yuv420p -movflags +faststart",
     "x.gif": "-c:v gif",
+    "parts.mp4": "-c:v libx264 -pix_fmt yuv420p -movflags frag_keyframe+empty_moov",
 }
 SEEN = ("h264.mkv", "hevc.mkv", "x.ogv", "vp8.webm", "vp9.webm")  # by checksums, or as holes
 # Nothing in these files tells that the end is missing.
@@ -99,6 +101,51 @@ def test_damage_is_noticed(tmp_path, films, name, how):
     else:
         assert frames.shape == truth.shape
         assert np.abs(frames - truth).mean((1, 2, 3)).max() < 8
+
+
+def test_an_flv_that_is_cut_off_anywhere(tmp_path, films):
+    content, _ = films("x.flv")
+    video = tmp_path / "x.flv"
+    for extra in (b"", bytes(1000)):  # zeros, as of a disk that was given in blocks
+        video.write_bytes(content + extra)
+        assert fault_of(video) is None
+    rng = random.Random(0)
+    borders = 0
+    for _ in range(100):
+        video.write_bytes(content[: rng.randrange(1000, len(content) - 4)])
+        borders += fault_of(video) is None
+    assert borders <= 3  # a cut between two tags is none
+
+
+def box(name, *content):
+    inside = b"".join(content)
+    return struct.pack(">I4s", len(inside) + 8, name) + inside
+
+
+@pytest.mark.parametrize(
+    ("numbers", "good"),
+    [
+        ([1, 2, 3, 4], True),
+        ([1, 1, 2, 2, 3], True),  # each track counts
+        ([7, 9, 11, 13], True),
+        ([1, 11, 12, 22, 23, 33], True),
+        ([1, 2, 3, 5, 6], False),
+        ([1, 2, 3, 2, 3], False),
+        ([1, 3, 5, 11, 13], False),
+    ],
+)
+def test_fragments_are_numbered(tmp_path, numbers, good):
+    video = tmp_path / "x.mp4"
+    moofs = [box(b"moof", box(b"mfhd", struct.pack(">II", 0, n))) for n in numbers]
+    content = box(b"ftyp") + box(b"moov") + b"".join(moof + box(b"mdat", b"x") for moof in moofs)
+    for end in (b"", struct.pack(">I4s", 0, b"mdat") + b"open"):
+        video.write_bytes(content + end)
+        assert (fault_of(video) is None) == good
+    video.write_bytes(content[:-1])
+    assert fault_of(video).reason.startswith("truncated: ")
+    for end in (bytes(1000), b"no box, but something else"):
+        video.write_bytes(content + end)
+        assert "is not the start of a part" in fault_of(video).reason
 
 
 def test_damage_is_allowed_up_to_a_share(tmp_path, films):
@@ -175,7 +222,16 @@ def test_a_cut_between_key_frames_is_whole(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "head", [b"OggS", b"\x1a\x45\xdf\xa3", b"GIF89a", b"RIFF", b"0&\xb2u\x8ef\xcf\x11"]
+    "head",
+    [
+        b"OggS",
+        b"\x1a\x45\xdf\xa3",
+        b"GIF89a",
+        b"RIFF",
+        b"0&\xb2u\x8ef\xcf\x11",
+        b"FLV",
+        b"\0\0\0\x08ftyp",
+    ],
 )
 def test_any_bytes_are_looked_at_in_bounded_time(tmp_path, head, monkeypatch):
     monkeypatch.setattr("vie.frames.structure.MOST_PARTS", 1000)

@@ -3,12 +3,8 @@
 import stat
 import struct
 from pathlib import Path
-from typing import BinaryIO
 
 from vie.frames.unusable import MISSING, UnusableVideoError
-
-MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
-MOST_BOXES = 1000  # of an mp4 file that are looked at; fragmented files have more
 
 
 def check_file(video: Path) -> None:
@@ -24,7 +20,7 @@ def check_file(video: Path) -> None:
         if status.st_size == 0:
             raise UnusableVideoError("empty file")
         with video.open("rb") as file:
-            declared = _declared_bytes(file, status.st_size)
+            declared = _declared_bytes(file.read(12))
     except FileNotFoundError as error:
         raise UnusableVideoError(MISSING) from error
     except OSError as error:
@@ -43,30 +39,8 @@ def _is_avi(head: bytes) -> bool:
     return head[:4] == b"RIFF" and head[8:12] == b"AVI "
 
 
-def _declared_bytes(file: BinaryIO, size: int) -> int:
-    """Bytes that the container says it has, 0 if it does not say."""
-    # ffmpeg decodes an mp4 or avi file that was cut between two packets without an error.
-    head = file.read(12)
-    if _is_avi(head):
-        declared = int(struct.unpack("<I", head[4:8])[0])
-        return declared + 8 if declared < 2**31 else 0
-    return _end_of_boxes(file, size) if head[4:8] in MP4_BOXES else 0
-
-
-def _end_of_boxes(file: BinaryIO, size: int) -> int:
-    """End of the first top-level box of an mp4 that is longer than the file, 0 if there is none."""
-    start = 0
-    for _ in range(MOST_BOXES):
-        file.seek(start)
-        head = file.read(16)
-        if len(head) < 8:
-            return 0
-        length = int(struct.unpack(">I", head[:4])[0])
-        if length == 1 and len(head) == 16:
-            length = int(struct.unpack(">Q", head[8:])[0])
-        if length < 8:  # 0: up to the end of the file; 2..7: not a box
-            return 0
-        start += length
-        if start > size:
-            return start if head[4:8] in (b"mdat", b"moov") else 0
-    return 0
+def _declared_bytes(head: bytes) -> int:
+    """Bytes that an AVI says it has, 0 if it does not say."""
+    # ffmpeg decodes one that was cut between two packets without an error.
+    declared = int(struct.unpack("<I", head[4:8])[0]) if _is_avi(head) else 2**31
+    return declared + 8 if declared < 2**31 else 0

@@ -7,7 +7,9 @@ here; only the heads of its parts are read, and what has a checksum.
 import os
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -20,6 +22,8 @@ SEGMENT, CLUSTER, BLOCKS, CRC = 0x18538067, 0x1F43B675, (0xA3, 0xA0), 0xBF
 ASF_PROPERTIES = bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365")
 ASF_HEADER = 2**16  # bytes at the start of a file in which its properties lie
 BROADCAST = 1  # flag of an ASF file whose sizes are not known
+MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")  # that begin a file
+FLV_TAGS = (8, 9, 15, 18)  # sound, pictures and two kinds of data
 BEGINNING = 2  # flag of the first page of a stream in Ogg
 
 
@@ -42,6 +46,8 @@ def fault_of(video: Path) -> Fault | None:
         for magic, check in CHECKS.items():
             if head.startswith(magic):
                 return check(file, size)
+        if head[4:8] in MP4_BOXES:
+            return _mp4(file, size)
     return None
 
 
@@ -49,8 +55,9 @@ def _cut(at: int, size: int) -> Fault:
     return Fault(f"truncated: the part at byte {at} goes beyond the file's {size} bytes")
 
 
-def _broken(at: int, size: int, what: str) -> Fault:
-    return Fault(f"cannot be decoded: damaged, byte {at} of {size} is not the start of {what}")
+def _broken(at: int, size: int, what: str, hidden: bool = False) -> Fault:
+    said = f"cannot be decoded: damaged, byte {at} of {size} is not the start of {what}"
+    return Fault(said, hidden)
 
 
 def _ogg(file: BinaryIO, size: int) -> Fault | None:
@@ -139,6 +146,51 @@ def _avi(file: BinaryIO, size: int) -> Fault | None:
     return None
 
 
+def _mp4(file: BinaryIO, size: int) -> Fault | None:
+    """Boxes end within the file; fragments follow each other, and are numbered."""
+    at, numbers = 0, list[int]()
+    for _ in range(MOST_PARTS):
+        if at + 8 > size:
+            break
+        file.seek(at)
+        head = file.read(24)
+        length, name = struct.unpack(">I4s", head[:8])
+        if length == 1 and len(head) >= 16:
+            length = struct.unpack(">Q", head[8:16])[0]
+        if length == 0 and name == b"mdat":  # up to the end of the file
+            break
+        if length < 8 or (numbers and not name.isalnum()):
+            return _broken(at, size, "a part", True) if numbers else None
+        if at + length > size and (numbers or name in (b"mdat", b"moov")):
+            return Fault(f"truncated: {size} bytes of {at + length}", True)
+        if name == b"moof" and head[12:16] == b"mfhd":
+            numbers.append(struct.unpack(">I", head[20:24])[0])
+        at += length
+    steps = Counter(b - a for a, b in pairwise(numbers))
+    # Programs may count by other steps, but then more than once.
+    if len(steps) > 1 and any(n == 1 and step not in (0, 1) for step, n in steps.items()):
+        return Fault("cannot be decoded: damaged, a fragment is missing or comes twice", True)
+    return None
+
+
+def _flv(file: BinaryIO, size: int) -> Fault | None:
+    """Tags end within the file."""
+    head = file.read(9)
+    at = int.from_bytes(head[5:], "big") + 4
+    for _ in range(MOST_PARTS):
+        if at >= size:
+            break
+        file.seek(at)
+        head = file.read(4)
+        if head[0] & 31 not in FLV_TAGS:  # ffmpeg says so, if it matters
+            break
+        end = at + 11 + int.from_bytes(head[1:], "big")
+        if end > size:
+            return _cut(at, size)
+        at = end + 4  # its size comes once more
+    return None
+
+
 def _matroska(file: BinaryIO, size: int) -> Fault | None:
     """Elements follow each other; those with a checksum have it; WebM has no holes."""
     at, end = 0, size
@@ -201,4 +253,5 @@ CHECKS: dict[bytes, Callable[[BinaryIO, int], Fault | None]] = {
     bytes.fromhex("3026B2758E66CF11"): _asf,
     b"GIF8": _gif,
     b"RIFF": _avi,
+    b"FLV": _flv,
 }
