@@ -1,12 +1,15 @@
 """CSV and JSON files with a digest, and what is advised."""
 
 import contextlib
+import csv
 import json
+import shutil
+import subprocess
 
 import pytest
 
 from vie.runtime import torch_files
-from vie.runtime.csv_files import read_rows, write_rows
+from vie.runtime.csv_files import read_rows, write_sealed
 from vie.runtime.errors import VieError, made_anew
 from vie.runtime.metadata_file import read_metadata, write_metadata
 
@@ -26,12 +29,19 @@ def flips(path):
 def test_a_sealed_csv(tmp_path):
     path = tmp_path / "classes.csv"
     for rows in (ROWS, []):
-        write_rows(path, HEADER, rows, sealed=True)
-        assert read_rows(path, HEADER, sealed=True) == rows
+        write_sealed(path, HEADER, rows)
+        assert read_rows(path, HEADER) == rows
+        with path.open(newline="") as file:
+            assert len([*csv.reader(file)]) == 1 + len(rows)  # as any program reads it
         for damaged in flips(path):
             path.write_bytes(damaged)
             with pytest.raises(VieError, match=r"classes\.csv"):
-                read_rows(path, HEADER, sealed=True)
+                read_rows(path, HEADER)
+    write_sealed(path, HEADER, ROWS)
+    if shutil.which("sha256sum"):
+        subprocess.run(["sha256sum", "-c", "classes.csv.sha256"], cwd=tmp_path, check=True)
+    (tmp_path / "classes.csv.sha256").unlink()  # of an earlier version
+    assert read_rows(path, HEADER) == ROWS
 
 
 def test_metadata(tmp_path):

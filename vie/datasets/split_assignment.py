@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from vie.runtime.csv_files import read_rows, write_rows
+from vie.runtime.csv_files import read_rows, write_sealed
 from vie.runtime.errors import VieError, made_anew
-from vie.runtime.files import atomic_write
 
 TRAIN, TEST, HELD_OUT = "train", "test", "held_out"
 SUBSETS = (TRAIN, HELD_OUT, TEST)
@@ -23,8 +22,7 @@ class SplitRow(NamedTuple):
 
 def write_split_assignment(rows: Iterable[SplitRow], path: Path) -> None:
     """Write a CSV with the columns video, label, subset, group."""
-    with atomic_write(path) as temporary:
-        write_rows(temporary, SplitRow._fields, rows, sealed=True)
+    write_sealed(path, SplitRow._fields, rows)
 
 
 def read_split_assignment(path: Path) -> list[SplitRow]:
@@ -33,7 +31,7 @@ def read_split_assignment(path: Path) -> list[SplitRow]:
     Raises:
         VieError: the file cannot be read, has other columns, or names an unknown subset.
     """
-    rows = [SplitRow(*row) for row in read_rows(path, SplitRow._fields, sealed=True)]
+    rows = [SplitRow(*row) for row in read_rows(path, SplitRow._fields)]
     if unknown := sorted({row.subset for row in rows} - set(SUBSETS)):
         raise VieError(
             f"{path}: subset {unknown[0]!r} is none of {', '.join(SUBSETS)}; {made_anew(path)}"

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from vie.datasets.video import Video
 from vie.frames.parquet import make_table, read_table, write_table
-from vie.runtime.csv_files import read_rows, write_rows
+from vie.runtime.csv_files import read_rows, write_sealed
 from vie.runtime.errors import VieError, made_anew
 from vie.runtime.files import atomic_write
 
@@ -53,8 +53,7 @@ def class_names(videos: Iterable[Video]) -> list[str]:
 
 def write_classes(labels: list[str], path: Path) -> None:
     """Write `classes.csv`."""
-    with atomic_write(path) as temporary:
-        write_rows(temporary, CLASSES_HEADER, enumerate(labels), sealed=True)
+    write_sealed(path, CLASSES_HEADER, enumerate(labels))
 
 
 def read_classes(path: Path) -> list[str]:
@@ -63,7 +62,7 @@ def read_classes(path: Path) -> list[str]:
     Raises:
         VieError: the file is not one that `write_classes` wrote.
     """
-    rows = read_rows(path, CLASSES_HEADER, sealed=True)
+    rows = read_rows(path, CLASSES_HEADER)
     if [number for number, _ in rows] != [*map(str, range(len(rows)))]:
         raise VieError(f"{path}: its classes must be 0, 1, 2, ... in order; {made_anew(path)}")
     return [label for _, label in rows]

@@ -1,7 +1,7 @@
 """CSV files whose columns are fixed, and cells that no spreadsheet takes for a formula.
 
-The last line of a sealed one is `# sha256 ` and a digest of all lines before it: damage is noticed
-when later jobs read it.
+Beside a sealed one lies its digest, `<name>.sha256`, as `sha256sum` writes and reads it: damage is
+noticed when later jobs read the file.
 """
 
 import csv
@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vie.runtime.errors import VieError, made_anew
+from vie.runtime.files import atomic_write
 
-SEAL = "# sha256 "
 # What a spreadsheet would run, also in the wide letters of East Asia; numbers are none.
 FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -32,29 +32,29 @@ def text_of_cell(found: str) -> str:
 
 
 def write_rows(
-    path: Path,
-    header: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    *,
-    plain: bool = False,
-    sealed: bool = False,
+    path: Path, header: Sequence[str], rows: Iterable[Sequence[object]], *, plain: bool = False
 ) -> None:
     """Write a header and rows as UTF-8; `plain`: for another program, without `cell`."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(row if plain else map(cell, row) for row in rows)
-    if sealed:
-        content = path.read_bytes()
-        path.write_bytes(content + _seal(content))
 
 
-def _seal(content: bytes) -> bytes:
-    return f"{SEAL}{hashlib.sha256(content).hexdigest()[:16]}\n".encode()
+def write_sealed(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a file, whole, and its digest beside it."""
+    with atomic_write(path) as temporary, atomic_write(_seal_of(path)) as seal:
+        write_rows(temporary, header, rows)
+        digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+        seal.write_text(f"{digest}  {path.name}\n", encoding="utf-8")
 
 
-def read_rows(path: Path, header: Sequence[str], *, sealed: bool = False) -> list[list[str]]:
-    """Rows of a file that `write_rows` wrote with the same header and seal.
+def _seal_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def read_rows(path: Path, header: Sequence[str]) -> list[list[str]]:
+    """Rows of a file that `write_rows` or `write_sealed` wrote with the same header.
 
     Raises:
         VieError: the file cannot be read, has other columns, or is damaged.
@@ -71,10 +71,12 @@ def read_rows(path: Path, header: Sequence[str], *, sealed: bool = False) -> lis
         ) from error
     except ValueError:  # not even a header
         found, rows = [], []
-    if sealed and rows and rows[-1] and rows[-1][0].startswith(SEAL):
-        rows.pop()
     if found != list(header) or any(len(row) != len(header) for row in rows):
         raise VieError(f"{path}: columns must be {','.join(header)}; {made_anew(path)}")
-    if sealed and not content.endswith(_seal(content[: content.rfind(SEAL.encode())])):
-        raise VieError(f"{path}: its checksum is wrong or gone: it is damaged; {made_anew(path)}")
+    if (seal := _seal_of(path)).exists():
+        wanted = f"{hashlib.sha256(content).hexdigest()}  {path.name}\n"
+        if seal.read_bytes() != wanted.encode():
+            raise VieError(
+                f"{path}: its digest is not that in {seal.name}: it is damaged; {made_anew(path)}"
+            )
     return rows

@@ -24,14 +24,14 @@ VERSIONS: dict[str, Version] = {
     "videos.ucf101": Version(1, "first version"),
     "videos.hmdb51": Version(1, "first version"),
     "videos.imagefolder": Version(1, "first version"),
-    "manifest": Version(2, "classes.csv has a checksum"),  # and the numbers of classes
+    "manifest": Version(1, "first version"),  # and the numbers of classes
     "manifest.kinetics": Version(1, "first version"),
     "manifest.ucf101": Version(1, "first version"),
     "manifest.hmdb51": Version(1, "first version"),
     "manifest.folders": Version(1, "first version"),
     "manifest.flat": Version(1, "first version"),
     "manifest.imagefolder": Version(1, "first version"),
-    "split_assignment": Version(2, "its file has a checksum"),
+    "split_assignment": Version(1, "first version"),
     "frames": Version(2, "checksums; variable rates and changing parameters and colours are exact"),
     "images": Version(2, "frames have checksums"),  # frames of images
     "index": Version(2, "frames have checksums"),
