@@ -35,7 +35,7 @@ from vie.config.settings import (
     probe_of,
     recipes_of,
 )
-from vie.runtime.disk import refuse_read_only
+from vie.runtime.disk import read_only
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
@@ -53,6 +53,7 @@ from vie.workflow.image_probes import (
     image_transform,
 )
 from vie.workflow.instances import instances_used
+from vie.workflow.leftovers import SCRIPTS, remove_scripts
 from vie.workflow.paths import IMAGES_TABLE, PIPELINES, PUBLISHED, Experiment
 from vie.workflow.published import files_of, published_rows
 from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
@@ -74,13 +75,13 @@ try:
     for name, dataset in config["datasets"].items():
         mb = resources.frames(dataset, config["threads"]["frames"])
         resources.refuse_too_much(f"datasets.{name}", mb, mb, here=False)
-    if not IN_JOB:
-        refuse_read_only((".", ".snakemake", "logs", "benchmarks"))
 except VieError as error:
     raise WorkflowError(str(error)) from None
-# Snakemake took the last one of each.
+# Snakemake took the last one of each key.
 if not IN_JOB and (twice := list(itertools.chain(*map(repeated_keys, workflow.configfiles)))):
     raise WorkflowError("\n".join(twice))
+if not IN_JOB and (said := read_only((".", ".snakemake", "logs", "benchmarks"))):
+    raise WorkflowError(said)
 
 # How many cores local jobs share. With --jobs (nodes) they run elsewhere, each with its own.
 settings = workflow.resource_settings
@@ -118,10 +119,9 @@ PUBLISHED_DIGESTS = [digest(PUBLISHED / name) for name in ("table_s1.csv", "othe
 
 def refuse_read_only_outputs(jobs):
     """Snakemake would end with a traceback, perhaps after hours."""
-    try:
-        refuse_read_only(sorted({str(Path(path).parent) for job in jobs for path in job.output}))
-    except VieError as error:
-        raise WorkflowError(str(error)) from None
+    folders = {str(Path(path).parent) for job in jobs for path in job.output}
+    if said := read_only(sorted(folders)):
+        raise WorkflowError(said)
 
 
 def alternatives(names):

@@ -13,13 +13,15 @@ from vie.workflow.fitting import Machine
 from vie.workflow.survey import survey
 
 config, source = snakemake.config, snakemake.input
+frames = config["datasets"][config["dataset"]]["frames"]
 with job(snakemake.log[0]):
     found = survey(
         Path(snakemake.params.videos),
         read_videos(Path(source.train)),
         read_videos(Path(source.val)),
-        timeout_seconds=config["datasets"][config["dataset"]]["frames"]["timeout_seconds"],
+        timeout_seconds=frames["timeout_seconds"],
         processes=available_threads(snakemake.threads),
+        max_pixels=frames["max_pixels"],
     )
     gpu = torch.cuda.get_device_name() if config["gpus"] and torch.cuda.is_available() else ""
     text = advise(config, found, Machine(available_threads(10**6), gpu))

@@ -17,6 +17,7 @@ with job(snakemake.log[0]):
         FlatOutputs(Path(output.classes), Path(output.train), Path(output.val)),
         timeout_seconds=settings["timeout_seconds"],
         processes=available_threads(snakemake.threads),
+        max_pixels=settings["max_pixels"],
     )
     with atomic_write(output.listing) as temporary:
         temporary.write_text(params.listing)

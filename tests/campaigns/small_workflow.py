@@ -75,18 +75,15 @@ def command(folder: Path, *arguments: str, targets: Sequence[str] = TARGETS) -> 
 def start(argv: list[str], log: Path) -> subprocess.Popen:
     """Start Snakemake in a session of its own; what it says goes to the end of `log`."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    with log.open("a") as out:
-        return subprocess.Popen(
-            argv,
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            # In the background of a shell script it would be ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
+    streams = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
+    # In the background of a shell SIGINT is ignored, and would be by Snakemake.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with log.open("a") as out:
+            session = {"start_new_session": True, "stdout": out, **streams}
+            return subprocess.Popen(argv, cwd=ROOT, env=environment, **session)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def attempt(argv: list[str], log: Path) -> tuple[int, str]:

@@ -34,6 +34,7 @@ from vie.models.export import save_weights
 from vie.models.untrained import new_encoder
 from vie.runtime import torch_files
 from vie.runtime.errors import VieError
+from vie.runtime.metadata_file import read_metadata, write_metadata
 
 VIDEOS, SHARDS = 12, 2
 NAMES = [f"{i}-of-{SHARDS}" for i in range(SHARDS)]
@@ -90,6 +91,7 @@ def write_results(folder: Path, run: int, recipe: dict[str, Any]) -> None:
         {"video": pa.array(ids), "label": rng.integers(0, 3, VIDEOS), **top},
         folder / "predictions.parquet",
     )
+    write_metadata({"seed": run, "n_val": 100 + run}, folder / "metadata.json")
     encoder = new_encoder(recipe, run)
     about = describe(recipe, ClipTransform.of(recipe), 25.0) | {
         "stage": "s",
@@ -182,6 +184,11 @@ def of_predictions(folder: Path) -> Any:
         return file.read().to_pydict()
 
 
+def of_metadata(folder: Path) -> Any:
+    found = read_metadata(folder / "metadata.json")
+    return found.get("seed"), found.get("n_val")
+
+
 class Kind(NamedTuple):
     """Files of a kind, and what is read of them; `apart`: another's is no damage of it."""
 
@@ -205,6 +212,7 @@ KINDS = [
          lambda folder: read_split_assignment(folder / "split_assignment.csv"), apart=True),
     Kind(["features.parquet"], of_features, apart=True),
     Kind(["predictions.parquet"], of_predictions, apart=True),
+    Kind(["metadata.json"], of_metadata, apart=True),
     Kind(["stage.pt"],
          lambda folder: torch_files.content_digest(read(folder / "stage.pt")), apart=True),
     Kind(["checkpoint.pt"],

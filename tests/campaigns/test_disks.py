@@ -84,7 +84,7 @@ def part_of(folder: Path) -> tuple[str, tuple[str, ...]]:
     return list(PARTS.items())[number % len(PARTS)]
 
 
-@pytest.mark.campaign(short=3, long=2 * len(PARTS))
+@pytest.mark.campaign(short=2, long=2 * len(PARTS))
 def test_full_disks(campaign, left_alone):
     """There is room for a part of what a rule makes; later there is more."""
     alone, digests, _ = left_alone
@@ -161,7 +161,7 @@ def test_clock_jumps(campaign, left_alone):
 
     def case(rng: random.Random, folder: Path) -> str:
         home, log = copy_of(alone, folder / "run"), folder / "log.txt"
-        for name in rng.sample(sorted(digests), 20):
+        for name in rng.sample(sorted(digests), 8):
             moment = time.time() + rng.choice([-1, 1]) * rng.uniform(60, 1e8)
             os.utime(home / name, (moment, moment))
         code, said = attempt(command(home), log)
@@ -170,7 +170,9 @@ def test_clock_jumps(campaign, left_alone):
             for path in (home / name for part in MADE for name in (home / part).rglob("*")):
                 if path.exists() and path.stat().st_mtime > time.time():
                     os.utime(path)
-            run(command(home), log)
+            # What such a job had made is gone; of that, Snakemake makes what is asked for.
+            gone = sorted(set(digests) - set(made(home)))
+            run(command(home, targets=[*TARGETS, *gone]), log)
         assert_same(home, digests)
         return "told" if code else "the same bits"
 

@@ -101,7 +101,7 @@ def finish(argv: list[str], log: Path) -> None:
             time.sleep(20)
 
 
-@pytest.mark.campaign(short=2, long=20)
+@pytest.mark.campaign(short=1, long=20)
 def test_kills_while_checkpoints_are_written(campaign, small_dataset, recipe, tmp_path_factory):
     """Each case has `KILLS` kills of a training of two stages, which then goes on to its end."""
     recipe["schedule"] = {"instance_recognition": "20 steps", "local_aggregation": "20 steps"}

@@ -61,7 +61,9 @@ def test_a_mapping_that_is_left_empty_is_a_sentence(key):
 def test_a_mapping_that_is_left_empty_is_said_to_be_empty():
     config = merge({}, copy.deepcopy(RAW))
     config["finetuning"]["targets"] = None
-    with pytest.raises(VieError, match=r"finetuning\.targets: is missing, as it is left empty \(what"):
+    with pytest.raises(
+        VieError, match=r"finetuning\.targets: is missing, as it is left empty \(what"
+    ):
         validate(config)
     del config["finetuning"]["targets"]
     with pytest.raises(VieError, match=r"finetuning\.targets: is missing \(what networks"):

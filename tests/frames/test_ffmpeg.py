@@ -358,7 +358,7 @@ def test_endless_messages_do_not_fill_memory(tmp_path, monkeypatch):
 
 def test_crash_and_kill_are_told_apart(tmp_path, monkeypatch):
     assert reason(stand_in(tmp_path, monkeypatch, "kill -SEGV $$")).endswith("with signal 11")
-    for end in ("kill -KILL $$", "kill -TERM $$", "exit 255"):
+    for end in ("kill -INT $$", "kill -TERM $$", "exit 255"):
         video = stand_in(tmp_path, monkeypatch, end)
         with pytest.raises(VieError, match="killed from outside") as error:
             extract_jpegs(video, FrameSettings(shorter_side=64, **SETTINGS))
@@ -370,6 +370,17 @@ def test_no_ffmpeg_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "imageio_ffmpeg", None)
     with pytest.raises(VieError, match="install ffmpeg"):
         ffmpeg_executable.__wrapped__()
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"), [("4.4.2-0ubuntu0.22.04.1", False), ("5.1.6", True), ("n8.0", True)]
+)
+def test_an_ffmpeg_that_is_too_old_is_passed_over(tmp_path, monkeypatch, said, taken):
+    program = tmp_path / "ffmpeg"
+    program.write_text(f"#!/bin/sh\necho ffmpeg version {said} Copyright\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(module.shutil, "which", lambda name: str(program))
+    assert (ffmpeg_executable.__wrapped__() == str(program)) == taken
 
 
 def jpeg(seed, **options):

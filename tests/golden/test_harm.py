@@ -19,7 +19,7 @@ from vie.datasets.layouts import folders, hmdb51, imagefolder, ucf101
 from vie.datasets.synthetic import images as still
 from vie.datasets.synthetic import render
 from vie.engine import optimizer, plateau, predict, schedules
-from vie.frames import ffmpeg, flow, images, index, manifest
+from vie.frames import colours, ffmpeg, flow, images, index, manifest
 from vie.metrics import knn, retrieval, top_k
 from vie.models import convolutions, encoder_file, encoders, resnet, trunks
 from vie.models.classifiers import FrozenEncoders
@@ -293,10 +293,10 @@ HARM = {
         "fps={settings.fps}",
         "fps={settings.fps}:round=up",
     ),
-    "size of frames": ("frames", ffmpeg._command, "scale=w='", "scale=w='2+"),
+    "size of frames": ("frames", colours.jpeg_filters, "scale=w='", "scale=w='2+"),
     "color of frames": (
         "frames",
-        ffmpeg._command,
+        colours.jpeg_filters,
         "out_color_matrix=bt601",
         "out_color_matrix=bt709",
     ),

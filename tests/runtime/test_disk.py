@@ -5,7 +5,8 @@ import io
 import os
 import resource
 import tarfile
-from contextlib import closing
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,21 +18,26 @@ import torch
 from vie.engine.recorder import Recorder
 from vie.reporting.drawing import new_figure, save
 from vie.runtime import torch_files
-from vie.runtime.disk import refuse_read_only, sentence, writing
+from vie.runtime.disk import read_only, sentence, writing
 from vie.runtime.errors import VieError
-from vie.runtime.files import atomic_write, link, write_json
-from vie.runtime.logs import job
+from vie.runtime.files import atomic_write, exclusive_workdir, link, write_json
+from vie.runtime.logs import job, run_command
 
 NUMBERS = np.random.default_rng(0).random(20000)
 
 
-@pytest.fixture
-def little_room():
-    """No file of this process may be larger than 10 kB; larger ones fail as on a full disk."""
+@contextmanager
+def room(size=10000):
+    """No file of this process may be larger; larger ones fail as on a full disk.
+
+    Around as little as possible: pytest itself may write to a file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def tar(path):
@@ -64,7 +70,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("name", [*WRITERS, *WHOLE])
-def test_a_full_disk_is_a_sentence_with_the_file(tmp_path, little_room, name):
+def test_a_full_disk_is_a_sentence_with_the_file(tmp_path, name):
     path = tmp_path / name
     path.write_text("before")
 
@@ -74,27 +80,29 @@ def test_a_full_disk_is_a_sentence_with_the_file(tmp_path, little_room, name):
         with atomic_write(path) as temporary:
             return WRITERS[name](temporary)
 
-    with pytest.raises(VieError, match=r"^\S+/\w\.\w+: File too large\. Free some space") as raised:
+    said = r"^\S+/\w\.\w+: File too large\. Free some space"
+    with pytest.raises(VieError, match=said) as raised, room():
         write()
     assert str(raised.value).startswith(f"{path}: ")
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == [name]
 
 
-def test_a_copy_that_does_not_fit_names_itself(tmp_path, monkeypatch, little_room):
+def test_a_copy_that_does_not_fit_names_itself(tmp_path, monkeypatch):
     def refuse(source, path):
         raise OSError(errno.EPERM, "Operation not permitted", source, None, path)
 
     (tmp_path / "small").write_text("")
-    os.truncate(tmp_path / "small", 10000)  # the limit
+    os.truncate(tmp_path / "small", 10000)
     monkeypatch.setattr(os, "link", refuse)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-    with pytest.raises(VieError, match=r"result\.pt: File too large"):
-        link(tmp_path / "small", tmp_path / "result.pt")
+    monkeypatch.chdir(tmp_path)
+    for result in (tmp_path / "result.pt", Path("result.pt")):
+        with pytest.raises(VieError, match=rf"^{result}: File too large"), room(5000):
+            link(tmp_path / "small", result)
     assert os.listdir(tmp_path) == ["small"]
 
 
-def test_metrics_that_do_not_fit_are_named_and_the_old_ones_stay(tmp_path, little_room, capsys):
+def test_metrics_that_do_not_fit_are_named_and_the_old_ones_stay(tmp_path, capsys):
     metrics = tmp_path / "metrics.jsonl"
     recorder = Recorder(metrics, tmp_path / "tensorboard")
 
@@ -102,16 +110,20 @@ def test_metrics_that_do_not_fit_are_named_and_the_old_ones_stay(tmp_path, littl
         for step in range(2000):
             recorder.write(step, loss=1.0)
 
-    with pytest.raises(SystemExit), job(tmp_path / "job.log"), closing(recorder):
+    with pytest.raises(SystemExit), room(), job(tmp_path / "job.log"), closing(recorder):
         fill()
     said = capsys.readouterr().err
     assert f"ERROR: {metrics}: File too large" in said
     assert "Traceback" not in said
     kept = metrics.read_text()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-    with pytest.raises(VieError, match=r"metrics\.jsonl: File too large"):
+    with pytest.raises(VieError, match=r"metrics\.jsonl: File too large"), room(3000):
         Recorder(metrics, tmp_path / "tensorboard", step=150)
     assert metrics.read_text() == kept
+
+
+def test_a_folder_is_locked_on_a_full_disk(tmp_path):
+    with room(1), exclusive_workdir(tmp_path / "state"):
+        assert (tmp_path / "state" / "lock").exists()
 
 
 def test_an_error_of_another_file_is_not_of_this_one(tmp_path):
@@ -135,7 +147,7 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path, monkeypatch, number
 
 def test_snakemake_does_not_begin_in_a_read_only_folder(tmp_path, monkeypatch):
     logs = tmp_path / "logs"
-    refuse_read_only([str(tmp_path), str(logs)])  # one that is absent will be made
+    assert read_only([str(tmp_path), str(logs)]) is None  # one that is absent will be made
     assert not os.listdir(tmp_path)
     logs.mkdir()
 
@@ -143,8 +155,7 @@ def test_snakemake_does_not_begin_in_a_read_only_folder(tmp_path, monkeypatch):
         raise OSError(errno.EROFS, "Read-only file system", f"{dir}/tmpabcdefgh")
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
-    with pytest.raises(VieError, match=r"logs: Read-only file system\. Make the file system"):
-        refuse_read_only([str(logs)])
+    assert f"{logs}: Read-only file system. Make the file system" in read_only([str(logs / "a")])
 
 
 def test_a_name_that_is_too_long_is_said(tmp_path):
@@ -160,9 +171,16 @@ def test_a_job_ends_with_a_sentence_and_without_a_traceback(tmp_path, capsys):
     assert "Traceback" not in capsys.readouterr().err + log.read_text()
 
 
-def test_a_log_that_cannot_be_written_hides_no_message(tmp_path, capsys, little_room):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-    with pytest.raises(SystemExit), job(tmp_path / "job.log"):
+def test_a_command_ends_with_a_sentence_too():
+    def main(arguments):
+        raise PermissionError(errno.EACCES, "Permission denied", "/a/b.parquet")
+
+    with pytest.raises(SystemExit, match=r"^ERROR: /a/b\.parquet: Permission denied\. Change the"):
+        run_command(main)
+
+
+def test_a_log_that_cannot_be_written_hides_no_message(tmp_path, capsys):
+    with pytest.raises(SystemExit), room(1), job(tmp_path / "job.log"):
         raise VieError("what is wrong")
     assert "ERROR: what is wrong" in capsys.readouterr().err
     (tmp_path / "file").touch()

@@ -106,8 +106,40 @@ def scontrol(*settings):
     subprocess.run(["scontrol", "update", *settings], check=True)
 
 
+def processes_of(job):
+    """Numbers of a job's processes, those of SLURM that started them first."""
+    listed = subprocess.run(["scontrol", "listpids", job], capture_output=True, text=True)
+    own = [line.split()[0] for line in listed.stdout.splitlines()[1:]]
+    stats = [Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split() for one in own]
+    parents = {stat[1] for stat in stats} - {*own, "1"}
+    steps = [one for one in parents if "slurmstepd" in Path(f"/proc/{one}/comm").read_text()]
+    return [int(one) for one in [*steps, *own]]
+
+
+def take_the_node_down(run, step):
+    """As when it loses its power: nothing on it goes on. Later it comes back."""
+    job = run.training(after=step)
+    run.wait("no checkpoint", run.checkpoint.exists)
+    run.messages.unlink()
+    state = Path("/run/vie-slurm")
+    dead = [int((state / "slurmd.pid").read_text()), *processes_of(job)]
+    assert len(dead) > 2
+    for process in dead:
+        os.kill(process, signal.SIGKILL)
+    [node] = squeue("%N", "--job", job)
+    scontrol(f"NodeName={node}", "State=DOWN", "Reason=test")
+    run.wait("not queued again", lambda: f"{job} PENDING" in squeue("%i %T"))
+    subprocess.run(["slurmd"], check=True)
+    scontrol(f"NodeName={node}", "State=RESUME")
+    scontrol(f"JobId={job}", "StartTime=now")
+    return run.resumed(step - 1)
+
+
 def interrupt(run):
-    """Five times, each at another moment: time limit, preemption, signal, scancel, kill -9."""
+    """Six times, each at another moment.
+
+    They are time limit, preemption, signal, scancel, kill -9, and a node that is gone.
+    """
     job = run.training(after=100)
     # Two minutes left: less than the ten that profiles/slurm asks to be warned before.
     [elapsed] = squeue("%M", "--job", job)
@@ -131,11 +163,25 @@ def interrupt(run):
     found = subprocess.run(["pgrep", "-f", script], capture_output=True, text=True, check=True)
     for process in found.stdout.split():
         os.kill(int(process), signal.SIGKILL)
-    run.resumed(step - 1)
+    step = run.resumed(step - 1)
+
+    take_the_node_down(run, step)
 
 
-def test_the_demo_outlives_time_limit_cancellation_and_kill(cluster, copy):
+def want_gres(profile):
+    """Edit a profile as for a cluster that wants --gres in place of --gpus."""
+    text = profile.read_text()
+    wanted = re.sub(r"^( +)# (gpu: 0|gres: gpu:1) .*$", r"\1\2", text, flags=re.M)
+    assert wanted.count("gpu: 0") == wanted.count("    gres: gpu:1\n") == 1
+    profile.write_text(wanted)
+
+
+def test_the_demo_outlives_time_limit_cancellation_kill_and_its_node(cluster, copy):
+    want_gres(copy / "profiles/slurm/config.yaml")
     with Run(copy, "results/table_s1.csv") as run:
+        job = run.training(after=0)
+        [asked] = squeue("%b", "--job", job)  # of each node, as --gres asks and --gpus does not
+        assert asked.endswith("gpu:1"), asked
         interrupt(run)
         assert run.process.wait(timeout=1200) == 0, run.log.read_text()[-5000:]
     table = pd.read_csv(copy / "results/table_s1.csv")

@@ -246,12 +246,12 @@ def test_videos_are_looked_at(videos):
 def test_many_videos_are_sampled_the_same_way_each_time(tmp_path, monkeypatch):
     seen = []
 
-    def seconds(path, *, timeout_seconds):
+    def seconds(path, *, timeout_seconds, max_pixels):
         seen.append(path.name)
         return 3.0
 
     monkeypatch.setattr("vie.workflow.survey.video_seconds", seconds)
-    monkeypatch.setattr("vie.workflow.survey.frame_size", lambda path, timeout_seconds: (64, 48))
+    monkeypatch.setattr("vie.workflow.survey.frame_size", lambda path, **limits: (64, 48))
     names = [f"{i}.mp4" for i in range(1000)]
     for name in names:
         (tmp_path / name).touch()
@@ -265,7 +265,7 @@ def test_many_videos_are_sampled_the_same_way_each_time(tmp_path, monkeypatch):
 
 
 def test_a_video_that_takes_long_is_not_called_broken(videos, tmp_path, monkeypatch):
-    def seconds(path, *, timeout_seconds):
+    def seconds(path, *, timeout_seconds, max_pixels):
         if path.name == "1.mp4":
             raise UnusableVideoError(f"timed out after {timeout_seconds:g} s")
         assert timeout_seconds > 30  # the file's size counts

@@ -29,8 +29,9 @@ from vie.frames.motion import Motion
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
 from vie.runtime.randomness import generator
+from vie.runtime.signals import held_back
 from vie.runtime.threads import batches_ahead
-from vie.runtime.workers import ADVICE, Watch, serve_parent
+from vie.runtime.workers import ADVICE, LEFT_TO_PARENT, Watch, serve_parent
 
 log = logging.getLogger(__name__)
 
@@ -342,7 +343,8 @@ def _start(batches: DataLoader[Batch | VieError]) -> Any:
     does when a worker ends. `Watch` notices as well, and torch's handler is taken out.
     """
     before = signal.getsignal(signal.SIGCHLD)
-    iterator = iter(batches)
+    with held_back(*LEFT_TO_PARENT):
+        iterator = iter(batches)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
     return iterator

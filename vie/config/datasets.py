@@ -40,6 +40,7 @@ OF_VIDEOS: dict[str, Any] = {
     "timeout_seconds": 60,
     "max_seconds": 30,
     "damaged": 0,
+    "max_pixels": 50_000_000,
 }
 
 
@@ -59,6 +60,9 @@ class Frames(Model):
     max_seconds: Annotated[float, *real(ge=0.001, le=86_400)] | None = None
     """a video that plays longer is rejected; where a list names some seconds of a longer file, only
     these count (default: 30)"""
+    max_pixels: Annotated[int, *whole(ge=64 * 64, le=500_000_000)] | None = None
+    """a video whose frames have more pixels is rejected (default: 50000000; 8K film has 33
+    million). The job asks for memory for such a frame in each of its threads, 20 bytes a pixel"""
     damaged: Annotated[float, *real(ge=0, le=1)] | None = None
     """share of a video's frames that may be damaged: with more of them it is rejected. Damaged are
     frames at which ffmpeg reports an error, and gaps in the file (default: 0)"""

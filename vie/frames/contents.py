@@ -5,26 +5,37 @@ time that a video takes is small.
 """
 
 import contextlib
+import math
 import os
 import re
 from array import array
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from statistics import median_low
 
+from vie.frames.avi import missing_frames
 from vie.frames.container import check_file
 from vie.frames.jpeg import split_jpegs
-from vie.frames.messages import Line, is_damage, reason
-from vie.frames.process import open_video, stream_output
+from vie.frames.messages import TOO_LARGE, Line, is_damage, reason, too_large
+from vie.frames.process import MAX_PIXELS, open_video, stream_output
 from vie.frames.structure import fault_of
-from vie.frames.unusable import UnusableVideoError
+from vie.frames.unusable import BY_SETTINGS, UnusableVideoError
 
 READING = 20e6  # bytes per second that a slow disk gives at least
 # Formats whose length is written down, and not found out by ffmpeg from the frames that there are,
-# and how many seconds it may be wrong: tracks do not end together, and the length of ASF may count
-# the time before its start.
-PROMISING = {"matroska": 0.5, "mov": 0.5, "avi": 0.5, "flv": 0.5, "mxf": 0.5, "rm": 0.5, "asf": 3.5}
+# and how many seconds it may be wrong: tracks do not end together, the length of ASF may count the
+# time before its start, and that of AVI counts a late start twice (its frames are counted instead).
+PROMISING = {
+    "matroska": 0.5,
+    "mov": 0.5,
+    "flv": 0.5,
+    "mxf": 0.06,
+    "rm": 0.5,
+    "asf": 3.5,
+    "avi": math.inf,
+}
 SHORT_SHARE = 0.02  # of a length that may be missing
 INPUT = re.compile(r"Input #0, (\S+), from")
 LENGTH = re.compile(r"Duration: (\d+):(\d\d):(\d\d\.\d+)(?:, start: (\d+\.\d+))?")
@@ -42,14 +53,20 @@ class Track:
     number: int  # in the file
     kind: str = ""  # "Video", "Audio", ...
     codec: str = ""
-    pixels: int = 0  # of a frame
+    size: tuple[int, int] = 0, 0  # width and height of a frame
     default: bool = False  # the file says that it is the one to show
     still: bool = False  # a cover picture, or thumbnails
+    words: str = ""  # ffmpeg's on its pictures: codec, format, colours, size
     base: Fraction = Fraction(0)  # seconds of a tick
     times: "array[int]" = field(default_factory=lambda: array("q"))  # ticks, in decoding order
     durations: "array[int]" = field(default_factory=lambda: array("q"))
     keys: "array[int]" = field(default_factory=lambda: array("q"))  # ticks of key frames
     end: int = 0  # ticks, of any packet
+
+    @property
+    def pixels(self) -> int:
+        """Of a frame."""
+        return self.size[0] * self.size[1]
 
     def span(self) -> tuple[float, float]:
         """Seconds of the first frame, and of the end of the last one.
@@ -97,12 +114,14 @@ def reading_seconds(path: Path, timeout_seconds: float) -> float:
     return timeout_seconds + (os.path.getsize(path) if os.path.exists(path) else 0) / READING
 
 
-def video_seconds(video: Path, *, timeout_seconds: float) -> float:
+def video_seconds(video: Path, *, timeout_seconds: float, max_pixels: int = MAX_PIXELS) -> float:
     """Seconds from the start of a video file to the end of its last frame; see `video_span`."""
-    return video_span(video, timeout_seconds=timeout_seconds)[1]
+    return video_span(video, timeout_seconds=timeout_seconds, max_pixels=max_pixels)[1]
 
 
-def video_span(video: Path, *, timeout_seconds: float) -> tuple[float, float]:
+def video_span(
+    video: Path, *, timeout_seconds: float, max_pixels: int = MAX_PIXELS
+) -> tuple[float, float]:
     """Seconds from the start of a video file to its first frame, and to the end of its last one.
 
     The times of all frames are read, without decoding; the length in the file's header is not
@@ -112,56 +131,77 @@ def video_span(video: Path, *, timeout_seconds: float) -> tuple[float, float]:
         UnusableVideoError: the message is the reason; also that a part of the file is missing.
         VieError: ffmpeg is missing or was killed from outside.
     """
-    contents = read_contents(video, timeout_seconds=timeout_seconds)
+    contents = read_contents(video, timeout_seconds=timeout_seconds, max_pixels=max_pixels)
     if contents.fault:
         raise UnusableVideoError(contents.fault)
     return contents.track.span()
 
 
-def read_contents(video: Path, *, timeout_seconds: float) -> Contents:
+def read_contents(video: Path, *, timeout_seconds: float, max_pixels: int = MAX_PIXELS) -> Contents:
     """Read all packets of a file, without decoding them.
+
+    ffmpeg decodes a few, to tell what they are: `max_pixels` are those of a frame at most.
 
     Raises:
         UnusableVideoError: there are no moving pictures, or wrong ones; the message is the reason.
         VieError: ffmpeg is missing or was killed from outside.
     """
     check_file(video)
-    try:
+    with _readable():
         broken = fault_of(video)
-    except OSError as error:
-        raise UnusableVideoError(f"cannot be read: {error.strerror}") from error
     if broken and broken.hidden:
         raise UnusableVideoError(broken.reason)
     try:
-        reading = _read(video, timeout_seconds, "0")
-    except UnusableVideoError:  # perhaps by a track of another kind
-        reading = _read(video, timeout_seconds, "0:v")
+        reading = _read(video, timeout_seconds, "0", max_pixels)
+    except UnusableVideoError as error:  # perhaps by a track of another kind
+        if str(error).startswith(BY_SETTINGS):
+            raise
+        reading = _read(video, timeout_seconds, "0:v", max_pixels)
     fault = (broken and broken.reason) or reading.fault()
     track = reading.best(fault)
+    if reading.format == "avi" and not fault:
+        with _readable():
+            fault = missing_frames(video, track.number, float(track.end * track.base))
     if not reading.promises and len(reading.tracks) > 1:
         # In such formats the first track that is read sets the clock; only this one is decoded.
-        track = _read(video, timeout_seconds, f"0:{track.number}").best(fault)
+        track = _read(video, timeout_seconds, f"0:{track.number}", max_pixels).best(fault)
+    if track.pixels > max_pixels:
+        raise UnusableVideoError(too_large("{}x{}".format(*track.size)))
+    if reading.large and not track.pixels:
+        raise UnusableVideoError(too_large(reading.large))
     return Contents(track, reading.format, fault)
 
 
-def _read(video: Path, timeout_seconds: float, tracks: str) -> "_Reading":
+@contextlib.contextmanager
+def _readable() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnusableVideoError(f"cannot be read: {error.strerror}") from error
+
+
+def _read(video: Path, timeout_seconds: float, tracks: str, max_pixels: int) -> "_Reading":
     # One line per packet: track, decoding time, time, duration, bytes, checksum and, unless it is
     # just a key frame, flags. No -xerror: faults such as times that do not rise (MPEG) matter to
     # decoding only.
     reading, rest = _Reading(), b""
-    every = open_video(video).output("pipe:1", c="copy", format="framecrc", map=tracks)
+    stream = open_video(video, max_pixels=max_pixels)
+    every = stream.output("pipe:1", c="copy", format="framecrc", map=tracks)
     command = every.global_args("-ignore_unknown")
     with contextlib.closing(
-        stream_output(video, command, timeout_seconds, heard=reading.hear)
+        stream_output(video, command, timeout_seconds, heard=reading.hear, max_pixels=max_pixels)
     ) as chunks:
         for chunk in chunks:
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 reading.take(line.decode("ascii", "replace"))
+    reading.take_held()
     return reading
 
 
-def frame_size(video: Path, *, timeout_seconds: float) -> tuple[int, int]:
+def frame_size(
+    video: Path, *, timeout_seconds: float, max_pixels: int = MAX_PIXELS
+) -> tuple[int, int]:
     """(width, height) of the first frame of a video file, in pixels, as a player shows it.
 
     Raises:
@@ -170,11 +210,13 @@ def frame_size(video: Path, *, timeout_seconds: float) -> tuple[int, int]:
     """
     import ffmpeg
 
-    contents = read_contents(video, timeout_seconds=timeout_seconds)
+    contents = read_contents(video, timeout_seconds=timeout_seconds, max_pixels=max_pixels)
     one = {"frames:v": 1, "vf": "scale=w='round(ih*dar)':h=ih,format=yuvj420p", "c:v": "mjpeg"}
-    stream = open_video(video)[str(contents.track.number)]
+    stream = open_video(video, max_pixels=max_pixels)[str(contents.track.number)]
     command = ffmpeg.output(stream, "pipe:1", format="image2pipe", **one)
-    with contextlib.closing(stream_output(video, command, timeout_seconds)) as chunks:
+    with contextlib.closing(
+        stream_output(video, command, timeout_seconds, max_pixels=max_pixels)
+    ) as chunks:
         sizes = [size for _, size in split_jpegs(chunks)]
     if not sizes:
         raise UnusableVideoError("no frames")
@@ -187,16 +229,22 @@ class _Reading:
     def __init__(self) -> None:
         self.tracks: dict[int, Track] = {}  # by their numbers in the file
         self.outputs: dict[int, Track] = {}  # by their numbers in the output
+        self.mapped = False  # all outputs are known
+        self.held: list[str] = []  # lines that came before that
         self.promised = 0.0  # seconds, from 0 or from the start
         self.start = 0.0  # of times
         self.format = ""
         self.ended = ""  # what ffmpeg says of a file that ends early
+        self.large = ""  # a size that it refuses
 
     def hear(self, line: Line) -> None:
+        self.mapped = bool(self.outputs) and not MAPPED.search(line.text)
         if found := INPUT.match(line.text):
             self.format = found[1]
         elif "prematurely" in line.text and is_damage(line):
             self.ended = line.text
+        elif found := TOO_LARGE.search(line.text):
+            self.large = found[1]
         elif found := MAPPED.search(line.text):
             self.outputs[int(found[2])] = self._track(int(found[1]))
         elif not self.outputs and (found := TRACK.search(line.text)):
@@ -204,12 +252,24 @@ class _Reading:
             track.kind, track.codec, rest = found.groups()[1:]
             track.default = "(default)" in rest
             track.still = any(word in rest for word in STILL)
+            track.words = rest
         elif not self.outputs and (found := LENGTH.match(line.text)):
             hours, minutes, seconds, self.start = (float(text or 0) for text in found.groups())
             self.promised = 3600 * hours + 60 * minutes + seconds
 
     def take(self, line: str) -> None:
         """A line of the list of packets."""
+        self.held.append(line)
+        if self.mapped:
+            self.take_held()
+
+    def take_held(self) -> None:
+        """What came before ffmpeg said, on its other pipe, which outputs there are."""
+        for line in self.held:
+            self._take(line)
+        self.held.clear()
+
+    def _take(self, line: str) -> None:
         try:
             if line.startswith("#"):
                 self._head(line)
@@ -237,7 +297,7 @@ class _Reading:
             self.outputs[int(words[0][:-1])].base = Fraction(words[1])
         elif name == "dimensions":
             width, height = map(int, words[1].split("x"))
-            self.outputs[int(words[0][:-1])].pixels = width * height
+            self.outputs[int(words[0][:-1])].size = width, height
 
     @property
     def promises(self) -> bool:

@@ -42,12 +42,14 @@ def extract_clip(
     if end <= start:
         return extract_jpegs(video, settings)
     began = time.monotonic()
-    contents = read_contents(video, timeout_seconds=settings.timeout_seconds)
+    contents = read_contents(
+        video, timeout_seconds=settings.timeout_seconds, max_pixels=settings.max_pixels
+    )
     if contents.fault:
         raise UnusableVideoError(contents.fault)
     length = contents.track.span()[1]
     excerpt = excerpt_of(length, start, end, only_clip_in_file=only_clip_in_file)
-    left = math.ceil(settings.timeout_seconds - (time.monotonic() - began))
+    left = max(1, math.ceil(settings.timeout_seconds - (time.monotonic() - began)))
     frames = extract_jpegs(video, replace(settings, timeout_seconds=left), excerpt, contents)
     if excerpt:
         read, wanted = len(frames.jpegs) / settings.fps, min(end, length) - start

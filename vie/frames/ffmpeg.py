@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vie.frames.colours import jpeg_filters
 from vie.frames.container import is_avi
 from vie.frames.contents import Contents, read_contents, reading_seconds
 from vie.frames.jpeg import split_jpegs
 from vie.frames.messages import Line, is_damage
+from vie.frames.process import MAX_PIXELS, ffmpeg_version, open_video, stream_output
 from vie.frames.process import ffmpeg_executable as ffmpeg_executable
-from vie.frames.process import ffmpeg_version, open_video, stream_output
 from vie.frames.unusable import UnusableVideoError
 
 SEEK_EARLY = 10  # seconds; most key frames are closer together
@@ -34,6 +35,7 @@ class FrameSettings:
     timeout_seconds: float  # wall-clock time that one video may take
     max_seconds: float  # longest clip; a longer one is refused, not cut
     damaged: float = 0  # share of a video's frames that may be damaged
+    max_pixels: int = MAX_PIXELS  # of a frame; a video with larger ones is refused
 
     @property
     def made_by(self) -> dict[str, str]:
@@ -64,7 +66,8 @@ def extract_jpegs(
 
     Frames are taken at a constant rate from the first frame on, whatever the rate of the file.
     Rotation and non-square pixels are applied, so that frames look as a player shows them. Both
-    sides are rounded to whole pixels, odd ones included. JPEGs are full-range BT.601 (JFIF) 4:2:0.
+    sides are rounded to whole pixels, odd ones included. JPEGs are full-range BT.601 (JFIF) 4:2:0,
+    and have the colours that the file's tags mean, or else the rule of `vie.frames.colours`.
     Of several video tracks it is the one of `vie.frames.contents`. A change of size, range or
     colours midway is followed; a change of shape is refused.
 
@@ -110,14 +113,16 @@ def _frames(
     """(JPEG, its (width, height)) of every frame; then an error, if the video is not usable."""
     if contents is None:
         limit = reading_seconds(video, settings.timeout_seconds)
-        contents = read_contents(video, timeout_seconds=limit)
+        contents = read_contents(video, timeout_seconds=limit, max_pixels=settings.max_pixels)
     if contents.fault and not excerpt:
         raise UnusableVideoError(contents.fault)
     decoding = _Decoding(contents, settings, excerpt, in_all)
     command = _command(video, contents, settings, excerpt)
     count, sizes = 0, set()
     with contextlib.closing(
-        stream_output(video, command, settings.timeout_seconds, in_all, decoding.hear)
+        stream_output(
+            video, command, settings.timeout_seconds, in_all, decoding.hear, settings.max_pixels
+        )
     ) as chunks:
         for jpeg, size in split_jpegs(chunks):
             count += 1
@@ -205,7 +210,7 @@ def _command(
     import ffmpeg
 
     # Where colours or sizes change, a new graph of filters would count frames from 0 again.
-    seek: dict[str, Any] = {"reinit_filter": 0}
+    seek: dict[str, Any] = {"reinit_filter": 0, "max_pixels": settings.max_pixels}
     start = ["setpts=PTS-STARTPTS", f"fps={settings.fps}"]  # a late first frame is not padded
     most = settings.max_frames + 1
     if excerpt:
@@ -217,18 +222,13 @@ def _command(
         zero = ["setpts=PTS-STARTPTS"] if timeless else []
         start = [*zero, f"fps={settings.fps}:start_time={excerpt[0] - jump:.6f}"]
         most = min(most, _frames_of(excerpt, settings))
-    # dar is the displayed width over height: storage size times the aspect of a pixel.
-    side = settings.shorter_side
-    width = f"if(gte(dar,1),round({side}*dar),{side})"
-    height = f"if(gte(dar,1),{side},round({side}/dar))"
     filters = ",".join(
         [
             "showinfo=checksum=0",  # one line for each frame, among those of errors
             *start,
             # Between frames days apart the filter fps would fill in frames without end.
             f"trim=end_frame={most}",
-            f"scale=w='{width}':h='{height}':out_range=full:out_color_matrix=bt601",
-            "format=yuvj420p",
+            *jpeg_filters(settings.shorter_side, contents.track.words),
             "setsar=1",
         ]
     )

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from vie.datasets.layouts.flat import FlatSettings, cut_up, validation
 from vie.datasets.video import Video
 from vie.frames.contents import reading_seconds, video_span
 from vie.frames.manifest import class_names, write_classes, write_manifest
+from vie.frames.process import MAX_PIXELS
 from vie.frames.unusable import UnusableVideoError
 from vie.runtime.files import digest
 from vie.runtime.progress import Progress
@@ -37,6 +38,7 @@ def write_flat(
     *,
     timeout_seconds: float,
     processes: int,
+    max_pixels: int = MAX_PIXELS,
 ) -> None:
     """Find videos, cut long ones, draw those that validate, and write it all down.
 
@@ -46,6 +48,7 @@ def write_flat(
         places: folders, list files and video files, as for `find_videos`.
         timeout_seconds: for reading the length of one file.
         processes: of ffmpeg at once.
+        max_pixels: of a frame.
 
     Raises:
         VieError: as `find_videos` and `validation`.
@@ -55,7 +58,13 @@ def write_flat(
         log.warning("%s", note)
     videos = _without_copies(finding)
     if settings.cut:
-        videos = _pieces(finding.base, videos, settings.cut, timeout_seconds, processes)
+
+        def span(path: str) -> tuple[float, float]:
+            file = on_disk(finding.base, path)
+            limit = reading_seconds(file, timeout_seconds)
+            return video_span(file, timeout_seconds=limit, max_pixels=max_pixels)
+
+        videos = _pieces(videos, settings.cut, span, processes)
     val, left_out = validation(videos, settings)
     if left_out:
         log.warning("%d pieces share seconds with pieces that validate: left out", len(left_out))
@@ -102,15 +111,16 @@ def _without_copies(finding: Finding) -> list[Found]:
 
 
 def _pieces(
-    base: Path, videos: list[Found], cut: dict[str, int], timeout_seconds: float, processes: int
+    videos: list[Found],
+    cut: dict[str, int],
+    span: Callable[[str], tuple[float, float]],
+    processes: int,
 ) -> list[Found]:
-    """All pieces of all videos."""
+    """All pieces of all videos; `span` gives the seconds of a path's first and last frame."""
 
     def of(one: Found) -> list[Found]:
-        file = on_disk(base, one.path)
         try:
-            limit = reading_seconds(file, timeout_seconds)
-            first, last = video_span(file, timeout_seconds=limit)
+            first, last = span(one.path)
         except UnusableVideoError as error:
             log.warning("%s: its length cannot be read, so it is not cut: %s", one.path, error)
             return [one]

@@ -14,14 +14,15 @@ HARMLESS = re.compile(
     r"|VUI|TemporalOffset",
     re.IGNORECASE,
 )
+TOO_LARGE = re.compile(r"Picture size (\d+x\d+) exceeds")
 # What ffmpeg says -> what it means. The first that fits is taken.
 MEANINGS = {
     "File ended prematurely": "truncated: the file ends before its last frame",
     "partial file|Attempted to read next track": "truncated: the file ends within a frame",
     "moov atom not found": "cannot be decoded: no video, or one without its index, as after a "
     "download that stopped",
-    "Cannot determine format of input|unspecified size|dimensions not set": "cannot be decoded: the file holds only "
-    "the beginning of a video",
+    "Cannot determine format of input|unspecified size|dimensions not set": "cannot be "
+    "decoded: the file holds only the beginning of a video",
     "opening input: Invalid data|header parsing failed": "cannot be decoded: no "
     "video, or one whose beginning is damaged",
     "Cannot allocate memory": "too large: ffmpeg would need more memory than it is given",
@@ -59,9 +60,16 @@ def reason(said: str) -> str:
         return "no video stream"
     if "not on whitelist" in said:
         return "not a video container: refused by the list of formats"
+    if found := TOO_LARGE.search(said):
+        return too_large(found[1])
     for pattern, meaning in MEANINGS.items():
         if found := re.search(pattern, said):
             line = next(line for line in said.splitlines() if found[0] in line)
             return f"{meaning} ({line[:100]})"
     cause = next(filter(None, said.splitlines()), "ffmpeg does not say why")
     return f"cannot be decoded: {cause[:200].rstrip('.')}"
+
+
+def too_large(size: str) -> str:
+    """The reason for a size, such as 9000x9000, that is not allowed."""
+    return f"too large: {size} pixels, more than frames.max_pixels allows"

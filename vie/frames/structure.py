@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 CHUNK = 2**20
+MOST_PARTS = 10**6  # of a file that are looked at; files of hours have fewer
+HOLE = 500  # zeros in a row that no codec of WebM writes
 JUNK = 512  # fewer bytes after the end of an AVI hold no frame
 # Matroska's elements have an identifier and a size; those of the levels that are walked.
-SEGMENT, CLUSTER, CRC = 0x18538067, 0x1F43B675, 0xBF
-IN_CLUSTER = (0xE7, 0xA3, 0xA0, 0xAB, 0xA7, 0xEC, CRC, 0xAF, 0x5854)
+SEGMENT, CLUSTER, BLOCKS, CRC = 0x18538067, 0x1F43B675, (0xA3, 0xA0), 0xBF
 ASF_PROPERTIES = bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365")
 ASF_HEADER = 2**16  # bytes at the start of a file in which its properties lie
 BROADCAST = 1  # flag of an ASF file whose sizes are not known
@@ -55,7 +56,9 @@ def _broken(at: int, size: int, what: str) -> Fault:
 def _ogg(file: BinaryIO, size: int) -> Fault | None:
     """Pages follow each other, and those of a stream are numbered."""
     at, numbers = 0, dict[int, int]()
-    while at < size:
+    for _ in range(MOST_PARTS):
+        if at >= size:
+            break
         file.seek(at)
         head = file.read(27)
         if len(head) < 27:
@@ -88,6 +91,9 @@ def _asf(file: BinaryIO, size: int) -> Fault | None:
         return None
     if declared > size:
         return Fault(f"truncated: {size} bytes of {declared}")
+    file.seek(declared)
+    if not any(file.read(CHUNK)):  # zeros up to a whole block are common
+        return None
     return Fault(f"cannot be decoded: damaged, {size} bytes, and its header says {declared}", True)
 
 
@@ -95,8 +101,10 @@ def _gif(file: BinaryIO, size: int) -> Fault | None:
     """Pictures and extensions, each in blocks of up to 255 bytes, up to the end mark."""
     head = file.read(13)
     file.seek(_colours(head[10:11]), os.SEEK_CUR)
+    blocks = 0
     while kind := file.read(1):
-        if kind == b";":
+        blocks += 1
+        if kind == b";" or blocks > MOST_PARTS:
             return None
         if kind not in b"!,":
             return _broken(file.tell() - 1, size, "a picture")
@@ -105,6 +113,7 @@ def _gif(file: BinaryIO, size: int) -> Fault | None:
         file.seek(1, os.SEEK_CUR)  # the kind of extension, or the size of codes
         while (length := file.read(1)) and length != b"\0":
             file.seek(length[0], os.SEEK_CUR)
+            blocks += 1
     return Fault("truncated: the end of the GIF is missing")
 
 
@@ -116,22 +125,27 @@ def _colours(flags: bytes) -> int:
 def _avi(file: BinaryIO, size: int) -> Fault | None:
     """Nothing that ffmpeg would take for frames follows the last RIFF."""
     at = 0
-    while at + JUNK <= size:
+    for _ in range(MOST_PARTS):
+        if at + JUNK > size:
+            break
         file.seek(at)
         kind, length = struct.unpack("<4sI", file.read(8))
         if kind != b"RIFF":
             rest = file.read(CHUNK)
             return _broken(at, size, "a RIFF") if any(kind + rest) else None
         if not length:  # not written to its end
-            return None
+            break
         at += 8 + length + length % 2
     return None
 
 
 def _matroska(file: BinaryIO, size: int) -> Fault | None:
-    """Elements follow each other; those with a checksum have it."""
+    """Elements follow each other; those with a checksum have it; WebM has no holes."""
     at, end = 0, size
-    while at < end:
+    holes = b"webm" in file.read(64)
+    for _ in range(MOST_PARTS):
+        if at >= end:
+            break
         if not (element := _element(file, at)):
             return _broken(at, size, "an element") if at + 12 < size else _cut(at, size)
         name, start, length = element
@@ -142,12 +156,10 @@ def _matroska(file: BinaryIO, size: int) -> Fault | None:
         elif start + length > size:
             return _cut(at, size)
         else:
-            if name not in IN_CLUSTER and not _checked(file, start, length):
-                return Fault(
-                    f"cannot be decoded: damaged, the checksum of the part at byte {at} is wrong",
-                    True,
-                )
-            at = start + length
+            if wrong := _wrong(file, start, length, holes and name in BLOCKS, name not in BLOCKS):
+                return Fault(f"cannot be decoded: damaged, {wrong} in the part at byte {at}", True)
+            # Beside its blocks, a cluster may hold room that is left empty (Void).
+            at = start if holes and name == CLUSTER else start + length
     return _cut(at, size) if end > size else None
 
 
@@ -170,16 +182,17 @@ def _element(file: BinaryIO, at: int) -> tuple[int, int, int | None] | None:
     )
 
 
-def _checked(file: BinaryIO, start: int, length: int) -> bool:
-    """Whether an element has no checksum as its first child, or the right one."""
+def _wrong(file: BinaryIO, start: int, length: int, holes: bool, sums: bool) -> str:
+    """What is wrong with the content of an element: a hole, or its checksum; "": nothing."""
     file.seek(start)
-    head = file.read(6)
-    if length < 6 or head[:2] != bytes((CRC, 0x84)):
-        return True
-    left, found = length - 6, 0
-    while left and (chunk := file.read(min(left, CHUNK))):
-        found, left = zlib.crc32(chunk, found), left - len(chunk)
-    return found == int(struct.unpack("<I", head[2:])[0])
+    head = file.read(min(6, length))
+    checked = sums and len(head) == 6 and head[:2] == bytes((CRC, 0x84))
+    left, found, before = length - len(head), 0, b""
+    while (checked or holes) and left and (chunk := file.read(min(left, CHUNK))):
+        if holes and bytes(HOLE) in before + chunk:
+            return f"{HOLE} zeros in a row"
+        found, left, before = zlib.crc32(chunk, found), left - len(chunk), chunk[-HOLE:]
+    return "a wrong checksum" if checked and found != struct.unpack("<I", head[2:])[0] else ""
 
 
 CHECKS: dict[bytes, Callable[[BinaryIO, int], Fault | None]] = {

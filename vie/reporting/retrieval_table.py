@@ -40,8 +40,8 @@ def read_rankings(
         table = read_features(path)
         if missing := [layer for layer in layers if layer not in table.vectors]:
             raise VieError(
-                f"{path}: has no {', '.join(missing)} of the config's features.layers; "
-                f"{made_anew(path)}"
+                f"{path}: has no {', '.join(missing)}; {made_anew(path)} with the config's "
+                "features.layers"
             )
         tested, gallery, groups = _parts(table, assignments.get(dataset), path)
         labels = np.array(table.labels)

@@ -78,11 +78,11 @@ def _stands_for(name: object, path: Path) -> bool:
     """Whether a file is `path`, a temporary one of it, or a folder on the way to it."""
     if not isinstance(name, str | os.PathLike):
         return False
-    found = Path(name)
+    found, path = Path(os.path.abspath(name)), Path(os.path.abspath(path))
     if found == path or found in path.parents:
         return True
     beside = found.relative_to(path.parent).parts[0] if path.parent in found.parents else ""
-    return beside.startswith(f".{path.stem}.")
+    return beside == f".{path.name}" or beside.startswith(f".{path.stem}.")
 
 
 def no_room(folder: Path) -> OSError | None:
@@ -100,20 +100,19 @@ def _refusal(folder: Path, content: bytes) -> OSError | None:
     return None
 
 
-def refuse_read_only(folders: Iterable[str]) -> None:
-    """Refuse to begin where Snakemake, which writes there, would end with a traceback.
+def read_only(folders: Iterable[str]) -> str | None:
+    """Which of some folders cannot be written, in a sentence; None: all can.
 
-    A full disk is left alone: Snakemake can also make room.
+    Snakemake, which writes there, would end with a traceback. A full disk is left alone: Snakemake
+    can also make room.
 
     Args:
         folders: of one that is absent, the folder is looked at in which it will be.
-
-    Raises:
-        VieError: a folder cannot be written.
     """
     for folder in map(Path, folders):
         while not folder.exists():
             folder = folder.parent
         found = _refusal(folder, b"")
         if found and found.errno != errno.ENOSPC:
-            raise VieError(sentence(OSError(found.errno, found.strerror, str(folder.resolve()))))
+            return sentence(OSError(found.errno, found.strerror, str(folder.resolve())))
+    return None

@@ -8,7 +8,6 @@ process all functions do nothing.
 import contextlib
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -23,8 +22,14 @@ from torch import Tensor
 
 from vie.runtime.errors import VieError
 from vie.runtime.logs import job, open_log
-from vie.runtime.signals import SIGNALS, StoppedError, die_with_parent, heeding_signals
-from vie.runtime.workers import how_it_died
+from vie.runtime.signals import (
+    SIGNALS,
+    StoppedError,
+    die_with_parent,
+    heeding_signals,
+    held_back,
+)
+from vie.runtime.workers import at_sudden_end, how_it_died
 
 Items = TypeVar("Items", np.ndarray, Tensor)
 
@@ -168,13 +173,10 @@ def _start_tracker_that_ignores_signals() -> None:
     """Start Python's process that tracks semaphores, with `SIGNALS` blocked.
 
     SLURM sends SIGUSR1 to all processes of a job. It would end the tracker, which would fill the
-    log with tracebacks. The tracker inherits the signal mask.
+    log with tracebacks.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
+    with held_back(*SIGNALS):
         resource_tracker.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
@@ -218,21 +220,12 @@ class Failed(NamedTuple):
     another: Event
 
 
-_tell: list[Event] = []  # of this process
-
-
-def tell_failure() -> None:
-    """Have the processes that train together with this one, if there are any, end."""
-    for event in _tell:
-        event.set()
-
-
 @contextlib.contextmanager
 def _end_together(failed: Failed, *, first: bool) -> Iterator[None]:
     """End all processes, the others without a message, if one fails or the first is stopped."""
     die_with_parent()
-    others = failed.another if first else failed.first
-    _tell[:] = [failed.first if first else failed.another]
+    own, others = failed if first else reversed(failed)
+    at_sudden_end.append(own.set)
 
     def end_with_others() -> None:
         others.wait()
@@ -246,5 +239,5 @@ def _end_together(failed: Failed, *, first: bool) -> Iterator[None]:
             failed.first.wait(3)  # this failure may follow from that of the first process
         # One that is stopped leaves the first its time to save the state.
         if first or (isinstance(error, Exception) and not isinstance(error, StoppedError)):
-            tell_failure()
+            own.set()
         raise

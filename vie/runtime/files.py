@@ -118,9 +118,9 @@ def exclusive_workdir(work: Path, patience: float = 60) -> Iterator[None]:
                     "earlier run that goes on: wait for its end or end it, then start again"
                 )
             time.sleep(0.5)
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
+        with contextlib.suppress(OSError):  # on a full disk it holds without a name in it
+            file.truncate(0)
+            os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         yield
 
 

@@ -90,6 +90,16 @@ def resumable(work: Path) -> Iterator[Path]:
         yield work
 
 
+@contextlib.contextmanager
+def held_back(*numbers: signal.Signals) -> Iterator[None]:
+    """Have these signals wait for the end of the block; processes it starts never see them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def die_with_parent() -> None:
     """Have the system kill this process when the thread that started it ends, however it does."""
     set_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)

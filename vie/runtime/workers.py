@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import util  # its handler at exit joins processes: ours is to run before it
@@ -17,6 +17,7 @@ from vie.runtime.errors import VieError
 from vie.runtime.signals import SIGNALS, die_with_parent
 
 assert util  # imported for its handler alone
+LEFT_TO_PARENT = (*SIGNALS, signal.SIGINT)  # signals, in processes that load
 LOOK_SECONDS = 0.25  # between two looks at the workers
 CLOSE_SECONDS = 2.0  # that workers have to end by themselves when their work is over
 NOTICE_SECONDS = 15.0  # that this process has to come back to its workers when one has died
@@ -29,10 +30,12 @@ ADVICE = (
 def serve_parent(worker: int = 0) -> None:
     """Leave signals to the parent, in a process that a `Watch` of the parent sees to.
 
+    The parent holds them back (`held_back`) when it starts the process, for the time until this.
+
     SLURM signals all processes of a job at once. A worker that ended by itself would break the step
     that its parent is about to save.
     """
-    for number in (*SIGNALS, signal.SIGINT):
+    for number in LEFT_TO_PARENT:
         signal.signal(number, signal.SIG_IGN)
     die_with_parent()
 
@@ -44,7 +47,8 @@ def how_it_died(code: int) -> str:
     elif code == -signal.SIGKILL:
         how = "was killed (SIGKILL), as the system does when memory runs out"
     elif code < 0:
-        how = f"was ended by {signal.Signals(-code).name}"
+        known = {one.value: one.name for one in signal.Signals}
+        how = f"was ended by {known.get(-code, f'signal {-code}')}"
     else:
         how = f"ended by itself (exit code {code})"
     return f"a process that loads data for this one {how}. {ADVICE}"
@@ -99,12 +103,12 @@ class Watch:
 
     def _end_process(self) -> None:
         print(f"\nERROR: {self.problem}", file=sys.stderr, flush=True)
-        from vie.runtime import distributed  # which imports torch: not all jobs need it
-
-        distributed.tell_failure()
+        for tell in at_sudden_end:
+            tell()
         os._exit(1)
 
 
+at_sudden_end: list[Callable[[], None]] = []  # called when this process is ended for a worker
 _open: set[Watch] = set()  # whose workers have not all ended
 
 

@@ -23,6 +23,8 @@ SOFTMAX = 100_000
 LARGE = 20_000  # videos from which on rates and batches are the paper's and not the demo's
 LEAST_STEPS = 600  # of instance recognition; the demo's VIE-Slow has them in 40 epochs
 PER_SHARD = 1000  # videos
+# More than these are refused by the config.
+MOST_SHARDS, MOST_CLUSTERS = 10_000, 1_000_000
 DEMO_RATES = {SINGLE: 0.02, TRN: 0.02, CONV3D: 0.01, SLOW: 0.01, SLOWFAST: 0.04}
 PAPER_RATE = 0.03
 
@@ -90,7 +92,7 @@ def numbers(videos: int, gpus: int = 1) -> Numbers:
     least = math.ceil(0.15 * recognition)
     usual = max(least, math.ceil(most / 4))
     neighbours = min(512, max(videos // 8, min(10, videos // 2)))
-    clusters = max(2, round(videos / min(30, max(2, neighbours / 5))))
+    clusters = min(MOST_CLUSTERS, max(2, round(videos / min(30, max(2, neighbours / 5)))))
     return Numbers(videos, batch, recognition, least, usual, most, clusters, neighbours)
 
 
@@ -115,14 +117,14 @@ def overlay_of(
     if "max_seconds" in of_dataset:
         frames["max_seconds"] = of_dataset["max_seconds"]
     shards = {
-        split: max(1, math.ceil(listed / PER_SHARD))
+        split: min(MOST_SHARDS, max(1, math.ceil(listed / PER_SHARD)))
         for split, listed in (("train", found.videos), ("val", survey.val))
     }
     probe = min(found.batch, 32) if found.videos < LARGE else 128
     return {
         "datasets": {
             config["dataset"]: own
-            | {"frames": frames, "shards": Why(shards, f"about {PER_SHARD:,} videos each, at most")}
+            | {"frames": frames, "shards": Why(shards, f"about {PER_SHARD:,} videos each")}
         },
         "recipes": _recipes(found, preset, aggregation, why),
         "probe": {"optimiser": {"batch": Why(probe, "used with labels alone")}},
@@ -205,10 +207,12 @@ def _recipes(found: Numbers, preset: Preset, aggregation: int, why: str) -> Conf
     recipes[CONV3D]["geometry"] = _crops(preset.size_3d)
     recipes[SLOWFAST]["encoder"] = plain(encoder) | {"fast_width": max(4, preset.width // 8)}
     again = max(1, aggregation)
+    # A drop comes before the end.
+    last = [f"{total + min(math.ceil(0.7 * again), again - 1)} epochs"] if again > 1 else []
     recipes[TRN]["schedule"] = Why(
         {
             "local_aggregation": f"{again} epochs",
-            "lr_drops": [f"{total + math.ceil(0.7 * again)} epochs"],
+            "lr_drops": last,
         },
         "it goes on from VIE-Single's end, and counts from its start",
     )

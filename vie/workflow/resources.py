@@ -17,6 +17,7 @@ from vie.config.layouts import LAYOUTS
 from vie.config.settings import stages
 from vie.datasets.facts import expected
 from vie.datasets.holdout import COUNTS
+from vie.frames.process import BYTES_PER_PIXEL
 from vie.metrics.retrieval import AT_ONCE
 from vie.objectives.table import facts_of, scratch_bytes
 from vie.runtime.errors import VieError
@@ -36,7 +37,7 @@ LARGEST_WEIGHTS = 33.3  # 3dresnet, and taken for the user's own
 # Bytes that a step on a CPU keeps per input pixel and channel of the stem (9 to 15 measured).
 ACTIVATIONS = 20
 JPEG_BYTES = 0.35  # of a frame, per pixel: the upper end for quality 2 to 5
-FFMPEG, ASPECT = 250, 16 / 9  # a process that reads video of 1080 lines; a frame
+FFMPEG, ASPECT = 250, 16 / 9  # a process that reads video, without its frames; a frame
 IMAGE = 1600  # a thread that decodes the largest image, a WebP in five copies, and its file
 
 
@@ -233,7 +234,8 @@ def frames(dataset: Config, threads: int) -> int:
         return _rounded(500 + threads * IMAGE)
     second = settings["shorter_side"] ** 2 * ASPECT * JPEG_BYTES * settings["fps"] / 1e6
     seconds = settings["max_seconds"] + (VIDEOS_AHEAD - 1) * 10
-    return _rounded(500 + threads * (FFMPEG + seconds * second))
+    reading = FFMPEG + settings["max_pixels"] * BYTES_PER_PIXEL / 1e6
+    return _rounded(500 + threads * (reading + seconds * second))
 
 
 def index(config: Config, dataset: str, split: str) -> int:

@@ -7,6 +7,18 @@ from vie.engine.run import Run
 from vie.workflow.fingerprint import code_digest
 
 
+def gpus_of(resources: Any, most: int) -> int:
+    """GPUs of a job: those of `gpu`, or of `gres`, which some clusters want in its place.
+
+    Args:
+        resources: of the job. `gres` is as SLURM has it: gpu, gpu:2, gpu:a100:2.
+        most: `gpus` of the config.
+    """
+    kind, *of = str(resources.get("gres") or "").split(":")
+    asked = int(of[-1]) if of and of[-1].isdecimal() else 1
+    return int(resources.get("gpu") or (min(asked, most) if kind == "gpu" else 0))
+
+
 def run_of(snakemake: Any, work: Path, name: str) -> Run:
     """What a job with a seed and GPUs says of itself; `name` is without the seed."""
     params, seed = snakemake.params, snakemake.wildcards.seed
@@ -15,7 +27,7 @@ def run_of(snakemake: Any, work: Path, name: str) -> Run:
         seed=int(seed),
         name=f"{name} seed {seed}",
         threads=snakemake.threads,
-        gpus=snakemake.resources.gpu,
+        gpus=gpus_of(snakemake.resources, snakemake.config["gpus"]),
         precision=params.get("precision", "float32"),
         version=params.version,
         code=code_digest(),

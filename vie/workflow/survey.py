@@ -13,6 +13,7 @@ from vie.datasets.finding import Found
 from vie.datasets.layouts.flat import cut_up
 from vie.datasets.video import Video
 from vie.frames.contents import frame_size, reading_seconds, video_seconds
+from vie.frames.process import MAX_PIXELS
 from vie.frames.unusable import MISSING, UnusableVideoError
 from vie.runtime.errors import VieError
 from vie.runtime.randomness import generator
@@ -63,6 +64,7 @@ def survey(
     *,
     timeout_seconds: float,
     processes: int,
+    max_pixels: int = MAX_PIXELS,
 ) -> Survey:
     """Look at up to `MOST` videos, which are drawn by address: the same ones every time.
 
@@ -71,6 +73,7 @@ def survey(
         train, val: of the manifests.
         timeout_seconds: for one file; a large one has more (`reading_seconds`).
         processes: of ffmpeg at once.
+        max_pixels: of a frame.
 
     Raises:
         VieError: none of the videos that were looked at can be read, or ffmpeg is missing.
@@ -79,7 +82,8 @@ def survey(
     drawn = generator(0, "survey").permutation(len(every))[:MOST]
     seconds, sides, broken = [], [], Counter[str]()
     with ThreadPoolExecutor(max(processes, 1)) as pool:
-        looked = [pool.submit(_look, folder, every[i], timeout_seconds) for i in drawn]
+        limits = timeout_seconds, max_pixels
+        looked = [pool.submit(_look, folder, every[i], *limits) for i in drawn]
         for one in looked:
             try:
                 length, side = one.result()
@@ -98,14 +102,14 @@ def survey(
     return Survey(len(train), len(val), sorted(seconds), int(median(sides)), broken)
 
 
-def _look(folder: Path, video: Video, timeout_seconds: float) -> tuple[float, int]:
+def _look(folder: Path, video: Video, timeout_seconds: float, max_pixels: int) -> tuple[float, int]:
     """Seconds of a video, or of the piece of its file that it is, and its shorter side."""
     path = on_disk(folder, video.path)
     if not os.path.exists(path):
         raise UnusableVideoError(MISSING)
     allowed = reading_seconds(path, timeout_seconds)
-    length = video_seconds(path, timeout_seconds=allowed)
-    size = frame_size(path, timeout_seconds=timeout_seconds)
+    length = video_seconds(path, timeout_seconds=allowed, max_pixels=max_pixels)
+    size = frame_size(path, timeout_seconds=timeout_seconds, max_pixels=max_pixels)
     if video.end:
         length = min(length, video.end) - video.start
     return max(length, 0), min(size)

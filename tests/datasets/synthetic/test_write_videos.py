@@ -1,6 +1,7 @@
 """The embedded dataset: what its videos show, and the files it is written as."""
 
 import csv
+import fcntl
 import hashlib
 import re
 import shutil
@@ -12,7 +13,7 @@ import pytest
 from vie.datasets.synthetic.appearance import APPEARANCES, FIGURES, sprite
 from vie.datasets.synthetic.render import CLASSES, FRAMES, HEIGHT, REACH, WIDTHS, render
 from vie.datasets.synthetic.trajectories import MOTIONS, heights
-from vie.datasets.synthetic.write_videos import BAD, plan, write_embedded
+from vie.datasets.synthetic.write_videos import BAD, complete_folder, plan, write_embedded
 from vie.frames.ffmpeg import ffmpeg_executable
 from vie.runtime.errors import VieError
 from vie.runtime.randomness import generator
@@ -211,6 +212,20 @@ def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(VieError, match="cannot write"):
         write_embedded(SETTINGS, tmp_path / "videos", tmp_path / "annotations", processes=1)
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_what_a_kill_left_is_removed_and_what_a_living_process_makes_is_not(tmp_path):
+    left = tmp_path / ".videos" / "videos"
+    left.mkdir(parents=True)
+    (left / "half").touch()
+    with complete_folder(tmp_path / "videos") as folder:
+        (folder / "whole").touch()
+        with (tmp_path / ".videos" / "lock").open() as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == [
+        "videos",
+        "videos/whole",
+    ]
 
 
 def test_settings_are_checked(tmp_path):

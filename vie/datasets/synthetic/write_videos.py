@@ -4,7 +4,6 @@ import contextlib
 import functools
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from vie.frames.process import ffmpeg_executable
 from vie.runtime.csv_files import write_rows
 from vie.runtime.disk import no_room, writing
 from vie.runtime.errors import VieError
-from vie.runtime.files import atomic_write
+from vie.runtime.files import atomic_write, exclusive_workdir
 from vie.runtime.progress import progress
 from vie.runtime.randomness import generator
 from vie.runtime.workers import process_pool
@@ -79,19 +78,26 @@ def write_embedded(
 
 @contextlib.contextmanager
 def complete_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder; it replaces `folder` if the block succeeds."""
-    with writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        temporary.chmod(0o755)  # mkdtemp makes folders private
+    """Yield a new folder; it replaces `folder` if the block succeeds.
+
+    What a kill left of it is removed the next time.
+
+    Raises:
+        VieError: another process is at it, or the disk is full.
+    """
+    work = folder.parent / f".{folder.name}"
+    with writing(folder), exclusive_workdir(work):
         try:
+            temporary = work / folder.name
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)  # the one that had the lock before has removed both
             with writing(folder):  # it looks at the disk while what was written is there
                 yield temporary
                 if folder.exists():
                     shutil.rmtree(folder)
                 temporary.rename(folder)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def write_videos(
