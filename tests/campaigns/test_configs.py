@@ -28,7 +28,7 @@ from vie.workflow.videos import most_videos
 SECONDS = 30  # of computing, in which a config is accepted or refused
 IN_WORDS = 20  # letters of the shortest sentence
 REAL = 25  # of so many cases one is shown to Snakemake itself
-JOBS = 6  # of so many right ones over smoke.yaml, one has its first jobs run
+JOBS = 20  # of so many right ones over smoke.yaml, one has its first jobs run
 FEW, SHORT = 100, 600  # videos and clips of those
 
 
