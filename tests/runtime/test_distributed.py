@@ -298,6 +298,19 @@ def test_a_process_that_fails_ends_the_others(tmp_path, capfd):
     assert not (tmp_path / "end").exists()
 
 
+def one_is_killed():
+    """The second process leaves no message of its own."""
+    if os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(100)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_is_told():
+    with pytest.raises(VieError, match=r"one of 2 processes was killed \(SIGKILL\).*mem_mb"):
+        distributed.launch(2, one_is_killed)
+
+
 def first_fails():
     """The second process waits where no signal reaches it, as on a GPU."""
     from vie.engine.device import accelerator

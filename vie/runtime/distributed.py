@@ -29,7 +29,7 @@ from vie.runtime.signals import (
     heeding_signals,
     held_back,
 )
-from vie.runtime.workers import at_sudden_end, how_it_died
+from vie.runtime.workers import ADVICE, at_sudden_end, how_it_died
 
 Items = TypeVar("Items", np.ndarray, Tensor)
 
@@ -163,8 +163,8 @@ def launch(processes: int, function: Callable[..., None], **settings: Any) -> No
             elastic_launch(config, _work)(function, open_log(), settings, failed)
     except ChildFailedError as error:
         code = error.get_first_failure()[1].exitcode
-        told = how_it_died(code) if code < 0 else "its message is above"
-        raise VieError(f"one of {processes} processes failed; {told}") from None
+        told = "failed; its message is above" if code >= 0 else f"{how_it_died(code)}. {ADVICE}"
+        raise VieError(f"one of {processes} processes {told}") from None
     except SignalException as error:
         raise StoppedError(f"{processes} processes stopped by {error.sigval.name}") from None
 

@@ -41,17 +41,15 @@ def serve_parent(worker: int = 0) -> None:
 
 
 def how_it_died(code: int) -> str:
-    """What is to be told of a worker with this exit code, negative for a signal."""
+    """What became of a process with this exit code, negative for a signal."""
     if code == -signal.SIGBUS:
-        how = "was ended by SIGBUS, as happens when the shared memory (/dev/shm) is full"
-    elif code == -signal.SIGKILL:
-        how = "was killed (SIGKILL), as the system does when memory runs out"
-    elif code < 0:
+        return "was ended by SIGBUS, as happens when the shared memory (/dev/shm) is full"
+    if code == -signal.SIGKILL:
+        return "was killed (SIGKILL), as the system does when memory runs out"
+    if code < 0:
         known = {one.value: one.name for one in signal.Signals}
-        how = f"was ended by {known.get(-code, f'signal {-code}')}"
-    else:
-        how = f"ended by itself (exit code {code})"
-    return f"a process that loads data for this one {how}. {ADVICE}"
+        return f"was ended by {known.get(-code, f'signal {-code}')}"
+    return f"ended by itself (exit code {code})"
 
 
 class Watch:
@@ -90,7 +88,8 @@ class Watch:
     def _look(self) -> None:
         while not self._closed.wait(LOOK_SECONDS):
             if died := [worker.exitcode for worker in self.workers if worker.exitcode]:
-                self.problem = how_it_died(died[0])
+                how = how_it_died(died[0])
+                self.problem = f"a process that loads data for this one {how}. {ADVICE}"
                 self.kill()
                 if not self._closed.wait(NOTICE_SECONDS):
                     self._end_process()
