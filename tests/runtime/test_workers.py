@@ -40,6 +40,14 @@ def sleepers():
         one.kill()
 
 
+@pytest.fixture(autouse=True)
+def no_watch_is_left():
+    """One that a failed test leaves would end pytest."""
+    yield
+    for watch in list(workers._open):
+        watch.close()
+
+
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGHUP])
 def test_a_worker_that_dies_is_noticed_and_the_others_end(sleepers, by):
     watch = Watch(sleepers)
