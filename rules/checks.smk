@@ -19,18 +19,25 @@ def check_recipe(recipe):
     refuse_too_much(f"recipes.{recipe}", pretrain_memory, "pretrain", recipe=recipe)
 
 
+def trained(evaluation, weights):
+    """Recipes whose networks a result reads once they are trained."""
+    return recipes_of(experiment.evaluations[evaluation]) if weights == "trained" else []
+
+
 @functools.cache
-def check_probe(key, dataset, evaluation):
-    if dataset == DATASET or dataset in experiment.generated():  # to count images takes seconds
-        most = [most_videos(name, "train") for name in (dataset, DATASET)]
-        sizes.check_probes(config, key, *most)
+def check_probe(key, dataset, evaluation, weights):
+    counted = dataset == DATASET or dataset in experiment.generated()  # images take seconds
+    train = most_videos(dataset, "train") if counted else None
+    recipes = trained(evaluation, weights)
+    sizes.check_probes(config, key, train, most_videos(DATASET, "train"), recipes)
     memory = probe_memory if key == "probe" else image_probe_memory
     refuse_too_much(f"evaluations.{evaluation}", memory, "probe", evaluation=evaluation)
 
 
 @functools.cache
 def check_row(target, evaluation, weights):
-    sizes.check_row(config, target, (evaluation, weights), most_videos(DATASET, "train"))
+    most, recipes = most_videos(DATASET, "train"), trained(evaluation, weights)
+    sizes.check_row(config, target, (evaluation, weights), most, recipes)
     row = {"evaluation": evaluation, "weights": weights}
     refuse_too_much(f"evaluations.{evaluation}", finetune_memory, "finetune", **row)
 
@@ -44,10 +51,10 @@ def previous_checkpoint(recipe, seed, stage):
     return experiment.previous_checkpoint(recipe, seed, stage)
 
 
-def probed_index(key, dataset, evaluation):
+def probed_index(key, dataset, evaluation, weights):
     """The index that classifiers are trained on."""
     if not IN_JOB:
-        check_probe(key, dataset, evaluation)
+        check_probe(key, dataset, evaluation, weights)
     return f"resources/{dataset}/train/index.parquet"
 
 

@@ -37,7 +37,9 @@ use rule probe as image_probe with:
     input:
         networks=of(experiment.networks),
         train=of(
-            lambda evaluation: probed_index("image_probe", image_dataset(experiment), evaluation)
+            lambda evaluation, weights: probed_index(
+                "image_probe", image_dataset(experiment), evaluation, weights
+            )
         ),
         val=of(partial(image_file, experiment, "val/index.parquet")),
         classes=of(partial(image_file, experiment, "classes.csv")),

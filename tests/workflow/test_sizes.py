@@ -372,6 +372,13 @@ def test_the_graph_refuses_probes_and_finetuning_too_and_names_the_rest():
     with pytest.raises(VieError, match=r"finetuning\.trained\.batch: 241 .* 240 training videos"):
         sizes.check_row(found, TARGET, row, most)
     sizes.check_row(found, TARGET, ("scratch_trn", "untrained"), most)
+    for check in (
+        lambda: sizes.check_probes(found, "probe", most, most, ["vie_trn"]),
+        lambda: sizes.check_row(found, TARGET, row, most, ["vie_trn"]),
+        lambda: sizes.check_probes(found, "image_probe", None, most, ["vie_trn"]),
+    ):
+        with pytest.raises(VieError, match=r"  - recipes\.vie_single\.optimiser\.batch: 481"):
+            check()
     sizes.check_probes(found, "probe", None, None)
     for key in ("probe", "image_probe"):
         sizes.check_probes(DEMO, key, (480, "a list"), most)

@@ -211,22 +211,29 @@ def check_graph(config: Config, recipe: str, most: Most) -> None:
         _refuse_all(config, _graph_problems(config, most[0], first), most[1], most)
 
 
-def check_probes(config: Config, key: str, train: Most, most: Most) -> None:
+def check_probes(
+    config: Config, key: str, train: Most, most: Most, recipes: Iterable[str] = ()
+) -> None:
     """The same of the classifiers of `key` (probe or image_probe).
 
     Args:
         train: how many videos or images they train on at most, and how that is known.
         most: as `check_graph` has it.
+        recipes: whose networks they read once these are trained.
 
     Raises:
         VieError: as `check_graph`.
     """
+    found, known = _chains(config, recipes, most), [one[1] for one in (most, train) if one]
     if train:
         of = "videos" if key == "probe" else "images"
-        _refuse_all(config, probe_problems(config, key, train[0], of), train[1], most)
+        found += probe_problems(config, key, train[0], of)
+    _refuse_all(config, found, "; ".join(dict.fromkeys(known)), most)
 
 
-def check_row(config: Config, split: str, row: Sequence[str], most: Most) -> None:
+def check_row(
+    config: Config, split: str, row: Sequence[str], most: Most, recipes: Iterable[str] = ()
+) -> None:
     """The same of a network (evaluation, and trained or untrained) that is finetuned on a split of
     a target (`single_splits`).
 
@@ -234,11 +241,17 @@ def check_row(config: Config, split: str, row: Sequence[str], most: Most) -> Non
         VieError: as `check_graph`.
     """
     target = single_splits(config["finetuning"]["targets"])[split]
-    dataset = target["dataset"]
-    if train := training_videos(config["datasets"][dataset]):
-        found = finetuning_problems(config, target["target"], [row], train)
-        where = f"split {target['split']} of {dataset} trains on {train} at most"
-        _refuse_all(config, found, where, most)
+    found, known = _chains(config, recipes, most), [most[1]] if most else []
+    if train := training_videos(config["datasets"][target["dataset"]]):
+        found += finetuning_problems(config, target["target"], [row], train)
+        known += [f"split {target['split']} of {target['dataset']} trains on {train} at most"]
+    _refuse_all(config, found, "; ".join(known), most)
+
+
+def _chains(config: Config, recipes: Iterable[str], most: Most) -> list[str]:
+    """Problems of recipes and of those that they start from, if their videos are known."""
+    names = dict.fromkeys(name for one in recipes for name in trained_first(config, one))
+    return _graph_problems(config, most[0], names) if most else []
 
 
 def _refuse_all(config: Config, found: Sequence[str], where: str, most: Most) -> None:
