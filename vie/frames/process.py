@@ -27,6 +27,7 @@ from vie.runtime.errors import VieError
 
 # Containers that are read. No playlists (hls, dash, concat, ...): they name other files or hosts.
 FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,gif,mxf,rm"
+OLDEST = (5, 1)  # version of ffmpeg
 MAX_PIXELS = 50_000_000  # of a decoded frame, unless the config says otherwise; 8K has 33 million
 # Bytes that a process may have. About half of the first number is address space without memory. 8K
 # film takes 13 for a pixel, and 26 if it refers to 16 frames, which fits into the default's 50
@@ -41,31 +42,44 @@ KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
 @functools.cache
 def ffmpeg_executable() -> str:
-    """Path of ffmpeg: the one on the PATH, else the one of the package imageio-ffmpeg.
+    """Path of ffmpeg: the one on the PATH if it is new enough, else that of imageio-ffmpeg.
 
     Raises:
         VieError: there is neither.
     """
-    if found := shutil.which("ffmpeg"):
+    found = shutil.which("ffmpeg")
+    version = _version(found) if found else ""
+    if found and not _too_old(version):
         return found
     try:
         import imageio_ffmpeg
 
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except (ImportError, RuntimeError) as error:
+        oldest = ".".join(map(str, OLDEST))
+        here = f"{found} is too old ({version[:40]})" if found else "none on the PATH"
         raise VieError(
-            "no ffmpeg: none on the PATH and none from imageio-ffmpeg; install ffmpeg with the "
-            "system's package manager, or `pip install imageio-ffmpeg`"
+            f"no ffmpeg: {here} and none from imageio-ffmpeg; install ffmpeg {oldest} or newer "
+            "with the system's package manager, or `pip install imageio-ffmpeg`"
         ) from error
 
 
 @functools.cache
 def ffmpeg_version() -> str:
     """First line of `ffmpeg -version`. The bytes of JPEGs depend on the version."""
-    shown = subprocess.run(
-        [ffmpeg_executable(), "-version"], capture_output=True, text=True, check=True
-    )
-    return shown.stdout.splitlines()[0]
+    return _version(ffmpeg_executable())
+
+
+def _version(executable: str) -> str:
+    argv = [executable, "-version"]
+    shown = subprocess.run(argv, capture_output=True, text=True, check=True)
+    return shown.stdout.partition("\n")[0]
+
+
+def _too_old(version: str) -> bool:
+    """Whether an ffmpeg lacks `-fps_mode`; those made between two releases have no number."""
+    number = re.match(r"ffmpeg version n?(\d+)\.(\d+)", version)
+    return number is not None and tuple(map(int, number.groups())) < OLDEST
 
 
 def open_video(video: Path, max_pixels: int = MAX_PIXELS, **options: Any) -> Any:
