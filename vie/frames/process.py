@@ -27,6 +27,7 @@ from vie.runtime.errors import VieError
 
 # Containers that are read. No playlists (hls, dash, concat, ...): they name other files or hosts.
 FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,gif,mxf,rm"
+OLDEST = (5, 1)  # version of ffmpeg
 MAX_PIXELS = 50_000_000  # of a decoded frame, unless the config says otherwise; 8K has 33 million
 # Bytes that a process may have. About half of the first number is address space without memory. 8K
 # film takes 13 for a pixel, and 26 if it refers to 16 frames, which fits into the default's 50
@@ -57,6 +58,8 @@ def ffmpeg_executable() -> str:
 
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except (ImportError, RuntimeError) as error:
+        oldest = ".".join(map(str, OLDEST))
+        here = f"{found} is too old ({version[:40]})" if found else "none on the PATH"
         raise VieError(
             f"no ffmpeg: {'one older than 5.1' if found else 'none'} on the PATH and none from "
             "imageio-ffmpeg; install ffmpeg 5.1 or later with the system's package manager, or "
