@@ -367,24 +367,6 @@ def test_crash_and_kill_are_told_apart(tmp_path, monkeypatch):
         assert not isinstance(error.value, UnusableVideoError)
 
 
-def test_no_ffmpeg_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(module.shutil, "which", lambda name: None)
-    monkeypatch.setitem(__import__("sys").modules, "imageio_ffmpeg", None)
-    with pytest.raises(VieError, match="install ffmpeg"):
-        ffmpeg_executable.__wrapped__()
-
-
-@pytest.mark.parametrize(
-    ("said", "taken"), [("4.4.2-0ubuntu0.22.04.1", False), ("5.1.6", True), ("n8.0", True)]
-)
-def test_an_ffmpeg_that_is_too_old_is_passed_over(tmp_path, monkeypatch, said, taken):
-    program = tmp_path / "ffmpeg"
-    program.write_text(f"#!/bin/sh\necho ffmpeg version {said} Copyright\n")
-    program.chmod(0o755)
-    monkeypatch.setattr(module.shutil, "which", lambda name: str(program))
-    assert (ffmpeg_executable.__wrapped__() == str(program)) == taken
-
-
 def jpeg(seed, **options):
     noise = np.random.default_rng(seed).integers(256, size=(24 + seed, 40, 3), dtype=np.uint8)
     file = io.BytesIO()

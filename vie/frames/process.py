@@ -38,20 +38,18 @@ MAX_OUTPUT_BYTES = 512 * 2**20  # of one video's JPEGs, held in memory
 MAX_MESSAGE_BYTES = 64 * 2**10
 MAX_LINE_BYTES = 4096  # of one message
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
-OLDEST = (5, 1)  # version of ffmpeg; earlier ones do not know -fps_mode
-VERSION = re.compile(r"ffmpeg version n?(\d+)\.(\d+)")
 
 
 @functools.cache
 def ffmpeg_executable() -> str:
-    """Path of ffmpeg: the one on the PATH if it is not too old, else that of imageio-ffmpeg.
+    """Path of ffmpeg: the one on the PATH if it is new enough, else that of imageio-ffmpeg.
 
     Raises:
         VieError: there is neither.
     """
     found = shutil.which("ffmpeg")
-    version = VERSION.match(_first_line(found)) if found else None
-    if found and not (version and (int(version[1]), int(version[2])) < OLDEST):
+    version = _version(found) if found else ""
+    if found and not _too_old(version):
         return found
     try:
         import imageio_ffmpeg
@@ -61,24 +59,27 @@ def ffmpeg_executable() -> str:
         oldest = ".".join(map(str, OLDEST))
         here = f"{found} is too old ({version[:40]})" if found else "none on the PATH"
         raise VieError(
-            f"no ffmpeg: {'one older than 5.1' if found else 'none'} on the PATH and none from "
-            "imageio-ffmpeg; install ffmpeg 5.1 or later with the system's package manager, or "
-            "`pip install imageio-ffmpeg`"
+            f"no ffmpeg: {here} and none from imageio-ffmpeg; install ffmpeg {oldest} or newer "
+            "with the system's package manager, or `pip install imageio-ffmpeg`"
         ) from error
 
 
 @functools.cache
 def ffmpeg_version() -> str:
     """First line of `ffmpeg -version`. The bytes of JPEGs depend on the version."""
-    return _first_line(ffmpeg_executable())
+    return _version(ffmpeg_executable())
 
 
-def _first_line(program: str) -> str:
-    """What an ffmpeg says of its version; "": it cannot be run."""
-    with contextlib.suppress(OSError):
-        shown = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
-        return shown.stdout.partition("\n")[0]
-    return ""
+def _version(executable: str) -> str:
+    argv = [executable, "-version"]
+    shown = subprocess.run(argv, capture_output=True, text=True, check=True)
+    return shown.stdout.partition("\n")[0]
+
+
+def _too_old(version: str) -> bool:
+    """Whether an ffmpeg lacks `-fps_mode`; those made between two releases have no number."""
+    number = re.match(r"ffmpeg version n?(\d+)\.(\d+)", version)
+    return number is not None and tuple(map(int, number.groups())) < OLDEST
 
 
 def open_video(video: Path, max_pixels: int = MAX_PIXELS, **options: Any) -> Any:
