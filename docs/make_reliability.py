@@ -15,7 +15,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-from datetime import date
 from pathlib import Path
 
 from vie.frames.process import ffmpeg_version
@@ -31,26 +30,20 @@ def run(size: str, reports: Path) -> None:
     subprocess.run([*command, "--campaign-report", str(reports)], cwd=ROOT, check=False)
 
 
-def commit() -> str:
-    """The commit of this clone, marked where files differ from it."""
-    shown = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    return subprocess.run(shown, cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-
 def generated(reports: list[dict]) -> str:
     """What stands between the marks of the page."""
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
     lines = [
-        f"Made on {date.today()} from commit {commit()}, on a machine with {machine}; "
-        f"{' '.join(ffmpeg_version().split()[:3])}.",
+        f"On a machine with {machine}; {' '.join(ffmpeg_version().split()[:3])}.",
         "",
-        "| campaign | size | seed | cases | survived | minutes | outcomes |",
-        "|---|---|---|---|---|---|---|",
+        "| campaign | size | seed | cases | survived | minutes | date | commit | outcomes |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for report in reports:
         outcomes = ", ".join(f"{name}: {count}" for name, count in report["outcomes"].items())
         numbers = report["seed"], report["cases"], report["survived"]
-        about = report["title"], report["size"], *numbers, f"{report['seconds'] / 60:.1f}"
+        made = f"{report['seconds'] / 60:.1f}", report["date"], report["commit"]
+        about = report["title"], report["size"], *numbers, *made
         lines.append("| " + " | ".join(map(str, (*about, outcomes))) + " |")
     failures = [(report, one) for report in reports for one in report["failures"]]
     lines += ["", "No case failed." if not failures else "Cases that failed:", ""]

@@ -9,17 +9,26 @@ alone is the same one. docs/make_reliability.py writes docs/reliability.md from 
 """
 
 import random
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from vie.runtime.files import write_json
 
+ROOT = Path(__file__).parents[2]
 Case = Callable[[random.Random, Path], str]
+
+
+def commit() -> str:
+    """The commit of this clone, marked where files differ from it."""
+    shown = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(shown, cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,8 @@ class Campaign:
                 "test": self.node,
                 "seed": self.seed,
                 "size": self.size,
+                "commit": commit(),
+                "date": str(date.today()),
                 "cases": total,
                 "survived": survived,
                 "outcomes": dict(outcomes.most_common()),
