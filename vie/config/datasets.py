@@ -65,7 +65,8 @@ class Frames(Model):
     million). The job asks for memory for such a frame in each of its threads, 20 bytes a pixel"""
     damaged: Annotated[float, *real(ge=0, le=1)] | None = None
     """share of a video's frames that may be damaged: with more of them it is rejected. Damaged are
-    frames at which ffmpeg reports an error, and gaps in the file (default: 0)"""
+    frames at which ffmpeg reports an error; a file whose parts do not fit is rejected whatever the
+    share (default: 0)"""
 
 
 class Shards(Model):
