@@ -34,7 +34,7 @@ MAKERS = (*(inputs.damaged,) * 13, inputs.no_video, inputs.no_video, bomb, bomb)
 MAKERS += (inputs.link_or_special, inputs.link_or_special, inputs.strange_name)
 # A stream without a length says nothing of a part that is gone at a border of its packets. Share of
 # a container's damaged videos that may have lost frames without a word; of all others none.
-ENDLESS = {"ts/H.264": 0.05, "mpg/MPEG-1": 0.05}
+ENDLESS = {"ts/H.264": 0.05, "mpg/MPEG-1": 0.05, "gif": 0.05}
 
 
 class Reader:
