@@ -67,7 +67,7 @@ def test_wrong_arguments_are_sentences(tmp_path, caplog):
         "opn",
     )
     refused("--recipe none: the config has vie_3dresnet", INDEX, output, "--recipe", "none")
-    refused("none.yaml: No such file", INDEX, output, "--configfile", tmp_path / "none.yaml")
+    refused("none.yaml: cannot be read: No such file", INDEX, output, "--configfile", tmp_path / "none.yaml")
     file.write_bytes(b"a: [\n\xff")
     refused("--configfile .*file: ", INDEX, output, "--configfile", file)
     file.write_text("a: [\n")
