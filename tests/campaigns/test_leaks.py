@@ -17,6 +17,7 @@ from tests.processes import kill_worker, start_job
 from vie.runtime import torch_files
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS)
+ENDING = ("features", "pretext", "motion", "embedded")
 SENTENCE = re.compile(r"ERROR: (a process that loads data|one of \d+ processes of this job) ")
 
 
@@ -27,7 +28,10 @@ def test_killed_loading_processes(campaign, small_dataset, recipe):
     def case(rng, folder):
         name = rng.choice([*JOBS, *JOBS, TOGETHER])
         workers = rng.randint(2, 4 if name == TOGETHER else 12)
-        slow, after, by = rng.uniform(0.02, 2), rng.uniform(0, 4), rng.choice(SIGNALS)
+        # Those that come to an end have to be slow enough to be met before it.
+        least, most = (1, 2) if name in ENDING else (0.02, 4)
+        slow, after = rng.uniform(least, 2), rng.uniform(0, most)
+        by = rng.choice(SIGNALS)
         job = start_job(name, small_dataset, folder, recipe, workers=workers, slow=slow)
         about = f"{name}, {workers} workers, {slow:.2f} s a clip, {by.name} after {after:.1f} s"
         try:
