@@ -1,5 +1,6 @@
 """Tracks, changing parameters and standing pictures, told by videos that show their numbers."""
 
+import contextlib
 import subprocess
 
 import pytest
@@ -125,6 +126,16 @@ def test_clips_where_a_picture_stands_still(tmp_path, name, at, late):
         clip = extract_clip(video, start, end, SETTINGS, only_clip_in_file=True)
         assert shown(clip.jpegs) == expected, (start, end)
         assert shown(piece.jpegs) == expected, (start, end)
+
+
+def test_frames_that_get_lost_where_times_jump(tmp_path):
+    # In a transport stream ffmpeg takes a pause of 12 s for a new clock, and loses what follows.
+    times = "-vf setpts='if(lte(N,0),N/25/TB,(12+N/25)/TB)' -fps_mode vfr"
+    video = write(tmp_path / "x.ts", n=75, codec=f"{times} {H264}")
+    found = None
+    with contextlib.suppress(UnusableVideoError):
+        found = shown(extract_jpegs(video, SETTINGS).jpegs)
+    assert found in (None, [0] * 300 + list(range(75)))
 
 
 def test_tracks_of_other_kinds_do_not_matter(tmp_path):

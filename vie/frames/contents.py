@@ -68,6 +68,10 @@ class Track:
         """Of a frame."""
         return self.size[0] * self.size[1]
 
+    def ticks(self, fps: float) -> int:
+        """How many frames there are from the first to the last one, at a constant rate."""
+        return round(float((max(self.times) - min(self.times)) * self.base) * fps) + 1
+
     def span(self) -> tuple[float, float]:
         """Seconds of the first frame, and of the end of the last one.
 
@@ -111,7 +115,7 @@ def reading_seconds(path: Path, timeout_seconds: float) -> float:
 
     It grows with the file, as an hour of video may be a good video on a slow disk.
     """
-    return timeout_seconds + (os.path.getsize(path) if os.path.exists(path) else 0) / READING
+    return timeout_seconds + (os.path.getsize(path) if os.path.exists(path) else 0) // READING
 
 
 def video_seconds(video: Path, *, timeout_seconds: float, max_pixels: int = MAX_PIXELS) -> float:

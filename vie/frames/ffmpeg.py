@@ -22,6 +22,7 @@ from vie.frames.unusable import UnusableVideoError
 
 SEEK_EARLY = 10  # seconds; most key frames are closer together
 SAME_SHAPE = 0.01  # difference of two shapes that rounding of sizes explains
+LOST = 0.02  # share of the frames by which times may be wrong
 FRAME = re.compile(r"^n: *\d+ pts:.* sar:(\d+)/(\d+) s:(\d+)x(\d+) ")
 
 
@@ -133,6 +134,12 @@ def _frames(
         raise UnusableVideoError(contents.fault or decoding.nothing())
     if count > settings.max_frames:
         raise UnusableVideoError(f"too long: more than {settings.max_seconds:g} s")
+    if not excerpt and contents.format != "avi":  # whose times are not exact
+        expected = contents.track.ticks(settings.fps)
+        if expected - count > max(settings.fps / 2, max(settings.damaged, LOST) * expected):
+            raise UnusableVideoError(
+                f"cannot be decoded: {count} of {expected} frames come out, as where times jump"
+            )
     if len(sizes) > 1:
         raise UnusableVideoError(f"frame size changes: {sorted(sizes)}")
 
