@@ -57,8 +57,8 @@ def test_images_that_the_workflow_writes_are_an_input(config):
 
 def test_frames_of_videos_and_of_images_have_versions_of_their_own(config):
     experiment = Experiment(config)
-    assert experiment.frames_version("imagenet") == "images 1"
-    assert {experiment.frames_version(name) for name in ("kinetics400", "ucf101")} == {"frames 1"}
+    assert experiment.frames_version("imagenet") == "images 2"
+    assert {experiment.frames_version(name) for name in ("kinetics400", "ucf101")} == {"frames 2"}
     assert experiment.setting("frames")("imagenet") == {"shorter_side": 320}
 
 

@@ -343,7 +343,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return estimate(parser.parse_args(argv))
     except (VieError, OSError, yaml.YAMLError) as error:
-        hint = "" if isinstance(error, VieError) else "\n(Put -- between overlays and targets.)"
+        gone = "No such file" in str(error)  # a target that was taken for an overlay
+        hint = "\n(Put -- between overlays and targets.)" if gone else ""
         print(f"{error}{hint}", file=sys.stderr)
         return 2
 
