@@ -63,8 +63,10 @@ def judged(path, rng, folder):
     began = time.process_time()
     library = refused_by_library(path)
     try:
-        config = load_configfile(ROOT / "config.yaml")
-        update_config(config, load_configfile(path))
+        config, overlay = {}, {}
+        for file, into in ((ROOT / "config.yaml", config), (path, overlay)):
+            update_config(into, load_configfile(file))
+        update_config(config, overlay)
     except Exception as error:  # Snakemake's own words, before any line of ours
         assert library or not read_yaml(path), "Snakemake cannot read it, but load_config does"
         told = isinstance(error, WorkflowError)
@@ -104,32 +106,35 @@ def in_words(error):
 
 
 def graph(config):
-    """What Snakemake asks for each pretraining, probe and finetuning that it plans: all of them."""
-    most = most_videos(config, config["dataset"], "train")
-    for name in without_ablations(config["recipes"]):
+    """What Snakemake asks for each pretraining, probe and finetuning of the tables."""
+    most, used = most_videos(config, config["dataset"], "train"), set()
+    for table in config["tables"].values():
+        for row in table["evaluations"]:
+            one = config["evaluations"][row]
+            used |= {*recipes_of(one)} if one["weights"] == "trained" else set()
+    for name in sorted(used):
         sizes.check_graph(config, name, most)
     sizes.check_probes(config, "probe", most, most)
     if images := config.get("image_probe", {}).get("dataset"):
         generated = "generator" in config["datasets"][images]
-        sizes.check_probes(
-            config, "image_probe", most_videos(config, images, "train") if generated else None, most
-        )
+        train = most_videos(config, images, "train") if generated else None
+        sizes.check_probes(config, "image_probe", train, most)
     splits = sizes.single_splits(config["finetuning"]["targets"])
     for table in ("table_2", "table_3"):
         for row in config["tables"][table]["evaluations"]:
             for split in splits:
                 weights = config["evaluations"][row]["weights"]
                 sizes.check_row(config, split, (row, weights), most)
-    memory(config)
+    memory(config, used)
 
 
-def memory(config):
+def memory(config, used):
     """The memory that the same jobs ask for."""
     experiment, on_cpu, name = Experiment(config), config | {"gpus": 0}, config["dataset"]
     asked = {}
     for dataset, settings in config["datasets"].items():
         asked[f"datasets.{dataset}"] = resources.frames(settings, config["threads"]["frames"])
-    for recipe in without_ablations(config["recipes"]):
+    for recipe in sorted(used):
         one, threads = config["recipes"][recipe], config["threads"]["pretrain"]
         if stages(one):
             asked[f"recipes.{recipe}"] = resources.pretrain(on_cpu, name, one, threads)
