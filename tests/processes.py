@@ -1,5 +1,6 @@
 """Jobs as processes of their own, and what the system says of them."""
 
+import contextlib
 import json
 import os
 import signal
@@ -60,18 +61,22 @@ def loading(folder):
 def kill_worker(job, folder, choose, *, after=0.0, by=signal.SIGKILL, patience=30):
     """Kill one of the processes that load for a job; seconds from then to the job's end.
 
-    Every process of the job is gone afterwards, whatever comes of it.
+    One whose work is over may end unnoticed: then the job goes on and starts others, and one of
+    those is killed. Every process of the job is gone afterwards, whatever comes of it.
     """
     try:
         wait_for(lambda: (folder / "workers").is_dir() and loading(folder), 120, job)
         time.sleep(after)
-        victim = choose(loading(folder))
-        began = time.monotonic()
-        os.kill(victim, by)
-        try:
-            job.wait(patience)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"the job goes on {patience} s after a worker's death") from None
+        began, known = time.monotonic(), set[int]()
+        while job.poll() is None:
+            if fresh := sorted(set(loading(folder)) - known):
+                known |= set(fresh)
+                began = time.monotonic()
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(choose(fresh), by)
+            took = time.monotonic() - began
+            assert took < patience, f"the job goes on {patience} s after a worker's death"
+            time.sleep(0.05)
         took = time.monotonic() - began
         wait_for(lambda: not processes_of(folder), 10)
         return took

@@ -40,17 +40,36 @@ def sleepers():
         one.kill()
 
 
-@pytest.fixture(autouse=True)
-def no_watch_is_left():
-    """One that a failed test leaves would end pytest."""
-    yield
-    for watch in list(workers._open):
-        watch.close()
+@pytest.fixture
+def watch(sleepers):
+    """Of both; one that a failed test left open would end pytest."""
+    watch = Watch(sleepers)
+    yield watch
+    watch.close()
+
+
+def test_a_process_of_multiprocessing_ends_where_it_leaves_its_watch_open():
+    # It runs nothing of atexit, and would send SIGTERM and wait for its workers for ever.
+    job = multiprocessing.get_context("spawn").Process(target=leaves_its_watch_open)
+    job.start()
+    try:
+        job.join(120)
+        assert job.exitcode == 0
+    finally:
+        job.kill()
+
+
+def leaves_its_watch_open():
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    worker = context.Process(target=sleeps, args=(ready,), daemon=True)
+    worker.start()
+    assert ready.wait(60)
+    Watch([worker])
 
 
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGHUP])
-def test_a_worker_that_dies_is_noticed_and_the_others_end(sleepers, by):
-    watch = Watch(sleepers)
+def test_a_worker_that_dies_is_noticed_and_the_others_end(sleepers, watch, by):
     os.kill(sleepers[1].pid, by)
     with pytest.raises(VieError, match=f"{by.name}.*goes on from there.*mem_mb"):
         watch.check(patience=30)
@@ -58,8 +77,7 @@ def test_a_worker_that_dies_is_noticed_and_the_others_end(sleepers, by):
     assert [one.join(30) or one.exitcode for one in sleepers] == [-signal.SIGKILL, -by]
 
 
-def test_workers_leave_signals_to_their_parent_and_end_when_it_closes(sleepers):
-    watch = Watch(sleepers)
+def test_workers_leave_signals_to_their_parent_and_end_when_it_closes(sleepers, watch):
     for one in sleepers:
         for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
             os.kill(one.pid, number)

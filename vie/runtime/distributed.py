@@ -29,7 +29,7 @@ from vie.runtime.signals import (
     heeding_signals,
     held_back,
 )
-from vie.runtime.workers import ADVICE, at_sudden_end, how_it_died
+from vie.runtime.workers import ADVICE, at_sudden_end, end_at_once, how_it_died
 
 Items = TypeVar("Items", np.ndarray, Tensor)
 
@@ -229,7 +229,7 @@ def _end_together(failed: Failed, *, first: bool) -> Iterator[None]:
 
     def end_with_others() -> None:
         others.wait()
-        os._exit(0)
+        end_at_once(0)
 
     threading.Thread(target=end_with_others, daemon=True).start()
     try:

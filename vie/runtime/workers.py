@@ -1,7 +1,7 @@
 """Processes that work for this one: they end with it, and their end is not waited for in vain."""
 
-import atexit
 import contextlib
+import multiprocessing
 import os
 import signal
 import sys
@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import util  # its handler at exit joins processes: ours is to run before it
+from multiprocessing import util
 from multiprocessing.process import BaseProcess
+from typing import NoReturn
 
 from vie.runtime.errors import VieError
 from vie.runtime.signals import SIGNALS, die_with_parent
 
-assert util  # imported for its handler alone
 LEFT_TO_PARENT = (*SIGNALS, signal.SIGINT)  # signals, in processes that load
 LOOK_SECONDS = 0.25  # between two looks at the workers
 CLOSE_SECONDS = 2.0  # that workers have to end by themselves when their work is over
@@ -38,6 +38,13 @@ def serve_parent(worker: int = 0) -> None:
     for number in LEFT_TO_PARENT:
         signal.signal(number, signal.SIG_IGN)
     die_with_parent()
+
+
+def end_at_once(code: int) -> NoReturn:
+    """End this process, wherever its main thread is, and those that it has started."""
+    for child in multiprocessing.active_children():  # one that only begins has no death signal yet
+        child.kill()
+    os._exit(code)
 
 
 def how_it_died(code: int) -> str:
@@ -64,7 +71,9 @@ class Watch:
         self.workers = list(workers)
         self.problem = ""  # what is to be told, once a worker has died
         self._closed = threading.Event()
-        _open.add(self)
+        # At its end, a process sends SIGTERM, which they ignore, and waits for them. This comes
+        # first, also in a process that multiprocessing has started, which runs nothing of atexit.
+        self._at_exit = util.Finalize(None, self._end_workers, exitpriority=0)
         threading.Thread(target=self._look, name="watch over workers", daemon=True).start()
 
     def check(self, patience: float = 0) -> None:
@@ -98,25 +107,20 @@ class Watch:
             if time.monotonic() > deadline:
                 self.kill()
             time.sleep(LOOK_SECONDS / 5)
-        _open.discard(self)
+        self._at_exit.cancel()
+
+    def _end_workers(self) -> None:
+        self.close()
+        self.kill()
 
     def _end_process(self) -> None:
         print(f"\nERROR: {self.problem}", file=sys.stderr, flush=True)
         for tell in at_sudden_end:
             tell()
-        os._exit(1)
+        end_at_once(1)
 
 
 at_sudden_end: list[Callable[[], None]] = []  # called when this process is ended for a worker
-_open: set[Watch] = set()  # whose workers have not all ended
-
-
-@atexit.register
-def _kill_all() -> None:
-    # Python itself would send SIGTERM, which they ignore, and wait.
-    for watch in list(_open):
-        watch.close()
-        watch.kill()
 
 
 @contextlib.contextmanager
