@@ -149,7 +149,7 @@ def copy_of(alone: Path, folder: Path) -> Path:
 
 
 def jobs_of(leader: int) -> list[int]:
-    """Living processes of the session that Snakemake leads, or led, without itself."""
+    """Living processes that a Snakemake has started, however deep, and left behind."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -70,3 +70,11 @@ def test_frames_that_only_the_header_counts(video):
     assert read_contents(video, timeout_seconds=60).fault is None
     video.write_bytes(content[:at] + bytes(end - at) + content[end:])
     assert read_contents(video, timeout_seconds=60).fault == "truncated: 29 of 50 frames"
+
+
+def test_a_tag_of_another_kind_may_follow_and_frames_may_not(video):
+    content = video.read_bytes()
+    video.write_bytes(content + b"ID3\x03" + bytes(range(1, 256)) * 8)
+    assert shown(extract_jpegs(video, SETTINGS).jpegs) == list(range(50))
+    video.write_bytes(content + content[len(content) // 2 :])
+    assert "is not the start of a RIFF" in reason(video)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.frames.encoding import run_ffmpeg
 from vie.frames.colours import jpeg_filters
 from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
 
@@ -59,15 +60,12 @@ def flat(path, yuv, size, pixels, tags=""):
 
 
 def written(path, raw, size, pixels, tags="", codec=("-c:v", "ffv1")):
-    argv = [ffmpeg_executable(), "-y", "-v", "error", "-f", "rawvideo", "-pix_fmt", pixels]
+    argv = ["-f", "rawvideo", "-pix_fmt", pixels]
     argv += ["-s", f"{size[0]}x{size[1]}", "-r", "25", "-i", "pipe:0"]
     if tags:
         argv += ["-vf", f"setparams={tags}"]
         argv += ["-color_range", "pc" if "full" in tags else "tv"]  # else it is converted
-    done = subprocess.run([*argv, *codec, f"file:{path}"], input=raw, capture_output=True)
-    if b"Unknown encoder" in done.stderr:
-        pytest.skip(f"this ffmpeg cannot write {codec}")
-    assert done.returncode == 0, done.stderr
+    run_ffmpeg(*argv, *codec, f"file:{path}", content=raw)
     return path
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.frames.encoding import run_ffmpeg
 from vie.frames import ffmpeg as module
 from vie.frames.contents import video_seconds
 from vie.frames.excerpts import excerpt_of, extract_clip
@@ -28,11 +29,8 @@ def write(path, n=500, rate="25", codec=f"{H264} -g 250"):
     row = np.repeat(bits * 190 + 30, SIDE, axis=1).astype(np.uint8)  # (n, BITS * SIDE)
     frames = np.broadcast_to(row[:, None, :], (n, SIDE, BITS * SIDE))
     raw = f"-f rawvideo -pix_fmt gray -s {BITS * SIDE}x{SIDE} -r {rate} -i pipe:0 -threads 1"
-    argv = [ffmpeg_executable(), "-y", "-v", "error", *raw.split(), *codec.split(), str(path)]
-    done = subprocess.run(argv, input=np.ascontiguousarray(frames).tobytes(), capture_output=True)
-    if b"Unknown encoder" in done.stderr:
-        pytest.skip(f"this ffmpeg cannot write {codec}")
-    assert done.returncode == 0, done.stderr
+    content = np.ascontiguousarray(frames).tobytes()
+    run_ffmpeg(*raw.split(), *codec.split(), path, content=content)
     return path
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.frames.encoding import run_ffmpeg
 from vie.frames import process as module
 from vie.frames.contents import reading_seconds
 from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
@@ -38,12 +39,8 @@ def pictures(n: int, width: int, height: int) -> np.ndarray:
 def encode(path, frames, *codec, rate=25, before=()):
     _, height, width, _ = frames.shape
     raw = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {rate} -i pipe:0".split()
-    start = [ffmpeg_executable(), "-y", "-v", "error", *before]
-    argv = [*start, *raw, "-threads", "1", *codec, f"file:{path}"]
-    done = subprocess.run(argv, input=frames.tobytes(), capture_output=True)
-    if b"Unknown encoder" in done.stderr:
-        pytest.skip(f"this ffmpeg cannot write {codec}")
-    assert done.returncode == 0, done.stderr
+    written = ("-threads", 1, *codec, f"file:{path}")
+    run_ffmpeg(*before, *raw, *written, content=frames.tobytes())
     return path
 
 

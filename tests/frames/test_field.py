@@ -2,15 +2,15 @@
 
 import contextlib
 import io
-import subprocess
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.frames.encoding import run_ffmpeg
 from vie.frames.contents import video_seconds
 from vie.frames.excerpts import extract_clip
-from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
+from vie.frames.ffmpeg import FrameSettings, extract_jpegs
 from vie.frames.unusable import UnusableVideoError
 
 H264 = "-c:v libx264 -preset veryfast -pix_fmt yuv420p"
@@ -20,11 +20,7 @@ SETTINGS = {"fps": 25, "shorter_side": 96, "quality": 2, "timeout_seconds": 60, 
 
 def ffmpeg(path, arguments):
     """A file that ffmpeg makes."""
-    argv = [ffmpeg_executable(), "-y", "-v", "error", *arguments.split(), str(path)]
-    done = subprocess.run(argv, capture_output=True, text=True)
-    if "Unknown encoder" in done.stderr:
-        pytest.skip(done.stderr.strip())
-    assert done.returncode == 0, done.stderr
+    run_ffmpeg(*arguments.split(), path)
     return path
 
 

@@ -1,12 +1,12 @@
 """Limits of a process of ffmpeg: pixels, memory, and what happens when it is killed."""
 
-import subprocess
 import sys
 import threading
 import time
 
 import pytest
 
+from tests.frames.encoding import run_ffmpeg
 from vie.config.datasets import OF_VIDEOS
 from vie.frames import process
 from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
@@ -18,20 +18,8 @@ SETTINGS = {"fps": 25, "shorter_side": 48, "quality": 3, "timeout_seconds": 60, 
 
 
 def video(path, size, *codec, frames=3, source="testsrc2="):
-    argv = [
-        ffmpeg_executable(),
-        "-y",
-        "-v",
-        "error",
-        "-f",
-        "lavfi",
-        "-i",
-        f"{source}s={size}:r=25",
-    ]
-    done = subprocess.run([*argv, "-frames:v", str(frames), *codec, path], capture_output=True)
-    if b"Unknown encoder" in done.stderr:
-        pytest.skip(f"this ffmpeg cannot write {codec}")
-    assert done.returncode == 0, done.stderr
+    drawn = ("-f", "lavfi", "-i", f"{source}s={size}:r=25")
+    run_ffmpeg(*drawn, "-frames:v", frames, *codec, path)
     return path
 
 

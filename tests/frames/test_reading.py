@@ -1,23 +1,16 @@
 """Tracks, changing parameters and standing pictures, told by videos that show their numbers."""
 
 import contextlib
-import subprocess
 
 import pytest
 
+from tests.frames.encoding import run_ffmpeg as ffmpeg
 from tests.frames.test_excerpts import BITS, H264, SETTINGS, SIDE, shown, write
 from vie.frames.contents import frame_size, read_contents, video_seconds, video_span
 from vie.frames.excerpts import extract_clip
-from vie.frames.ffmpeg import extract_jpegs, ffmpeg_executable
+from vie.frames.ffmpeg import extract_jpegs
 from vie.frames.pieces import extract_pieces
 from vie.frames.unusable import UnusableVideoError
-
-
-def ffmpeg(*arguments):
-    done = subprocess.run(
-        [ffmpeg_executable(), "-y", "-v", "error", *map(str, arguments)], capture_output=True
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def reason(video, settings=SETTINGS):

@@ -100,6 +100,11 @@ class Contents:
     format: str
     fault: str | None
 
+    @property
+    def timeless(self) -> bool:
+        """Whether frames have no times of their own, as in AVI."""
+        return self.format == "avi"
+
     def key_before(self, seconds: float) -> float:
         """Seconds of the last key frame but one up to then, 0 if there is none.
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vie.frames.colours import jpeg_filters
-from vie.frames.container import is_avi
 from vie.frames.contents import Contents, read_contents, reading_seconds
 from vie.frames.jpeg import split_jpegs
 from vie.frames.messages import Line, is_damage
@@ -134,7 +133,7 @@ def _frames(
         raise UnusableVideoError(contents.fault or decoding.nothing())
     if count > settings.max_frames:
         raise UnusableVideoError(f"too long: more than {settings.max_seconds:g} s")
-    if not excerpt and contents.format != "avi":  # whose times are not exact
+    if not excerpt and not contents.timeless:
         expected = contents.track.ticks(settings.fps)
         if expected - count > max(settings.fps / 2, max(settings.damaged, LOST) * expected):
             raise UnusableVideoError(
@@ -221,12 +220,12 @@ def _command(
     start = ["setpts=PTS-STARTPTS", f"fps={settings.fps}"]  # a late first frame is not padded
     most = settings.max_frames + 1
     if excerpt:
-        timeless = is_avi(video)  # after a jump the times of its frames would be wrong
-        jump = 0 if timeless else contents.key_before(excerpt[0] - SEEK_EARLY)
+        # After a jump the times of its frames would be wrong.
+        jump = 0 if contents.timeless else contents.key_before(excerpt[0] - SEEK_EARLY)
         if jump:  # ffmpeg would also carry out a jump to 0
             # Not accurate: the picture that stands at the start may begin before the jump.
             seek |= {"ss": f"{jump:.6f}", "noaccurate_seek": None}
-        zero = ["setpts=PTS-STARTPTS"] if timeless else []
+        zero = ["setpts=PTS-STARTPTS"] if contents.timeless else []
         start = [*zero, f"fps={settings.fps}:start_time={excerpt[0] - jump:.6f}"]
         most = min(most, _frames_of(excerpt, settings))
     filters = ",".join(

@@ -5,6 +5,7 @@ here; only the heads of its parts are read, and what has a checksum.
 """
 
 import os
+import re
 import struct
 import zlib
 from collections import Counter
@@ -16,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 CHUNK = 2**20
 MOST_PARTS = 10**6  # of a file that are looked at; files of hours have fewer
 HOLE = 500  # zeros in a row that no codec of WebM writes
-JUNK = 512  # fewer bytes after the end of an AVI hold no frame
+AVI_FRAME = re.compile(rb"\d\d(dc|db|wb)")  # begins a frame or sound
 # Matroska's elements have an identifier and a size; those of the levels that are walked.
 SEGMENT, CLUSTER, BLOCKS, CRC = 0x18538067, 0x1F43B675, (0xA3, 0xA0), 0xBF
 ASF_PROPERTIES = bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365")
@@ -130,16 +131,19 @@ def _colours(flags: bytes) -> int:
 
 
 def _avi(file: BinaryIO, size: int) -> Fault | None:
-    """Nothing that ffmpeg would take for frames follows the last RIFF."""
+    """The first RIFF is whole, and nothing that ffmpeg would take for frames follows the last."""
     at = 0
     for _ in range(MOST_PARTS):
-        if at + JUNK > size:
+        if at + 8 > size:
             break
         file.seek(at)
         kind, length = struct.unpack("<4sI", file.read(8))
-        if kind != b"RIFF":
-            rest = file.read(CHUNK)
-            return _broken(at, size, "a RIFF") if any(kind + rest) else None
+        if kind != b"RIFF":  # a tag of another kind may follow
+            frames = AVI_FRAME.search(file.read(CHUNK))
+            return _broken(at, size, "a RIFF") if frames else None
+        # An odd last chunk may lack its byte of padding; large sizes are of files not yet whole.
+        if not at and size < length + 7 < 2**31:
+            return Fault(f"truncated: {size} bytes of {length + 8}", True)
         if not length:  # not written to its end
             break
         at += 8 + length + length % 2
