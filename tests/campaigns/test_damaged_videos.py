@@ -22,10 +22,13 @@ import pytest
 from tests.campaigns import video_inputs as inputs
 from tests.campaigns.video_bombs import bomb
 from tests.campaigns.video_reading import SEEN, Outcome, be_quiet, compare, read_all
-from vie.frames.process import MAX_PIXELS, max_memory
+from vie.frames import process
+from vie.frames.process import MAX_PIXELS
+from vie.workflow import resources
 
 HANGS = 300  # seconds; a case takes one or two, and at most 40 if ffmpeg has to be stopped
-MOST_MEMORY = max_memory(MAX_PIXELS) // 10**6  # MB that one ffmpeg may take
+# MB that one ffmpeg may take: what a job asks for in each of its threads.
+MOST_MEMORY = resources.FFMPEG + MAX_PIXELS * process.BYTES_PER_PIXEL // 10**6
 OFF = 8  # of 255: the mean difference from which on a picture is another one
 SECRET = "canary-3f8a"  # nothing may show what a file outside says
 # What nobody understands without ffmpeg's source.
@@ -34,7 +37,7 @@ MAKERS = (*(inputs.damaged,) * 13, inputs.no_video, inputs.no_video, bomb, bomb)
 MAKERS += (inputs.link_or_special, inputs.link_or_special, inputs.strange_name)
 # A stream without a length says nothing of a part that is gone at a border of its packets. Share of
 # a container's damaged videos that may have lost frames without a word; of all others none.
-ENDLESS = {"ts/H.264": 0.05, "mpg/MPEG-1": 0.05, "gif": 0.05}
+ENDLESS = {"ts/H.264": 0.05, "mpg/MPEG-1": 0.05}
 
 
 class Reader:

@@ -20,7 +20,7 @@ from vie.runtime.signals import SIGNALS, die_with_parent
 LEFT_TO_PARENT = (*SIGNALS, signal.SIGINT)  # signals, in processes that load
 LOOK_SECONDS = 0.25  # between two looks at the workers
 CLOSE_SECONDS = 2.0  # that workers have to end by themselves when their work is over
-NOTICE_SECONDS = 15.0  # that this process has to come back to its workers when one has died
+NOTICE_SECONDS = 5.0  # that this process has to come back to its workers when one has died
 ADVICE = (
     "What was saved is kept: the same command goes on from there. If the memory ran out, let the "
     "job have more (--set-resources RULE:mem_mb=MB), or fewer such processes: fewer `threads`"
