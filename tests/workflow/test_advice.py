@@ -272,6 +272,7 @@ def test_a_video_that_takes_long_is_not_called_broken(videos, tmp_path, monkeypa
         return 8.0
 
     monkeypatch.setattr("vie.workflow.survey.video_seconds", seconds)
+    monkeypatch.setattr("vie.frames.contents.READING", 1000)  # bytes/s: less than the files have
     found = look(videos, "1.mp4", "2.mp4")
     assert found.broken == {"timed out": 1}
     text = advise(MINE, of(100)._replace(broken=found.broken), LAPTOP).replace("\n# ", " ")
