@@ -57,6 +57,7 @@ from vie.workflow.leftovers import SCRIPTS, remove_scripts
 from vie.workflow.paths import IMAGES_TABLE, PIPELINES, PUBLISHED, Experiment
 from vie.workflow.published import files_of, published_rows
 from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
+from vie.workflow.stopping import wait_elsewhere
 from vie.workflow.titles import (
     control_labels,
     dataset_title,
@@ -93,6 +94,7 @@ os.environ[CODE] = code_digest()  # for the logs of jobs
 if (BASE / "vie").is_dir():
     os.environ[HOME] = str(BASE)
 
+wait_elsewhere()
 if IN_JOB:
     # SLURM sends it to all processes of a job, and trainings save their state: not to Snakemake.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)

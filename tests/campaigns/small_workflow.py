@@ -61,6 +61,10 @@ PARTS = {
     "summary": (f"{RESULTS}/summary_smoke.csv",),
     "feature_map": (f"{RESULTS}/map_vie_single.svg", f"{RESULTS}/map_vie_single.png"),
 }
+SHARDS = "smoke/train", "smoke/val", "smoke_stand_in_ucf101/all", "smoke_stand_in_hmdb51/all"
+# Each of them can be asked for; together they need all that a run makes.
+ASKED = [part[0] for part in PARTS.values()]
+ASKED += [f"resources/{name}/frames/0-of-1.tar" for name in SHARDS]
 SECONDS = 900  # the longest run that is waited for
 
 

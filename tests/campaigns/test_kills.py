@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.campaigns.small_workflow import (
+    ASKED,
     MADE,
     PARTS,
     SECONDS,
@@ -45,13 +46,17 @@ def test_kills_of_the_workflow(campaign, left_alone):
         remove(home, gone)
         longest = 3 + (seconds / 8 if len(gone) > 1 else 3)
         leaders: list[int] = []  # of runs, whose jobs may go on when they were killed
-        for _ in range(KILLS):
-            ended = kill_once(rng, argv, log, rng.uniform(0.5, longest), leaders)
-            shutil.rmtree(home / ".snakemake" / "locks", ignore_errors=True)  # as --unlock does
-            if ended:  # before that moment: from there again
-                send(signal.SIGKILL, [job for leader in leaders for job in jobs_of(leader)])
-                remove(home, gone)
-        finish(argv, log)
+        try:
+            for _ in range(KILLS):
+                ended = kill_once(rng, argv, log, rng.uniform(0.5, longest), leaders)
+                shutil.rmtree(home / ".snakemake" / "locks", ignore_errors=True)  # --unlock
+                if ended:  # before that moment: from there again
+                    send(signal.SIGKILL, [job for leader in leaders for job in jobs_of(leader)])
+                    remove(home, gone)
+            # Snakemake leaves out what nothing that is missing needs, as shards of an index.
+            finish(command(home, targets=[*TARGETS, *ASKED]), log)
+        finally:
+            send(signal.SIGKILL, [one for leader in leaders for one in (leader, *jobs_of(leader))])
         assert_same(home, digests)
         return f"{KILLS} kills"
 

@@ -70,10 +70,16 @@ MEASURED = """
         ends = ([int(end, 16) for end in line.split()[0].split("-")] for line in lines)
         return sum(last - first for first, last in ends)
 
+    def children_of(thread):
+        try:
+            return (thread / "children").read_text().split()
+        except OSError:  # it has just ended
+            return []
+
     def measure(self, number, batch):
         if number % (steps // 15) == 0:
             tasks = list((own / "task").iterdir())
-            children = [child for one in tasks for child in (one / "children").read_text().split()]
+            children = [child for one in tasks for child in children_of(one)]
             rss = int((own / "statm").read_text().split()[1]) * 4096
             handles = len(list((own / "fd").iterdir()))
             print(rss, shared(), handles, len(tasks), len(children), flush=True)
