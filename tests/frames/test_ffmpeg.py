@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -355,7 +356,15 @@ def test_endless_messages_do_not_fill_memory(tmp_path, monkeypatch):
     assert len(reason(video)) < 300
 
 
-def test_crash_and_kill_are_told_apart(tmp_path, monkeypatch):
+@pytest.fixture
+def heeds_interrupts():
+    """A shell's job in the background ignores SIGINT, and so would all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_crash_and_kill_are_told_apart(tmp_path, monkeypatch, heeds_interrupts):
     assert reason(stand_in(tmp_path, monkeypatch, "kill -SEGV $$")).endswith("with signal 11")
     for end in ("kill -INT $$", "kill -TERM $$", "exit 255"):
         video = stand_in(tmp_path, monkeypatch, end)

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from vie.frames.extract import write_rejected
-from vie.frames.index import build_index, load_index
+from vie.frames.index import build_index, frame_counts, load_index
 from vie.frames.manifest import Video, class_names, write_classes, write_manifest
 from vie.frames.parquet import write_table as save_table
 from vie.frames.shards import TABLE_SCHEMA, ShardWriter
@@ -211,8 +211,9 @@ def test_what_does_not_fit_together_is_named(tmp_path):
 
 def test_index_whose_sizes_are_lost_or_of_another(tmp_path):
     path = build(dataset(tmp_path))
-    sizes = np.load(tmp_path / "frame_sizes.npy")
+    wanted, sizes = load_index(path).n_frames.tolist(), np.load(tmp_path / "frame_sizes.npy")
     np.save(tmp_path / "frame_sizes.npy", sizes[:-1])
+    assert frame_counts(path).tolist() == wanted
     with pytest.raises(VieError, match=r"frame_sizes\.npy: .*delete .*frame_sizes\.npy, and run"):
         load_index(path)
     (tmp_path / "frame_sizes.npy").unlink()

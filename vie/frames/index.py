@@ -210,6 +210,15 @@ def _table(joined: Joined, order: np.ndarray, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
+def frame_counts(path: Path) -> np.ndarray:
+    """Frames of each video of an index, also of one that an earlier version has written: (V,).
+
+    Raises:
+        VieError: it is not an index.
+    """
+    return numbers(read_table(path, SCHEMA, "an index", ["n_frames"], other=PARTS)["n_frames"])
+
+
 def load_index(path: Path) -> Index:
     """Load an index. What it says of JPEGs stays on disk until it is used.
 

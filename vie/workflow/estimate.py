@@ -35,7 +35,7 @@ from vie.datasets.holdout import COUNTS
 from vie.datasets.layouts import LAYOUTS
 from vie.datasets.split_assignment import TRAIN
 from vie.engine.schedules import finetuning_schedule
-from vie.frames.index import load_index
+from vie.frames.index import frame_counts
 from vie.models.cost import network_cost
 from vie.runtime.errors import VieError
 from vie.runtime.threads import loader_workers
@@ -144,7 +144,7 @@ class Estimator:
         dataset, index = self.config["datasets"][name], Path("resources", name, split)
         fps = dataset["frames"].get("fps", 1)  # of images 1
         if (index / "index.parquet").exists():
-            counts = load_index(index / "index.parquet").n_frames
+            counts = frame_counts(index / "index.parquet")
             return len(counts), float(counts.mean())
         videos, _, seconds = expected(dataset, split)
         if are_found(self.config, name):
