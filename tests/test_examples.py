@@ -38,7 +38,9 @@ def train(recipe, stage, dataset, folder):
     return folder / f"{stage}.pt"
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize(
+    "name", ["moco", "simclr", pytest.param("vie_r2plus1d", marks=pytest.mark.slow)]
+)
 def test_an_example_trains_and_goes_on_with_the_same_bits(
     root, small_dataset, tmp_path, monkeypatch, name
 ):

@@ -276,7 +276,9 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(
     assert left == ["checkpoint.pt", "metrics.jsonl", "tensorboard"]
 
 
-@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    "asked", [signal.SIGTERM, pytest.param(signal.SIGUSR1, marks=pytest.mark.slow)]
+)
 def test_a_run_that_is_asked_to_stop_saves_its_state_first(recipe, small_dataset, tmp_path, asked):
     """The signal reaches the process that loads clips too, as in a job of SLURM."""
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"

@@ -135,6 +135,7 @@ def clips(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_order_is_not_in_the_compression(clips):
     none = which_came_first(clips["shuffled"])
     assert abs(none) < DOUBT
@@ -142,6 +143,7 @@ def test_order_is_not_in_the_compression(clips):
     assert which_came_first(clips["shuffled"], fade=0.98) - none > DOUBT
 
 
+@pytest.mark.slow
 def test_order_is_not_in_what_one_frame_leaves_in_the_next(clips):
     assert nearest_neighbours_in_order(clips["shuffled"]) < DOUBT
     # Of the videos as they were filmed the same chain reads the order: that is the task.

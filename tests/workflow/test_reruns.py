@@ -231,6 +231,7 @@ def test_a_moved_clone_runs_nothing(moved, finished, snakemake):
     assert NOTHING in snakemake(moved, "-n", "-q", "rules", *SMOKE, "--", "all")
 
 
+@pytest.mark.slow
 def test_experiments_lie_side_by_side(moved, snakemake, planned):
     """results/table_s1.csv is the named one's, each time; nothing else runs, frames are shared."""
     other = (*SMOKE, "--config", "experiment=other", "--")

@@ -81,6 +81,7 @@ def overlay(copy, small_dataset, snakemake):
     return (*arguments, "--")
 
 
+@pytest.mark.slow
 def test_the_narrow_release_becomes_a_row(copy, overlay, snakemake):
     results = "results/released"
     probe = f"{results}/probe/vie_3dresnet/trained/seed0/metadata.json"
