@@ -1,15 +1,15 @@
 """Colours of frames against matrices written down here; PIL decodes the JPEGs."""
 
 import io
-import subprocess
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.frames.encoding import run_ffmpeg
-from vie.frames.colours import jpeg_filters
-from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
+from vie.frames.colours import frame_matrix, jpeg_filters, matrix_of
+from vie.frames.ffmpeg import FrameSettings, extract_jpegs
+from vie.frames.unusable import UnusableVideoError
 
 WEIGHTS = {  # of red and blue in luma, and a name in ffmpeg
     "bt601": (0.299, 0.114, "smpte170m"),
@@ -136,21 +136,44 @@ def test_grey(tmp_path, tags, wanted):
     check(video, np.full((2, 3), wanted), (32, 48), tolerance=1.1)
 
 
-def test_colours_that_change_midway_are_followed(tmp_path):
-    parts = []
-    for matrix in ("bt601", "bt709"):
-        levels = [to_yuv(COLOURS[0], matrix, False, 8)] * 10
-        tags = f"colorspace={WEIGHTS[matrix][2]}:range=limited"
-        raw = flat(tmp_path / f"{matrix}.mkv", levels, (160, 96), "yuv420p", tags)
-        parts.append(tmp_path / f"{matrix}.ts")
-        argv = [ffmpeg_executable(), "-v", "error", "-i", raw, "-c:v", "libx264", "-qp", "1"]
-        assert subprocess.run([*argv, parts[-1]]).returncode == 0
+@pytest.mark.parametrize("codec", ["libvpx-vp9 -lossless 1", "libx265 -x265-params lossless=1"])
+def test_a_tag_of_the_container_counts_where_the_decoder_knows_none(tmp_path, codec):
+    levels = [to_yuv(colour, "bt709", False, 8) for colour in COLOURS]
+    raw = flat(tmp_path / "raw.mkv", levels, (160, 90), "yuv420p")
+    untagged, video = tmp_path / "untagged.mkv", tmp_path / "x.mkv"
+    run_ffmpeg("-i", raw, "-c:v", *codec.split(), "-pix_fmt", "yuv420p", untagged)
+    run_ffmpeg("-i", untagged, "-c", "copy", "-colorspace", "bt709", "-color_range", "tv", video)
+    for path, matrix in ((untagged, "bt601"), (video, "bt709")):
+        check(path, [to_rgb(one, matrix, False, 8) for one in levels], (57, 90))
+
+
+def joined(tmp_path, *parts):
+    """H.264 of one colour, (matrix, whether of full range) in each of the parts."""
+    made = []
+    for matrix, full in parts:
+        levels = [to_yuv(COLOURS[0], matrix, full, 8)] * 10
+        tags = f"colorspace={WEIGHTS[matrix][2]}:range={'full' if full else 'limited'}"
+        raw = flat(tmp_path / f"{len(made)}.mkv", levels, (160, 96), "yuv420p", tags)
+        made.append(tmp_path / f"{len(made)}.ts")
+        run_ffmpeg("-i", raw, "-c:v", "libx264", "-qp", "1", made[-1])
     listed = tmp_path / "list.txt"
-    listed.write_text("".join(f"file {part.name}\n" for part in parts))
-    video = tmp_path / "x.mp4"
-    argv = [ffmpeg_executable(), "-v", "error", "-f", "concat", "-i", listed, "-c", "copy", video]
-    assert subprocess.run(argv).returncode == 0
-    low, high = colours_of(video, 64)
+    listed.write_text("".join(f"file {part.name}\n" for part in made))
+    run_ffmpeg("-f", "concat", "-i", listed, "-c", "copy", tmp_path / "x.mp4")
+    return tmp_path / "x.mp4"
+
+
+def test_a_range_that_becomes_limited_is_refused(tmp_path):
+    """ffmpeg would go on as before."""
+    with pytest.raises(UnusableVideoError, match=r"colours change midway: frame \d+ is tagged tv"):
+        colours_of(joined(tmp_path, ("bt709", True), ("bt709", False)), 64)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [(("bt601", False), ("bt709", False)), (("bt709", False), ("bt709", True))],
+)
+def test_colours_that_change_midway_are_followed(tmp_path, parts):
+    low, high = colours_of(joined(tmp_path, *parts), 64)
     assert len(low) >= 20
     for found in (low[:9], low[-9:], high[:9], high[-9:]):
         assert np.abs(found - np.array(COLOURS[0])).max() <= 3  # the codec loses some, too
@@ -180,4 +203,28 @@ def test_gradients_are_as_good_as_rounding_allows(tmp_path):
     ],
 )
 def test_what_ffmpeg_says_of_a_stream(stream, matrix):
-    assert f"in_color_matrix={matrix}:" in ",".join(jpeg_filters(90, stream))
+    assert f"in_color_matrix={matrix}:" in ",".join(jpeg_filters(90, stream, matrix_of(stream)))
+
+
+HD, SD = " (High), yuv420p(progressive), 1280x720", " (High), yuv420p(progressive), 640x360"
+
+
+@pytest.mark.parametrize(
+    ("stream", "tag", "pixels", "lines", "used", "matrix"),
+    [
+        (HD, "unknown", "yuv420p", 720, "bt709", "bt709"),
+        (HD, "smpte170m", "yuv420p", 720, "bt709", "bt601"),
+        (HD, "unknown", "yuv420p", 360, "bt709", "bt601"),
+        (HD, "gbr", "gbrp", 720, "bt709", "bt709"),
+        (SD, "unknown", "yuv420p", 360, "auto", "auto"),
+        (SD, "bt709", "yuv420p", 360, "auto", "auto"),
+        (SD, "unknown", "yuv420p", 720, "auto", "bt709"),
+        (SD, "ycgco", "yuv420p", 360, "auto", "auto"),
+        (", yuv420p(tv, bt709), 640x360", "unknown", "yuv420p", 360, "auto", "bt709"),
+        (", yuv420p(tv, bt709), 640x360", "unknown", "yuv420p", 360, "bt709", "bt709"),
+        (", yuv420p(tv, bt470bg), 640x360", "unknown", "yuv420p", 360, "auto", "auto"),
+        (", yuv420p10le(tv, bt2020nc/a/b), 640x360", "unknown", "p010le", 360, "auto", "bt2020"),
+    ],
+)
+def test_the_matrix_that_a_frame_needs(stream, tag, pixels, lines, used, matrix):
+    assert frame_matrix(stream, used, tag, pixels, lines) == matrix

@@ -103,6 +103,36 @@ def test_damage_is_noticed(tmp_path, films, name, how):
         assert np.abs(frames - truth).mean((1, 2, 3)).max() < 8
 
 
+@pytest.mark.parametrize("name", ["x.mp4", "x.flv", "x.avi"])
+def test_damage_in_the_first_frames_is_noticed(tmp_path, films, name):
+    """The decoder says so before there is a frame, at most places."""
+    content, _ = films(name)
+    start = content.index({"x.mp4": b"mdat", "x.avi": b"movi", "x.flv": b"filesize"}[name])
+    refused = 0
+    for at in range(start + 100, start + 2100, 200):
+        (tmp_path / name).write_bytes(content[:at] + bytes(1000) + content[at + 1000 :])
+        try:
+            extract_jpegs(tmp_path / name, SETTINGS)
+        except UnusableVideoError as error:
+            refused += "damaged" in str(error) or "no key frame" in str(error)
+    assert refused >= 5
+
+
+@pytest.mark.parametrize("name", ["x.ts", "x.mpg"])
+def test_zeros_at_the_start_or_end_of_a_stream_are_missing_parts(tmp_path, films, name):
+    content, _ = films(name)
+    half, video = len(content) // 2, tmp_path / name
+    for left, what in (
+        (bytes(half) + content[half:], "begins"),
+        (content[:half] + bytes(half), "ends"),
+    ):
+        video.write_bytes(left)
+        with pytest.raises(UnusableVideoError, match=f"the file {what} with zeros"):
+            extract_jpegs(video, SETTINGS)
+    video.write_bytes(content + bytes(1000))
+    assert fault_of(video) is None
+
+
 def test_an_flv_that_is_cut_off_anywhere(tmp_path, films):
     content, _ = films("x.flv")
     video = tmp_path / "x.flv"
@@ -263,7 +293,7 @@ def test_lines_of_ffmpeg_are_taken_apart():
         ),
         ("Attempted to read next track in single-track mode.", "truncated: "),
         ("Output file does not contain any stream", "no video stream"),
-        ("Format not on whitelist 'mov'", "not a video container: "),
+        ("Format not on whitelist 'mov'", "not a container that is read: "),
         ("something new", "cannot be decoded: something new"),
     ],
 )

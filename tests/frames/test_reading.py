@@ -87,6 +87,14 @@ def test_the_default_track_is_read_and_else_the_largest(tmp_path):
         assert len(extract_jpegs(tmp_path / name, SETTINGS).jpegs) == expected, name
 
 
+def test_slides_beside_a_film_are_not_the_video(tmp_path):
+    """ffmpeg itself calls the first track the default."""
+    film, video = write(tmp_path / "film.mp4", n=50), tmp_path / "x.mp4"
+    slides = ("-f", "lavfi", "-i", "color=red:s=160x90:r=1:d=2")
+    ffmpeg(*slides, "-i", film, "-map", "0", "-map", "1", "-c:v", "libx264", video)
+    assert len(extract_jpegs(video, SETTINGS).jpegs) == 50
+
+
 def test_files_without_moving_pictures(tmp_path):
     ffmpeg("-f", "lavfi", "-i", "color=red:s=64x48:r=1:d=1", tmp_path / "one.mp4")
     assert reason(tmp_path / "one.mp4") == "no video: a single picture"

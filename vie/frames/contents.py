@@ -37,6 +37,8 @@ PROMISING = {
     "avi": math.inf,
 }
 SHORT_SHARE = 0.02  # of a length that may be missing
+LATE_KEY = 0.5  # seconds without a key frame at the start of a file
+SLIDES = 0.1  # share of another track's frames that a film has more of
 INPUT = re.compile(r"Input #0, (\S+), from")
 LENGTH = re.compile(r"Duration: (\d+):(\d\d):(\d\d\.\d+)(?:, start: (\d+\.\d+))?")
 TRACK = re.compile(r"Stream #0:(\d+).*?: (Video|Audio|Subtitle|Data|Attachment): (\w*)(.*)")
@@ -61,6 +63,8 @@ class Track:
     times: "array[int]" = field(default_factory=lambda: array("q"))  # ticks, in decoding order
     durations: "array[int]" = field(default_factory=lambda: array("q"))
     keys: "array[int]" = field(default_factory=lambda: array("q"))  # ticks of key frames
+    begun: bool = False  # there was a key frame
+    early: int | None = None  # tick of the first frame, if it came before that
     end: int = 0  # ticks, of any packet
 
     @property
@@ -71,6 +75,14 @@ class Track:
     def ticks(self, fps: float) -> int:
         """How many frames there are from the first to the last one, at a constant rate."""
         return round(float((max(self.times) - min(self.times)) * self.base) * fps) + 1
+
+    def headless(self) -> str | None:
+        """What cannot be decoded before the first key frame, where there should be nothing."""
+        lost = 0 if self.early is None else float((self.times[0] - self.early) * self.base)
+        length = lost + float((max(self.times) - self.times[0]) * self.base)
+        if lost > max(LATE_KEY, SHORT_SHARE * length):
+            return f"cannot be decoded: no key frame in the first {lost:.1f} s"
+        return None
 
     def span(self) -> tuple[float, float]:
         """Seconds of the first frame, and of the end of the last one.
@@ -99,6 +111,12 @@ class Contents:
     track: Track
     format: str
     fault: str | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether its first frame is the first one of the video: not where it was cut out of a
+        stream at any moment, and nothing says how long it is."""
+        return self.track.early is None or self.format.partition(",")[0] in PROMISING
 
     @property
     def timeless(self) -> bool:
@@ -168,6 +186,7 @@ def read_contents(video: Path, *, timeout_seconds: float, max_pixels: int = MAX_
         reading = _read(video, timeout_seconds, "0:v", max_pixels)
     fault = (broken and broken.reason) or reading.fault()
     track = reading.best(fault)
+    fault = fault or (track.headless() if reading.promises else None)
     if reading.format == "avi" and not fault:
         with _readable():
             fault = missing_frames(video, track.number, float(track.end * track.base))
@@ -195,7 +214,9 @@ def _read(video: Path, timeout_seconds: float, tracks: str, max_pixels: int) -> 
     # decoding only.
     reading, rest = _Reading(), b""
     stream = open_video(video, max_pixels=max_pixels)
-    every = stream.output("pipe:1", c="copy", format="framecrc", map=tracks)
+    # Frames before the first key frame, too: it may be missing.
+    copied = {"c": "copy", "copyinkf": None, "format": "framecrc"}
+    every = stream.output("pipe:1", map=tracks, **copied)
     command = every.global_args("-ignore_unknown")
     with contextlib.closing(
         stream_output(video, command, timeout_seconds, heard=reading.hear, max_pixels=max_pixels)
@@ -291,10 +312,14 @@ class _Reading:
             time = known[0] if known else track.end
         except (ValueError, IndexError, KeyError, ZeroDivisionError):
             raise UnusableVideoError("cannot be decoded: its frames have no times") from None
+        track.begun |= bool(flags & KEY)
         if flags & DISCARDED:
             return
         track.end = max(track.end, time + lasts)
         if track.kind == "Video":
+            if not track.begun:
+                track.early = time if track.early is None else track.early
+                return
             track.times.append(time)
             track.durations.append(lasts)
             if flags & KEY:
@@ -328,6 +353,9 @@ class _Reading:
             raise UnusableVideoError(
                 fault or "no frames: the file names a video track and holds none of its pictures"
             )
+        # A slide show beside a film may be called the default.
+        most = max(len(track.times) for track in moving)
+        moving = [track for track in moving if len(track.times) > SLIDES * most]
         return max(moving, key=lambda track: (track.default, track.pixels, -track.number))
 
     def fault(self) -> str | None:

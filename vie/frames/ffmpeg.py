@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vie.frames.colours import jpeg_filters
+from vie.frames.colours import frame_matrix, jpeg_filters, matrix_of
 from vie.frames.contents import Contents, read_contents, reading_seconds
 from vie.frames.jpeg import split_jpegs
-from vie.frames.messages import Line, is_damage
+from vie.frames.messages import OF_EARLIER, Line, is_damage
 from vie.frames.process import MAX_PIXELS, ffmpeg_version, open_video, stream_output
 from vie.frames.process import ffmpeg_executable as ffmpeg_executable
 from vie.frames.unusable import UnusableVideoError
@@ -22,7 +22,8 @@ from vie.frames.unusable import UnusableVideoError
 SEEK_EARLY = 10  # seconds; most key frames are closer together
 SAME_SHAPE = 0.01  # difference of two shapes that rounding of sizes explains
 LOST = 0.02  # share of the frames by which times may be wrong
-FRAME = re.compile(r"^n: *\d+ pts:.* sar:(\d+)/(\d+) s:(\d+)x(\d+) ")
+FRAME = re.compile(r"^n: *\d+ pts:.* fmt:(\w+) .*sar:(\d+)/(\d+) s:(\d+)x(\d+) ")
+TAGS = re.compile(r"^color_range:(\w+) color_space:(\w+)")  # of the frame of the lines before
 
 
 @dataclass(frozen=True)
@@ -117,18 +118,12 @@ def _frames(
     if contents.fault and not excerpt:
         raise UnusableVideoError(contents.fault)
     decoding = _Decoding(contents, settings, excerpt, in_all)
-    command = _command(video, contents, settings, excerpt)
     count, sizes = 0, set()
-    with contextlib.closing(
-        stream_output(
-            video, command, settings.timeout_seconds, in_all, decoding.hear, settings.max_pixels
-        )
-    ) as chunks:
-        for jpeg, size in split_jpegs(chunks):
+    with contextlib.closing(_decoded(video, decoding)) as frames:
+        for jpeg, size in frames:
             count += 1
             sizes.add(size)
             yield jpeg, size
-    decoding.end()
     if not count:
         raise UnusableVideoError(contents.fault or decoding.nothing())
     if count > settings.max_frames:
@@ -143,6 +138,27 @@ def _frames(
         raise UnusableVideoError(f"frame size changes: {sorted(sizes)}")
 
 
+def _decoded(video: Path, decoding: "_Decoding") -> Generator[tuple[bytes, tuple[int, int]]]:
+    """(JPEG, its (width, height)) of what ffmpeg gives."""
+    settings = decoding.settings
+    limits = settings.timeout_seconds, decoding.in_all
+    try:
+        command = _command(video, decoding)
+        with contextlib.closing(
+            stream_output(video, command, *limits, decoding.hear, settings.max_pixels)
+        ) as chunks:
+            yield from split_jpegs(chunks)
+    except _AnotherMatrixError:  # before the first frame
+        decoding.begin()
+        yield from _decoded(video, decoding)
+    else:
+        decoding.end()
+
+
+class _AnotherMatrixError(Exception):
+    """The first frame has to be read by another matrix."""
+
+
 class _Decoding:
     """What ffmpeg says while it decodes: how many frames there are, and what is wrong with them."""
 
@@ -153,23 +169,39 @@ class _Decoding:
         excerpt: tuple[float, float] | None,
         in_all: bool,
     ) -> None:
-        self.contents = contents
+        self.contents, self.settings, self.excerpt = contents, settings, excerpt
         self.total = _frames_of(excerpt, settings) if excerpt else len(contents.track.times)
         self.allowed = settings.damaged * self.total
         self.in_all = in_all
+        self.matrix = matrix_of(contents.track.words)
+        # Where decoding begins: in seconds, 0 where the file does. After a jump the times of frames
+        # in a file without times would be wrong.
+        self.jump = 0.0
+        if excerpt and not contents.timeless:
+            self.jump = contents.key_before(excerpt[0] - SEEK_EARLY)
+        self.begin()
+
+    def begin(self) -> None:
+        """Expect the first frame."""
         self.frames = self.damaged = 0
         self.wrong = False  # since the last frame
         self.error = self.early = ""  # the first one, and that of frames before the first whole one
         self.shape = 0.0  # width over height, as shown
+        self.pixels = "", 0  # format and lines of the last frame
+        self.full = False  # whether the last frame has the full range
 
     def hear(self, line: Line) -> None:
         if found := FRAME.search(line.text):
-            self._frame(*map(int, found.groups()))
+            self.pixels = found[1], int(found[5])
+            self._frame(*map(int, found.groups()[1:]))
+        elif found := TAGS.search(line.text):
+            self._tagged(*found.groups())
         elif is_damage(line):
             # A stream that begins between two key frames has errors of its decoder before its first
             # frame. So have other tracks, which are looked into while the file is opened.
             of_file = line.who.startswith("in#") or line.who == self.contents.format
-            if self.frames or of_file:
+            of_first = line.who == self.contents.track.codec and not OF_EARLIER.search(line.text)
+            if self.frames or of_file or (of_first and self.contents.whole and not self.jump):
                 self.error, self.wrong = self.error or line.text, True
             self.early = self.early or line.text
 
@@ -195,6 +227,21 @@ class _Decoding:
                 f"frame shape changes: {self.shape:.2f} and {shape:.2f} times as wide as high"
             )
 
+    def _tagged(self, extent: str, tag: str) -> None:
+        """Tags of the last frame; those of the first one decide how all are read."""
+        pixels, lines = self.pixels
+        full = extent == "pc" or (extent == "unknown" and pixels.startswith("yuvj"))
+        meant = frame_matrix(self.contents.track.words, self.matrix, tag, pixels, lines)
+        if meant != self.matrix and self.frames == 1:
+            self.matrix = meant
+            raise _AnotherMatrixError
+        if meant != self.matrix or (self.full and not full):
+            raise UnusableVideoError(
+                f"colours change midway: frame {self.frames} is tagged {extent}, {tag}, and ffmpeg "
+                "would read it as those before"
+            )
+        self.full = full
+
     def _check(self) -> None:
         if self.damaged > self.allowed:
             raise UnusableVideoError(
@@ -209,19 +256,17 @@ def _frames_of(excerpt: tuple[float, float], settings: FrameSettings) -> int:
     return math.ceil((excerpt[1] - excerpt[0]) * settings.fps - 1e-6)
 
 
-def _command(
-    video: Path, contents: Contents, settings: FrameSettings, excerpt: tuple[float, float] | None
-) -> Any:
+def _command(video: Path, decoding: _Decoding) -> Any:
     """ffmpeg's command that turns a file, or seconds of it, into JPEGs on standard output."""
     import ffmpeg
 
+    contents, settings, excerpt = decoding.contents, decoding.settings, decoding.excerpt
+    jump = decoding.jump
     # Where colours or sizes change, a new graph of filters would count frames from 0 again.
     seek: dict[str, Any] = {"reinit_filter": 0, "max_pixels": settings.max_pixels}
     start = ["setpts=PTS-STARTPTS", f"fps={settings.fps}"]  # a late first frame is not padded
     most = settings.max_frames + 1
     if excerpt:
-        # After a jump the times of its frames would be wrong.
-        jump = 0 if contents.timeless else contents.key_before(excerpt[0] - SEEK_EARLY)
         if jump:  # ffmpeg would also carry out a jump to 0
             # Not accurate: the picture that stands at the start may begin before the jump.
             seek |= {"ss": f"{jump:.6f}", "noaccurate_seek": None}
@@ -234,7 +279,7 @@ def _command(
             *start,
             # Between frames days apart the filter fps would fill in frames without end.
             f"trim=end_frame={most}",
-            *jpeg_filters(settings.shorter_side, contents.track.words),
+            *jpeg_filters(settings.shorter_side, contents.track.words, decoding.matrix),
             "setsar=1",
         ]
     )

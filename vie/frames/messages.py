@@ -6,7 +6,10 @@ from typing import NamedTuple
 LINE = re.compile(r"(?:\[([^\]]*?) @ 0x[0-9a-f]+\] )*\[(\w+)\] ?(.*)")
 ERRORS = ("error", "fatal", "panic")
 # Warnings that tell of lost or wrong pictures.
-CORRUPT = re.compile(r"corrupt (input packet|decoded frame)|Packet corrupt|incomplete frame")
+CORRUPT = re.compile(
+    r"corrupt (input packet|decoded frame)|Packet corrupt|incomplete frame"
+    r"|edit unit sync lost"
+)
 # Errors of decoders that leave the picture as it is: of messages beside it, and of encoders that
 # use more than they declare.
 HARMLESS = re.compile(
@@ -14,6 +17,8 @@ HARMLESS = re.compile(
     r"|VUI|TemporalOffset",
     re.IGNORECASE,
 )
+# Errors of frames that refer to some before the first one, as in a part of a film.
+OF_EARLIER = re.compile(r"\bref|reference|POC|frame num|non-intra slice in an IDR", re.IGNORECASE)
 TOO_LARGE = re.compile(r"Picture size (\d+x\d+) exceeds")
 # What ffmpeg says -> what it means. The first that fits is taken.
 MEANINGS = {
@@ -59,7 +64,7 @@ def reason(said: str) -> str:
     if re.search("matches no streams|does not contain any stream", said):
         return "no video stream"
     if "not on whitelist" in said:
-        return "not a video container: refused by the list of formats"
+        return "not a container that is read: refused by the list of formats"
     if found := TOO_LARGE.search(said):
         return too_large(found[1])
     for pattern, meaning in MEANINGS.items():

@@ -25,6 +25,8 @@ ASF_HEADER = 2**16  # bytes at the start of a file in which its properties lie
 BROADCAST = 1  # flag of an ASF file whose sizes are not known
 MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")  # that begin a file
 FLV_TAGS = (8, 9, 15, 18)  # sound, pictures and two kinds of data
+PACK, SYNC = b"\0\0\1\xba", b"\x47"  # begin a program stream, a packet of a transport stream
+EMPTY = 4096  # zeros at the start or end of a stream that nobody writes
 BEGINNING = 2  # flag of the first page of a stream in Ogg
 
 
@@ -49,6 +51,8 @@ def fault_of(video: Path) -> Fault | None:
                 return check(file, size)
         if head[4:8] in MP4_BOXES:
             return _mp4(file, size)
+        if head.startswith((PACK, SYNC)) or head[4:5] == SYNC or not any(head):
+            return _empty(file, size)
     return None
 
 
@@ -128,6 +132,15 @@ def _gif(file: BinaryIO, size: int) -> Fault | None:
 def _colours(flags: bytes) -> int:
     """Bytes of a table of colours."""
     return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 128 else 0
+
+
+def _empty(file: BinaryIO, size: int) -> Fault | None:
+    """A transport or program stream says no length; zeros at its start or end are missing parts."""
+    for place, what in ((0, "begins"), (max(size - EMPTY, 0), "ends")):
+        file.seek(place)
+        if size > EMPTY and not any(file.read(EMPTY)):
+            return Fault(f"cannot be decoded: a part is missing, the file {what} with zeros", True)
+    return None
 
 
 def _avi(file: BinaryIO, size: int) -> Fault | None:
