@@ -62,6 +62,8 @@ def main() -> None:
         if not arguments.reports:
             run("short" if arguments.short else "long", reports)
         found = [json.loads(path.read_text()) for path in sorted(reports.glob("*.json"))]
+    if not found:
+        sys.exit(f"ERROR: no reports of campaigns in {reports}: {PAGE} stays as it is")
     page = PAGE.read_text()
     before, _, rest = page.partition(BEGIN)
     PAGE.write_text(f"{before}{BEGIN}\n{generated(found)}\n{END}{rest.partition(END)[2]}")

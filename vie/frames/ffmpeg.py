@@ -69,8 +69,8 @@ def extract_jpegs(
     Rotation and non-square pixels are applied, so that frames look as a player shows them. Both
     sides are rounded to whole pixels, odd ones included. JPEGs are full-range BT.601 (JFIF) 4:2:0,
     and have the colours that the file's tags mean, or else the rule of `vie.frames.colours`.
-    Of several video tracks it is the one of `vie.frames.contents`. A change of size, range or
-    colours midway is followed; a change of shape is refused.
+    Of several video tracks it is the one of `vie.frames.contents`. A change of size or colours
+    midway is followed, or refused where ffmpeg cannot; a change of shape is refused.
 
     A video is refused if more of its frames are lost or wrong than `damaged` allows, or if its file
     is shorter than it says. What nobody says goes unnoticed: the end of a transport or program

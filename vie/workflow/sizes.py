@@ -21,6 +21,7 @@ from vie.objectives.table import size_problems
 from vie.runtime.errors import VieError
 from vie.workflow.chains import late_drops, origin_problems, trained_first
 from vie.workflow.finetuning import optimiser, schedule
+from vie.workflow.fitting import RECIPES
 from vie.workflow.generated import longest_video
 from vie.workflow.instances import count_instances, instances_name
 from vie.workflow.paths import PIPELINES
@@ -185,9 +186,9 @@ def refuse(
         lines.append(f"Other recipes of the config do not fit either: {', '.join(others)}.")
     if besides:
         lines += ["Where classifiers are trained, nor do:", *(f"  - {text}" for text in besides)]
-    lines.append(
-        f"Settings that fit are written by the target results/{config['experiment']}/advice.yaml."
-    )
+    if any(text.startswith(tuple(f"recipes.{name}." for name in RECIPES)) for text in found):
+        target = f"results/{config['experiment']}/advice.yaml"
+        lines.append(f"Settings of VIE's recipes that fit are written by the target {target}.")
     raise VieError("\n".join(lines))
 
 
