@@ -236,7 +236,9 @@ def test_the_last_checkpoint_knows_the_objectives_of_all_stages(recipe, small_da
     assert train(recipe, LA, small_dataset, tmp_path)["objectives"] == whole
 
 
-@pytest.mark.parametrize("stage", [IR, LA, ORDER, ROTATION])
+@pytest.mark.parametrize(
+    "stage", [IR, LA, *(pytest.param(one, marks=pytest.mark.slow) for one in (ORDER, ROTATION))]
+)
 def test_a_run_that_is_killed_ends_with_the_same_bits(
     recipe, single_stage, small_dataset, motion, tmp_path, stage
 ):

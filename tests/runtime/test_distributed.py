@@ -100,6 +100,7 @@ def assert_close(one, other, path, **tolerance):
         )
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_network_of_one(recipe, small_dataset, tmp_path):
     torch.set_num_threads(1)
     folders = {processes: tmp_path / str(processes) for processes in (1, 2)}
