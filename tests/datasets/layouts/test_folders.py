@@ -97,6 +97,8 @@ def test_links_and_what_is_no_file(tmp_path, caplog):
     (root / "a" / "circle.mp4").symlink_to("circle.mp4")
     (root / "a" / "gone.mp4").symlink_to("nowhere.mp4")
     (root / "a" / "up").symlink_to("..")
+    (root / "self").symlink_to(".")
+    (root / "above").symlink_to("..")
     os.mkfifo(root / "b" / "pipe.mp4")
     (root / "b" / "folder.mp4").mkdir()
     found = {video.video: video.file_found for video in FOLDERS.read(root, root, "all")}
@@ -109,7 +111,11 @@ def test_links_and_what_is_no_file(tmp_path, caplog):
         "b/pipe": True,
     }
     assert found == wanted
-    for words in ("3 links lead nowhere or in a circle: 'loop', 'a/circle.mp4'", "'a/up'"):
+    for words in (
+        "3 links lead nowhere or in a circle: 'loop', 'a/circle.mp4'",
+        "'a/up'",
+        "self is a link to where",
+    ):
         assert words in caplog.text
 
 

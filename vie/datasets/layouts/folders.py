@@ -73,6 +73,9 @@ def _classes(root: Path, top: Entries) -> tuple[dict[str, Entries], list[str]]:
     """({class folder: what lies in it}, why others cannot be read)."""
     classes, unread = {}, []
     for folder in top.folders:
+        if root.resolve().is_relative_to((root / folder).resolve()):
+            unread.append(f"{root / folder} is a link to where it lies, or above")
+            continue
         try:
             classes[folder] = entries(root / folder, EXTENSIONS)
         except VieError as error:
