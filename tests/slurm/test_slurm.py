@@ -106,6 +106,12 @@ def scontrol(*settings):
     subprocess.run(["scontrol", "update", *settings], check=True)
 
 
+def state_of(node):
+    command = ["sinfo", "--noheader", "--nodes", node, "--format", "%T"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return shown[0] if len(set(shown)) == 1 else ""
+
+
 def processes_of(job):
     """Numbers of a job's processes, those of SLURM that started them first."""
     listed = subprocess.run(["scontrol", "listpids", job], capture_output=True, text=True)
@@ -130,7 +136,8 @@ def take_the_node_down(run, step):
     scontrol(f"NodeName={node}", "State=DOWN", "Reason=test")
     run.wait("not queued again", lambda: f"{job} PENDING" in squeue("%i %T"))
     subprocess.run(["slurmd"], check=True)
-    scontrol(f"NodeName={node}", "State=RESUME")
+    # A job that starts before the node answers (until then its state has a star) fails.
+    run.wait("the node is not back", lambda: state_of(node) == "idle")
     scontrol(f"JobId={job}", "StartTime=now")
     return run.resumed(step - 1)
 
