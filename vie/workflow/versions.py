@@ -32,7 +32,7 @@ VERSIONS: dict[str, Version] = {
     "manifest.flat": Version(1, "first version"),
     "manifest.imagefolder": Version(1, "first version"),
     "split_assignment": Version(1, "first version"),
-    "frames": Version(2, "checksums; variable rates and changing parameters and colours are exact"),
+    "frames": Version(3, "a matrix that only the container names; damage before the first frame"),
     "images": Version(2, "frames have checksums"),  # frames of images
     "index": Version(2, "frames have checksums"),
     "instances": Version(1, "first version"),
