@@ -56,7 +56,7 @@ def test_kills_of_the_workflow(campaign, left_alone):
             # Snakemake leaves out what nothing that is missing needs, as shards of an index.
             finish(command(home, targets=[*TARGETS, *ASKED]), log)
         finally:
-            send(signal.SIGKILL, [one for leader in leaders for one in (leader, *jobs_of(leader))])
+            send(signal.SIGKILL, [job for leader in leaders for job in jobs_of(leader)])
         assert_same(home, digests)
         return f"{KILLS} kills"
 
@@ -76,7 +76,14 @@ def kill_once(
         process.wait(after)
         return process.returncode == 0
     except subprocess.TimeoutExpired:
-        pass
+        signal_one(rng, process)
+        return False
+    finally:
+        process.kill()  # where it did not end
+
+
+def signal_one(rng: random.Random, process: subprocess.Popen) -> None:
+    """Signal a job, Snakemake or all, and wait for Snakemake's end."""
     own = jobs_of(process.pid)
     number, who = rng.choice(SIGNALS), rng.choice(WHO)
     chosen = {"Snakemake": [process.pid], "all": [process.pid, *own]}
@@ -91,7 +98,6 @@ def kill_once(
             process.wait(60)
     if rng.random() < 0.5:  # else a new run begins while jobs of the old one go on
         send(signal.SIGKILL, jobs_of(process.pid))
-    return False
 
 
 def finish(argv: list[str], log: Path) -> None:

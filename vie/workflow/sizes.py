@@ -21,7 +21,6 @@ from vie.objectives.table import size_problems
 from vie.runtime.errors import VieError
 from vie.workflow.chains import late_drops, origin_problems, trained_first
 from vie.workflow.finetuning import optimiser, schedule
-from vie.workflow.fitting import RECIPES
 from vie.workflow.generated import longest_video
 from vie.workflow.instances import count_instances, instances_name
 from vie.workflow.paths import PIPELINES
@@ -181,6 +180,8 @@ def refuse(
     """
     if not found:
         return
+    from vie.workflow.fitting import RECIPES  # with what it imports, for an error alone
+
     lines = [f"settings do not fit the number of videos ({where}):", *(f"  - {p}" for p in found)]
     if others:
         lines.append(f"Other recipes of the config do not fit either: {', '.join(others)}.")

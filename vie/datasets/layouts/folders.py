@@ -71,9 +71,9 @@ def _is_video(name: str) -> bool:
 
 def _classes(root: Path, top: Entries) -> tuple[dict[str, Entries], list[str]]:
     """({class folder: what lies in it}, why others cannot be read)."""
-    classes, unread = {}, []
+    classes, unread, here = {}, [], root.resolve()
     for folder in top.folders:
-        if root.resolve().is_relative_to((root / folder).resolve()):
+        if here.is_relative_to((root / folder).resolve()):
             unread.append(f"{root / folder} is a link to where it lies, or above")
             continue
         try:
