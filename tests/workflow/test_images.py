@@ -10,6 +10,7 @@ from vie.config.load import load_config
 from vie.runtime.errors import VieError
 from vie.workflow import resources, videos
 from vie.workflow.paths import Experiment
+from vie.workflow.versions import VERSIONS
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,8 +58,9 @@ def test_images_that_the_workflow_writes_are_an_input(config):
 
 def test_frames_of_videos_and_of_images_have_versions_of_their_own(config):
     experiment = Experiment(config)
-    assert experiment.frames_version("imagenet") == "images 2"
-    assert {experiment.frames_version(name) for name in ("kinetics400", "ucf101")} == {"frames 2"}
+    images, frames = (f"{kind} {VERSIONS[kind].number}" for kind in ("images", "frames"))
+    assert experiment.frames_version("imagenet") == images
+    assert {experiment.frames_version(name) for name in ("kinetics400", "ucf101")} == {frames}
     assert experiment.setting("frames")("imagenet") == {"shorter_side": 320}
 
 
