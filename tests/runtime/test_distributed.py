@@ -126,6 +126,7 @@ def test_two_processes_train_the_network_of_one(recipe, small_dataset, tmp_path)
     assert "100%" in text
 
 
+@pytest.mark.slow
 def test_a_head_with_parameters_is_shared_too(recipe, single_stage, small_dataset, tmp_path):
     """RotNet's objective has weights of its own, and shows the network four times the clips."""
     torch.set_num_threads(1)

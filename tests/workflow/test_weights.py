@@ -20,6 +20,7 @@ def planned_kinds(planned, output):
     return {rule: count for rule, count in planned(output).items() if rule in KINDS}
 
 
+@pytest.mark.slow
 def test_the_released_network_is_evaluated_without_pretraining(copy, tmp_path, snakemake, planned):
     """Finetuning asks for no video of Kinetics."""
     for folder in ("ucf101/ucfTrainTestlist", "hmdb51/testTrainMulti_7030_splits"):

@@ -43,6 +43,7 @@ def test_a_new_network_is_one_recipe(copy, snakemake, planned):
     assert "results/demo/probe/vie_slow8/trained/seed0/predictions.parquet" in output
 
 
+@pytest.mark.slow
 def test_a_folder_of_class_folders_is_a_target(copy, tmp_path, snakemake, planned):
     """A user's own videos, with names of every kind, as one more column of table 2."""
     for label in ("eat (noodles) & soup", "sit; stand"):
@@ -86,6 +87,7 @@ def test_own_videos_are_pretrained_on_without_annotations(copy, tmp_path, snakem
     assert (copy / manifest).exists()
 
 
+@pytest.mark.slow
 def test_missing_files_are_named_before_anything_is_trained(copy, tmp_path, snakemake, planned):
     lists = tmp_path / "lists"
     lists.mkdir()
