@@ -1,5 +1,6 @@
 """Fixtures and switches shared by all tests."""
 
+import functools
 import io
 import os
 import random
@@ -10,6 +11,8 @@ import hypothesis
 import numpy as np
 import pytest
 
+from vie.runtime.threads import DRIVER
+
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles", "schemas")
 PARTS += ("report", "vie", "experiments")
@@ -18,6 +21,9 @@ hypothesis.settings.register_profile(
     "vie", deadline=None, derandomize=True, max_examples=60, database=None
 )
 hypothesis.settings.load_profile("vie")
+GPU = DRIVER.exists()
+if not GPU:  # kernels run as Python; read when Triton is imported
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 def pytest_addoption(parser):
@@ -41,15 +47,55 @@ def pytest_collection_modifyitems(config, items):
                     item.add_marker(pytest.mark.skip(reason=f"{marker}; run with {switch}"))
 
 
+def pytest_sessionstart():
+    """Start CUDA before a test hides the GPUs: a process that first sees none never sees one."""
+    if GPU:
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.init()
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """A test marked gpu skips where no GPU is, or fails where the environment says there is one."""
-    if item.get_closest_marker("gpu"):
+    """Tests see no GPU, so that they are the same on every machine; those marked gpu do.
+
+    These skip where there is none, or fail where the environment says that there is one.
+    """
+    for_gpu = item.get_closest_marker("gpu") is not None
+    if GPU:
+        show_gpus(for_gpu)
+    if for_gpu:
         import torch
 
         if not torch.cuda.is_available():
             if os.environ.get("VIE_EXPECT_GPU") == "1":
                 pytest.fail("VIE_EXPECT_GPU=1, but torch sees no GPU", pytrace=False)
             pytest.skip("no GPU")
+    if item.get_closest_marker("interpreted") and os.environ.get("TRITON_INTERPRET") != "1":
+        pytest.skip("Triton's interpreter is for machines without a GPU")
+
+
+@functools.cache
+def gpus_at_first():
+    """What tells of GPUs, as it was before the first test."""
+    import torch
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return torch.cuda.is_available, torch.cuda.device_count, visible
+
+
+def show_gpus(shown):
+    """Show this process and its children the GPUs, or hide them."""
+    import torch
+
+    available, count, visible = gpus_at_first()
+    torch.cuda.is_available = available if shown else lambda: False
+    torch.cuda.device_count = count if shown else lambda: 0
+    if shown and visible is None:
+        os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+    else:
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible if shown else ""
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -111,9 +111,9 @@ class Pretraining(Task[Encoder]):
         Where several processes train, `batch` is this one's share.
         """
         device = self.accelerator.device
-        clips, instances, _, _ = to_device(batch, device)
         noise = torch.Generator(device).manual_seed(torch_seed(self.seed, "noise", step))
         with self.accelerator.autocast():
+            clips, instances, _, _ = to_device(batch, device)
             measures, embedding = self.model(clips, instances, self.bank.vectors, noise)
         self.update(measures["loss"], self.schedule.lr(self.lr, step))
         self.bank.update(distributed.gather(instances), distributed.gather(embedding.detach()))

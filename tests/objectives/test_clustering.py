@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from vie.objectives.clustering import kmeans
+from vie.objectives import clustering
+from vie.objectives.clustering import kmeans, lloyd
 from vie.runtime.errors import VieError
 
 
@@ -84,3 +85,49 @@ def test_errors():
     v[3, 2] = np.nan
     with pytest.raises(VieError, match="not finite"):
         kmeans(v, 6)
+
+
+def objective(v, labels, clusters):
+    sizes = np.bincount(labels, minlength=clusters)
+    sums = np.zeros((clusters, v.shape[1]))
+    np.add.at(sums, labels, v)
+    return ((v - (sums / np.maximum(sizes, 1)[:, None])[labels]) ** 2).sum()
+
+
+@pytest.mark.parametrize(("N", "clusters", "D"), [(500, 20, 16), (3000, 200, 128), (300, 300, 8)])
+def test_the_gpus_way_is_that_of_faiss(N, clusters, D):
+    """It starts from the same vectors; rounding may part the two ways later."""
+    v = np.random.default_rng(3).normal(size=(N, D)).astype(np.float32)
+    seed = int(np.random.SeedSequence(7).generate_state(1)[0] & 0x7FFFFFFF)
+    (theirs,) = kmeans(v, clusters, seed=7, threads=1)
+    ours = lloyd(torch.from_numpy(v), clusters, 20, seed).numpy()
+    assert (ours == theirs).mean() > 0.9
+    low, found = objective(v, theirs, clusters), objective(v, ours, clusters)
+    assert found == pytest.approx(low, rel=1e-3, abs=1e-9)
+
+
+def test_blocks_of_distances_give_the_same_labels(monkeypatch):
+    v = torch.randn(100, 8)
+    expected = lloyd(v, 7, 5, 1)
+    monkeypatch.setattr(clustering, "COMPARED", 7 * 13)
+    assert torch.equal(lloyd(v, 7, 5, 1), expected)
+
+
+def test_empty_clusters_are_filled_as_faiss_does():
+    """Among copies of the same vectors many first centroids are alike: all but one stay empty."""
+    import faiss
+
+    rng = np.random.default_rng(1)
+    v = rng.normal(size=(120, 7)).astype(np.float32)[rng.integers(0, 120, 300)]
+    theirs = faiss.Kmeans(7, 80, niter=1, seed=5, min_points_per_centroid=1)
+    theirs.train(v)
+    order = np.empty(300, np.int32)
+    faiss.rand_perm(faiss.swig_ptr(order), 300, 6)
+    first = torch.from_numpy(v[order[:80]])
+    labels = clustering.nearest_centroid(torch.from_numpy(v), first).numpy()
+    sizes, centroids = np.bincount(labels, minlength=80), np.zeros((80, 7), np.float32)
+    assert (sizes == 0).sum() > 10
+    np.add.at(centroids, labels, v)
+    centroids /= np.maximum(sizes, 1)[:, None]
+    clustering.fill_empty(centroids, sizes)
+    np.testing.assert_allclose(centroids, theirs.centroids, rtol=1e-4, atol=1e-5)

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vie.runtime import kernels
+
 MEAN = (0.485, 0.456, 0.406)  # ImageNet, protocol section 3
 STD = (0.229, 0.224, 0.225)
 CACHED_PIXELS = 65_536  # of one float32 plane: with its temporaries, about a core's L2 cache
@@ -35,7 +37,10 @@ def draw_color_jitter(
 
 
 def normalise(clips: Tensor) -> Tensor:
-    """(B, 3, T, H, W) uint8 -> float32 in [0, 1], minus ImageNet's mean, over its deviation."""
+    """(B, 3, T, H, W) uint8 -> in [0, 1], minus ImageNet's mean, over its deviation: float32, or
+    what autocast computes in on a GPU."""
+    if clips.is_cuda and kernels.usable():
+        return _by_kernel(clips, None)
     mean, std = (clips.new_tensor(v, dtype=torch.float32) for v in (MEAN, STD))
     shape = (1, 3, 1, 1, 1)
     # One multiply-add: x / (255 std) - mean / std.
@@ -45,22 +50,30 @@ def normalise(clips: Tensor) -> Tensor:
 def apply_color_jitter(clips: Tensor, draws: ColorJitterDraws) -> Tensor:
     """Apply each clip's own draws to all its frames, then normalise.
 
-    (B, 3, T, H, W) uint8, and draws of B clips -> (B, 3, T, H, W) float32 as from `normalise`.
+    (B, 3, T, H, W) uint8, and draws of B clips -> (B, 3, T, H, W) as from `normalise`.
     """
+    if clips.is_cuda and kernels.usable():
+        return _by_kernel(clips, draws)
     B, C, T, H, W = clips.shape
     frames = clips.transpose(1, 2).reshape(B * T, C, H, W)  # (B, 3, T, H, W) -> (B*T, 3, H, W)
     per_frame = [torch.as_tensor(part).repeat_interleave(T, 0) for part in draws]  # (B*T, ...)
-    # A CPU is several times faster on pieces that fit its cache, a GPU on one large piece. Short
-    # clips each have their own order of operations, so a piece of them is worked on in parts: it
-    # may be twice as large.
+    # A CPU is several times faster on pieces that fit its cache. Short clips each have their own
+    # order of operations, so a piece of them is worked on in parts: it may be twice as large.
     cached = CACHED_PIXELS * (2 if 4 * T * H * W <= CACHED_PIXELS else 1)
-    piece = max(1, cached // (H * W)) if clips.device.type == "cpu" else B * T
+    piece = max(1, cached // (H * W))
     out = torch.empty((B * T, C, H, W), device=clips.device)
     for i in range(0, B * T, piece):
         here = slice(i, i + piece)
         out[here] = _apply_color_jitter(frames[here], *(draw[here] for draw in per_frame))
     # (B*T, 3, H, W) -> (B, 3, T, H, W), a view: networks fold time into the batch again
     return out.view(B, T, C, H, W).transpose(1, 2)
+
+
+def _by_kernel(clips: Tensor, draws: ColorJitterDraws | None) -> Tensor:
+    from vie.clips.color_kernel import to_floats
+
+    half = torch.is_autocast_enabled("cuda")
+    return to_floats(clips, draws, torch.get_autocast_dtype("cuda") if half else torch.float32)
 
 
 def _apply_color_jitter(frames: Tensor, factors: Tensor, orders: Tensor, grey: Tensor) -> Tensor:

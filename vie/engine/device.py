@@ -1,13 +1,15 @@
 """Device, precision and processes of training, by Accelerate."""
 
+import functools
 import os
 import warnings
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
-from vie.clips.color_jitter import apply_color_jitter, normalise
+from vie.clips.color_jitter import ColorJitterDraws, apply_color_jitter, normalise
 from vie.clips.loader import Batch
 from vie.runtime import distributed
 
@@ -24,6 +26,8 @@ def deterministic_kernels() -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # Every new tensor would be filled first, the output of each layer among them.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def accelerator(precision: str = "float32") -> "Accelerator":
@@ -70,11 +74,38 @@ def _kernels(precision: str) -> bool:
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    """The batch on a device, its clips as float32: with their colour noise, and normalised."""
-    clips, instances, labels = (part.to(device, non_blocking=True) for part in batch[:3])
-    draws = batch.color_jitter
+    """The batch on a device, its clips as floats: with their colour noise, and normalised.
+
+    On a GPU, clips come in the type that autocast computes in, where it is on. A batch in pinned
+    memory is copied while the GPU still works on what it was given before.
+    """
+    if device.type == "cuda":
+        batch = _copied(batch, device)
+    clips, instances, labels, draws = batch
     clips = normalise(clips) if draws is None else apply_color_jitter(clips, draws)
     return Batch(clips, instances, labels, draws)
+
+
+def _copied(batch: Batch, device: torch.device) -> Batch:
+    copies, work = _copy_stream(device), torch.cuda.current_stream(device)
+
+    def copied(part: Tensor) -> Tensor:
+        there = part.to(device, non_blocking=True)
+        there.record_stream(work)  # its memory is not used again before the work on it is done
+        return there
+
+    with torch.cuda.stream(copies):
+        clips, instances, labels = map(copied, batch[:3])
+        draws = batch.color_jitter
+        if draws is not None:
+            draws = ColorJitterDraws(*(copied(torch.as_tensor(part)) for part in draws))
+    work.wait_stream(copies)
+    return Batch(clips, instances, labels, draws)
+
+
+@functools.cache
+def _copy_stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)
 
 
 def has_bf16() -> bool:

@@ -30,6 +30,18 @@ def sgd(
     weight_decay: float = 1e-4,
     decayed: nn.Module | None = None,
 ) -> torch.optim.SGD:
-    """SGD with momentum over `parameter_groups`; the rates are protocol section 6's."""
+    """SGD with momentum over `parameter_groups`; the rates are protocol section 6's.
+
+    On a GPU in one kernel for all parameters. A state that was saved on another device can be
+    loaded.
+    """
     groups = parameter_groups(model, weight_decay, decayed)
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum)
+    fused = True if all(p.is_cuda for group in groups for p in group["params"]) else None
+    optimiser = torch.optim.SGD(groups, lr=lr, momentum=momentum, fused=fused)
+
+    def of_this_device(_: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+        own = [{**group, "fused": fused} for group in state["param_groups"]]
+        return {**state, "param_groups": own}
+
+    optimiser.register_load_state_dict_pre_hook(of_this_device)
+    return optimiser

@@ -114,8 +114,8 @@ class Finetuning(Task[Classifier]):
         }
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
-        clips, _, labels, _ = to_device(batch, self.accelerator.device)
         with self.accelerator.autocast():
+            clips, _, labels, _ = to_device(batch, self.accelerator.device)
             logits = self.model(clips)
         loss = F.cross_entropy(logits.float(), labels)
         self.update(loss, self.rate(step))

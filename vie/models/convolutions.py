@@ -113,7 +113,7 @@ class FrameConvolution(nn.Module):
                 strided = unfold(x, T)[:, :, :: self.temporal_stride]  # (B, I, T', H, W)
                 x, T = fold(strided), strided.shape[2]  # (B*T', I, H, W)
             stride = self.stride
-            if self.padding == 0 and stride > 1:
+            if self.padding == 0 and stride > 1 and not x.is_cuda:
                 # The same numbers; oneDNN's strided 1x1 kernel corrupts memory at 4 channels.
                 x, stride = x[:, :, ::stride, ::stride], 1  # (B*T', I, H', W')
             return F.conv2d(x, self.weight, None, stride, self.padding), T

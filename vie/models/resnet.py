@@ -205,9 +205,25 @@ class ResNet18(nn.Module):
         padding = [size % 2 if self.same_pool else 1 for size in sizes]
         if self.temporal_pool == 1:
             return F.max_pool2d(x, 3, 2, padding[1:], ceil_mode=self.same_pool), T
+        if x.is_cuda:
+            return self._pool_twice(x, T, padding)
         stride = (self.temporal_pool, 2, 2)
         y = F.max_pool3d(unfold(x, T), 3, stride, padding, ceil_mode=self.same_pool)
         return fold(y), y.shape[2]
+
+    def _pool_twice(self, x: Tensor, T: int, padding: list[int]) -> tuple[Tensor, int]:
+        """The 3D max pool as one over space and one over time. Its result and gradient are the
+        same, and on a GPU they have the same bits every time, which `max_pool3d`'s do not."""
+        x = F.max_pool2d(x, 3, 2, padding[1:], ceil_mode=self.same_pool)
+        x = x.contiguous(memory_format=torch.channels_last)
+        height, width = x.shape[2:]
+        # (B*T, C, H, W) -> (B, C, T, H * W), a view: time is an image's height
+        rows = x.permute(0, 2, 3, 1).unflatten(0, (-1, T)).flatten(2, 3).permute(0, 3, 1, 2)
+        stride, pad = (self.temporal_pool, 1), (padding[0], 0)
+        y = F.max_pool2d(rows, (3, 1), stride, pad, ceil_mode=self.same_pool)
+        # (B, C, T', H * W) -> (B*T', C, H, W), a view in channels-last memory
+        frames = y.permute(0, 2, 3, 1).unflatten(2, (height, width)).flatten(0, 1)
+        return frames.permute(0, 3, 1, 2), y.shape[2]
 
 
 def _shown(x: Tensor, T: int, repeats: int) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vie.runtime import kernels
 from vie.runtime.errors import VieError
 
 
@@ -50,6 +51,21 @@ class MemoryBank(nn.Module):
             new = embeddings[last].to(self.vectors.dtype)
             mixed = self.momentum * self.vectors[instances] + (1 - self.momentum) * new
             self.vectors[instances] = F.normalize(mixed, dim=1)
+
+
+def similarities(embedding: Tensor, vectors: Tensor, rows: Tensor) -> Tensor:
+    """Inner products of each embedding with entries of its own: (B, K).
+
+    Embeddings are (B, D), vectors (N, D) of the same type and device, rows (B, K) int64. No
+    gradient flows into the vectors.
+    """
+    if embedding.is_cuda and embedding.dtype == torch.float32 and kernels.usable():
+        from vie.objectives.bank_kernel import DrawnSimilarities
+
+        found: Tensor = DrawnSimilarities.apply(embedding, vectors, rows)  # type: ignore[no-untyped-call]  # torch's
+        return found
+    # Only the entries drawn enter the graph: (B, K, D) x (B, D, 1) -> (B, K, 1) -> (B, K)
+    return torch.bmm(vectors[rows], embedding[:, :, None])[:, :, 0]
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from vie.models.encoders import Encoder
+from vie.objectives.bank import similarities
 from vie.objectives.base import Objective, Settings
 from vie.objectives.table import BUILTIN
 from vie.runtime import distributed
@@ -102,8 +103,7 @@ class InstanceRecognition(Objective):
         every = (B * distributed.world_size(), K)
         noise = torch.randint(N, every, generator=generator, device=generator.device)
         noise = distributed.shard(noise).to(embedding.device)
-        # Only the entries drawn enter the graph: (B, K, D) x (B, D, 1) -> (B, K, 1) -> (B, K)
-        others = torch.bmm(vectors[noise], embedding[:, :, None])[:, :, 0]
+        others = similarities(embedding, vectors, noise)  # (B, K)
         own = (vectors[instances] * embedding).sum(1)  # (B, D) -> (B,)
         own, others = torch.exp(own / self.temperature), torch.exp(others / self.temperature)
         z = self._z(others).to(embedding.dtype)

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from vie.models.encoders import Encoder
-from vie.objectives.bank import nearest
+from vie.objectives.bank import nearest, similarities
 from vie.objectives.base import Objective, Settings
 from vie.objectives.clustering import kmeans
 from vie.objectives.table import BUILTIN, CHUNK
@@ -107,9 +107,8 @@ class LocalAggregation(Objective):
             vectors = bank.detach().to(embedding.dtype)
             background = nearest(embedding, vectors, self.neighbours, CHUNK)  # (B, k)
             close = self.close(instances, background)  # (B, k)
-            # Only these k entries take part in the backward pass:
-            # (B, k, D) x (B, D, 1) -> (B, k, 1) -> (B, k)
-            logits = torch.bmm(vectors[background], embedding[:, :, None])[:, :, 0]
+            # Only these k entries take part in the backward pass.
+            logits = similarities(embedding, vectors, background)  # (B, k)
             p = torch.softmax(logits / self.temperature, dim=1)
             ratio = (p * close).sum(1)  # (B, k) -> (B,)
             return -torch.log(ratio + EPSILON).mean()
