@@ -222,7 +222,7 @@ def finetune(
         key={"validation": [content_digest(watched.tolist()), settings["clips"]]},
     )
     network, device = task.network(), task.accelerator.device
-    how = {"device": device, "workers": workers, "label": f"{run.name} test"}
+    how: dict[str, Any] = {"device": device, "workers": workers, "label": f"{run.name} test"}
     probabilities = predict_windows(network, data.index, transform, parts[TEST], **how)
     _write_predictions(index, parts[TEST], rows, probabilities, outputs.predictions)
     own = {"seed": run.seed, "classes": len(classes), "optimiser": optimiser, **run.record}

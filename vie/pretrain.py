@@ -11,7 +11,7 @@ from torch import Tensor
 from vie.clips.loader import Batch, long_enough, steps_per_epoch
 from vie.config.clip_frames import trained_clip
 from vie.config.settings import resolve_steps
-from vie.engine.device import accelerator, described, to_device
+from vie.engine.device import accelerator, at_least_float32, described, to_device
 from vie.engine.monitor import Monitor, build_monitor
 from vie.engine.resumable import CHECKPOINT
 from vie.engine.run import Data, Run, TrainingClips, fit
@@ -48,7 +48,11 @@ class EncoderWithLoss(torch.nn.Module):
         self, clips: Tensor, instances: Tensor, vectors: Tensor, noise: torch.Generator
     ) -> tuple[dict[str, Tensor], Tensor]:
         """(V * B, 3, T, H, W) -> measures, and the embeddings (B, D) of the first view."""
-        return self.objective.measures(self.encoder, clips, instances, vectors, noise)
+        measures, embedding = self.objective.measures(
+            self.encoder, clips, instances, vectors, noise
+        )
+        measures = {name: at_least_float32(value) for name, value in measures.items()}
+        return measures, at_least_float32(embedding)
 
 
 class Pretraining(Task[Encoder]):

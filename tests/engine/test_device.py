@@ -15,7 +15,6 @@ def test_whoever_trains_gets_deterministic_kernels(monkeypatch):
     monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *a, **k: asked.append((a, k)))
     with monkeypatch.context() as patch:
         patch.setattr(torch.cuda, "is_available", lambda: True)
-        patch.setattr("accelerate.Accelerator", lambda **settings: settings)
         accelerator()
     assert asked == [((True,), {"warn_only": True})]
     assert not torch.backends.cudnn.benchmark

@@ -17,10 +17,9 @@ def double_precision() -> Iterator[None]:
     """
     threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.dict("os.environ", ACCELERATE_USE_CPU="true"))
+        stack.enter_context(mock.patch.object(torch.cuda, "is_available", return_value=False))
         stack.enter_context(mock.patch.object(torch, "float32", torch.float64))
         stack.enter_context(mock.patch.object(torch.Tensor, "float", torch.Tensor.double))
-        _forget_device()
         torch.set_num_threads(1)
         torch.set_default_dtype(torch.float64)
         try:
@@ -28,12 +27,3 @@ def double_precision() -> Iterator[None]:
         finally:
             torch.set_default_dtype(dtype)
             torch.set_num_threads(threads)
-            _forget_device()
-
-
-def _forget_device() -> None:
-    """Accelerate chooses a device once in a process, and a GPU if it can."""
-    if torch.cuda.is_available():
-        from accelerate.state import AcceleratorState
-
-        AcceleratorState._reset_state(reset_partial_state=True)

@@ -1,20 +1,18 @@
-"""Device, precision and processes of training, by Accelerate."""
+"""Device, precision and processes of training."""
 
 import functools
 import os
 import warnings
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+import torch.distributed as dist
+from torch import Tensor, nn
 
 from vie.clips.color_jitter import ColorJitterDraws, apply_color_jitter, normalise
 from vie.clips.loader import Batch
 from vie.runtime import distributed
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 
 def deterministic_kernels() -> None:
@@ -30,35 +28,59 @@ def deterministic_kernels() -> None:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
-def accelerator(precision: str = "float32") -> "Accelerator":
+@dataclass(frozen=True)
+class Accelerator:
+    """What a process trains on."""
+
+    device: torch.device
+    half: bool  # whether the network's convolutions and products are bf16
+
+    def autocast(self) -> torch.autocast:
+        """What the network is computed under."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.half)
+
+    def prepare(self, model: nn.Module) -> nn.Module:
+        """The model on the device; it averages the gradients of the processes that train it."""
+        model = model.to(self.device)
+        if distributed.world_size() == 1:
+            return model
+        # Buffers are the same everywhere already: statistics are shared, labels broadcast. What
+        # torch offers in place of this setting would copy them once more.
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+        devices = [self.device] if self.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(model, devices, broadcast_buffers=False)
+
+
+def accelerator(precision: str = "float32") -> Accelerator:
     """The device that this process trains on, with deterministic kernels.
+
+    A process that `vie.runtime.distributed.launch` started joins the others, with a GPU of its own
+    where there are some.
 
     The precision is that of the network's convolutions and products on a GPU that has it: "bf16"
     under autocast, "tf32" or "float32". Everywhere else they are float32. Losses, the memory bank
     and what is averaged over clips or frames are float32 always.
     """
-    from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
-
-    half = _kernels(precision)
-    # Said of a setting that this torch and Accelerate still share no newer name for.
-    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
-    started = "LOCAL_RANK" in os.environ  # by `vie.runtime.distributed.launch`
-    return Accelerator(
-        cpu=started and not torch.cuda.is_available(),
-        mixed_precision="bf16" if half else "no",
-        kwargs_handlers=[
-            # Buffers are the same everywhere already: statistics are shared, labels broadcast.
-            DistributedDataParallelKwargs(broadcast_buffers=False),
+    half, gpu = _kernels(precision), torch.cuda.is_available()
+    device = torch.device("cuda" if gpu else "cpu")
+    if "LOCAL_RANK" in os.environ:
+        backend = "gloo"
+        if gpu:
+            gpus, rank = torch.cuda.device_count(), int(os.environ["LOCAL_RANK"])
+            device = torch.device("cuda", rank % gpus)
+            torch.cuda.set_device(device)
+            # NCCL cannot serve two processes on one GPU.
+            backend = "nccl" if int(os.environ["LOCAL_WORLD_SIZE"]) <= gpus else "gloo"
+        if not dist.is_initialized():
             # The others wait while the main process clusters.
-            InitProcessGroupKwargs(timeout=timedelta(hours=2)),
-        ],
-    )
+            dist.init_process_group(backend, timeout=timedelta(hours=2))
+    return Accelerator(device, half)
 
 
 def inference(precision: str = "float32") -> tuple[torch.device, torch.autocast]:
     """The device that networks are read out on, and what to do it under.
 
-    Precision and kernels are those of `accelerator`, which takes seconds to import.
+    Precision and kernels are those of `accelerator`; other processes have no part in it.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return device, torch.autocast(device.type, torch.bfloat16, enabled=_kernels(precision))
@@ -106,6 +128,11 @@ def _copied(batch: Batch, device: torch.device) -> Batch:
 @functools.cache
 def _copy_stream(device: torch.device) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """What autocast may have left in bf16, as float32; float64 stays as it is."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def has_bf16() -> bool:

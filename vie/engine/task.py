@@ -1,14 +1,12 @@
 """What is trained: a network and its optimiser."""
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
 
 from vie.clips.loader import Batch
+from vie.engine.device import Accelerator
 from vie.engine.optimizer import sgd
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -31,21 +29,20 @@ class Task(Generic[Network]):
         self,
         network: Network,
         optimiser: dict[str, Any],
-        accelerator: "Accelerator",
+        accelerator: Accelerator,
         model: nn.Module | None = None,
         decayed: nn.Module | None = None,
     ) -> None:
         model = network if model is None else model
         settings = {k: optimiser[k] for k in ("lr", "momentum", "weight_decay")}
         self.accelerator, self.lr = accelerator, optimiser["lr"]
-        self.model, self.optimiser = accelerator.prepare(
-            model, sgd(model, **settings, decayed=decayed)
-        )
+        self.model = accelerator.prepare(model)
+        self.optimiser = sgd(model, **settings, decayed=decayed)
         self.parts: dict[str, Any] = {"optimiser": self.optimiser}
         self._network = network
 
     def network(self) -> Network:
-        """The network without what Accelerate wraps around it."""
+        """The network without what averages its gradients."""
         return self._network
 
     @property
@@ -66,7 +63,7 @@ class Task(Generic[Network]):
         for group in self.optimiser.param_groups:
             group["lr"] = lr
         self.optimiser.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
+        loss.backward()
         self.optimiser.step()
 
     def at_end(self, step: int) -> dict[str, float]:

@@ -198,7 +198,7 @@ def _script_runs_once() -> Iterator[None]:
 def _work(
     function: Callable[..., None], log: str | None, settings: dict[str, Any], failed: "Failed"
 ) -> None:
-    # Accelerate would set the number of threads otherwise; `vie.runtime.threads` does.
+    # Libraries with threads of their own would start one per core in each of the processes.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     first = os.environ["RANK"] == "0"
     with (
