@@ -182,7 +182,7 @@ SCRIPT = """
     from vie import pretrain as pretraining
     from vie.engine.run import Data, Run
 
-    recipe, stage, dataset, folder, slow, motion, every = json.loads(sys.argv[1])
+    recipe, stage, dataset, folder, slow, motion, every, precision = json.loads(sys.argv[1])
     folder = Path(folder)
     step = pretraining.Pretraining.step
 
@@ -197,7 +197,7 @@ SCRIPT = """
         Data(Path(dataset), motion=Path(motion) if motion else None),
         Run(
             folder / f"{stage}.state",
-            seed=1, name="test", workers=1, checkpoint_seconds=every,
+            seed=1, name="test", workers=1, checkpoint_seconds=every, precision=precision,
         ),
         pretraining.PretrainOutputs(folder / f"{stage}.pt", folder / f"{stage}.jsonl"),
         start_from=folder / "instance_recognition.pt" if stage == "local_aggregation" else None,
@@ -205,11 +205,11 @@ SCRIPT = """
 """
 
 
-def start(recipe, stage, dataset, folder, *, slow=0.0, motion=None, every=0):
+def start(recipe, stage, dataset, folder, *, slow=0.0, motion=None, every=0, precision="float32"):
     """A process that trains a stage with one worker, both in a process group of their own."""
     index = str(dataset / "train" / "index.parquet")
     motion = str(motion) if motion else None
-    arguments = json.dumps([recipe, stage, index, str(folder), slow, motion, every])
+    arguments = json.dumps([recipe, stage, index, str(folder), slow, motion, every, precision])
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(SCRIPT), arguments],
         start_new_session=True,

@@ -68,8 +68,8 @@ class Probing(Task[Classifiers]):
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """One step of all classifiers; the losses do not touch each other's parameters."""
-        clips, _, labels, _ = to_device(batch, self.accelerator.device)
         with self.accelerator.autocast():
+            clips, _, labels, _ = to_device(batch, self.accelerator.device)
             logits = self.model(clips)
         losses = [F.cross_entropy(scores.float(), labels) for scores in logits.values()]
         loss = cast(Tensor, sum(losses))  # there is at least one

@@ -1,10 +1,19 @@
-"""Training in float64 on one thread of the CPU: numbers that do not depend on the machine."""
+"""Training in float64, on one thread of the CPU: numbers that do not depend on the machine."""
 
 import contextlib
 from collections.abc import Iterator
 from unittest import mock
 
 import torch
+
+from vie.runtime import kernels
+
+ON_GPU = False  # tests of the GPU set it
+
+
+def here() -> torch.device:
+    """Where the library computes."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @contextlib.contextmanager
@@ -17,7 +26,10 @@ def double_precision() -> Iterator[None]:
     """
     threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.object(torch.cuda, "is_available", return_value=False))
+        if ON_GPU:  # kernels of vie's own compute in float32
+            stack.enter_context(mock.patch.object(kernels, "usable", return_value=False))
+        else:
+            stack.enter_context(mock.patch.object(torch.cuda, "is_available", return_value=False))
         stack.enter_context(mock.patch.object(torch, "float32", torch.float64))
         stack.enter_context(mock.patch.object(torch.Tensor, "float", torch.Tensor.double))
         torch.set_num_threads(1)

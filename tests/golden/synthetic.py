@@ -84,7 +84,7 @@ def fingerprint(tensors: list[Tensor]) -> list[float]:
     """Sum, norm, and projection onto a fixed direction of numbers laid one behind the other."""
     if not tensors:
         return []
-    values = torch.cat([tensor.detach().double().flatten() for tensor in tensors]).numpy()
+    values = torch.cat([tensor.detach().cpu().double().flatten() for tensor in tensors]).numpy()
     places = np.arange(len(values), dtype=np.int64)
     direction = (places * 7919 + 12345) % 104729 / 104729 - 0.5
     return [float(values.sum()), float(np.sqrt((values**2).sum())), float(values @ direction)]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.golden import synthetic
-from tests.golden.precision import double_precision
+from tests.golden.precision import double_precision, here
 from tests.golden.synthetic import CLASSES, LABELS, SHOWN, STEPS, VIDEOS, fingerprint, weights
 from vie.clips.color_jitter import normalise
 from vie.config.settings import LAYERS, VECTORS
@@ -44,7 +44,7 @@ def pretrained(stage: str, **changed: object) -> tuple[Pretraining, Numbers]:
     frames = recipe["clip"]["frames"]
     task = new_pretraining(recipe, stage)
     if stage == "local_aggregation":  # four groups that k-means cannot mistake
-        vectors = 0.1 * task.bank.vectors + torch.eye(8)[LABELS]
+        vectors = 0.1 * task.bank.vectors + torch.eye(8)[LABELS].to(here())
         task.bank.vectors.copy_(F.normalize(vectors, dim=1))
     measured: dict[str, list[float]] = {}
     for step, batch in enumerate(synthetic.batches(STEPS, frames, recipe["color_jitter"])):
@@ -93,7 +93,8 @@ def pretext(stage: str, **changed: object) -> Numbers:
         network, objective = task.network().eval(), task.objective.eval()
         clips = synthetic.clips(np.arange(8), 77, 3 if stage == "order_prediction" else 2)
         with torch.no_grad():
-            scores, right = objective.answers(network(objective.inputs(normalise(clips)))[1])
+            shown = objective.inputs(normalise(clips.to(here())))
+            scores, right = objective.answers(network(shown)[1])
         return numbers | {
             "scores": fingerprint([scores]),
             "right": right.tolist(),
@@ -117,8 +118,8 @@ def networks() -> Numbers:
     for name in BUILDERS:
         frames = {"slow": 4, "trn": 4}.get(name, 16)
         with double_precision():
-            encoder = new_encoder({"encoder": {"network": name, "width": 4}}, SEED)
-            clips = normalise(synthetic.clips(np.arange(2), 0, frames))
+            encoder = new_encoder({"encoder": {"network": name, "width": 4}}, SEED).to(here())
+            clips = normalise(synthetic.clips(np.arange(2), 0, frames).to(here()))
             with torch.no_grad():
                 embedding, features = encoder(clips)
         numbers[name] = weights(encoder) | {
@@ -140,9 +141,9 @@ def _encoders(number: int) -> list[nn.Module]:
     """Networks with weights of their own and statistics that are not the first ones."""
     encoders = []
     for i in range(number):
-        encoder = new_encoder({"encoder": synthetic.recipe()["encoder"]}, SEED + i)
+        encoder = new_encoder({"encoder": synthetic.recipe()["encoder"]}, SEED + i).to(here())
         with torch.no_grad():
-            encoder(normalise(synthetic.clips(np.arange(VIDEOS), 90)))
+            encoder(normalise(synthetic.clips(np.arange(VIDEOS), 90).to(here())))
         encoders.append(encoder)
     return encoders
 
@@ -151,10 +152,10 @@ def _test_logits(function, clips: int) -> dict[str, Tensor]:
     """{name: (VIDEOS, clips, D)} of clips that nothing was trained on."""
     with torch.no_grad():
         each = [
-            function(normalise(synthetic.clips(np.arange(VIDEOS), 50 + clip)))
+            function(normalise(synthetic.clips(np.arange(VIDEOS), 50 + clip).to(here())))
             for clip in range(clips)
         ]
-    return {name: torch.stack([one[name] for one in each], 1) for name in each[0]}
+    return {name: torch.stack([one[name].cpu() for one in each], 1) for name in each[0]}
 
 
 def probe(encoders: int = 1) -> Numbers:
@@ -193,9 +194,11 @@ def image_probe() -> Numbers:
     """Classifiers on a network that sees images four times: 20 steps, and probabilities."""
     with double_precision():
         encoder = new_encoder({"encoder": {"network": "slow", "width": 4, "embedding": 8}}, SEED)
-        images = normalise(synthetic.clips(np.arange(VIDEOS), 90, 1))
+        images = normalise(synthetic.clips(np.arange(VIDEOS), 90, 1).to(here()))
         with torch.no_grad():
-            encoder(images.expand(-1, -1, 4, -1, -1))  # statistics that are not the first ones
+            encoder.to(here())(
+                images.expand(-1, -1, 4, -1, -1)
+            )  # statistics that are not the first ones
         network = FrozenEncoders([encoder], frames=4, pooled=True)
         shapes = feature_shapes(network, (3, 1, synthetic.SIZE, synthetic.SIZE))
         torch.manual_seed(SEED)

@@ -1,4 +1,4 @@
-"""What only a GPU can show. On a machine with one: VIE_EXPECT_GPU=1 uv run pytest -m gpu"""
+"""Networks, metrics and exports on a GPU. There: VIE_EXPECT_GPU=1 uv run pytest tests/gpu"""
 
 import copy
 import runpy
@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from tests.golden import synthetic, training
-from vie.clips.color_jitter import apply_color_jitter
 from vie.config.settings import VECTORS
 from vie.engine.monitor import mean_cosine
 from vie.features import Extractor
@@ -19,17 +18,8 @@ from vie.models.encoders import BUILDERS
 from vie.models.export import export, load_torchscript
 from vie.models.resnet import channels_last
 from vie.models.untrained import new_encoder, write_untrained
-from vie.objectives.clustering import kmeans
 
 pytestmark = pytest.mark.gpu
-
-
-def test_color_jitter_is_that_of_the_cpu():
-    draws = synthetic.draws(np.arange(12), 1, {})
-    clips = synthetic.clips(np.arange(12), 2)
-    here, there = apply_color_jitter(clips, draws), apply_color_jitter(clips.cuda(), draws)
-    assert there.is_cuda
-    torch.testing.assert_close(there.cpu(), here, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("network", BUILDERS)
@@ -42,16 +32,6 @@ def test_a_network_is_that_of_the_cpu(network):
         here = encoder(clips)[0]
         there = channels_last(encoder.cuda())(clips.cuda())[0]
     torch.testing.assert_close(there.cpu(), here, rtol=1e-2, atol=1e-3)
-
-
-def test_clusters_are_the_groups():
-    vectors = torch.nn.functional.normalize(
-        torch.eye(8)[torch.arange(80) % 8] + 0.01 * torch.randn(80, 8), dim=1
-    )
-    labels = kmeans(vectors.cuda(), 8, clusterings=3, seed=1)
-    for found in labels:  # two clusters may share a group, but none holds a part of two
-        assert all(len(set((np.flatnonzero(found == c) % 8).tolist())) <= 2 for c in range(8))
-    np.testing.assert_array_equal(labels, kmeans(vectors.cuda(), 8, clusterings=3, seed=1))
 
 
 def test_neighbours_are_those_of_the_cpu():

@@ -1,0 +1,146 @@
+"""Training and evaluation on a GPU: the CPU's numbers, and the same bits after a kill."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import ROOT, write_split
+from tests.golden import groups, precision
+from tests.golden.groups import GROUPS, differences, load, measure
+from tests.test_pretrain import IR, LA, ORDER, ROTATION, appears, assert_same, start
+from vie.config.load import load_config, merge
+from vie.engine.run import Data, Run
+from vie.pretrain import PretrainOutputs, train_stage
+from vie.runtime import distributed, torch_files
+
+pytestmark = pytest.mark.gpu
+TRAINED = (
+    *("nce_paper", "nce_estimated", "softmax", "local_aggregation", "supervised"),
+    *("order_prediction", "rotation", "networks", "pooled_encoder", "probe", "probe_of_two"),
+    *("image_probe", "features", "features_of_two"),
+    *("finetune_scale_crop", "finetune_color_jitter"),
+)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_numbers_in_float64_are_those_of_the_cpu(name, tmp_path, monkeypatch):
+    """Twenty steps of every objective and readout. Sums in another order leave 1e-9 or so."""
+    monkeypatch.setattr(precision, "ON_GPU", True)
+    loose = groups.Group(GROUPS[name].kinds, GROUPS[name].make, rtol=1e-5, atol=1e-6)
+    lines = differences(load(name)["numbers"], measure(name, tmp_path), loose)
+    assert not lines, "\n".join(lines[:8])
+
+
+def ended(run):
+    """Wait for a run that is to succeed."""
+    _, errors = run.communicate(timeout=300)
+    assert run.returncode == 0, errors.decode()
+
+
+@pytest.mark.parametrize("kind", ["float32", "tf32", "bf16"])
+@pytest.mark.parametrize("stage", [IR, LA, ORDER, ROTATION])
+def test_a_run_that_is_killed_ends_with_the_same_bits(
+    recipe, single_stage, small_dataset, motion, tmp_path, stage, kind
+):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    if stage == LA:
+        ended(start(recipe, IR, small_dataset, whole, precision=kind))
+        (killed / f"{IR}.pt").write_bytes((whole / f"{IR}.pt").read_bytes())
+    recipe = single_stage(stage) if stage in (ORDER, ROTATION) else recipe
+    settings = {"motion": motion if stage == ORDER else None, "precision": kind}
+    ended(start(recipe, stage, small_dataset, whole, **settings))
+    run = start(recipe, stage, small_dataset, killed, slow=0.1, **settings)
+    appears(killed / f"{stage}.state" / "checkpoint.pt", run)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+    assert not (killed / f"{stage}.pt").exists()
+    ended(start(recipe, stage, small_dataset, killed, **settings))
+    ends = [torch_files.load(folder / f"{stage}.pt") for folder in (killed, whole)]
+    assert_same(*ends)
+
+
+@pytest.mark.parametrize("network", ["trn", "slow", "slowfast", "3dresnet"])
+def test_every_network_repeats_its_bits(recipe, small_dataset, tmp_path, network):
+    """Without an operation that torch knows to have no deterministic kernel: it would warn."""
+    recipe |= {"clip": network}
+    recipe["encoder"] = recipe["encoder"] | {"network": network}
+    recipe["schedule"] = {IR: "6 steps", "lr_drops": []}
+    ends = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        ended(start(recipe, IR, small_dataset, tmp_path / name, precision="bf16"))
+        ends.append(torch_files.load(tmp_path / name / f"{IR}.pt"))
+    assert_same(*ends)
+
+
+@pytest.fixture(scope="module")
+def some_videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    write_split(folder, "train", 96, 6, height=64, width=80)
+    return folder
+
+
+def losses(recipe, dataset, folder, **run):
+    """Of 200 steps, means of ten at a time."""
+    folder.mkdir()
+    train_stage(
+        recipe,
+        IR,
+        Data(dataset / "train" / "index.parquet"),
+        Run(folder / "state", seed=1, name="test", **run),
+        PretrainOutputs(folder / "end.pt", folder / "rows.jsonl"),
+    )
+    rows = [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
+    return np.array([row["loss"] for row in rows if "loss" in row])
+
+
+def test_precisions_train_alike(some_videos, tmp_path, monkeypatch):
+    """The demo's VIE-Single over 200 steps: paths part, but losses fall alike."""
+    monkeypatch.setattr("vie.engine.loop.REPORTS", 10)
+    config = load_config(ROOT / "config.yaml")
+    recipe = merge({}, config["recipes"]["vie_single"])
+    recipe["optimiser"]["batch"] = 32
+    recipe["schedule"] = {IR: "200 steps", "lr_drops": []}
+    found = {
+        kind: losses(recipe, some_videos, tmp_path / kind, precision=kind, threads=2)
+        for kind in ("float32", "tf32", "bf16")
+    }
+    expected = found["float32"]
+    assert expected[-5:].mean() < expected[:2].mean()  # it learns
+    for kind in ("tf32", "bf16"):
+        np.testing.assert_allclose(found[kind][:2], expected[:2], rtol=0.02)
+        np.testing.assert_allclose(found[kind], expected, rtol=0.15)
+
+
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_two_processes_train_the_network_of_one(recipe, small_dataset, tmp_path, gpus, monkeypatch):
+    """On one GPU by gloo, on two by NCCL."""
+    if torch.cuda.device_count() < gpus:
+        pytest.skip(f"needs {gpus} GPUs")
+    if gpus == 1:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    recipe["optimiser"]["batch"] = 4
+    recipe["schedule"] = {IR: "8 steps", "lr_drops": []}
+    ends = {}
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        folder.mkdir()
+        distributed.launch(
+            processes,
+            train_stage,
+            recipe=recipe,
+            stage=IR,
+            data=Data(small_dataset / "train" / "index.parquet"),
+            run=Run(folder / "state", seed=1, name="test"),
+            outputs=PretrainOutputs(folder / "end.pt", folder / "rows.jsonl"),
+        )
+        ends[processes] = torch_files.load(folder / "end.pt")
+    for part in ("encoder", "bank"):
+        for name, value in ends[1][part].items():
+            torch.testing.assert_close(ends[2][part][name], value, rtol=1e-2, atol=1e-3)
