@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from tests.conftest import ROOT, write_split
-from tests.golden import groups, precision
+from tests.golden import groups, precision, synthetic, training
 from tests.golden.groups import GROUPS, differences, load, measure
 from tests.test_pretrain import IR, LA, ORDER, ROTATION, appears, assert_same, start
+from vie.clips.color_jitter import ColorJitterDraws
+from vie.clips.loader import Batch
 from vie.config.load import load_config, merge
 from vie.engine.run import Data, Run
 from vie.pretrain import PretrainOutputs, train_stage
@@ -79,6 +81,26 @@ def test_every_network_repeats_its_bits(recipe, small_dataset, tmp_path, network
     assert_same(*ends)
 
 
+@pytest.mark.parametrize("stage", [IR, LA, "supervised", ORDER, ROTATION])
+def test_a_step_does_not_wait_for_the_gpu(stage):
+    """The next batch is copied, and the next kernels are started, while this step is computed."""
+    changed = {"clip": {"frames": 3, "windows": [9, 12]}} if stage == ORDER else {}
+    if stage in ("supervised", ORDER, ROTATION):
+        changed["encoder"] = synthetic.recipe()["encoder"] | {"embedding": "pooled"}
+    recipe = synthetic.recipe(**changed)
+    task = training.new_pretraining(recipe, stage)
+    frames = 3 if stage == ORDER else 2
+    for step, batch in enumerate(synthetic.batches(3, frames, recipe["color_jitter"])):
+        draws = ColorJitterDraws(*(part.pin_memory() for part in batch.color_jitter))
+        batch = Batch(*(part.pin_memory() for part in batch[:3]), draws)
+        task.before_step(step)
+        torch.cuda.set_sync_debug_mode("error" if step else "default")
+        try:
+            task.step(step, batch)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
 @pytest.fixture(scope="module")
 def some_videos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("videos")
@@ -108,7 +130,9 @@ def test_precisions_train_alike(some_videos, tmp_path, monkeypatch):
     recipe["optimiser"]["batch"] = 32
     recipe["schedule"] = {IR: "200 steps", "lr_drops": []}
     found = {
-        kind: losses(recipe, some_videos, tmp_path / kind, precision=kind, threads=2)
+        kind: losses(
+            recipe, some_videos, tmp_path / kind, precision=kind, threads=2, checkpoint_seconds=1e6
+        )
         for kind in ("float32", "tf32", "bf16")
     }
     expected = found["float32"]

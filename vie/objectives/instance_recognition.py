@@ -116,9 +116,9 @@ class InstanceRecognition(Objective):
     def _z(self, others: Tensor) -> Tensor:
         """() float64; takes exp(v . f / temperature) of the noise, (B, K), into the estimate."""
         if self.estimator == "nce_estimated":
-            # Without a branch on the device's value, which would wait for the device.
+            # Nothing here waits for the device: no branch on its values, no number sent to it.
             estimating = self.z_batches < self.estimation_batches
             estimate = distributed.mean(others.double().mean()) * self.instances
-            self.z_sum += torch.where(estimating, estimate, 0.0)
+            self.z_sum += torch.where(estimating, estimate, torch.zeros_like(estimate))
             self.z_batches += estimating
         return self.z_sum / self.z_batches

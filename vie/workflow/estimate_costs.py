@@ -1,10 +1,14 @@
 """What work costs, in seconds and bytes, as `vie.workflow.estimate` counts it."""
 
+import json
 from collections import namedtuple
+from pathlib import Path
 
-# TFLOP/s of an H200 in training, 2026-11: single and slow in bf16, the others in TF32. Testing is
-# taken to be as fast, and any other network as VIE-Single.
-GPU = {"single": 50, "trn": 68, "slow": 85, "slowfast": 32, "3dresnet": 65}
+# TFLOP/s in training, measured by benchmarks/gpu.py. Testing is taken to be as fast, and any other
+# network as VIE-Single.
+MEASURED = Path(__file__).parent / "gpu.json"
+_measured = json.loads(MEASURED.read_text())
+GPU, DEVICE = _measured["tflops"], _measured["device"]
 GPU_BANK = 10e12  # FLOP/s in comparing embeddings with the bank or with centroids: assumed
 CPU = 30e9  # FLOP/s of a core: 20e9 (narrow networks) to 40e9 measured
 # Seconds of a core to load a clip, 10^6 stored pixels and 10^6 of the input: beside the H200.
@@ -22,7 +26,8 @@ DEFAULT_JPEG = JPEG * (3 / DEFAULT_QUALITY) ** 0.8
 FRAME = 512 + 256 + 8.5  # bytes of a frame besides its JPEG: of the tar, and of the shard's table
 ROW, FLOAT, RECORDS = 60, 4, 150_000  # bytes: a video in a list, a number, a table with its plots
 NOTES = f"""
-The rest is computed. GPU: H200, {GPU["single"]} (VIE-Single) to {GPU["slow"]} TFLOP/s (VIE-Slow).
+The rest is computed. GPU: {DEVICE}, {_measured["date"]}, {min(GPU.values()):.0f} to \
+{max(GPU.values()):.0f} TFLOP/s.
 CPU-hours are the threads of a job times its hours, GPU-hours its GPUs times these.
 Frames are taken to be 16:9, with {JPEG} bytes a pixel at quality 3, {DEFAULT_JPEG:.2f} at default.
 Finetuning is counted to its last epoch. It ends sooner where validation saturates.
