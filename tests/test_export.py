@@ -14,7 +14,7 @@ from tests.frames.test_ffmpeg import H264, encode
 from tests.models.test_export import checkpoint
 from vie.clips.color_jitter import normalise
 from vie.clips.crops import crop_frames
-from vie.clips.loader import decode
+from vie.clips.cutting import decode
 from vie.clips.transform import ClipTransform
 from vie.export import main
 from vie.frames.ffmpeg import FrameSettings, extract_jpegs

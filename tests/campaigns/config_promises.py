@@ -12,7 +12,7 @@ import torch
 from simplejpeg import encode_jpeg
 
 from vie.clips.color_jitter import ColorJitterDraws, apply_color_jitter, draw_color_jitter
-from vie.clips.loader import cut_clip
+from vie.clips.cutting import cut_clip
 from vie.clips.transform import ClipTransform, crop_policy
 from vie.config.ablations import without_ablations
 from vie.config.settings import probe_of, recipes_of, single_splits, stages

@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from vie.clips.crops import Crop
+from vie.clips.cutting import decode
 from vie.clips.loader import (
     EpochBatchSampler,
     TestClips,
     TrainClips,
-    decode,
     load_clip,
     loader,
     long_enough,
@@ -99,6 +99,22 @@ def test_batches_do_not_depend_on_workers(small_dataset, recipe, workers):
     together = batches(small_dataset, recipe, workers=workers)
     assert len(alone) == 9
     assert all(same(a, b) for a, b in zip(alone, together, strict=True))
+
+
+@pytest.mark.parametrize("of", ["training", "testing"])
+def test_a_worker_fills_its_batch_where_the_main_process_reads_it(
+    small_dataset, recipe, monkeypatch, of
+):
+    transform, path = ClipTransform.of(recipe, "slow"), small_dataset / "val" / "index.parquet"
+    clips, key = TestClips(path, transform, clips=3), np.array([4, 1])
+    if of == "training":
+        clips, key = TrainClips(path, transform, seed=0, stage="s"), (2, key)
+    alone = clips[key].clips
+    assert not alone.is_shared()
+    monkeypatch.setattr("vie.clips.loader.get_worker_info", lambda: "a worker")
+    together = clips[key].clips
+    assert together.is_shared()
+    assert torch.equal(alone, together)
 
 
 def test_batches_do_not_depend_on_the_start(small_dataset, recipe):

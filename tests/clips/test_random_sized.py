@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vie.clips.crops import Crop, RandomSizedCrop, crop_frames
-from vie.clips.loader import cut_clip
+from vie.clips.cutting import cut_clip
 from vie.clips.sampling import sampling
 from vie.clips.transform import ClipTransform, crop_policy
 from vie.runtime.errors import VieError

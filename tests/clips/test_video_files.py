@@ -12,7 +12,7 @@ import torch
 
 from vie.clips import video_files
 from vie.clips.crops import crop_frames
-from vie.clips.loader import decode
+from vie.clips.cutting import decode
 from vie.clips.transform import ClipTransform
 from vie.clips.video_files import FileClips, VideoFile, read_clips
 from vie.frames import pieces

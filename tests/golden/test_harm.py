@@ -254,7 +254,7 @@ HARM = {
     "room of a crop": ("crops", crops._within, "(room + 1)", "room"),
     "no antialiasing": ("resized", crops.crop_frames, "antialias=True", "antialias=False"),
     "another interpolation": ("resized", crops.crop_frames, '"bilinear"', '"bicubic"'),
-    "flip upside down": ("resized", crops.crop_frames, "cut.flip(-1)", "cut.flip(-2)"),
+    "flip upside down": ("resized", crops.crop_frames, "[..., ::-1]", "[..., ::-1, :]"),
     "mean of contrast": (
         "color_jitter",
         color_jitter.adjust_contrast,

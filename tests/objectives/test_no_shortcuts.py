@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from vie.clips.crops import Crop, crop_frames
-from vie.clips.loader import decode, drop_channels
+from vie.clips.cutting import decode
+from vie.clips.loader import drop_channels
 from vie.clips.sampling import Sampling
 from vie.datasets.synthetic.render import CLASSES, render
 from vie.datasets.synthetic.write_videos import encode

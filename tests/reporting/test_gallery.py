@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vie.clips.loader import decode
+from vie.clips.cutting import decode
 from vie.clips.sampling import sampling
 from vie.engine.feature_table import FeatureTable
 from vie.frames.index import load_index

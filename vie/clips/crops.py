@@ -5,8 +5,11 @@ size x size at random. Here a piece of size / s of the side is cut out first, an
 size x size: this touches only the pixels that are used.
 """
 
+import itertools
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +18,7 @@ import torch.nn.functional as F
 PIXELS_TOGETHER = 65_536  # of a crop, resized in one call
 # Top and left of the four corners and of the centre, as shares of the room beside the square.
 POSITIONS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5))
+Frame = TypeVar("Frame")
 TRIES = 10  # rectangles that are drawn for a random-sized crop, as torchvision's
 
 
@@ -166,28 +170,39 @@ CropPolicy = RandomResizedCrop | RandomSizedCrop | ScaleCrop
 
 
 def crop_frames(
-    frames: list[np.ndarray], crop: Crop, size: int, shifts: np.ndarray | None = None
+    frames: Sequence[Frame],
+    crop: Crop,
+    size: int,
+    shifts: np.ndarray | None = None,
+    decode: Callable[[Frame], np.ndarray] = np.asarray,
 ) -> torch.Tensor:
     """Cut the T frames (H, W, 3) uint8 of one clip and resize them -> (3, T, size, size) uint8.
 
     Resized bilinearly with antialiasing. `shifts` (T, 2), down and right in pixels of the result,
-    say by how much each frame's crop is moved (at most `crop.frame_shift`).
+    say by how much each frame's crop is moved (at most `crop.frame_shift`). `decode` makes pixels
+    of what `frames` holds: one frame after the other, so that it is cut while it is in the cache.
     """
-    height, width = frames[0].shape[:2]
+    opened = map(decode, frames)
+    first = next(opened)
+    height, width = first.shape[:2]
     top, left, tall, wide = crop.box(height, width)
-    corners = np.tile([top, left], (len(frames), 1))  # (T, 2)
+    corners = [(top, left)] * len(frames)
     if shifts is not None:
-        moved = corners + np.rint(shifts * [tall / size, wide / size]).astype(int)
-        corners = np.clip(moved, 0, [height - tall, width - wide])
+        moved = np.rint(shifts * [tall / size, wide / size]) + np.array([top, left])
+        corners = np.clip(moved, 0, [height - tall, width - wide]).astype(int).tolist()
     out = torch.empty((3, len(frames), size, size), dtype=torch.uint8)
     # Several small frames in one call, but a large frame alone, so that it stays in the cache.
-    together = max(1, PIXELS_TOGETHER // (tall * wide))
+    together = min(len(frames), max(1, PIXELS_TOGETHER // (tall * wide)))
+    pieces = np.empty((together, tall, wide, 3), np.uint8)
+    every = zip(itertools.chain([first], opened), corners, strict=True)
     for t in range(0, len(frames), together):
-        here = zip(frames[t : t + together], corners[t : t + together], strict=True)
-        pieces = np.stack([frame[y : y + tall, x : x + wide] for frame, (y, x) in here])
-        cut = torch.from_numpy(pieces).permute(0, 3, 1, 2)  # (n, tall, wide, 3) -> (n, 3, ...)
+        n = min(together, len(frames) - t)
+        for piece, (frame, (y, x)) in zip(pieces[:n], every, strict=False):
+            piece[:] = frame[y : y + tall, x : x + wide]
+        cut = torch.from_numpy(pieces[:n]).permute(0, 3, 1, 2)  # (n, tall, wide, 3) -> (n, 3, ...)
         if (tall, wide) != (size, size):
             cut = F.interpolate(cut, size=(size, size), mode="bilinear", antialias=True)
-        cut = cut.flip(-1) if crop.flip else cut
-        out[:, t : t + together] = cut.transpose(0, 1)  # (n, 3, size, size) -> (3, n, size, size)
+        pixels = cut.numpy()[..., ::-1] if crop.flip else cut.numpy()
+        # (n, 3, size, size) -> (3, n, size, size). NumPy: torch takes twice as long for this copy.
+        out.numpy()[:, t : t + n] = pixels.swapaxes(0, 1)
     return out

@@ -6,25 +6,25 @@ on the number of workers, on a resume or on the order of arrival.
 
 import itertools
 import logging
+import math
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import simplejpeg
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from vie.clips.color_jitter import ColorJitterDraws, draw_color_jitter
-from vie.clips.crops import Crop, crop_frames
+from vie.clips.crops import Crop
+from vie.clips.cutting import UndecodableError, cut_clip
 from vie.clips.transform import ClipTransform
 from vie.config.settings import too_many
 from vie.frames.index import Index, load_index
-from vie.frames.jpeg import fraction_of
 from vie.frames.motion import Motion
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
@@ -45,14 +45,6 @@ class Batch(NamedTuple):
     color_jitter: ColorJitterDraws | None  # of each clip; None for clips without colour noise
 
 
-def decode(jpeg: bytes, least: float | Callable[[int, int], float] | None = None) -> np.ndarray:
-    """(H, W, 3) uint8 of a JPEG; with `least` pixels of its shorter side that are needed, at the
-    fraction of its size that `fraction_of` allows."""
-    fraction = fraction_of(jpeg, least) if least else {}
-    image: np.ndarray = simplejpeg.decode_jpeg(jpeg, **fraction)
-    return image
-
-
 def load_clip(
     index: Index,
     instance: int,
@@ -69,37 +61,6 @@ def load_clip(
         return cut_clip(partial(index.read_frames, instance), frames, crop, size, shifts)
     except UndecodableError as error:
         raise index.undecodable(instance, error.frame, error) from error
-
-
-class UndecodableError(ValueError):
-    """A JPEG cannot be decoded."""
-
-    def __init__(self, frame: int, error: ValueError) -> None:
-        super().__init__(str(error))
-        self.frame = frame
-
-
-def cut_clip(
-    read: Callable[[np.ndarray], Sequence[bytes]],
-    frames: np.ndarray,
-    crop: Crop,
-    size: int,
-    shifts: np.ndarray | None = None,
-) -> Tensor:
-    """`load_clip` of a video whose JPEGs `read` gives for numbers of frames, each asked for once.
-
-    Raises:
-        UndecodableError: says which frame.
-    """
-    unique, back = np.unique(frames, return_inverse=True)
-    least = partial(crop.least, size) if crop.reduced_decoding else None
-    decoded = []
-    for frame, jpeg in zip(unique, read(unique), strict=True):
-        try:
-            decoded.append(decode(jpeg, least))
-        except ValueError as error:
-            raise UndecodableError(int(frame), error) from error
-    return crop_frames([decoded[i] for i in back], crop, size, shifts)
 
 
 def drop_channels(clip: Tensor, rng: np.random.Generator) -> Tensor:
@@ -152,8 +113,11 @@ class TrainClips(ClipDataset):
     def __getitem__(self, key: tuple[int, np.ndarray]) -> Batch:
         epoch, instances = key
         transform, shift = self.transform, self.transform.frame_shift
-        clips, draws = [], []
-        for view, instance in itertools.product(range(self.n_views), map(int, instances)):
+        draws, size = [], transform.geometry.size
+        shape = (self.n_views * len(instances), 3, transform.sampling.frames, size, size)
+        clips = _room(shape)
+        every = itertools.product(range(self.n_views), map(int, instances))
+        for place, (view, instance) in enumerate(every):
             rng = generator(self.seed, self.stage, epoch, instance, view)
             n_frames = int(self.index.n_frames[instance])
             motion = self.motion.of(instance) if self.motion else None
@@ -162,13 +126,12 @@ class TrainClips(ClipDataset):
             if transform.color_jitter is not None:
                 draws.append(draw_color_jitter(rng, **transform.color_jitter))
             shifts = rng.integers(-shift, shift + 1, size=(len(frames), 2)) if shift else None
-            clip = load_clip(self.index, instance, frames, crop, transform.geometry.size, shifts)
-            clips.append(drop_channels(clip, rng) if transform.channel_dropping else clip)
-        together = torch.stack(clips)  # V * B x (3, T, H, W) -> (V * B, 3, T, H, W)
+            clip = load_clip(self.index, instance, frames, crop, size, shifts)
+            clips[place] = drop_channels(clip, rng) if transform.channel_dropping else clip
         # V * B draws -> one with a leading dimension V * B
         stacked = [torch.from_numpy(np.stack(part)) for part in zip(*draws, strict=True)]
         rows = np.asarray(instances, dtype=np.int64)
-        return self._batch(together, rows, ColorJitterDraws(*stacked) if draws else None)
+        return self._batch(clips, rows, ColorJitterDraws(*stacked) if draws else None)
 
 
 class VideoClips(ClipDataset):
@@ -179,16 +142,18 @@ class VideoClips(ClipDataset):
         raise NotImplementedError
 
     def __getitem__(self, instances: Sequence[int] | np.ndarray) -> Batch:
-        clips, counts = [], []
         crop, size = self.transform.geometry.centre_crop(), self.transform.geometry.size
-        for instance in map(int, instances):
-            frames = self.frames_of(int(self.index.n_frames[instance]))
+        rows = np.asarray(instances, np.int64)
+        every = [self.frames_of(int(self.index.n_frames[row])) for row in rows]
+        counts = [len(frames) for frames in every]
+        clips = _room((sum(counts), 3, every[0].shape[1], size, size))
+        places = clips.split(counts)
+        for instance, frames, place in zip(rows.tolist(), every, places, strict=True):
             # All clips at once: frames that several of them have are decoded once.
             many = load_clip(self.index, instance, frames.ravel(), crop, size)
             # (3, clips * T, H, W) -> (3, clips, T, H, W) -> (clips, 3, T, H, W)
-            clips.append(many.unflatten(1, frames.shape).transpose(0, 1))
-            counts.append(len(frames))
-        return self._batch(torch.cat(clips), np.repeat(np.asarray(instances, np.int64), counts))
+            place.copy_(many.unflatten(1, frames.shape).transpose(0, 1))
+        return self._batch(clips, np.repeat(rows, counts))
 
 
 class TestClips(VideoClips):
@@ -203,6 +168,15 @@ class TestClips(VideoClips):
     def frames_of(self, n_frames: int) -> np.ndarray:
         """(clips, T)."""
         return self.transform.sampling.test(n_frames, self.clips)
+
+
+def _room(shape: tuple[int, ...]) -> Tensor:
+    """A uint8 tensor to fill; in a worker, memory that the main process reads, as torch's own
+    collation does it. (torch would copy any other there.)"""
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.uint8)
+    shared = torch.UntypedStorage._new_shared(math.prod(shape))
+    return torch.empty(0, dtype=torch.uint8).set_(shared).view(shape)
 
 
 def steps_per_epoch(videos: int, batch: int) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vie.clips.loader import cut_clip
+from vie.clips.cutting import cut_clip
 from vie.clips.sampling import wrap
 from vie.clips.transform import ClipTransform
 from vie.frames.ffmpeg import FrameSettings, stream_jpegs

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from vie.clips.loader import decode
+from vie.clips.cutting import decode
 from vie.clips.sampling import Sampling
 from vie.config.layouts import the
 from vie.config.settings import VECTORS
