@@ -45,3 +45,23 @@ def test_frozen_parameters_are_left_out():
     model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
     model[0].requires_grad_(False)
     assert [len(group["params"]) for group in parameter_groups(model, 0.1)] == [2, 0]
+
+
+def test_the_updates_are_those_of_torchs_own():
+    """To the last bit, and the state of one goes on in the other."""
+    ours, theirs = (torch.nn.Linear(7, 5) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    one = sgd(ours, lr=0.1, momentum=0.9, weight_decay=0.01)
+    other = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
+    for step in range(6):
+        if step == 3:
+            after = sgd(ours, lr=0.1, momentum=0.9, weight_decay=0.01)
+            after.load_state_dict(one.state_dict())
+            one = after
+        inputs = torch.randn(4, 7)
+        for model, optimiser in ((ours, one), (theirs, other)):
+            optimiser.zero_grad()
+            model(inputs).square().sum().backward()
+            optimiser.step()
+    for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(mine, its)

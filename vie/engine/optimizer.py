@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from vie.engine.sgd import SGD
+
 
 def parameter_groups(
     model: nn.Module, weight_decay: float, decayed: nn.Module | None = None
@@ -37,7 +39,7 @@ def sgd(
     """
     groups = parameter_groups(model, weight_decay, decayed)
     fused = True if all(p.is_cuda for group in groups for p in group["params"]) else None
-    optimiser = torch.optim.SGD(groups, lr=lr, momentum=momentum, fused=fused)
+    optimiser = SGD(groups, lr=lr, momentum=momentum, fused=fused)
 
     def of_this_device(_: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
         own = [{**group, "fused": fused} for group in state["param_groups"]]
