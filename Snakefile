@@ -34,6 +34,7 @@ onstart:
     planned = list(workflow.dag.needrun_jobs())
     os.environ[sizes.PLANNED] = sizes.planned(planned)
     refuse_read_only_outputs(planned)
+    refuse_nodes_without_slurm(planned)
     if not IN_JOB:
         remove_scripts(SCRIPTS, at_least_seconds=5 if PROMISED in os.environ else 300)
 

@@ -126,6 +126,16 @@ def refuse_read_only_outputs(jobs):
         raise WorkflowError(said)
 
 
+def refuse_nodes_without_slurm(jobs):
+    """Before the first job, and not after hours of other jobs."""
+    pretrained = any(job.rule.name in ("pretrain", "pretrain_early") for job in jobs)
+    if config["nodes"] > 1 and pretrained and workflow.local_exec and not os.getenv("SLURM_JOB_ID"):
+        raise WorkflowError(
+            f"nodes in the config is {config['nodes']}, but jobs would run on this machine alone: "
+            "use --profile profiles/slurm, or nodes: 1"
+        )
+
+
 def alternatives(names):
     """Constraint of a wildcard: any of these names."""
     return "|".join(map(re.escape, names)) or "(?!)"
@@ -217,6 +227,13 @@ def tables_of_experiments():
 
 def pretrain_memory(wildcards, threads, given=config):
     return resources.pretrain(given, DATASET, experiment.recipes[wildcards.recipe], threads)
+
+
+def pretrain_nodes(gpus, nodes):
+    """Resources as Snakemake's SLURM plugin reads them; `--gres` counts GPUs of each node."""
+    if nodes == 1:
+        return {"gpu": gpus, "nodes": 1}
+    return {"gpu": 0, "nodes": nodes} | ({"gres": f"gpu:{gpus}"} if gpus else {"tasks": nodes})
 
 
 def pretext_memory(wildcards, threads):

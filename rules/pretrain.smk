@@ -71,9 +71,9 @@ rule pretrain:
         "../envs/vie.yaml"
     threads: config["threads"]["pretrain"]
     resources:
+        **pretrain_nodes(config["gpus"], config["nodes"]),
         mem_mb=pretrain_memory,
         runtime=minutes(10080),
-        gpu=config["gpus"],
     params:
         # Without the monitor, which trains nothing: the script takes it from the config.
         recipe=of(experiment.stage_recipe),

@@ -188,7 +188,8 @@ def pretrain(
 ) -> None:
     """Train one stage of a recipe to its end, going on where a killed run stopped.
 
-    With several GPUs, one process for each, which share batches and threads.
+    With several GPUs, one process for each, which share batches and threads. With several nodes,
+    each has these GPUs and threads, or one process on its CPUs.
 
     Args:
         recipe: one entry of `recipes` in the config.
@@ -199,14 +200,14 @@ def pretrain(
 
     Raises:
         VieError: a setting does not fit the data, the loss is not finite, or the machine has fewer
-            GPUs than several that are asked for.
+            GPUs, or the job fewer nodes, than several that are asked for.
     """
-    if run.gpus > 1 and (found := torch.cuda.device_count()) < run.gpus:
-        raise VieError(f"gpus in the config is {run.gpus}, but this machine shows {found}")
     processes = max(run.gpus, 1)
     distributed.launch(
         processes,
         train_stage,
+        gpus=run.gpus,
+        nodes=run.nodes,
         recipe=recipe,
         stage=stage,
         data=data,
@@ -235,8 +236,8 @@ def train_stage(
     batch, processes = recipe["optimiser"]["batch"], distributed.world_size()
     if batch % processes:
         raise VieError(
-            f"optimiser.batch {batch} cannot be shared by {processes} GPUs: choose a multiple, or "
-            "other gpus"
+            f"optimiser.batch {batch} cannot be shared by {processes} processes: choose a "
+            "multiple, or other gpus or nodes"
         )
     previous = read(start_from) if start_from else None
     first = previous["step"] if previous else 0

@@ -171,6 +171,17 @@ def test_gpus_that_cannot_share_a_batch_are_refused():
         validate(config | {"gpus": 3})
 
 
+def test_gpus_of_all_nodes_share_a_batch():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["threads"]["pretrain"] = 32
+    validate(config | {"gpus": 4, "nodes": 8})
+    validate(config | {"gpus": 0, "nodes": 32})
+    with pytest.raises(VieError, match="nodes: 8 with 8 GPUs each cannot share the batch of 32"):
+        validate(config | {"gpus": 8, "nodes": 8})
+    with pytest.raises(VieError, match="nodes: 3 with 0 GPUs each cannot share the batch of 32"):
+        validate(config | {"gpus": 0, "nodes": 3})
+
+
 def test_a_recipe_with_weights_has_no_stages(tmp_path):
     """Its schedule and objective may stand there, as overlays merge; they train nothing."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text())

@@ -73,11 +73,12 @@ def data_of(dataset):
     return Data(*indexes, dataset / "classes.csv")
 
 
-def train(processes, recipe, stage, dataset, folder, start_from=None, double=True):
+def train(processes, recipe, stage, dataset, folder, start_from=None, double=True, nodes=1):
     """Checkpoint at the end, and the loss of every step."""
     distributed.launch(
         processes,
         every_step,
+        nodes=nodes,
         double=double,
         recipe=recipe,
         stage=stage,

@@ -1,4 +1,5 @@
-"""The demo on a real SLURM of one node: `pytest -m slurm --runslurm`, as root on Debian."""
+"""The demo on a real SLURM of one node, and a training on one of two: `pytest -m slurm --runslurm`,
+as root on Debian."""
 
 import json
 import os
@@ -12,9 +13,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
+
+from vie.runtime import torch_files
 
 pytestmark = pytest.mark.slurm
-ONE_NODE = Path(__file__).with_name("one_node.sh")
+CLUSTER = Path(__file__).with_name("cluster.sh")
 STAGE = "pretrain/vie_single/seed0/instance_recognition"
 # Longer than the demo's, for all interruptions of a fast machine.
 LONGER = (
@@ -23,24 +27,26 @@ LONGER = (
 
 
 @pytest.fixture
-def cluster():
+def cluster(request):
+    """SLURM, with as many nodes as the test asks for."""
+    nodes = getattr(request, "param", 1)
     try:
-        subprocess.run([ONE_NODE, "start"], check=True)
+        subprocess.run([CLUSTER, "start", str(nodes)], check=True)
         yield
     finally:
-        subprocess.run([ONE_NODE, "stop"], check=True)
+        subprocess.run([CLUSTER, "stop"], check=True)
 
 
 class Run:
-    """Snakemake, submitting jobs to the node."""
+    """Snakemake, submitting jobs to the nodes."""
 
-    def __init__(self, folder, *targets):
+    def __init__(self, folder, *targets, config=(LONGER,), stage=f"demo/{STAGE}", overlays=()):
         self.folder, self.log = folder, folder / "snakemake.out"
-        self.checkpoint = folder / f"results/demo/{STAGE}.state/checkpoint.pt"
-        self.messages = folder / f"logs/demo/{STAGE}.log"
+        self.checkpoint = folder / f"results/{stage}.state/checkpoint.pt"
+        self.messages = folder / f"logs/{stage}.log"
         command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
-        command += ["--slurm-status-command", "squeue"]
-        command += ["--slurm-init-seconds-before-status-checks", "5", "--config", LONGER]
+        command += ["--slurm-status-command", "squeue", *overlays]
+        command += ["--slurm-init-seconds-before-status-checks", "5", "--config", *config]
         command += ["--", *targets]
         environment = os.environ | {"PYTHONPATH": str(folder)}
         with self.log.open("w") as out:
@@ -128,14 +134,14 @@ def take_the_node_down(run, step):
     run.wait("no checkpoint", run.checkpoint.exists)
     run.messages.unlink()
     state = Path("/run/vie-slurm")
-    dead = [int((state / "slurmd.pid").read_text()), *processes_of(job)]
+    [node] = squeue("%N", "--job", job)
+    dead = [int((state / f"{node}.pid").read_text()), *processes_of(job)]
     assert len(dead) > 2
     for process in dead:
         os.kill(process, signal.SIGKILL)
-    [node] = squeue("%N", "--job", job)
     scontrol(f"NodeName={node}", "State=DOWN", "Reason=test")
     run.wait("not queued again", lambda: f"{job} PENDING" in squeue("%i %T"))
-    subprocess.run(["slurmd"], check=True)
+    subprocess.run([CLUSTER, "daemon", node], check=True)
     run.wait("the node is not back", lambda: state_of(node) == "idle")
     # SLURM would wait for two minutes: its order to end the job there may still be on its way.
     time.sleep(10)
@@ -202,3 +208,48 @@ def test_the_demo_outlives_time_limit_cancellation_kill_and_its_node(cluster, co
     assert steps[0] < 100
     assert steps[-1] > 4400
     assert "slurm_logs/group_frames_frames/" in run.log.read_text()  # several shards in one job
+
+
+def in_namespace(node):
+    """Numbers of the processes on one of two nodes."""
+    command = ["ip", "netns", "pids", node]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def is_training(process):
+    command = Path(f"/proc/{process}/cmdline").read_bytes() if process else b""
+    return b"multiprocessing.spawn" in command or b"spawn_main" in command
+
+
+@pytest.mark.parametrize("cluster", [2], indirect=True)
+def test_two_nodes_train_the_network_of_one_machine(cluster, copy):
+    """And save their state when SLURM tells them to stop."""
+    overlays = ["--configfile", "experiments/smoke.yaml"]
+    # Few steps to compare: every one magnifies the last bits of float32.
+    steps = "instance_recognition: 5 steps, local_aggregation: 5000 steps, lr_drops: []"
+    config = [
+        "gpus=0",
+        "threads={pretrain: 1}",
+        f"recipes={{vie_single: {{schedule: {{{steps}}}}}}}",
+    ]
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *overlays, "--config", *config]
+    command += ["experiment=one", "--", f"results/one/{STAGE}.pt"]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    config += ["experiment=two", "nodes=2"]
+    then = f"two/{STAGE}".replace("instance_recognition", "local_aggregation")
+    two = copy / f"results/two/{STAGE}.pt"
+    settings = {"config": config, "stage": then, "overlays": overlays}
+    with Run(copy, f"results/{then}.pt", **settings) as run:
+        run.wait("not trained", two.exists)
+        alone, shared = map(torch_files.load, (copy / f"results/one/{STAGE}.pt", two))
+        for part in ("bank", "encoder"):
+            for name, value in alone[part].items():
+                torch.testing.assert_close(shared[part][name], value, rtol=0.005, atol=0.005)
+        run.wait("no row of metrics", lambda: run.last_row() >= 5)
+        for node in ("vie-node1", "vie-node2"):
+            assert any(map(is_training, in_namespace(node))), node
+        [job] = squeue("%i", "--states", "RUNNING")
+        subprocess.run(["scancel", "--signal=USR1", job], check=True)
+        run.wait("not stopped", lambda: "stopped by SIGUSR1 after" in run.messages.read_text())
+        assert 5 < torch_files.load(run.checkpoint)["step"] < 5005

@@ -23,6 +23,7 @@ from vie.models.cost import network_cost
 from vie.models.encoders import build_encoder
 from vie.workflow import estimate
 from vie.workflow.estimate import Estimator, Job, Work, main, seconds_of_like
+from vie.workflow.estimate_jobs import jobs_of
 
 ROOT = Path(__file__).parents[2]
 KINETICS = ["--configfile", "experiments/kinetics400.yaml"]
@@ -223,6 +224,15 @@ def test_hours_of_pretraining_by_hand(one_job, paper):
     assert estimator.seconds(many, work) == pytest.approx(15 + work.compute)
     four = one_job._replace(gpus=4, threads=400)
     assert estimator.seconds(four, work) == pytest.approx(15 + work.compute / 4)
+
+
+def test_gpus_and_threads_of_all_nodes_are_counted(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    target = "results/demo/pretrain/vie_single/seed0/instance_recognition.pt"
+    options = ["--cores", "4", "--forceall", "--config", "threads={pretrain: 4}", "gpus=2"]
+    jobs = jobs_of([*options, "nodes=2", "--", target])
+    job = next(one for one in jobs if one.rule == "pretrain")
+    assert (job.gpus, job.threads) == (4, 8)
 
 
 def test_seconds_on_cores_by_hand(one_job, paper):

@@ -55,6 +55,18 @@ def test_pretraining_on_several_gpus_by_hand(paper, gpus, threads, gb):
     assert found / 1000 == pytest.approx(gb, abs=0.15)  # whole hundreds of MB, rounded up
 
 
+def test_one_of_two_nodes_has_half_of_a_batch(paper):
+    """SlowFast on 2 x 4 GPUs: what a node keeps of a batch of 154 MB is half, of tests the same."""
+    recipe = paper["recipes"]["vie_slowfast"]
+    gb = 4 * 6 + 4 * 2 * 0.6 + 10 * 0.077 + 4 * (2 * 0.6 + 10 * 0.308) + 0.491
+    two = {**paper, "gpus": 4, "nodes": 2}
+    found = resources.pretrain(two, "kinetics400", recipe, 12)
+    assert found / 1000 == pytest.approx(gb, abs=0.15)
+    cpus = {**paper, "gpus": 0}
+    found = [resources.pretrain({**cpus, "nodes": n}, "kinetics400", recipe, 12) for n in (1, 2)]
+    assert 0.45 < found[1] / found[0] < 0.7  # of a step, which is most of it on a CPU
+
+
 def test_more_of_everything_needs_more(paper):
     recipe = paper["recipes"]["vie_slow"]
     larger = copy.deepcopy(recipe)
@@ -217,7 +229,11 @@ def test_training_on_a_cpu_keeps_within_what_is_asked_for(config, name):
 def test_a_user_s_own_objective_is_asked_for_its_memory(recipe, monkeypatch):
     """MoCo shows the network twice as many clips, and keeps a queue."""
     monkeypatch.chdir(Path(__file__).parents[2])
-    config = {"gpus": 0, "datasets": {"d": {"layout": "kinetics", "official_name": "kinetics400"}}}
+    config = {
+        "gpus": 0,
+        "nodes": 1,
+        "datasets": {"d": {"layout": "kinetics", "official_name": "kinetics400"}},
+    }
     recipe["optimiser"]["batch"], recipe["geometry"]["size"] = 128, 112
     recipe["encoder"]["width"] = 64
     recipe["classes"] = {"moco": "examples.moco:MoCo"}

@@ -262,6 +262,23 @@ def test_fewer_gpus_than_a_job_asks_for_stop_before_the_first_job(copy, snakemak
     assert planned(snakemake(copy, *arguments, "--resources", "gpu=2"))["pretrain"]
 
 
+def test_nodes_without_slurm_stop_before_the_first_job(copy, snakemake):
+    target = "results/demo/pretrain/vie_single/seed0/instance_recognition.pt"
+    arguments = ("--cores", "2", "--config", "nodes=2", "--", target)
+    output = snakemake(copy, *arguments, fails=True)
+    assert "nodes in the config is 2, but jobs would run on this machine alone" in output
+    assert "Traceback" not in output
+    assert not list((copy / "resources").glob("*"))
+
+
+def test_nodes_are_asked_for_as_slurm_counts_them(copy, snakemake):
+    """`--gres` is for each node; without GPUs there is a task for each."""
+    target = "results/demo/pretrain/vie_single/seed0/instance_recognition.pt"
+    for gpus, asked in ((2, "gpu=0, nodes=2, gres=gpu:2"), (0, "gpu=0, nodes=2, tasks=2")):
+        arguments = ("-n", "--cores", "2", "--config", "nodes=2", f"gpus={gpus}", "--", target)
+        assert asked in snakemake(copy, *arguments)
+
+
 def test_every_rule_is_complete():
     text = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
     text = re.sub(r"^use rule .*?(?=^rule )", "", text, flags=re.M | re.S)  # complete as its base

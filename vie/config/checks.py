@@ -73,13 +73,14 @@ def _twice(values: Iterable[Any]) -> set[Any]:
 
 
 def _shares(config: dict[str, Any]) -> Iterator[str]:
-    """What several GPUs cannot share."""
-    gpus, threads = config["gpus"], config["threads"]["pretrain"]
+    """What several GPUs, or nodes, cannot share."""
+    gpus, threads, nodes = config["gpus"], config["threads"]["pretrain"], config["nodes"]
     for name, recipe in config["recipes"].items():
         batch = recipe["optimiser"]["batch"]
-        if stages(recipe) and batch % max(gpus, 1):
+        if stages(recipe) and batch % (nodes * max(gpus, 1)):
+            who = f"gpus: {gpus} GPUs" if nodes == 1 else f"nodes: {nodes} with {gpus} GPUs each"
             yield (
-                f"gpus: {gpus} GPUs cannot share the batch of {batch} in recipes.{name}."
+                f"{who} cannot share the batch of {batch} in recipes.{name}."
                 "optimiser.batch: choose a number that divides it"
             )
     if gpus > 1 and threads < 2 * gpus:

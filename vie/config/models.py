@@ -62,6 +62,9 @@ class Config(Model):
     gpus: Annotated[int, *whole(ge=0, le=64)] = 1
     """GPUs of one pretraining job, which share each batch; all other jobs that train have one. 1: a
     GPU if the machine has one, else the CPU. 0: always the CPU"""
+    nodes: Annotated[int, *whole(ge=1, le=64)] = 1
+    """nodes of a SLURM cluster for one pretraining job, each with its gpus and threads; they share
+    each batch"""
     precision: Literal["bf16", "tf32", "float32"] = "bf16"
     """of networks on a GPU. bf16: autocast, where the GPU has it; tf32: convolutions in TF32;
     float32: neither. On CPUs, and for losses and the memory bank, always float32"""

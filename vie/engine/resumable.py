@@ -89,6 +89,9 @@ class Resumable:
         """Content of the furthest state that fits the run, or None to start at the beginning.
 
         Then the work folder has no metrics of an earlier attempt either.
+
+        Raises:
+            VieError: the nodes of a training see different files.
         """
         main = distributed.is_main_process()
         try:
@@ -97,6 +100,11 @@ class Resumable:
             distributed.barrier()
         if not main and self.path.exists():
             content = torch_files.load(self.path)
+        if not distributed.all_same(content and content["step"]):
+            raise VieError(
+                f"the nodes of this training do not see the same {self.path}: {self.work} must "
+                "lie on a file system that they share. If it does, start again"
+            )
         if content is not None:
             text = "resuming at step %d from %s"
             if content["step"] == self.schedule.last:

@@ -27,7 +27,8 @@ class Run:
     seed: int  # of all that is drawn
     name: str  # shown with the progress
     threads: int = 1  # that may be used
-    gpus: int = 1  # 0 keeps to the CPU
+    gpus: int = 1  # of each node; 0 keeps to the CPU
+    nodes: int = 1  # of a pretraining
     precision: str = "float32"  # as for `vie.engine.device.accelerator`
     version: str = ""  # of the result. A state of another version is not gone on from
     code: str = ""  # digest of the code, for the record; it decides nothing

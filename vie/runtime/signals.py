@@ -71,13 +71,24 @@ def heeding_signals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def noting_signals() -> Iterator[list[signal.Signals]]:
+def noting_signals(
+    pass_on: Callable[[signal.Signals], None] | None = None,
+) -> Iterator[list[signal.Signals]]:
     """Inside, SIGTERM and SIGUSR1 do not end the process: they are added to the list.
 
     The first is sent again at the end of the block, unless that ends by an error.
+
+    Args:
+        pass_on: called with each of them.
     """
     received: list[signal.Signals] = []
-    with _handled_by(lambda number, frame: received.append(signal.Signals(number))):
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(signal.Signals(number))
+        if pass_on:
+            pass_on(received[-1])
+
+    with _handled_by(note):
         yield received
     if received:  # too late for the block to see
         signal.raise_signal(received[0])

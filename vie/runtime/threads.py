@@ -8,6 +8,7 @@ import platform
 from pathlib import Path
 
 from vie.runtime.errors import VieError
+from vie.runtime.gpus import take_gpus
 
 log = logging.getLogger(__name__)
 WAITING_BYTES = 4 * 10**9  # of all batches that a loader has ready
@@ -33,21 +34,25 @@ def available_threads(threads: int) -> int:
 def use_threads(threads: int, gpus: int = 1) -> int:
     """Let torch compute with the usable threads; returns how many processes should load clips.
 
-    Without `gpus` the job keeps to the CPU, whatever the machine has.
+    Without `gpus` the job keeps to the CPU, whatever the machine has. With them it takes those that
+    no other job has (`vie.runtime.gpus`).
 
     Loading keeps pace with a GPU only if it has the job's cores to itself. On the CPU it competes
     with the network: below four threads, loading in between the steps is faster.
 
     Raises:
-        VieError: SLURM has given the job a GPU that torch cannot use.
+        VieError: SLURM has given the job a GPU that torch cannot use, or the machine has fewer GPUs
+            than several that are asked for.
     """
     import torch
 
     keep_freed_memory()
     if not gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    elif not torch.cuda.is_available():
-        _speak_of_unusable_gpu()
+    else:
+        take_gpus(gpus)  # before CUDA looks which there are
+        if not torch.cuda.is_available():
+            _speak_of_unusable_gpu()
     threads = available_threads(threads)
     torch.set_num_threads(threads)
     return loader_workers(threads, gpu=torch.cuda.is_available())

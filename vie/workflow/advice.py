@@ -55,7 +55,7 @@ def advise(config: Config, survey: Survey, machine: Machine) -> str:
     most_seconds = plain(frames).get("max_seconds", _dataset(config)["frames"]["max_seconds"])
     count = partial(survey.usable, most_seconds=most_seconds, cut=plain(cut).get("cut"))
     train, val = count(survey.train), count(survey.val)
-    gpus = max(1, config["gpus"])
+    gpus = max(1, config["gpus"]) * config["nodes"]
     if train < (least := least_videos(gpus)):
         on = f" on {gpus} GPUs" if gpus > 1 else ""
         raise VieError(
@@ -162,7 +162,8 @@ def _costs(
         on_gpu=bool(machine.gpu),
         sizes=lambda dataset, split: (sizes[split], frames),
     )
-    job = Job("pretrain", {}, whole["threads"]["pretrain"], 0, whole["gpus"], "", "")
+    held = (whole["nodes"] * whole["threads"]["pretrain"], 0, whole["nodes"] * whole["gpus"])
+    job = Job("pretrain", {}, *held, "", "")
     hours = {
         recipe: sum(
             estimator.seconds(job, estimator.work("pretrain", {"recipe": recipe, "stage": stage}))

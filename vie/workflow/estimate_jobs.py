@@ -11,8 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from vie.runtime.errors import VieError
+from vie.workflow.run_of import gpus_of
 
-# A job of the dry run; `benchmark` is the file that will hold its seconds.
+# A job of the dry run, with threads and GPUs of all of its nodes; `benchmark` is the file that will
+# hold its seconds.
 Job = namedtuple("Job", "rule wildcards threads memory_mb gpus output benchmark")
 
 
@@ -35,10 +37,12 @@ def jobs_of(arguments: Sequence[str]) -> list[Job]:
         pairs = (keys.get(key, "") for key in ("wildcards", "resources"))
         wildcards, given = (dict(re.findall(r"(\w+)=(.*?)(?:, |$)", text)) for text in pairs)
         rule = block.partition(":")[0].removesuffix("_early")  # the same rule, with a priority
-        threads, memory, gpus = keys.get("threads", 1), given.get("mem_mb", 0), given.get("gpu", 0)
+        nodes, memory = int(given.get("nodes", 1)), int(given.get("mem_mb", 0))
+        gpus = nodes * gpus_of({**given, "gpu": int(given.get("gpu", 0))}, 64)
         if output := keys.get("output", "").split(", ")[0]:
             files = output, keys.get("benchmark", "")
-            jobs.append(Job(rule, wildcards, int(threads), int(memory), int(gpus), *files))
+            threads = int(keys.get("threads", 1)) * nodes
+            jobs.append(Job(rule, wildcards, threads, memory, gpus, *files))
     return jobs
 
 

@@ -120,8 +120,12 @@ def weights(encoder: Config) -> float:
 
 
 def pretrain(config: Config, dataset: str, recipe: Config, threads: int) -> int:
-    """A stage of pretraining: bank, and two loaders (training waits while the monitor tests)."""
+    """A stage of pretraining: bank, and two loaders (training waits while the monitor tests).
+
+    Of several nodes, this is what one needs, with its share of a batch.
+    """
     gpus, size, shares = config["gpus"], recipe["geometry"]["size"], max(config["gpus"], 1)
+    nodes = config["nodes"]
     frames, batch = sampling(recipe["clip"]).frames, recipe["optimiser"]["batch"]
     encoder, videos = recipe["encoder"], videos_of(config, dataset, "train")
     if own := recipe.get("instances"):
@@ -129,12 +133,12 @@ def pretrain(config: Config, dataset: str, recipe: Config, threads: int) -> int:
         length = expected(stored, "train").seconds * stored["frames"]["fps"]
         videos = count_instances(own, videos, length)
     dimensions = dimensions_of(encoder)
-    total = step(gpus, [encoder], batch * views(recipe), frames, size)
+    total = step(gpus, [encoder], batch * views(recipe) // nodes, frames, size)
     if not gpus:  # a GPU has it in its own memory
         total += max(scratch_bytes(recipe, s, videos, dimensions) for s in stages(recipe)) / 1e6
     batch *= max(facts_of(recipe, one).n_views for one in stages(recipe))
     total += 4 * videos * dimensions * 4 / 1e6  # bank, copy for k-means, checkpoint being written
-    total += loading(threads, gpus, batch, frames, size, shares)
+    total += loading(nodes * threads, gpus, batch, frames, size, nodes * shares) / nodes
     # Each process tests in whole batches of its own.
     total += shares * loading(max(1, threads // shares), gpus, TEST_CLIPS, frames, size)
     return _rounded(total)

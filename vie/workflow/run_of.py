@@ -8,7 +8,7 @@ from vie.workflow.fingerprint import code_digest
 
 
 def gpus_of(resources: Any, most: int) -> int:
-    """GPUs of a job: those of `gpu`, or of `gres`, which some clusters want in its place.
+    """GPUs of a job, on each node: those of `gpu`, or of `gres`, which some clusters want instead.
 
     Args:
         resources: of the job. `gres` is as SLURM has it: gpu, gpu:2, gpu:a100:2.
@@ -28,6 +28,7 @@ def run_of(snakemake: Any, work: Path, name: str) -> Run:
         name=f"{name} seed {seed}",
         threads=snakemake.threads,
         gpus=gpus_of(snakemake.resources, snakemake.config["gpus"]),
+        nodes=snakemake.config["nodes"],
         precision=params.get("precision", "float32"),
         version=params.version,
         code=code_digest(),
