@@ -1,20 +1,22 @@
 """What a GPU does with the paper's recipes, beside what it can do: one table, and JSON.
 
-    uv run python benchmarks/gpu.py                     # about five minutes
+    uv run python benchmarks/gpu.py                     # all parts
     uv run python benchmarks/gpu.py --only steps,kmeans --precisions bf16
     uv run python benchmarks/gpu.py --save              # for vie.workflow.estimate
 
-Parts, each in milliseconds unless it says otherwise:
+Parts, in milliseconds unless another unit is named:
 
     limits   products in each precision (TFLOP/s), copies on the device and to it (GB/s)
     steps    a training step of each recipe, copy and colours included, beside a step of
              torchvision's (and timm's) ResNet-18 on the same frames as single images, already
              normalised on the device, without deterministic kernels; in turns
-               share      resnet18 over step
+               share      the plain ResNet's milliseconds over ours
                copy       copy and colours alone
                waited     of a step whose batches are not in pinned memory
                free       a step without deterministic kernels
-               conv       TFLOP/s of the convolutions alone, forward and backward
+               TFLOP/s    of the step, counted on the network, forward and backward
+               conv       TFLOP/s of the same operations over the time in convolutions alone
+               peak       of the device's memory, in GiB
     la       local aggregation's loss in place of instance recognition's, VIE-Single
     stem     the fast pathway's stem as a 3D convolution, and as a 2D one of several frames
     kmeans   seconds of one clustering at the paper's scale, and faiss's on the GPU if it sees one
@@ -102,6 +104,9 @@ def steps(asked: argparse.Namespace) -> list[Row]:
                 f"{source} share": other / ms for source, other in zip(sources, plain, strict=True)
             }
             del others
+            if GPU:
+                torch.cuda.empty_cache()
+                torch.cuda.reset_peak_memory_stats()
             row["copy"] = milliseconds(ours.copy, asked.calls)
             row["waited"] = milliseconds(functools.partial(ours, ours.unpinned), asked.calls)
             with free_kernels():
@@ -110,7 +115,6 @@ def steps(asked: argparse.Namespace) -> list[Row]:
             if GPU:
                 row["conv"] = ours.flops() / ours.convolution_milliseconds() / 1e9
                 row["peak GiB"] = torch.cuda.max_memory_allocated() / 2**30
-                torch.cuda.reset_peak_memory_stats()
             rows.append(row)
     return rows
 
@@ -265,8 +269,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for all figures")
     parser.add_argument("--save", action="store_true", help=f"also write {MEASURED.name}")
     asked = parser.parse_args()
-    for name in ("networks", "precisions"):
+    for name, known in (("only", PARTS), ("networks", NETWORKS), ("precisions", PRECISIONS)):
         setattr(asked, name, getattr(asked, name).split(","))
+        if unknown := set(getattr(asked, name)) - set(known):
+            parser.error(f"--{name}: {', '.join(sorted(unknown))} is none of {', '.join(known)}")
+    whole = "steps" in asked.only and "bf16" in asked.precisions
+    if asked.save and not (GPU and whole and set(asked.networks) == set(NETWORKS)):
+        parser.error("--save needs a GPU, the part steps, bf16 and all networks")
     found: dict[str, Any] = {
         "device": torch.cuda.get_device_name() if GPU else "CPU",
         "date": datetime.date.today().isoformat(),
@@ -275,7 +284,7 @@ def main() -> None:
     print(found)
     functions = (limits, steps, la, stem, clustering, small, feed)
     for part, function in zip(PARTS, functions, strict=True):
-        if part in asked.only.split(","):
+        if part in asked.only:
             found[part] = function(asked)
             print(f"\n{part}\n{table(found[part])}", flush=True)
             if GPU:

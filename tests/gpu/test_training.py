@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from vie.clips.loader import Batch
 from vie.config.load import load_config, merge
 from vie.engine.run import Data, Run
 from vie.pretrain import PretrainOutputs, train_stage
-from vie.runtime import distributed, torch_files
+from vie.runtime import torch_files
 
 pytestmark = pytest.mark.gpu
 TRAINED = (
@@ -142,29 +144,26 @@ def test_precisions_train_alike(some_videos, tmp_path, monkeypatch):
         np.testing.assert_allclose(found[kind], expected, rtol=0.15)
 
 
-@pytest.mark.parametrize("gpus", [1, 2])
-def test_two_processes_train_the_network_of_one(recipe, small_dataset, tmp_path, gpus, monkeypatch):
-    """On one GPU by gloo, on two by NCCL."""
+def trained_by(processes, gpus, recipe, dataset, folder, **settings):
+    """Checkpoint at the end of a few steps by so many processes, in a process of their own."""
+    folder.mkdir()
+    settings |= {"recipe": recipe, "index": str(dataset / "train" / "index.parquet")}
+    settings |= {"processes": processes, "gpus": gpus, "folder": str(folder)}
+    program = [sys.executable, "-m", "tests.gpu.processes", json.dumps(settings)]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return torch_files.load(folder / "end.pt"), done.stdout.split()
+
+
+@pytest.mark.parametrize(("gpus", "backend"), [(1, "gloo"), (2, "nccl")])
+def test_two_processes_train_the_network_of_one(recipe, small_dataset, tmp_path, gpus, backend):
     if torch.cuda.device_count() < gpus:
         pytest.skip(f"needs {gpus} GPUs")
-    if gpus == 1:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     recipe["optimiser"]["batch"] = 4
     recipe["schedule"] = {IR: "8 steps", "lr_drops": []}
-    ends = {}
-    for processes in (1, 2):
-        folder = tmp_path / str(processes)
-        folder.mkdir()
-        distributed.launch(
-            processes,
-            train_stage,
-            recipe=recipe,
-            stage=IR,
-            data=Data(small_dataset / "train" / "index.parquet"),
-            run=Run(folder / "state", seed=1, name="test"),
-            outputs=PretrainOutputs(folder / "end.pt", folder / "rows.jsonl"),
-        )
-        ends[processes] = torch_files.load(folder / "end.pt")
+    one, _ = trained_by(1, 1, recipe, small_dataset, tmp_path / "one")
+    two, backends = trained_by(2, gpus, recipe, small_dataset, tmp_path / "two")
+    assert set(backends) == {backend}
     for part in ("encoder", "bank"):
-        for name, value in ends[1][part].items():
-            torch.testing.assert_close(ends[2][part][name], value, rtol=1e-2, atol=1e-3)
+        for name, value in one[part].items():
+            torch.testing.assert_close(two[part][name], value, rtol=1e-2, atol=1e-3)

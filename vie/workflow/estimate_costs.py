@@ -4,8 +4,8 @@ import json
 from collections import namedtuple
 from pathlib import Path
 
-# TFLOP/s in training, measured by benchmarks/gpu.py. Testing is taken to be as fast, and any other
-# network as VIE-Single.
+# TFLOP/s in training, as `benchmarks/gpu.py --save` writes them; the file says of which GPU, when
+# and in which precision. Testing is taken to be as fast, and any other network as VIE-Single.
 MEASURED = Path(__file__).parent / "gpu.json"
 _measured = json.loads(MEASURED.read_text())
 GPU, DEVICE = _measured["tflops"], _measured["device"]
