@@ -64,8 +64,10 @@ def measure(
 
 def run(processes: int, settings: dict[str, Any]) -> None:
     """`measure` in so many processes."""
+    from scaling import measure as found  # of a module: the processes do not run this script again
+
     gpus = processes if torch.cuda.device_count() else 0
-    distributed.launch(processes, measure, gpus=gpus, on_gpus=gpus, **settings)
+    distributed.launch(processes, found, gpus=gpus, on_gpus=gpus, **settings)
 
 
 def arguments() -> argparse.Namespace:
