@@ -43,9 +43,9 @@ def measure(
 ) -> None:
     """Seconds of steps, written to `result` by the first of the processes."""
     use_threads(1, on_gpus)
+    labels, schedule = torch.zeros(instances, dtype=torch.int64), Schedule(0, steps)
     task = Pretraining(
-        *(recipe, STAGE, Schedule(0, steps), torch.zeros(instances, dtype=torch.int64)),
-        **{"seed": 0, "steps_per_epoch": steps, "precision": precision},
+        recipe, STAGE, schedule, labels, seed=0, steps_per_epoch=steps, precision=precision
     )
     whole = random_batch(recipe, recipe["optimiser"]["batch"], instances)
     draws = ColorJitterDraws(*map(distributed.shard, whole.color_jitter))

@@ -9,7 +9,7 @@
 # machine is on too. They share its files.
 #
 # All it leaves behind after stop are the packages. It refuses where there is a SLURM already.
-# VIE_SLURM_CPUS says how many CPUs the node claims to have (16; jobs share what there really is).
+# VIE_SLURM_CPUS says how many CPUs each node claims to have (16; jobs share what there really is).
 set -euo pipefail
 
 state=/run/vie-slurm # munge wants a folder that no other user can write to
@@ -85,7 +85,7 @@ configure() { # nodes, by name
     controller=127.0.0.1
     if [ $# -gt 1 ]; then controller=$network.254; fi
     cat >"$state/slurm.conf" <<CONF
-ClusterName=one-node
+ClusterName=vie
 SlurmctldHost=$host($controller)
 SlurmUser=root
 SlurmdUser=root

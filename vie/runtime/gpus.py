@@ -18,7 +18,7 @@ from vie.runtime.errors import VieError
 log = logging.getLogger(__name__)
 FOLDER = Path("/tmp/vie-gpus")  # one for all users: TMPDIR may be another one for each
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-# Environment variable: `VISIBLE` as this process, or the one that started it, has chosen it.
+# Environment variable: the value of `VISIBLE` that this process or its parent has chosen.
 DECIDED = "VIE_GPUS"
 MOST_JOBS = 64  # on one GPU; more are not counted
 PATIENCE = 10.0  # seconds to wait for another job to choose
@@ -81,8 +81,8 @@ def choose(names: list[str], wanted: int, folder: Path) -> list[str]:
             _held.append(free) if name in chosen else os.close(free)
     if max(jobs[name][0] for name in chosen):
         log.info(
-            "of GPU %s, one has a job already, as all %d that this job may use are taken: "
-            "`snakemake --resources gpu=%d` starts no more jobs than there are GPUs",
+            "of GPU %s, at least one has another job too, because all %d that this job may use are "
+            "taken. `snakemake --resources gpu=%d` starts no more jobs than there are GPUs",
             *(",".join(chosen), len(names), len(names)),
         )
     return sorted(chosen, key=names.index)

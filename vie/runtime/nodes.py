@@ -66,13 +66,11 @@ def launch_on_nodes(work: Work, nodes: int) -> None:
 
 def _command(nodes: int) -> list[str]:
     cpus = os.environ.get("SLURM_CPUS_PER_TASK")
-    return [
-        *("srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"),
-        # Beside the step of Snakemake, in which this process runs.
-        *("--overlap", "--kill-on-bad-exit=1", "--cpu-bind=quiet", "--export=ALL"),
-        *([f"--cpus-per-task={cpus}"] if cpus else []),
-        *(sys.executable, "-m", "vie.runtime.nodes"),
-    ]
+    # Beside the step of Snakemake, in which this process runs.
+    command = ["srun", "--overlap", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
+    command += ["--kill-on-bad-exit=1", "--cpu-bind=quiet", "--export=ALL"]
+    command += [f"--cpus-per-task={cpus}"] if cpus else []
+    return [*command, sys.executable, "-m", "vie.runtime.nodes"]
 
 
 def _environment() -> dict[str, str]:
@@ -100,9 +98,11 @@ def main() -> None:
     work, nodes, port = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_script, daemon=True).start()
     meeting = {
-        **{"min_nodes": nodes, "max_nodes": nodes},
+        "min_nodes": nodes,
+        "max_nodes": nodes,
         # Not c10d: the first process is to run on the first node, where the job's files are seen.
-        **{"rdzv_backend": "static", "rdzv_configs": {"rank": int(os.environ["SLURM_PROCID"])}},
+        "rdzv_backend": "static",
+        "rdzv_configs": {"rank": int(os.environ["SLURM_PROCID"])},
         # By number: names of nodes may mean another network, or nothing.
         "rdzv_endpoint": f"{os.environ['SLURM_LAUNCH_NODE_IPADDR']}:{port}",
     }
