@@ -93,8 +93,8 @@ def limits(asked: argparse.Namespace) -> list[Row]:
 def steps(asked: argparse.Namespace) -> list[Row]:
     """Training steps beside those of plain ResNets."""
     rows = []
-    for name, recipe in recipes(asked).items():
-        for kind in asked.precisions:
+    for kind in asked.precisions:
+        for name, recipe in recipes(asked).items():
             ours = Step(recipe, kind, videos=asked.videos)
             sources = ["torchvision"] + ["timm"] * has("timm")
             others = [Plain(source, ours.unpinned.clips, kind) for source in sources]
@@ -109,13 +109,16 @@ def steps(asked: argparse.Namespace) -> list[Row]:
                 torch.cuda.reset_peak_memory_stats()
             row["copy"] = milliseconds(ours.copy, asked.calls)
             row["waited"] = milliseconds(functools.partial(ours, ours.unpinned), asked.calls)
+            if GPU:
+                row["peak GiB"] = torch.cuda.max_memory_allocated() / 2**30
             with free_kernels():
                 row["free"] = milliseconds(ours, asked.calls)
             row["TFLOP/s"] = ours.flops() / row["step"] / 1e9
             if GPU:
-                row["conv"] = ours.flops() / ours.convolution_milliseconds() / 1e9
-                row["peak GiB"] = torch.cuda.max_memory_allocated() / 2**30
+                spent = ours.convolution_milliseconds()  # 0 where profiling is not allowed
+                row["conv"] = ours.flops() / spent / 1e9 if spent else float("nan")
             rows.append(row)
+            print(table([row]), flush=True)  # the whole part takes minutes
     return rows
 
 
@@ -287,10 +290,10 @@ def main() -> None:
         if part in asked.only:
             found[part] = function(asked)
             print(f"\n{part}\n{table(found[part])}", flush=True)
+            if asked.json:
+                asked.json.write_text(json.dumps(found, indent=1))
             if GPU:
                 torch.cuda.empty_cache()
-    if asked.json:
-        asked.json.write_text(json.dumps(found, indent=1))
     if asked.save:
         save(found, MEASURED)
 

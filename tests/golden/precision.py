@@ -16,6 +16,14 @@ def here() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+_generator = torch.Generator
+
+
+def _cpu_generator(device: object = None) -> torch.Generator:
+    """A GPU would draw other random numbers."""
+    return _generator()
+
+
 @contextlib.contextmanager
 def double_precision() -> Iterator[None]:
     """Whatever the library computes in float32 is float64 in here.
@@ -26,8 +34,10 @@ def double_precision() -> Iterator[None]:
     """
     threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
     with contextlib.ExitStack() as stack:
-        if ON_GPU:  # kernels of vie's own compute in float32
+        if ON_GPU:
+            # Kernels of vie's own compute in float32.
             stack.enter_context(mock.patch.object(kernels, "usable", return_value=False))
+            stack.enter_context(mock.patch.object(torch, "Generator", _cpu_generator))
         else:
             stack.enter_context(mock.patch.object(torch.cuda, "is_available", return_value=False))
         stack.enter_context(mock.patch.object(torch, "float32", torch.float64))

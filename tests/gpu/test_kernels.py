@@ -1,5 +1,7 @@
 """Operations with a way of their own on a GPU, against the CPU's. VIE_EXPECT_GPU=1 asks for one."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -30,6 +32,7 @@ def batch(clips=24, frames=3):
 def test_triton_builds_kernels_here():
     """Without them everything goes on, but more slowly: that is to be noticed."""
     assert kernels.usable()
+    assert os.environ.get("TRITON_INTERPRET", "0") == "0"
 
 
 @pytest.mark.parametrize("with_kernels", [True, False])
@@ -72,14 +75,15 @@ def test_batches_that_are_copied_beside_the_work_arrive_whole():
         assert (there.cpu() - here).abs().max() < LEVEL / 10
 
 
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 def test_a_batch_needs_no_waiting_for_the_gpu():
     pinned = batch()
     draws = type(pinned.color_jitter)(*(part.pin_memory() for part in pinned.color_jitter))
     pinned = Batch(*(part.pin_memory() for part in pinned[:3]), draws)
     to_device(pinned, torch.device("cuda"))  # builds the kernels
     torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         to_device(pinned, torch.device("cuda"))
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -57,10 +57,11 @@ def apply_color_jitter(clips: Tensor, draws: ColorJitterDraws) -> Tensor:
     B, C, T, H, W = clips.shape
     frames = clips.transpose(1, 2).reshape(B * T, C, H, W)  # (B, 3, T, H, W) -> (B*T, 3, H, W)
     per_frame = [torch.as_tensor(part).repeat_interleave(T, 0) for part in draws]  # (B*T, ...)
-    # A CPU is several times faster on pieces that fit its cache. Short clips each have their own
-    # order of operations, so a piece of them is worked on in parts: it may be twice as large.
+    # A CPU is several times faster on pieces that fit its cache, a GPU without Triton on one large
+    # piece. Short clips each have their own order of operations, so a piece of them is worked on in
+    # parts: it may be twice as large.
     cached = CACHED_PIXELS * (2 if 4 * T * H * W <= CACHED_PIXELS else 1)
-    piece = max(1, cached // (H * W))
+    piece = max(1, cached // (H * W)) if clips.device.type == "cpu" else B * T
     out = torch.empty((B * T, C, H, W), device=clips.device)
     for i in range(0, B * T, piece):
         here = slice(i, i + piece)

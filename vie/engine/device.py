@@ -73,7 +73,8 @@ def accelerator(precision: str = "float32") -> Accelerator:
             backend = "nccl" if int(os.environ["LOCAL_WORLD_SIZE"]) <= gpus else "gloo"
         if not dist.is_initialized():
             # The others wait while the main process clusters.
-            dist.init_process_group(backend, timeout=timedelta(hours=2))
+            own = device if backend == "nccl" else None
+            dist.init_process_group(backend, timeout=timedelta(hours=2), device_id=own)
     return Accelerator(device, half)
 
 

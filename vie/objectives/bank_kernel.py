@@ -50,6 +50,12 @@ def _gradient(
     tl.store(out + place * D + dims, total, dims < D)
 
 
+def _tile(D: int) -> tuple[int, int]:
+    """Entries that a program holds at once, a divisor of `SPAN`, and their padded dimensions."""
+    block_d = triton.next_power_of_2(D)
+    return min(SPAN, max(1, TILE // block_d)), block_d
+
+
 class DrawnSimilarities(torch.autograd.Function):
     """(B, D) embedding, (N, D) vectors, (B, K) int64 rows -> (B, K), all float32.
 
@@ -62,8 +68,7 @@ class DrawnSimilarities(torch.autograd.Function):
         context.save_for_backward(vectors, rows)
         (B, K), D = rows.shape, vectors.shape[1]
         out = embedding.new_empty(B, K)
-        block_d = triton.next_power_of_2(D)
-        block_k = max(1, TILE // block_d)
+        block_k, block_d = _tile(D)
         with torch.cuda.device_of(out):
             _similarities[B, triton.cdiv(K, block_k)](
                 embedding, vectors, rows, out, K, D, block_k, block_d
@@ -74,11 +79,10 @@ class DrawnSimilarities(torch.autograd.Function):
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         vectors, rows = context.saved_tensors
         (B, K), D = rows.shape, vectors.shape[1]
-        block_d = triton.next_power_of_2(D)
+        block_k, block_d = _tile(D)
         parts = gradient.new_empty(B, triton.cdiv(K, SPAN), D)
         with torch.cuda.device_of(parts):
             _gradient[B, parts.shape[1]](
-                gradient.contiguous(), vectors, rows, parts, K, D, SPAN,
-                max(1, TILE // block_d), block_d,
+                gradient.contiguous(), vectors, rows, parts, K, D, SPAN, block_k, block_d,
             )  # fmt: skip
         return parts.sum(1), None, None  # (B, parts, D) -> (B, D)
