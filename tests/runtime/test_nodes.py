@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from tests.runtime.test_distributed import IR, LA, assert_close, count, recipe, train  # noqa: F401
+from tests.runtime.test_distributed import (  # noqa: F401  # two are fixtures
+    IR,
+    LA,
+    assert_close,
+    count,
+    put_back,
+    recipe,
+    train,
+)
 from vie.engine.resumable import Resumable
 from vie.engine.schedules import Schedule
 from vie.runtime import distributed
