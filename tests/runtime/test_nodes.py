@@ -78,6 +78,7 @@ def fails_on_the_second_node(path):
     path.touch()
 
 
+@pytest.mark.slow
 def test_a_process_of_another_node_that_fails_ends_all_and_is_told(tmp_path, capfd):
     end = tmp_path / "end"
     with job(tmp_path / "log"), pytest.raises(VieError, match="training on 2 nodes failed"):
@@ -113,6 +114,7 @@ def waits(folder):
     time.sleep(100)
 
 
+@pytest.mark.slow
 def test_no_process_of_any_node_outlives_the_script(tmp_path):
     script = (
         "import sys\n"
