@@ -84,3 +84,12 @@ def kill_worker(job, folder, choose, *, after=0.0, by=signal.SIGKILL, patience=3
         for process in processes_of(folder):
             os.kill(process, signal.SIGKILL)
         job.wait()
+
+
+def all_end(folder, *, seconds):
+    """Wait until the processes after whose numbers the files of a folder are named have ended."""
+    deadline = time.monotonic() + seconds
+    for path in folder.iterdir():
+        while Path(f"/proc/{path.name}").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)

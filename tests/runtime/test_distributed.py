@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.processes import all_end
 from vie import pretrain as pretraining
 from vie.clips.color_jitter import apply_color_jitter, normalise
 from vie.engine import device, loop
@@ -357,11 +358,7 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         run.kill()
-    deadline = time.monotonic() + 10
-    for path in tmp_path.iterdir():
-        while Path(f"/proc/{path.name}").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+    all_end(tmp_path, seconds=10)
 
 
 def test_a_node_that_does_not_know_its_name(tmp_path, monkeypatch):

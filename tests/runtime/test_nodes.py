@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.processes import all_end
 from tests.runtime.test_distributed import (  # noqa: F401  # two are fixtures
     IR,
     LA,
@@ -130,11 +131,7 @@ def test_no_process_of_any_node_outlives_the_script(tmp_path):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         run.kill()
-    deadline = time.monotonic() + 20
-    for path in tmp_path.iterdir():
-        while Path(f"/proc/{path.name}").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+    all_end(tmp_path, seconds=20)
 
 
 def test_without_slurm_there_are_no_nodes(monkeypatch, tmp_path):
