@@ -1,6 +1,7 @@
 """Pretraining, stage by stage (protocol sections 5, 6 and 9)."""
 
 import logging
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from vie.runtime.randomness import torch_seed
 from vie.runtime.torch_files import content_digest
 
 log = logging.getLogger(__name__)
+BEGUN = 0.5  # nats gained from which on instance recognition counts as begun
 # Of a recipe: what its training does not read, and its durations, which `same_so_far` compares.
 NOT_IN_THE_KEY = ("label", "start_from", "start_first", "monitor", "schedule")
 
@@ -87,6 +89,7 @@ class Pretraining(Task[Encoder]):
         self.first_epoch = 0.0
         self.done = schedule.first  # steps
         self.monitor: Monitor | None = None
+        self.begun = False  # whether instance recognition has gained something in this process
 
     def before_step(self, step: int) -> dict[str, float]:
         """New clusters at every epoch's start; the monitor when it is due."""
@@ -95,8 +98,19 @@ class Pretraining(Task[Encoder]):
             epoch = step // self.steps_per_epoch
             seed = torch_seed(self.seed, "clustering", epoch) % 2**31
             self.objective.before_epoch(self.bank.vectors, seed)
+        self.objective.before_step(step - self.schedule.first, self.steps_per_epoch)
         every = resolve_steps(self.recipe["monitor"]["every"], self.steps_per_epoch)
         return self.at_end(step) if first or (every and step % every == 0) else {}
+
+    def reported(self, step: int, means: dict[str, float]) -> None:
+        """Log when instance recognition begins."""
+        if not self.begun and means.get("gained", 0) >= BEGUN:
+            self.begun = True
+            log.info(
+                "instance recognition has begun: in the steps up to %d (epoch %.1f) it gained %.2f "
+                "of %.2f nats",
+                *(step + 1, self.epoch(step + 1), means["gained"], math.log(len(self.bank.vectors))),
+            )
 
     def epoch(self, step: int) -> float:
         """Epochs before `step`, those of the recipes it started from with their own batch."""

@@ -172,8 +172,8 @@ HARM = {
     "no unit length": (
         "pooled_encoder",
         encoders.Encoder.embed,
-        "F.normalize(self.head(pooled), dim=1)",
-        "self.head(pooled)",
+        "F.normalize(self.norm(self.head(pooled)), dim=1)",
+        "self.norm(self.head(pooled))",
     ),
     # evaluations
     "temperature of kNN": (

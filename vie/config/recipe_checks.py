@@ -55,8 +55,18 @@ def recipe_problems(name: str, recipe: dict[str, Any], config: dict[str, Any]) -
             f"{key}.encoder.embedding: {recipe['encoder']['embedding']} is a linear layer that "
             f"{heads[0]} would not train, as it has one of its own: set it to pooled"
         )
+    if recipe["encoder"].get("embedding_norm"):
+        yield from _norm(key, recipe)
     if "order_prediction" in found and not wrong_encoder:
         yield from _order(key, recipe)
+
+
+def _norm(key: str, recipe: dict[str, Any]) -> Iterator[str]:
+    """What a batch norm of the embedding asks of its recipe."""
+    if recipe["encoder"]["embedding"] == "pooled":
+        yield f"{key}.encoder.embedding_norm: there is no embedding to normalise: pooled has none"
+    if recipe["optimiser"]["batch"] < 2:
+        yield f"{key}.optimiser.batch: a batch norm of the embedding needs 2 or more"
 
 
 def _lengths(key: str, recipe: dict[str, Any]) -> Iterator[str]:
@@ -64,6 +74,17 @@ def _lengths(key: str, recipe: dict[str, Any]) -> Iterator[str]:
     schedule = recipe["schedule"]
     lengths = {stage: length for stage, length in schedule.items() if stage != "lr_drops"}
     none = [stage for stage, length in lengths.items() if not float(length.split()[0])]
+    recognition = recipe["objective"].get("instance_recognition") or {}
+    whole, warm_up = lengths.get("instance_recognition"), recognition.get("warm_up")
+    if whole and warm_up:
+        (most, of_whole), (amount, unit) = whole.split(), warm_up.split()
+        if unit == of_whole and float(amount) > float(most):
+            owner = key.removesuffix(".schedule")
+            yield (
+                f"{owner}.objective.instance_recognition.warm_up: {warm_up}: instance recognition "
+                f"lasts {whole}, so the temperature would not fall to objective.temperature: "
+                "choose less"
+            )
     if none and len(none) == len(lengths):
         yield f"{key}: trains for {' and '.join(lengths.values())}, which is no training at all"
         return

@@ -65,6 +65,10 @@ class Encoder(Open):
     embedding: Units | Literal["pooled"] = 128
     """dimensions of the embedding (paper: 128). pooled: the averaged features themselves, for
     objectives with a head of their own"""
+    embedding_norm: Literal["batch", "none"] | None = None
+    """batch: a batch norm without parameters between the embedding's linear layer and its unit
+    length. With few videos instance recognition then begins soon, and not by chance
+    (docs/embedded-dataset.md). Left out, or none: none (paper)"""
     bn_momentum: Annotated[float, *real(ge=1e-6, le=1)] | None = None
     """weight of a new batch in batch norm's running averages (default: the paper's 0.003)"""
     frames: Annotated[int, *whole(ge=1, le=LARGEST)] | None = None
@@ -76,6 +80,8 @@ class Encoder(Open):
 
     @model_validator(mode="after")
     def _fill_in(self) -> "Encoder":
+        if self.embedding_norm == "none":
+            self.embedding_norm = None  # one way to say it
         for key, value in NETWORKS.get(self.network, {}).items():
             if getattr(self, key) is None:
                 setattr(self, key, value)
@@ -145,6 +151,20 @@ class InstanceRecognition(Model):
     is exact, for small datasets"""
     negatives: Natural
     """noise samples K of NCE (paper: 4096); softmax uses the whole bank"""
+    first_temperature: Annotated[float, *real(ge=0.02, le=100)] | None = None
+    """temperature of the first step, which falls to objective.temperature during warm_up, at an
+    even rate of its logarithm. A network whose embedding says nothing yet loses less at a high one
+    (docs/embedded-dataset.md). Left out: that temperature throughout (paper)"""
+    warm_up: Duration | None = None
+    """time that the temperature takes to fall; with first_temperature. 0 steps: none"""
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.first_temperature is None) != (self.warm_up is None):
+            raise ValueError("first_temperature and warm_up belong together: give both or neither")
+        if self.warm_up is not None and not float(self.warm_up.split()[0]):
+            self.first_temperature = self.warm_up = None  # one way to say it
+        return self
 
 
 class LocalAggregation(Model):

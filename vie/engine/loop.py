@@ -85,6 +85,7 @@ def run(
             if means.steps == REPORTS or done or due:
                 row, means = means.row(step, resumable.advice()), Means()
                 recorder.write(step, **row)
+                task.reported(step, row)
                 shown |= row
                 shown["clips/s"] = round(shown.pop("clips_per_second"))
                 bar.set_postfix(**shown)

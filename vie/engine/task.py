@@ -54,6 +54,9 @@ class Task(Generic[Network]):
         """Work that is due before `step`, such as a new clustering; metrics it has to report."""
         return {}
 
+    def reported(self, step: int, means: dict[str, float]) -> None:
+        """Take note of a row of metrics, the means of the steps up to `step`."""
+
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """One optimisation step; {"loss": (), ...} detached, on the device."""
         raise NotImplementedError

@@ -52,8 +52,10 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(unbiased, self.momentum)
             self.num_batches_tracked += 1
-        scale = self.weight * torch.rsqrt(variance + self.eps)  # (C,)
-        return centred * scale.view(shape) + self.bias.view(shape)
+        scale = torch.rsqrt(variance + self.eps)  # (C,)
+        if not self.affine:
+            return centred * scale.view(shape)
+        return centred * (self.weight * scale).view(shape) + self.bias.view(shape)
 
     def _check_input_dim(self, input: Tensor) -> None:
         """Any number of dimensions."""

@@ -10,12 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vie.models.input import InputSpec
-from vie.models.resnet import ResNet18
+from vie.models.resnet import BN_EPS, ResNet18
 from vie.models.trunks import FAST_KERNELS, SLOW_KERNELS, ResNetTrunk, SlowFast, TRNTrunk, Trunk
 from vie.runtime.errors import VieError
 from vie.runtime.importing import load_object
 
 POOLED = "pooled"  # as the embedding, in place of its dimensions
+BATCH = "batch"  # as the embedding's norm
 
 
 def glorot_(layer: nn.Linear) -> nn.Linear:
@@ -34,22 +35,42 @@ class Encoder(nn.Module):
         trunk: clip -> dict of features; its `pool(features)` is (B, `channels`).
         embedding: dimensions D of the embedding; "pooled" leaves the linear layer out, for
             networks whose objective has a head of its own (protocol section 9).
+        embedding_norm: "batch" puts a batch norm without parameters between the linear layer and
+            the unit length. It keeps the embeddings of a batch from being parallel; the paper has
+            none.
+        bn_momentum: of that batch norm.
+
+    Raises:
+        VieError: there is no linear layer whose outputs could be normalised.
     """
 
     dimensions: int  # D
     input: InputSpec | None = None  # what it expects to be shown, where a checkpoint says so
 
-    def __init__(self, trunk: Trunk, embedding: int | str = 128) -> None:
+    def __init__(
+        self,
+        trunk: Trunk,
+        embedding: int | str = 128,
+        embedding_norm: str | None = None,
+        bn_momentum: float = 0.1,
+    ) -> None:
         super().__init__()
         self.trunk = trunk
         self.metadata: dict[str, Any] = {}  # what its checkpoint says of it
+        self.norm: nn.Module = nn.Identity()
+        if embedding_norm not in (None, BATCH):
+            raise VieError(f"embedding_norm {embedding_norm!r} is unknown; use {BATCH} or none")
         if embedding == POOLED:
+            if embedding_norm:
+                raise VieError(f"embedding_norm needs an embedding of its own, not {POOLED}")
             self.dimensions = trunk.channels
             self.head: nn.Module = nn.Identity()
             return
         self.dimensions = cast(int, embedding)
         head = self.head = nn.Linear(trunk.channels, self.dimensions)
         glorot_(head)
+        if embedding_norm:
+            self.norm = nn.BatchNorm1d(self.dimensions, BN_EPS, bn_momentum, affine=False)
 
     def forward(self, clip: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """(B, 3, T, H, W) normalised floats -> embedding and features.
@@ -70,7 +91,7 @@ class Encoder(nn.Module):
         autocast = torch.is_autocast_enabled(device)
         with torch.autocast(device, enabled=False) if autocast else nullcontext():
             pooled = features["pooled"] if "pooled" in features else self.trunk.pool(features)
-            return F.normalize(self.head(pooled), dim=1)
+            return F.normalize(self.norm(self.head(pooled)), dim=1)
 
     def init_from(self, state: dict[str, Tensor]) -> None:
         """Take over the weights of another network's `state_dict`.
@@ -89,30 +110,41 @@ class TRNEncoder(Encoder):
 
     def init_from(self, state: dict[str, Tensor]) -> None:
         """Take over another TRN, or VIE-Single's trunk: the linear layer, which has other inputs,
-        stays as it is, as in the release (protocol section 4)."""
+        and its norm stay as they are, as in the release (protocol section 4)."""
         given = state.get("head.weight")
         if given is not None and given.shape[1] * self.trunk.frames == self.trunk.channels:
-            own = {name: value for name, value in self.state_dict().items() if "head." in name}
+            mine = self.state_dict().items()
+            own = {name: value for name, value in mine if name.startswith(("head.", "norm."))}
             state = {**state, **own}
         super().init_from(state)
 
 
-FAMILY = {"width": 64, "embedding": 128, "bn_momentum": 0.003, "form": "preactivation"}
+FAMILY: dict[str, Any] = {
+    "width": 64,
+    "embedding": 128,
+    "embedding_norm": None,
+    "bn_momentum": 0.003,
+    "form": "preactivation",
+}
 
 
-def build_resnet(*, embedding: int | str, **settings: Any) -> Encoder:
+def build_resnet(*, embedding: int | str, embedding_norm: str | None, **settings: Any) -> Encoder:
     """One `ResNet18`, which sees all frames of a clip (a 2D one each on its own)."""
-    return Encoder(ResNetTrunk(ResNet18(**settings)), embedding)
+    trunk = ResNetTrunk(ResNet18(**settings))
+    return Encoder(trunk, embedding, embedding_norm, settings["bn_momentum"])
 
 
-def build_trn(*, embedding: int | str, frames: int, **settings: Any) -> Encoder:
+def build_trn(
+    *, embedding: int | str, embedding_norm: str | None, frames: int, **settings: Any
+) -> Encoder:
     """VIE-TRN: the 2D ResNet-18 on each of `frames` frames, embedded together."""
-    return TRNEncoder(TRNTrunk(ResNet18(**settings), frames), embedding)
+    trunk = TRNTrunk(ResNet18(**settings), frames)
+    return TRNEncoder(trunk, embedding, embedding_norm, settings["bn_momentum"])
 
 
-def build_slowfast(*, embedding: int | str, **settings: Any) -> Encoder:
+def build_slowfast(*, embedding: int | str, embedding_norm: str | None, **settings: Any) -> Encoder:
     """VIE-SlowFast: both pathways with lateral connections."""
-    return Encoder(SlowFast(**settings), embedding)
+    return Encoder(SlowFast(**settings), embedding, embedding_norm, settings["bn_momentum"])
 
 
 build_slow = partial(build_resnet, temporal_kernels=SLOW_KERNELS)
@@ -170,9 +202,9 @@ def build_encoder(settings: dict[str, Any], classes: dict[str, str] | None = Non
 
 
 def _own(path: str, settings: dict[str, Any]) -> Encoder:
-    """Of a user's own callable, which gets all settings but `embedding`, and returns a trunk or an
-    `Encoder`."""
-    embedding = settings.pop("embedding", 128)
+    """Of a user's own callable, which gets all settings but those of the embedding, and returns a
+    trunk or an `Encoder`."""
+    embedding, norm = settings.pop("embedding", 128), settings.pop("embedding_norm", None)
     try:
         built = load_object(path)(**settings)
     except TypeError as error:
@@ -180,6 +212,10 @@ def _own(path: str, settings: dict[str, Any]) -> Encoder:
             raise
         raise VieError(f"{path} does not take the settings in encoder: {error}") from error
     if isinstance(built, Encoder):
+        if norm:
+            raise VieError(
+                f"{path} returns an encoder with a head of its own: leave encoder.embedding_norm out"
+            )
         if embedding not in (POOLED, built.dimensions):
             raise VieError(
                 f"{path} has an embedding of {built.dimensions} dimensions, but encoder.embedding "
@@ -191,7 +227,7 @@ def _own(path: str, settings: dict[str, Any]) -> Encoder:
             f"{path} returns a {type(built).__name__} without {' and '.join(missing)}: a trunk has "
             "channels, pool(features) and forward(clip) -> features conv1 to conv5"
         )
-    return Encoder(built, embedding)
+    return Encoder(built, embedding, norm, settings.get("bn_momentum", 0.1))
 
 
 def load_weights(network: nn.Module, state: dict[str, Tensor], complaint: str) -> None:

@@ -93,6 +93,9 @@ class Objective(nn.Module):
         `bank` (N, D) are the memory bank's vectors, `seed` is that of this epoch.
         """
 
+    def before_step(self, step: int, steps_per_epoch: int) -> None:
+        """Work before a step, in all processes alike; the stage's first step is 0."""
+
     def after_step(self, encoder: nn.Module) -> None:
         """Work after the optimiser's step and the bank's update, in all processes alike."""
 

@@ -1,11 +1,13 @@
 """Instance recognition: tell every video from all others (protocol section 5)."""
 
+import math
 from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from vie.config.settings import resolve_steps
 from vie.models.encoders import Encoder
 from vie.objectives.bank import similarities
 from vie.objectives.base import Objective, Settings
@@ -37,6 +39,8 @@ class InstanceRecognition(Objective):
     Args:
         instances: number N of videos in the bank.
         negatives: K, drawn for each clip of the batch on its own, with replacement.
+        first_temperature, warm_up: the temperature of the first step, and how long it takes to
+            fall to `temperature`, by equal factors, such as "10 epochs".
 
     Raises:
         VieError: for an unknown estimator or numbers below their minimum.
@@ -54,6 +58,8 @@ class InstanceRecognition(Objective):
         temperature: float = 0.07,
         negatives: int = 4096,
         estimation_batches: int = 10,
+        first_temperature: float | None = None,
+        warm_up: str = "0 steps",
     ):
         super().__init__()
         if estimator not in ESTIMATORS:
@@ -68,7 +74,9 @@ class InstanceRecognition(Objective):
                 f"batch, but got {instances}, {negatives} and {estimation_batches}"
             )
         self.instances, self.estimator = instances, estimator
-        self.temperature, self.negatives = temperature, negatives
+        self.temperature = self.final_temperature = temperature
+        self.first_temperature, self.warm_up = first_temperature or temperature, warm_up
+        self.negatives = negatives
         self.estimation_batches = estimation_batches
         constant = PAPER_Z_PER_INSTANCE * instances if estimator == "nce_paper" else 0.0
         self.register_buffer("z_sum", torch.tensor(constant, dtype=torch.float64))
@@ -80,6 +88,27 @@ class InstanceRecognition(Objective):
     ) -> Self:
         """As for `Objective`."""
         return cls(len(labels), temperature=recipe["objective"]["temperature"], **settings)
+
+    def before_step(self, step: int, steps_per_epoch: int) -> None:
+        """Set the temperature of the step."""
+        warm_up = resolve_steps(self.warm_up, steps_per_epoch)
+        done = min(step / warm_up, 1) if warm_up else 1
+        self.temperature = self.first_temperature ** (1 - done) * self.final_temperature**done
+
+    def losses(
+        self,
+        embedding: Tensor,
+        features: dict[str, Tensor],
+        instances: Tensor,
+        bank: Tensor,
+        generator: Generator | None,
+    ) -> dict[str, Tensor]:
+        """The loss; of softmax also "gained", ln N minus it: the nats that the embedding tells of
+        which video it is of. 0 is guessing; a network that is sure of wrong ones is below."""
+        loss = self(embedding, instances, bank, generator)
+        if self.estimator != "softmax":
+            return {"loss": loss}
+        return {"loss": loss, "gained": math.log(len(bank)) - loss.detach()}
 
     def forward(
         self, embedding: Tensor, instances: Tensor, bank: Tensor, generator: Generator | None = None

@@ -9,7 +9,7 @@ from vie.runtime.randomness import generator
 HEIGHT = 80  # pixels, the shorter side
 WIDTHS = (80, 88, 96)
 FRAMES = (62, 80)  # of a video, both ends included; a slowfast clip needs 61
-RADIUS = (13.0, 24.0)  # half the height of a figure of size 0 and 1, in pixels
+RADIUS = (16.0, 26.0)  # half the height of a figure of size 0 and 1, in pixels
 REACH = 16.0  # pixels of the figure's centre above and below the middle
 
 CLASSES = tuple(f"{a} {m}" for a in APPEARANCES for m in MOTIONS)
