@@ -222,3 +222,26 @@ rule ablations:
         version=version("tables"),
     script:
         "../workflow_scripts/ablations.py"
+
+
+# Compares rows of the tables; made when it is asked for.
+rule findings:
+    input:
+        [f"{RESULTS}/{table}_seeds.csv" for table in experiment.compared_tables()],
+    output:
+        **in_report(f"{RESULTS}/findings", "findings", table="Findings"),
+    log:
+        f"{LOGS}/findings.log",
+    benchmark:
+        f"{RUNS}/findings.tsv"
+    conda:
+        "../envs/vie.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(10),
+    params:
+        dataset=TITLE,
+        version=version("tables"),
+    script:
+        "../workflow_scripts/findings.py"

@@ -109,7 +109,12 @@ class Pretraining(Task[Encoder]):
             log.info(
                 "instance recognition has begun: in the steps up to %d (epoch %.1f) it gained %.2f "
                 "of %.2f nats",
-                *(step + 1, self.epoch(step + 1), means["gained"], math.log(len(self.bank.vectors))),
+                *(
+                    step + 1,
+                    self.epoch(step + 1),
+                    means["gained"],
+                    math.log(len(self.bank.vectors)),
+                ),
             )
 
     def epoch(self, step: int) -> float:

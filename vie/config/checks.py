@@ -120,9 +120,13 @@ def _dataset(key: str, dataset: dict[str, Any]) -> Iterator[str]:
     if generator and not facts.generator:
         written = ", ".join(name for name, one in LAYOUTS.items() if one.generator)
         yield f"{key}.generator: writes the layouts {written}, not {layout}"
-    elif generator and set(generator) != {"dataset_seed", *facts.generator}:
+    elif generator and set(generator) - set(facts.generator_may_have) != {
+        "dataset_seed",
+        *facts.generator,
+    }:
         wanted = ", ".join(sorted(("dataset_seed", *facts.generator)))
-        yield f"{key}.generator: layout {layout} takes {wanted}"
+        more = "".join(f", and perhaps {one}" for one in facts.generator_may_have)
+        yield f"{key}.generator: layout {layout} takes {wanted}{more}"
     for own in ("cut", "val_share", "dataset_seed"):
         if own in dataset and not facts.finds:
             yield f"{key}.{own}: is for layout flat, not {layout}"

@@ -21,6 +21,10 @@ class Generator(Model):
     """kinetics: training videos of each class"""
     val_videos_per_class: Generated | None = None
     """kinetics: validation videos of each class"""
+    scene: Annotated[float, *real(ge=0.5, le=1)] | None = None
+    """kinetics: figures also sway to the sides, slowly or fast, and each class is divided by it.
+    The number is the share of videos whose background goes with it; 0.5: nothing of it shows. Left
+    out: none sways (docs/embedded-dataset.md)"""
     train_groups: Annotated[int, *whole(ge=2, le=1000)] | None = None
     """ucf101, hmdb51: groups of each class that a split trains on"""
     test_groups: Groups | None = None

@@ -17,6 +17,7 @@ class LayoutFacts(NamedTuple):
         official_names: datasets of published results that have this layout.
         generator: settings of the embedded dataset in this layout, besides its seed; empty if
             there is no such dataset.
+        generator_may_have: further settings of it.
         missing: what becomes of a listed video without a file, where the config does not say; None
             if no lists say which videos there are.
         official_splits: how many numbered splits are official; 0: any number is a split.
@@ -27,6 +28,7 @@ class LayoutFacts(NamedTuple):
     splits: tuple[tuple[str, ...], ...]
     official_names: tuple[str, ...] = ()
     generator: tuple[str, ...] = ()
+    generator_may_have: tuple[str, ...] = ()
     missing: Literal["error", "reject"] | None = None
     official_splits: int = 0
     finds: bool = False
@@ -48,11 +50,12 @@ LAYOUTS = {
         (PRETRAINING,),
         ("kinetics400",),
         ("train_videos_per_class", "val_videos_per_class"),
+        ("scene",),
         missing="reject",
     ),
     # Small, and complete if there at all.
-    "ucf101": LayoutFacts((FINETUNING,), ("ucf101",), GROUPS, "error", official_splits=3),
-    "hmdb51": LayoutFacts((FINETUNING,), ("hmdb51",), GROUPS, "error", official_splits=3),
+    "ucf101": LayoutFacts((FINETUNING,), ("ucf101",), GROUPS, missing="error", official_splits=3),
+    "hmdb51": LayoutFacts((FINETUNING,), ("hmdb51",), GROUPS, missing="error", official_splits=3),
     "folders": LayoutFacts((PRETRAINING, FINETUNING)),
     "flat": LayoutFacts((PRETRAINING,), finds=True),
     "imagefolder": LayoutFacts(

@@ -214,7 +214,7 @@ def _own(path: str, settings: dict[str, Any]) -> Encoder:
     if isinstance(built, Encoder):
         if norm:
             raise VieError(
-                f"{path} returns an encoder with a head of its own: leave encoder.embedding_norm out"
+                f"{path} returns an encoder with a head of its own: leave embedding_norm out"
             )
         if embedding not in (POOLED, built.dimensions):
             raise VieError(

@@ -20,13 +20,19 @@ DEFAULT = SLOW  # the encoder that is made if no file is named, and whose hours 
 # 0.4 of its time at 64,000 videos and 1.3 at 128,000 on two cores; on one, 0.5 at 128,000 and 1.4
 # at 256,000 (benchmarks/estimators.py, batches of 64).
 SOFTMAX = 100_000
-LARGE = 20_000  # videos from which on rates and batches are the paper's and not the demo's
-LEAST_STEPS = 600  # of instance recognition; the demo's VIE-Slow has them in 40 epochs
+# Videos from which on rates, batches, the temperature and the head are the paper's and not the
+# demo's, whose batch norm and falling temperature are for few videos.
+LARGE = 20_000
+LEAST_STEPS = 600  # of instance recognition; the demo's VIE-Single has 900, its VIE-Slow 360
 PER_SHARD = 1000  # videos
 # More than these are refused by the config.
 MOST_SHARDS, MOST_CLUSTERS = 10_000, 1_000_000
-DEMO_RATES = {SINGLE: 0.02, TRN: 0.02, CONV3D: 0.01, SLOW: 0.01, SLOWFAST: 0.04}
-PAPER_RATE = 0.03
+DEMO_RATE, PAPER_RATE = 0.02, 0.03
+DECAY = {False: 1.0e-3, True: 1.0e-4}  # of weights, the demo's and the paper's
+HEAD = {
+    False: {"embedding": 64, "embedding_norm": "batch"},
+    True: {"embedding": 128, "embedding_norm": "none"},
+}
 
 
 class Machine(NamedTuple):
@@ -85,9 +91,10 @@ def numbers(videos: int, gpus: int = 1) -> Numbers:
     batch = 2 ** int(math.log2(min(max(videos // 4, 2), 64 if videos >= LARGE else 32)))
     batch = max(1, batch // gpus) * gpus
     growth = max(videos / 500, 1)
-    # 40 epochs as in the demo, 15 at the paper's size; where an epoch has few steps, more.
+    # 40 epochs where the demo has 24 to 60, 15 at the paper's size; where an epoch has few steps,
+    # more.
     recognition = max(10, math.ceil(40 * growth**-0.16), math.ceil(LEAST_STEPS / (videos // batch)))
-    # 6 epochs as in the demo, about 370 at the paper's size.
+    # 6 epochs where the demo has 3 to 8, about 370 at the paper's size.
     most = max(math.ceil(0.15 * recognition), math.ceil(6 * growth ** (2 / 3)))
     least = math.ceil(0.15 * recognition)
     usual = max(least, math.ceil(most / 4))
@@ -157,8 +164,10 @@ def _recipes(found: Numbers, preset: Preset, aggregation: int, why: str) -> Conf
     total, per_epoch = found.recognition + aggregation, found.videos // found.batch
     steps = total * per_epoch
     drops = [f"{min(round(share * total), total - 1)} epochs" for share in (0.81, 0.97)]
+    large = found.videos >= LARGE
     encoder = {
         "width": Why(preset.width, why),
+        **HEAD[large],
         "bn_momentum": Why(
             float(f"{min(0.1, max(0.003, 50 / steps)):.2g}"),
             f"so that its averages settle within {steps:,} steps (paper: 0.003, for 1.4 million)",
@@ -170,14 +179,13 @@ def _recipes(found: Numbers, preset: Preset, aggregation: int, why: str) -> Conf
         if found.videos >= LARGE
         else "at most a fourth of the videos, at most 32",
     )
-    large = found.videos >= LARGE
-    rate = "the paper's" if large else "each network's is the demo's, times the root of batch / 32"
+    rate = "the paper's" if large else "the demo's, times the root of batch / 32"
     schedule = {
         "instance_recognition": Why(f"{found.recognition} epochs", _recognition_why(found)),
         "local_aggregation": Why(
             f"{aggregation} epochs",
-            f"the demo has 6 for 480 videos, the paper about 370 for 240,000: up to {found.most} "
-            "here, as far as the hours allow",
+            "the demo has 3 to 8 for 480 videos, the paper about 370 for 240,000: up to "
+            f"{found.most} here, as far as the hours allow",
         ),
         "lr_drops": Why(drops, "at the paper's shares of the whole, 0.81 and 0.97"),
     }
@@ -186,24 +194,22 @@ def _recipes(found: Numbers, preset: Preset, aggregation: int, why: str) -> Conf
         "neighbours": min(10, max(1, found.videos // 4)),
         "clips": Why(2, "two distant clips of a video: do they find each other?"),
     }
-    rates = dict.fromkeys(RECIPES, PAPER_RATE) if large else DEMO_RATES
     slower = min(1.0, math.sqrt(found.batch / 32))
-    rates = {name: float(f"{value * slower:.2g}") for name, value in rates.items()}
+    lr = float(f"{(PAPER_RATE if large else DEMO_RATE) * slower:.2g}")
+    optimiser = {"batch": batch, "lr": Why(lr, rate), "weight_decay": DECAY[large]}
     first = {
         "encoder": encoder,
         "geometry": Anchor("geometry", _crops(preset.size)),
         "objective": Anchor("objective", _objective(found)),
-        "optimiser": {"batch": batch, "lr": Why(rates[SINGLE], rate)},
+        "optimiser": Anchor("optimiser", optimiser),
         "schedule": Anchor("schedule", schedule),
         "monitor": Anchor("monitor", monitor),
     }
     shared = {
         "encoder": plain(encoder),
-        **{key: Alias(key) for key in ("geometry", "objective", "schedule", "monitor")},
+        **{key: Alias(key) for key in first if key != "encoder"},
     }
-    recipes = {SINGLE: first}
-    for name in RECIPES[1:]:
-        recipes[name] = {**shared, "optimiser": {"batch": found.batch, "lr": rates[name]}}
+    recipes = {SINGLE: first} | {name: dict(shared) for name in RECIPES[1:]}
     recipes[CONV3D]["geometry"] = _crops(preset.size_3d)
     recipes[SLOWFAST]["encoder"] = plain(encoder) | {"fast_width": max(4, preset.width // 8)}
     again = max(1, aggregation)
@@ -223,13 +229,18 @@ def _recognition_why(found: Numbers) -> str:
     per_epoch = found.videos // found.batch
     if found.recognition * per_epoch <= LEAST_STEPS + per_epoch:
         return f"about {LEAST_STEPS} steps, which networks need until they tell videos apart"
-    return "the demo has 40 for 480 videos, the paper 13 for 240,000"
+    return "the demo has 24 to 60 for 480 videos, the paper 13 for 240,000"
 
 
 def _objective(found: Numbers) -> Config:
-    softmax = found.videos < SOFTMAX
+    softmax, large = found.videos < SOFTMAX, found.videos >= LARGE
+    falls = "with few videos, instance recognition begins sooner if it falls to its value"
+    warm_up = f"{max(1, found.recognition // 5)} epochs"
     return {
+        "temperature": 0.07 if large else 0.2,
         "instance_recognition": {
+            "first_temperature": 0.07 if large else Why(0.6, falls),
+            "warm_up": "0 steps" if large else warm_up,
             "estimator": Why(
                 "softmax" if softmax else "nce_paper",
                 f"exact, and below {SOFTMAX:,} videos as fast as NCE with 4,096 negatives"

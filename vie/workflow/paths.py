@@ -339,6 +339,10 @@ class Experiment:
         names += [f"summary_{self.config['image_probe']['dataset']}"] if self.has_images else []
         return [f"results/{name}.csv" for name in names]
 
+    def compared_tables(self) -> list[str]:
+        """Tables that findings are read from; files of ablations only where there are any."""
+        return ["table_1", *PIPELINES, *(["ablations"] if self.config.get("ablations") else [])]
+
     def _unlabelled_files(self) -> list[str]:
         recipes = [recipes_of(self.evaluations[name])[0] for name in self.rows["retrieval"]]
         names = ("encoders/{}.pt", "features/{}.parquet", "neighbours_{}.png", "map_{}.svg")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from vie.datasets.synthetic.appearance import APPEARANCES, EXTENT, FIGURES, SPRITE, sprite
-from vie.datasets.synthetic.trajectories import MOTIONS, heights
+from vie.datasets.synthetic.trajectories import MOTIONS, SWAYS, heights, sway
 from vie.runtime.randomness import generator
 
 HEIGHT = 80  # pixels, the shorter side
@@ -13,20 +13,36 @@ RADIUS = (16.0, 26.0)  # half the height of a figure of size 0 and 1, in pixels
 REACH = 16.0  # pixels of the figure's centre above and below the middle
 
 CLASSES = tuple(f"{a} {m}" for a in APPEARANCES for m in MOTIONS)
+# The same where figures also sway to the sides.
+SWAYING = tuple(f"{label} {kind}" for label in CLASSES for kind in SWAYS)
+COARSE, FINE = (7, 8), (13, 15)  # knots of the clouds, down and across
 
 
-def render(label: str, dataset_seed: int, number: int) -> np.ndarray:
+def render(label: str, dataset_seed: int, number: int, scene: float = 0.5) -> np.ndarray:
     """Video `number` of the dataset, with the appearance and motion of its label.
+
+    Args:
+        label: of CLASSES or SWAYING.
+        dataset_seed: of everything in the dataset.
+        number: of the video.
+        scene: share of the swaying videos whose clouds are coarse, and of the trembling ones whose
+            clouds are fine; a single frame shows it.
 
     Returns:
         (T, HEIGHT, W, 3) uint8, T in FRAMES, W in WIDTHS, 25 frames per second.
     """
-    appearance, motion = label.split(" ")
+    appearance, motion, *kind = label.split(" ")
     rng = generator(dataset_seed, "embedded", instance=number)
     T, W = int(rng.integers(FRAMES[0], FRAMES[1] + 1)), int(rng.choice(WIDTHS))
     height, size = heights(motion, T, rng), np.linspace(rng.uniform(), rng.uniform(), T)
     x, y, radius = track(height, size, W, rng)
-    return compose(sprite(FIGURES[appearance], rng), x, y, radius, W, rng, painter=rng)
+    clouds = COARSE
+    if kind:
+        own = generator(dataset_seed, "embedded sway", instance=number)
+        x = x + sway(kind[0], T, own)
+        clouds = (COARSE, FINE)[(kind[0] == "trembling") == (own.uniform() < scene)]
+    figure = sprite(FIGURES[appearance], rng)
+    return compose(figure, x, y, radius, W, rng, painter=rng, clouds=clouds)
 
 
 def track(
@@ -51,6 +67,7 @@ def compose(
     width: int,
     rng: np.random.Generator,
     painter: np.random.Generator,
+    clouds: tuple[int, int] = COARSE,
 ) -> np.ndarray:
     """A figure that moves in front of changing clouds.
 
@@ -61,12 +78,13 @@ def compose(
         width: of the frames, in pixels.
         rng: of the clouds.
         painter: draws the figure's colour, which is lighter than the clouds.
+        clouds: knots of the clouds, down and across.
 
     Returns:
         (T, HEIGHT, width, 3) uint8.
     """
     opacity = _place(figure, x, y, radius, width)
-    frames, level = _background(len(x), width, rng)
+    frames, level = _background(len(x), width, clouds, rng)
     colour = level + painter.uniform(0.5, 0.6) + painter.uniform(-0.05, 0.05, 3)
     for plane, value in zip(frames, colour.astype(np.float32), strict=True):
         plane += opacity * (value - plane)
@@ -98,14 +116,16 @@ def resampling(centre: np.ndarray, radius: np.ndarray, pixels: int) -> np.ndarra
     return np.asarray(weight / np.maximum(weight.sum(2, keepdims=True), 1e-6))
 
 
-def _background(T: int, W: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+def _background(
+    T: int, W: int, knots: tuple[int, int], rng: np.random.Generator
+) -> tuple[np.ndarray, float]:
     """Clouds of low chroma that change within half a second -> ((3, T, H, W), their mean level)."""
     # If they stood still, they would tell instances apart, and nothing else would be learned.
     level = rng.uniform(0.25, 0.4)
-    grey = rng.normal(0, 0.05, size=(1, T // 12 + 2, 7, 8))
-    knots = grey + rng.normal(0, 0.012, size=(3, T // 12 + 2, 7, 8))
+    grey = rng.normal(0, 0.05, size=(1, T // 12 + 2, *knots))
+    colours = grey + rng.normal(0, 0.012, size=(3, T // 12 + 2, *knots))
     tint = rng.uniform(-0.03, 0.03, size=3)
-    clouds = (knots + (level + tint)[:, None, None, None]).astype(np.float32)
+    clouds = (colours + (level + tint)[:, None, None, None]).astype(np.float32)
     t, y, x = clouds.shape[1:]
     clouds = (linear(T, t) @ clouds.reshape(3, t, y * x)).reshape(3, T, y, x)
     # (H, y) @ ((3, T, y, x) @ (x, W)) -> (3, T, H, W)

@@ -9,6 +9,10 @@ of frames does. A horizontal flip does not change the motion.
 import numpy as np
 
 MOTIONS = ("rising", "sinking")
+# Cycles per frame of a figure that sways. Those of the second kind are 1/16 higher: seen at every
+# sixteenth frame, as by the paper's slow networks, the two are alike. At every fourth they differ.
+SWAYS = {"swaying": (0.0234, 0.039), "trembling": (0.0859, 0.1015)}
+SWAY_PIXELS = 4.5  # amplitude
 
 
 def heights(motion: str, n_frames: int, rng: np.random.Generator) -> np.ndarray:
@@ -21,3 +25,10 @@ def heights(motion: str, n_frames: int, rng: np.random.Generator) -> np.ndarray:
     phase = rng.uniform(0, 2 * np.pi)
     height = time + wave * (np.sin(2 * np.pi * time + phase) - np.sin(phase))
     return np.asarray(height if motion == "rising" else height[::-1])
+
+
+def sway(kind: str, n_frames: int, rng: np.random.Generator) -> np.ndarray:
+    """(T,) float64: pixels to the side, a sine with its instance's own frequency, of a kind of
+    SWAYS."""
+    cycles = rng.uniform(*SWAYS[kind]) * np.arange(n_frames) + rng.uniform()
+    return np.asarray(SWAY_PIXELS * np.sin(2 * np.pi * cycles))

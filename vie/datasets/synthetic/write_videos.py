@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vie.datasets.layouts.kinetics import COLUMNS
-from vie.datasets.synthetic.render import CLASSES, render
+from vie.datasets.synthetic.render import CLASSES, SWAYING, render
 from vie.frames.process import ffmpeg_executable
 from vie.runtime.csv_files import write_rows
 from vie.runtime.disk import no_room, writing
@@ -32,7 +32,7 @@ class EmbeddedVideo(NamedTuple):
     """A line of the annotation, and what is written for it."""
 
     split: str  # "train" or "val"
-    label: str  # of CLASSES
+    label: str  # of CLASSES or SWAYING
     number: int  # in the dataset: it decides, with the dataset's seed, what is shown
     youtube_id: str  # 11 letters, unique
     start: int  # of the excerpt, in whole seconds
@@ -59,7 +59,8 @@ def write_embedded(
 
     Args:
         settings: dataset_seed (of everything in the dataset), train_videos_per_class and
-            val_videos_per_class (of good videos; bad ones are added).
+            val_videos_per_class (of good videos; bad ones are added); perhaps scene: figures then
+            sway, and it is the share of `render`.
         videos, annotations: folders.
         processes: videos rendered and encoded at once.
 
@@ -67,7 +68,10 @@ def write_embedded(
         VieError: ffmpeg is missing or fails, or a number of videos is below 1.
     """
     listed = plan(settings)
-    write = functools.partial(_write, dataset_seed=settings["dataset_seed"])
+    how: dict[str, Any] = {
+        key: settings[key] for key in ("dataset_seed", "scene") if key in settings
+    }
+    write = functools.partial(_write, how=how)
     write_videos(write, listed, videos, processes)
     for split, word in SPLITS.items():
         here = [video for video in listed if video.split == split]
@@ -124,12 +128,13 @@ def write_videos(
 def plan(settings: dict[str, Any]) -> list[EmbeddedVideo]:
     """Every video of the dataset, good and bad, in the order of the annotations."""
     listed: list[EmbeddedVideo] = []
+    classes = SWAYING if "scene" in settings else CLASSES
     for split in SPLITS:
         per_class = settings[f"{split}_videos_per_class"]
         if per_class < 1:
             raise VieError(f"{split}_videos_per_class is {per_class}; it must be at least 1")
-        kinds = [("", label) for _ in range(per_class) for label in CLASSES]
-        kinds += [(bad, CLASSES[(5 * i) % len(CLASSES)]) for i, bad in enumerate(BAD)]
+        kinds = [("", label) for _ in range(per_class) for label in classes]
+        kinds += [(bad, classes[(5 * i) % len(classes)]) for i, bad in enumerate(BAD)]
         for number, (bad, label) in enumerate(kinds, start=len(listed)):
             rng = generator(settings["dataset_seed"], "embedded id", instance=number)
             name = "".join(ID_LETTERS[i] for i in rng.integers(len(ID_LETTERS), size=11))
@@ -138,7 +143,7 @@ def plan(settings: dict[str, Any]) -> list[EmbeddedVideo]:
     return sorted(listed, key=lambda video: (video.split, video.label, video.youtube_id))
 
 
-def _write(video: EmbeddedVideo, *, dataset_seed: int, root: Path) -> None:
+def _write(video: EmbeddedVideo, *, how: dict[str, Any], root: Path) -> None:
     path = root / video.path
     if video.bad == "missing":
         return
@@ -148,7 +153,7 @@ def _write(video: EmbeddedVideo, *, dataset_seed: int, root: Path) -> None:
         tone = "sine=frequency=440:duration=2:sample_rate=8000"
         _run(path, b"", tone, {"format": "lavfi"}, {"c:a": "aac", "flags:a": "+bitexact"})
     else:
-        frames = render(video.label, dataset_seed, video.number)
+        frames = render(video.label, number=video.number, **how)
         encode(frames[:2] if video.bad == "too short" else frames, path)
         if video.bad == "truncated":
             truncate(path)
