@@ -26,7 +26,7 @@ from vie.models.resnet import channels_last
 from vie.models.untrained import new_encoder
 from vie.objectives.bank import MemoryBank
 from vie.objectives.base import Objective
-from vie.objectives.table import build_objective, transform_of
+from vie.objectives.table import BEGUN, build_objective, transform_of
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
 from vie.runtime.files import link
@@ -34,7 +34,6 @@ from vie.runtime.randomness import torch_seed
 from vie.runtime.torch_files import content_digest
 
 log = logging.getLogger(__name__)
-BEGUN = 0.5  # nats gained from which on instance recognition counts as begun
 # Of a recipe: what its training does not read, and its durations, which `same_so_far` compares.
 NOT_IN_THE_KEY = ("label", "start_from", "start_first", "monitor", "schedule")
 

@@ -273,3 +273,53 @@ def test_gradients_of_narrow_networks_in_channels_last(threads):
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("network", ["single", "trn", "slowfast"])
+def test_a_norm_centres_the_embeddings_of_a_batch(network):
+    """Without it, embeddings of a new network point the same way, even of noise."""
+    frames = {"single": 1, "trn": 4, "slowfast": 8}[network]
+    clips = torch.randn(12, 3, frames, 32, 32)
+    cosines = {}
+    for norm in (None, "batch"):
+        torch.manual_seed(0)
+        settings = {"network": network, "width": 8, "embedding": 16, "embedding_norm": norm}
+        encoder = build_encoder(settings)
+        with torch.no_grad():
+            embedding = encoder(clips)[0]
+            by_hand = encoder.head(encoder(clips)[1]["pooled"])
+        if norm:
+            by_hand = (by_hand - by_hand.mean(0)) / by_hand.std(0, unbiased=False)
+        torch.testing.assert_close(embedding, F.normalize(by_hand, dim=1), rtol=1e-3, atol=1e-3)
+        cosines[norm] = float((embedding @ embedding.T).sum() - 12) / (12 * 11)
+    assert cosines[None] > cosines["batch"] + 0.15
+    assert abs(cosines["batch"]) < 0.15
+
+
+def test_an_embeddings_norm_adds_no_weights_and_is_saved():
+    settings = {"network": "single", "width": 4, "embedding": 8}
+    plain, normed = build_encoder(settings), build_encoder(settings | {"embedding_norm": "batch"})
+    names = [name for name, _ in plain.named_parameters()]
+    assert [name for name, _ in normed.named_parameters()] == names
+    added = {name for name in normed.state_dict() if name not in plain.state_dict()}
+    assert {"norm.running_mean", "norm.running_var"} <= added
+    normed(torch.randn(6, 3, 1, 32, 32))
+    again = build_encoder(settings | {"embedding_norm": "batch"})
+    again.init_from(normed.state_dict())
+    clip = torch.randn(2, 3, 1, 32, 32)
+    assert torch.equal(again.eval()(clip)[0], normed.eval()(clip)[0])
+
+
+def test_a_trn_keeps_its_own_norm():
+    settings = {"width": 4, "embedding": 8, "embedding_norm": "batch"}
+    single = build_encoder({"network": "single", **settings})
+    single(torch.randn(6, 3, 1, 32, 32) + 1)
+    trn = build_encoder({"network": "trn", **settings})
+    trn.init_from(single.state_dict())
+    assert torch.equal(trn.norm.running_mean, torch.zeros(8))
+
+
+def test_a_norm_needs_an_embedding():
+    for wrong in ({"embedding": "pooled", "embedding_norm": "batch"}, {"embedding_norm": "layer"}):
+        with pytest.raises(VieError, match="embedding_norm"):
+            build_encoder({"network": "single", "width": 4, **wrong})

@@ -152,3 +152,32 @@ def test_errors():
     f, instances, v = case()
     with pytest.raises(VieError, match=r"torch\.Generator"):
         InstanceRecognition(11)(f, instances, v)
+
+
+def test_the_temperature_falls_by_equal_factors():
+    settings = {"first_temperature": 0.8, "warm_up": "3 epochs", "temperature": 0.1}
+    objective = InstanceRecognition(11, estimator="softmax", **settings)
+    f, instances, v = case()
+    for step_number, tau in ((0, 0.8), (2, 0.4), (4, 0.2), (6, 0.1), (50, 0.1)):
+        objective.before_step(step_number, steps_per_epoch=2)
+        expected = F.cross_entropy(f @ v.T / tau, instances)
+        assert objective(f, instances, v).item() == pytest.approx(expected.item(), rel=1e-9)
+
+
+def test_without_a_warm_up_the_temperature_stays():
+    objective = InstanceRecognition(11, temperature=0.3)
+    objective.before_step(0, steps_per_epoch=2)
+    assert objective.temperature == 0.3
+
+
+def test_gained_is_what_the_embedding_says_of_its_video():
+    """0 nats for a guess, ln N for certainty, below 0 where wrong videos are sure."""
+    v = torch.eye(11, dtype=torch.float64)
+    instances = torch.tensor([2, 5])
+    objective = InstanceRecognition(11, estimator="softmax", temperature=0.02)
+    guess = torch.full((2, 11), 11**-0.5, dtype=torch.float64)
+    for embedding, expected in ((guess, 0), (v[instances], math.log(11)), (v[[3, 4]], -47.6)):
+        found = objective.losses(embedding, {}, instances, v, None)
+        assert found["gained"].item() == pytest.approx(expected, abs=1e-6 if expected >= 0 else 0.1)
+        assert found["gained"] + found["loss"] == pytest.approx(math.log(11))
+    assert "gained" not in InstanceRecognition(11).losses(guess, {}, instances, v, step())

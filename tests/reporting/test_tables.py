@@ -374,7 +374,7 @@ def test_learning_curves(tmp_path):
         path = tmp_path / f"{seed}.jsonl"
         rows = [
             {"step": 0, "epoch": 0.0, "knn_top1": 4.0 + seed},
-            {"step": 5, "loss": 1.0, "clips_per_second": 3.0},
+            {"step": 5, "loss": 1.0, "gained": 0.25, "clips_per_second": 3.0},
             {"step": 10, "epoch": 2.0, "knn_top1": 20.0 + seed},
         ]
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -384,10 +384,14 @@ def test_learning_curves(tmp_path):
     assert curves["knn_top1"].tolist() == [4.0, 20.0, 5.0, 21.0]
     assert curves["epoch"].tolist() == [0.0, 2.0] * 2
     assert curves.index.tolist() == [0, 1, 2, 3]
+    assert curves["gained"].dropna().tolist() == [0.25, 0.25]
     path = tmp_path / "curves.svg"
     plot_curves(curves, 480, TITLE, 4.2, [path])
     for words in ("VIE-Slow", "480 validation videos of the stand-in", "chance (4.2 %)"):
         assert words in text_of(path)
+    assert "nats gained" in text_of(path)
+    plot_curves(curves.assign(gained=float("nan")), 480, TITLE, 4.2, [path])
+    assert "nats gained" not in text_of(path)
     assert "one seed" not in text_of(path)
     plot_curves(curves[curves["seed"] == 0], 480, TITLE, None, [path])
     assert "one seed: another would give other curves" in text_of(path)

@@ -221,15 +221,16 @@ def test_processes_that_are_asked_to_stop_save_their_state(
         assert_close(expected[part], found[part], part, **exactly)
 
 
-def statistics(path):
+def statistics(path, affine):
     """What one process sees of batch norm over a batch that two share."""
     from vie.engine.device import accelerator
 
     accelerator()
     torch.manual_seed(0)
     inputs = torch.randn(6, 3, 4, 4) * 5 + 100
-    layer = nn.BatchNorm2d(3, momentum=0.2)
-    nn.init.normal_(layer.weight)
+    layer = nn.BatchNorm2d(3, momentum=0.2, affine=affine)
+    if affine:
+        nn.init.normal_(layer.weight)
     layer.__class__ = SharedBatchNorm
     part = distributed.shard(inputs).requires_grad_()
     outputs = layer(part)
@@ -242,13 +243,15 @@ def statistics(path):
     assert not torch.equal(layer(part), outputs)
 
 
-def test_batch_norm_over_two_processes_is_batch_norm_over_the_whole_batch(tmp_path):
-    distributed.launch(2, statistics, path=tmp_path / "found.pt")
+@pytest.mark.parametrize("affine", [True, False])
+def test_batch_norm_over_two_processes_is_batch_norm_over_the_whole_batch(tmp_path, affine):
+    distributed.launch(2, statistics, path=tmp_path / "found.pt", affine=affine)
     found = torch.load(tmp_path / "found.pt", weights_only=True)
     torch.manual_seed(0)
     inputs = (torch.randn(6, 3, 4, 4) * 5 + 100).requires_grad_()
-    layer = nn.BatchNorm2d(3, momentum=0.2)
-    nn.init.normal_(layer.weight)
+    layer = nn.BatchNorm2d(3, momentum=0.2, affine=affine)
+    if affine:
+        nn.init.normal_(layer.weight)
     outputs = layer(inputs)
     outputs.square().mul(torch.arange(48.0).view(3, 4, 4)).sum().backward()
     for name, value in layer.state_dict().items():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vie.objectives.base import Objective
 
 FLOAT = 4  # bytes
+BEGUN = 0.5  # nats gained from which on instance recognition counts as begun
 CHUNK = 65_536  # bank vectors that local aggregation compares at a time
 ROTATIONS = 4  # of every clip, in rotation prediction
 PER_FRAME = ("frame_shift", "channel_dropping")  # settings that are arguments of ClipTransform

@@ -19,7 +19,9 @@ class Version(NamedTuple):
 # "kind" is what all results of a kind share, "kind.name" what one layout or objective adds. A name
 # that is not here has number 1: it is as it was when it was added.
 VERSIONS: dict[str, Version] = {
-    "videos": Version(2, "larger figures"),  # written by vie.datasets.synthetic
+    "videos": Version(
+        2, "larger figures, strokes of nearly one width"
+    ),  # written by vie.datasets.synthetic
     "videos.kinetics": Version(1, "first version"),
     "videos.ucf101": Version(1, "first version"),
     "videos.hmdb51": Version(1, "first version"),

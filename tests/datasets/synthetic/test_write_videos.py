@@ -11,8 +11,16 @@ import numpy as np
 import pytest
 
 from vie.datasets.synthetic.appearance import APPEARANCES, FIGURES, sprite
-from vie.datasets.synthetic.render import CLASSES, FRAMES, HEIGHT, REACH, WIDTHS, render
-from vie.datasets.synthetic.trajectories import MOTIONS, heights
+from vie.datasets.synthetic.render import (
+    CLASSES,
+    FRAMES,
+    HEIGHT,
+    REACH,
+    SWAYING,
+    WIDTHS,
+    render,
+)
+from vie.datasets.synthetic.trajectories import MOTIONS, SWAYS, heights, sway
 from vie.datasets.synthetic.write_videos import BAD, complete_folder, plan, write_embedded
 from vie.frames.ffmpeg import ffmpeg_executable
 from vie.runtime.errors import VieError
@@ -231,3 +239,46 @@ def test_what_a_kill_left_is_removed_and_what_a_living_process_makes_is_not(tmp_
 def test_settings_are_checked(tmp_path):
     with pytest.raises(VieError, match="val_videos_per_class"):
         write_embedded({**SETTINGS, "val_videos_per_class": 0}, tmp_path / "v", tmp_path / "a", 1)
+
+
+def test_the_two_ways_to_sway_look_alike_at_the_spacing_of_slow_networks():
+    """Seen at every 16th frame they are the same sine; at every fourth they are not."""
+    low, high = np.array(SWAYS["swaying"]), np.array(SWAYS["trembling"])
+    np.testing.assert_allclose(high - low, 1 / 16, atol=1e-9)
+    assert high.max() < 1 / 8  # so that every fourth frame is enough to tell them apart
+
+    def moved(kind, stride):
+        places = [sway(kind, 80, generator(3, "test", instance=i)) for i in range(200)]
+        return np.mean([np.abs(np.diff(x[::stride])).mean() for x in places])
+
+    assert moved("trembling", 16) == pytest.approx(moved("swaying", 16), rel=0.15)
+    assert moved("trembling", 4) > 2 * moved("swaying", 4)
+
+
+def test_the_scene_goes_with_how_a_figure_sways():
+    """Clouds are fine or coarse; a single frame shows which."""
+
+    def roughness(label, number, scene):
+        grey = render(label, 5, number, scene)[::20].astype(np.float64).mean(3)
+        corner = grey[:, :14]  # above the figures
+        return np.abs(np.diff(corner, axis=2)).mean()
+
+    numbers = range(24)
+    rough = {
+        (kind, scene): np.array([roughness(f"key rising {kind}", n, scene) for n in numbers])
+        for kind in SWAYS
+        for scene in (0.5, 1.0)
+    }
+    border = np.median(np.concatenate([rough[kind, 1.0] for kind in SWAYS]))
+    shares = {key: (values > border).mean() for key, values in rough.items()}
+    assert shares["trembling", 1.0] > 0.9
+    assert shares["swaying", 1.0] < 0.1
+    assert abs(shares["trembling", 0.5] - shares["swaying", 0.5]) < 0.5
+
+
+def test_swaying_classes_are_written(tmp_path):
+    settings = {"dataset_seed": 0, "train_videos_per_class": 1, "val_videos_per_class": 1}
+    listed = plan(settings | {"scene": 0.75})
+    good = [video.label for video in listed if not video.bad]
+    assert sorted(set(good)) == sorted(SWAYING)
+    assert len(good) == 2 * len(SWAYING) == 4 * len(CLASSES)

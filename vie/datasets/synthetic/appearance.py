@@ -74,7 +74,7 @@ def sprite(figure: list[Polyline], rng: np.random.Generator) -> np.ndarray:
     taper = rng.uniform(0.0, 0.4)  # narrower at the top
     tilt = rng.uniform(-0.3, 0.3)  # radians
     shear = rng.uniform(-0.2, 0.2)
-    half_width = rng.uniform(0.08, 0.2)
+    half_width = rng.uniform(0.12, 0.16)  # more would tell instances apart, and no classes
     bend = rng.normal(0, 0.06, size=(2, 2, 3))  # (axis, sine or cosine, frequency)
     mirror = rng.choice((-1, 1))
     k = np.arange(1, 4)[:, None] * 1.5
