@@ -46,7 +46,13 @@ class Run:
         self.messages = folder / f"logs/{stage}.log"
         command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
         command += ["--slurm-status-command", "squeue", *overlays]
-        command += ["--slurm-init-seconds-before-status-checks", "5", "--config", *config]
+        command += [
+            "--slurm-init-seconds-before-status-checks",
+            "5",
+            "--config",
+            "seeds=[0]",
+            *config,
+        ]
         command += ["--", *targets]
         environment = os.environ | {"PYTHONPATH": str(folder)}
         with self.log.open("w") as out:

@@ -22,7 +22,7 @@ def config(**recipe):
     [
         ({}, []),
         ({"bn_momentum": 0.5}, []),
-        ({"embedding": 64}, ["encoder.embedding: 64 is not the 128 of vie_single"]),
+        ({"embedding": 128}, ["encoder.embedding: 128 is not the 64 of vie_single"]),
         ({"width": 8}, ["encoder.width: 8 is not the 16 of vie_single"]),
         ({"network": "slow"}, ["encoder.network: slow cannot take over the single of vie_single"]),
     ],
@@ -78,11 +78,11 @@ def test_an_imported_network_brings_no_bank():
 @pytest.mark.parametrize(
     ("drops", "known", "unknown"),
     [
-        (["84 epochs"], 0, 0),
-        (["85.9 epochs"], 0, 0),
-        (["86 epochs"], 1, 1),  # 70 + 10 of VIE-Single, 6 of its own
-        (["1289 steps"], 0, 0),
-        (["1290 steps"], 1, 0),
+        (["72 epochs"], 0, 0),
+        (["73.9 epochs"], 0, 0),
+        (["74 epochs"], 1, 1),  # 60 + 8 of VIE-Single, 6 of its own
+        (["1109 steps"], 0, 0),
+        (["1110 steps"], 1, 0),
         (["10 epochs", "90 epochs", "2000 steps"], 2, 1),
     ],
 )
@@ -93,4 +93,13 @@ def test_drops_count_from_the_start_of_the_chain(drops, known, unknown):
     assert len(texts) == known
     assert len(list(late_drops(found, "vie_trn", None))) == unknown
     for text in texts:
-        assert "training ends at step 1290 (15 in an epoch)" in text
+        assert "training ends at step 1110 (15 in an epoch)" in text
+
+
+def test_an_embeddings_norm_is_taken_over_with_the_network():
+    """A TRN has a head of its own."""
+    found = config(encoder={"embedding_norm": None})
+    assert not list(origin_problems(found, "vie_trn"))
+    found["recipes"]["vie_trn"]["encoder"] = {"network": "single", "width": 16, "embedding": 64}
+    (text,) = origin_problems(found, "vie_trn")
+    assert text.startswith("recipes.vie_trn.encoder.embedding_norm: none is not the batch of")

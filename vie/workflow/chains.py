@@ -91,3 +91,9 @@ def _other_network(config: Config, recipe: str, origin: str) -> Iterator[str]:
                 f"{key}.{setting}: {own[setting]} is not the {other[setting]} of {origin}, which "
                 "it starts from (start_from)"
             )
+    norms = own.get("embedding_norm", "none"), other.get("embedding_norm", "none")
+    if norms[0] != norms[1] and not from_single:
+        yield (
+            f"{key}.embedding_norm: {norms[0]} is not the {norms[1]} of {origin}, which it starts "
+            "from (start_from)"
+        )
