@@ -141,6 +141,9 @@ def test_seeds_one_by_one(probes):
     assert table["seed"].tolist() == [0, 1] * 3
 
 
+WARM = {
+    "instance_recognition": {"estimator": "nce_paper", "negatives": 4096, "first_temperature": 0.6}
+}
 LESS = network()["objective"] | {"local_aggregation": {"clusters": 100, "neighbours": 512}}
 
 
@@ -160,6 +163,8 @@ LESS = network()["objective"] | {"local_aggregation": {"clusters": 100, "neighbo
         {"networks": [network(batch=1)]},
         {"networks": [network(objective=None)]},
         {"networks": [network(objective=LESS)]},
+        {"networks": [network(objective=network()["objective"] | WARM)]},
+        {"networks": [network(encoder=network()["encoder"] | {"embedding_norm": "batch"})]},
         {"networks": [network(encoder=network()["encoder"] | {"width": 32})]},
         {"networks": [network(encoder=network()["encoder"] | {"network": "slow"})]},
         {"networks": [network(), network()]},

@@ -21,10 +21,14 @@ Metadata = dict[str, Any]  # of a result
 PAPER = {f"n_{split}": count for split, count in COUNTS[DATASET].items()}
 PAPER |= {"classes": CLASSES[DATASET], "clips": 5}
 FRAMES = {"fps": 25, "shorter_side": 320}
-OBJECTIVE = {
+OBJECTIVE: dict[str, Any] = {
     "temperature": 0.07,
     "bank_momentum": 0.5,
-    "instance_recognition": {"estimator": "nce_paper", "negatives": 4096},
+    "instance_recognition": {
+        "estimator": "nce_paper",
+        "negatives": 4096,
+        "first_temperature": None,
+    },
     "local_aggregation": {"clusters": 8000, "neighbours": 512, "kmeans_iterations": 20},
 }
 PROBE = {"batch": 128, "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4}  # section 7
@@ -52,7 +56,12 @@ IMAGES = {f"n_{split}": count for split, count in COUNTS[IMAGENET].items()}
 IMAGES |= {"classes": CLASSES[IMAGENET]}
 OF_IMAGES = {"VIE-3DResNet": {"frames": 16, "steps": 940_000}}
 NETWORKS = {"single": {"size": 224, "batch": 128}, "3dresnet": {"size": 112, "batch": 64}}
-ENCODER = {"width": 64, "embedding": 128, "bn_momentum": 0.003}
+ENCODER: dict[str, Any] = {
+    "width": 64,
+    "embedding": 128,
+    "embedding_norm": None,
+    "bn_momentum": 0.003,
+}
 # Step of the last drop of the learning rate of VIE's networks (section 6).
 LAST_DROPS = {
     "single": 1_220_011,
@@ -272,5 +281,5 @@ def _unlike(settings: dict[str, Any], wanted: dict[str, Any], of: str = "") -> l
         elif own != value:
             shown = "missing" if own is None else own
             words = WORDS.get(key, key.replace("_", " "))
-            found.append(f"{words}{of} is {shown}, not {value}")
+            found.append(f"{words}{of} is {shown}, not {'none' if value is None else value}")
     return found
