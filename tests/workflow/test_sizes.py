@@ -386,10 +386,10 @@ def test_the_graph_refuses_probes_and_finetuning_too_and_names_the_rest():
 
 def test_the_graph_is_checked_where_no_list_says_how_many_videos_there_are():
     found = config()
-    found["recipes"]["vie_trn"]["encoder"]["embedding"] = 64
+    found["recipes"]["vie_trn"]["encoder"]["embedding"] = 32
     found["recipes"]["vie_trn"]["schedule"]["lr_drops"] = ["99 epochs"]
     sizes.check_graph(found, "vie_single", None)
-    with pytest.raises(VieError, match=r"embedding: 64 is not the 128(.|\n)*training ends at 86"):
+    with pytest.raises(VieError, match=r"embedding: 32 is not the 64(.|\n)*training ends at 74"):
         sizes.check_graph(found, "vie_trn", None)
 
 

@@ -22,9 +22,9 @@ ORDER += "resources params script"
 
 def test_default_targets_of_the_embedded_dataset(copy, snakemake, planned):
     jobs = planned(snakemake(copy, "-n", "--cores", "2", "results/table_s1.csv"))
-    assert jobs["probe"] == 6  # three, and the same of the untrained network
-    assert jobs["pretrain"] == 2
-    assert jobs["untrained"] == 1
+    assert jobs["probe"] == 3 * 6  # three inputs with three seeds, and the same untrained
+    assert jobs["pretrain"] == 3 * 2
+    assert jobs["untrained"] == 3
 
 
 def test_a_new_network_is_one_recipe(copy, snakemake, planned):
@@ -39,7 +39,8 @@ def test_a_new_network_is_one_recipe(copy, snakemake, planned):
     output = snakemake(copy, "-n", "--cores", "2", "results/table_1.csv")
     config.write_text(text)
     after = planned(output)
-    assert after == before | {"pretrain": before["pretrain"] + 2, "probe": before["probe"] + 1}
+    more = {"pretrain": 3 * 2, "probe": 3}  # three seeds
+    assert after == before | {name: before[name] + count for name, count in more.items()}
     assert "results/demo/probe/vie_slow8/trained/seed0/predictions.parquet" in output
 
 
@@ -431,14 +432,14 @@ def test_the_workflow_is_a_module(copy, tmp_path, snakemake, planned, prefix):
     jobs = planned(snakemake(tmp_path, "-n", "-q", "rules", "--cores", "2"))
     start = prefix.removeprefix("as ").removesuffix("*")
     assert jobs["mine"] == 1
-    assert jobs[f"{start}pretrain"] == 2
+    assert jobs[f"{start}pretrain"] == 3 * 2
     assert jobs[f"{start}publish"] == 1
 
 
 def test_another_working_directory(copy, tmp_path, snakemake, planned):
     """The config is found beside the Snakefile; overlays as they are named."""
     arguments = ("-n", "-q", "rules", "--cores", "2", "--directory", str(tmp_path))
-    assert planned(snakemake(copy, *arguments, "results/table_s1.csv"))["pretrain"] == 2
+    assert planned(snakemake(copy, *arguments, "results/table_s1.csv"))["pretrain"] == 6
     overlay = ("--configfile", "experiments/smoke.yaml", "--", "results/table_s1.csv")
     assert planned(snakemake(copy, *arguments, *overlay))["frames"] == 3
 
