@@ -266,7 +266,7 @@ def test_status_says_what_is_made_by_other_settings_and_code(moved, snakemake):
     output = snakemake(moved, *SMOKE, "overlay.yaml", "--", "status")
     assert re.search(
         r"^settings +62 s  results/smoke/pretrain/vie_slowfast/seed0/instance_recognition.pt  "
-        r"objective.temperature: 0.07 -> 0.08$",
+        r"objective.temperature: 0.2 -> 0.08$",
         output,
         re.M,
     )
