@@ -88,7 +88,7 @@ class Pretraining(Task[Encoder]):
         self.first_epoch = 0.0
         self.done = schedule.first  # steps
         self.monitor: Monitor | None = None
-        self.begun = False  # whether instance recognition has gained something in this process
+        self.begun = False  # whether it is logged that instance recognition has gained something
 
     def before_step(self, step: int) -> dict[str, float]:
         """New clusters at every epoch's start; the monitor when it is due."""
@@ -144,11 +144,11 @@ class Pretraining(Task[Encoder]):
         return {name: distributed.mean(value.detach()) for name, value in measures.items()}
 
     def state(self) -> dict[str, Any]:
-        return super().state() | {"epoch": self.epoch(self.done)}
+        return super().state() | {"epoch": self.epoch(self.done), "begun": self.begun}
 
     def restore(self, content: dict[str, Any]) -> None:
         super().restore(content)
-        self.done = content["step"]
+        self.done, self.begun = content["step"], content.get("begun", False)
 
     def start_from(self, content: dict[str, Any]) -> None:
         """Take over the end of the previous stage, or of the recipe that this one starts from.
