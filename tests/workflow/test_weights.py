@@ -61,7 +61,7 @@ def overlay(copy, small_dataset, snakemake):
         "datasets": {"embedded": {"shards": {"train": 1, "val": 1}}},
         "recipes": {
             "vie_3dresnet": {
-                "encoder": {"width": 8, "embedding": 128},
+                "encoder": {"width": 8, "embedding": 128, "embedding_norm": "none"},
                 "weights": str(RELEASED),
                 "clip": {"frames": 8, "stride": 2},
                 "geometry": {"size": 32, "train_shorter_side": [34, 40], "test_shorter_side": 36},

@@ -94,7 +94,8 @@ def read_release(
         VieError: the file is damaged, or holds another network.
     """
     bundle = TensorBundle(path)
-    recipe = {**recipe, "encoder": {**recipe["encoder"], **_sizes(bundle)}}
+    own = {key: value for key, value in recipe["encoder"].items() if key != "embedding_norm"}
+    recipe = {**recipe, "encoder": {**own, **_sizes(bundle)}}  # the release has no such norm
     network = build_encoder(recipe["encoder"])
     state, used = network.state_dict(), {STEP}
     for weight in weights(network):
