@@ -62,6 +62,7 @@ def overlay(copy, small_dataset, snakemake):
         "recipes": {
             "vie_3dresnet": {
                 "encoder": {"width": 8, "embedding": 128, "embedding_norm": "none"},
+                "objective": {"temperature": 0.07},
                 "weights": str(RELEASED),
                 "clip": {"frames": 8, "stride": 2},
                 "geometry": {"size": 32, "train_shorter_side": [34, 40], "test_shorter_side": 36},
