@@ -151,7 +151,7 @@ def test_findings_name_rows_that_the_configs_tables_have():
     root = Path(__file__).parents[2]
     config = load_config(root / "config.yaml", root / "experiments" / "evening.yaml")
     labels = {one["label"] for one in config["evaluations"].values()}
-    labels |= {one["label"] for one in config["recipes"].values()} | {"full"}
+    labels |= {one["label"] for one in config["recipes"].values()}
     for finding in FINDINGS:
         for comparison in finding.comparisons:
             assert {comparison.higher.model, comparison.lower.model} <= labels

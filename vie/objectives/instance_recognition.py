@@ -105,10 +105,10 @@ class InstanceRecognition(Objective):
     ) -> dict[str, Tensor]:
         """The loss; of softmax also "gained", ln N minus it: the nats that the embedding tells of
         which video it is of. 0 is guessing; a network that is sure of wrong ones is below."""
-        loss = self(embedding, instances, bank, generator)
-        if self.estimator != "softmax":
-            return {"loss": loss}
-        return {"loss": loss, "gained": math.log(len(bank)) - loss.detach()}
+        found = super().losses(embedding, features, instances, bank, generator)
+        if self.estimator == "softmax":
+            found["gained"] = math.log(len(bank)) - found["loss"].detach()
+        return found
 
     def forward(
         self, embedding: Tensor, instances: Tensor, bank: Tensor, generator: Generator | None = None

@@ -22,7 +22,7 @@ from vie.runtime.errors import VieError
 SOURCES = ("table_1", "table_2", "table_3", "ablations")  # with the ending _seeds.csv
 ENOUGH = 2  # standard errors from which on a difference counts
 BEST = "best"  # in place of a layer: the one that is best in the mean of the seeds
-FULL = "full"  # in place of a model: the one that is ablated
+ABLATED = "VIE-Single"  # the full model of the ablations that are compared
 # Verdicts, and their colours in the plot.
 SHOWN, OPEN, AGAINST, ABSENT = "shown", "not shown", "contradicted", "not tested"
 COLOURS = {SHOWN: "#2f7d4f", OPEN: "#8a8a8a", AGAINST: "#c23b22"}
@@ -66,7 +66,6 @@ def _deeper(*models: str) -> tuple[Comparison, ...]:
 
 
 INPUTS = ("Single", "TRN", "3DResNet", "Slow", "SlowFast")
-ABLATED = "ablations"
 FINDINGS = (
     Finding(
         "untrained < RotNet, OPN, 3DRotNet < VIE of the same input",
@@ -95,11 +94,11 @@ FINDINGS = (
     Finding("Slow < SlowFast < TwoPathway", _above("VIE-TwoPathway", "VIE-SlowFast", "VIE-Slow")),
     Finding(
         "local aggregation adds to instance recognition",
-        _above(FULL, "instance recognition alone", source=ABLATED),
+        _above(ABLATED, "instance recognition alone", source="ablations"),
     ),
     Finding(
         "30 % < 70 % < 100 % of the videos",
-        _above(FULL, "70 % of the videos", "30 % of the videos", source=ABLATED),
+        _above(ABLATED, "70 % of the videos", "30 % of the videos", source="ablations"),
     ),
     Finding(
         "finetuning from VIE > from 3DRotNet > from scratch",
@@ -137,9 +136,8 @@ def read_seeds(folder: Path) -> dict[str, pd.DataFrame]:
         if "target" in table:
             wide = table.pivot_table("top1", ["model", "seed"], "target", sort=False)
             table = wide.reset_index()
-        if source == ABLATED:  # those of VIE-Single, and that itself by the name of all
-            table = table[table["of"] == "VIE-Single"].drop(columns="of")
-            table["model"] = table["model"].replace("VIE-Single", FULL)
+        if "of" in table:
+            table = table[table["of"] == ABLATED].drop(columns="of")
         found[source] = table.drop(columns=["n_val", "knn10"], errors="ignore")
     if not found:
         wanted = ", ".join(f"{source}_seeds.csv" for source in SOURCES)
@@ -172,8 +170,8 @@ def compare(comparison: Comparison, tables: Mapping[str, pd.DataFrame]) -> dict[
     """
     source = f"{comparison.source}_seeds.csv"
     line: dict[str, Any] = {
-        "higher": str(comparison.higher).replace(FULL, "VIE-Single"),
-        "lower": str(comparison.lower).replace(FULL, "VIE-Single"),
+        "higher": str(comparison.higher),
+        "lower": str(comparison.lower),
         "from": source,
     }
     sides = [
