@@ -94,7 +94,9 @@ def test_readmes_commands_from_a_folder_to_files(copy, tmp_path, snakemake):
     (recipe,) = advice["tables"]["retrieval"]["evaluations"]
     # Its advice, but for the length of the training.
     schedule = {"instance_recognition": "4 epochs", "local_aggregation": "1 epochs"}
-    short = {"recipes": {recipe: {"schedule": schedule | {"lr_drops": ["4 epochs"]}}}}
+    start = {"instance_recognition": {"warm_up": "1 epochs"}}
+    changed = {"schedule": schedule | {"lr_drops": ["4 epochs"]}, "objective": start}
+    short = {"recipes": {recipe: changed}}
     (copy / "short.yaml").write_text(yaml.safe_dump(short))
     snakemake(copy, *asked, "results/mine/advice.yaml", "short.yaml")
     made = copy / "results" / "mine"

@@ -60,8 +60,9 @@ def test_a_folder_of_class_folders_is_a_target(copy, tmp_path, snakemake, planne
     arguments = ("--cores", "2", "--configfile", "own.yaml", "--")
     assigned = "resources/own/split5/split_assignment.csv"
     jobs = planned(snakemake(copy, "-n", *arguments, "results/table_2.csv", assigned))
-    rows = load_config(copy / "config.yaml")["tables"]["table_2"]["evaluations"]
-    assert jobs["finetune"] == len(rows) * 3
+    config = load_config(copy / "config.yaml")
+    rows = config["tables"]["table_2"]["evaluations"]
+    assert jobs["finetune"] == len(rows) * 3 * len(config["seeds"])
     snakemake(copy, *arguments, assigned)
     found = pd.read_csv(copy / assigned)
     assert sorted(found["subset"]) == ["held_out"] * 2 + ["test"] * 2 + ["train"] * 4
