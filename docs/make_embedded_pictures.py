@@ -12,7 +12,7 @@ from vie.datasets.synthetic.actions import HMDB51, UCF101, Action, render_action
 from vie.datasets.synthetic.appearance import APPEARANCES
 from vie.datasets.synthetic.images import CLASSES as IMAGE_CLASSES
 from vie.datasets.synthetic.images import render_image
-from vie.datasets.synthetic.render import HEIGHT, render
+from vie.datasets.synthetic.render import HEIGHT, SCENE_CLASSES, render
 from vie.datasets.synthetic.trajectories import MOTIONS
 
 FOLDER = Path(__file__).parent / "images" / "embedded"
@@ -70,6 +70,15 @@ def classes() -> list[list[tuple[str, np.ndarray]]]:
     return rows
 
 
+def scenes() -> list[list[tuple[str, np.ndarray]]]:
+    """A row per action: eight frames, four apart, of a video in a scene."""
+    found = []
+    for i, label in enumerate(SCENE_CLASSES[:20:5]):
+        frames = render(label, DATASET_SEED, i, scene=0.75)[8:40:4]
+        found.append([(label if n == 0 else "", frame) for n, frame in enumerate(frames)])
+    return found
+
+
 def images() -> list[list[tuple[str, np.ndarray]]]:
     """Four images of each class of the stand-in for ImageNet, two classes to a row."""
     found = []
@@ -95,5 +104,6 @@ if __name__ == "__main__":
     sheet(classes()[:half], FOLDER / "classes_1.png")
     sheet(classes()[half:], FOLDER / "classes_2.png")
     sheet(instances(), FOLDER / "instances.png")
+    sheet(scenes(), FOLDER / "scenes.png", colours=128)
     sheet(actions(), FOLDER / "actions.png")
     sheet(images(), FOLDER / "images.png", colours=128)

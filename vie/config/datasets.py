@@ -22,9 +22,9 @@ class Generator(Model):
     val_videos_per_class: Generated | None = None
     """kinetics: validation videos of each class"""
     scene: Annotated[float, *real(ge=0.5, le=1)] | None = None
-    """kinetics: figures also sway to the sides, slowly or fast, and each class is divided by it.
-    The number is the share of videos whose background goes with it; 0.5: nothing of it shows. Left
-    out: none sways (docs/embedded-dataset.md)"""
+    """kinetics: videos in scenes, of other classes: figures also sway, other strokes pass by, and
+    covers hide parts. The number is the share of videos whose background goes with how the figure
+    sways; 0.5: it tells nothing. Left out: no scenes (docs/embedded-dataset.md)"""
     train_groups: Annotated[int, *whole(ge=2, le=1000)] | None = None
     """ucf101, hmdb51: groups of each class that a split trains on"""
     test_groups: Groups | None = None

@@ -79,7 +79,7 @@ def _generated(layout: str, generator: dict[str, Any], split: str) -> Expected:
         return Expected(classes * generator[f"{split}_images_per_class"], classes, IMAGE)
     seconds = sum(render.FRAMES) / 2 / write_videos.FPS
     if layout == "kinetics":
-        classes = len(render.SWAYING if "scene" in generator else render.CLASSES)
+        classes = len(render.SCENE_CLASSES if "scene" in generator else render.CLASSES)
         each = generator[f"{split}_videos_per_class"]
         return Expected(classes * each, classes, seconds)
     classes = len({"ucf101": actions.UCF101, "hmdb51": actions.HMDB51}[layout])

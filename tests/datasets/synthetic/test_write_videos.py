@@ -10,14 +10,16 @@ import subprocess
 import numpy as np
 import pytest
 
-from vie.datasets.synthetic.appearance import APPEARANCES, FIGURES, sprite
+from vie.datasets.synthetic.appearance import APPEARANCES, FIGURES, disc, scrap, sprite
 from vie.datasets.synthetic.render import (
     CLASSES,
     FRAMES,
     HEIGHT,
+    LIFE,
     REACH,
-    SWAYING,
+    SCENE_CLASSES,
     WIDTHS,
+    passing,
     render,
 )
 from vie.datasets.synthetic.trajectories import MOTIONS, SWAYS, heights, sway
@@ -265,7 +267,7 @@ def test_the_scene_goes_with_how_a_figure_sways():
 
     numbers = range(24)
     rough = {
-        (kind, scene): np.array([roughness(f"key rising {kind}", n, scene) for n in numbers])
+        (kind, scene): np.array([roughness(f"house {kind}", n, scene) for n in numbers])
         for kind in SWAYS
         for scene in (0.5, 1.0)
     }
@@ -276,9 +278,36 @@ def test_the_scene_goes_with_how_a_figure_sways():
     assert abs(shares["trembling", 0.5] - shares["swaying", 0.5]) < 0.5
 
 
-def test_swaying_classes_are_written(tmp_path):
+def test_classes_of_scenes_are_one_action_for_each_figure(tmp_path):
     settings = {"dataset_seed": 0, "train_videos_per_class": 1, "val_videos_per_class": 1}
     listed = plan(settings | {"scene": 0.75})
     good = [video.label for video in listed if not video.bad]
-    assert sorted(set(good)) == sorted(SWAYING)
-    assert len(good) == 2 * len(SWAYING) == 4 * len(CLASSES)
+    assert sorted(set(good)) == sorted(SCENE_CLASSES)
+    assert len(good) == 2 * len(SCENE_CLASSES) == 2 * len(CLASSES)
+    actions = {
+        figure: {label.split()[1] for label in SCENE_CLASSES if label.split()[0] == figure}
+        for figure in APPEARANCES
+    }
+    assert [*actions.values()] == [set(MOTIONS), set(SWAYS)] * 6
+
+
+def test_what_passes_by_is_gone_before_the_next_clip():
+    """Else it would tell which video a clip is of."""
+    rng = generator(7, "test")
+    shown = passing(scrap, 1, (14, 24), 10 * LIFE, 88, rng)
+    assert shown.shape == (10 * LIFE, HEIGHT, 88)
+    assert 0 < shown.mean() < 0.2
+
+    def alike(apart):
+        one, other = shown[:-apart].reshape(-1, HEIGHT * 88), shown[apart:].reshape(-1, HEIGHT * 88)
+        return np.mean((one * other).sum(1)) / np.mean((one**2).sum(1))
+
+    assert alike(1) > 0.7
+    assert alike(LIFE) < 0.2
+
+
+def test_a_cover_hides_a_part_of_the_figure():
+    cover = passing(disc, 1, (6, 11), 4 * LIFE, 88, generator(8, "test"))
+    hidden = cover.reshape(4 * LIFE, -1).sum(1)  # (T, H, W) -> (T,), in pixels
+    assert hidden.max() < 1.1 * np.pi * 11**2
+    assert np.median(hidden) > 0.5 * np.pi * 6**2  # the others are over the border

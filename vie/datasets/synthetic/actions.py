@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vie.datasets.synthetic.appearance import Polyline, arc, sprite
-from vie.datasets.synthetic.render import FRAMES, WIDTHS, compose, track, wander
+from vie.datasets.synthetic.render import FRAMES, WIDTHS, paint, place, track, wander
 from vie.datasets.synthetic.trajectories import heights
 from vie.runtime.randomness import generator
 
@@ -96,4 +96,4 @@ def render_action(
     else:
         height = heights(action.motion, T, rng)
     x, y, radius = track(height, size, W, rng)
-    return compose(figure, x, y, radius, W, rng, painter=shared)
+    return paint(place(figure, x, y, radius, W), rng, painter=shared)

@@ -91,6 +91,26 @@ def sprite(figure: list[Polyline], rng: np.random.Generator) -> np.ndarray:
     return _strokes(lines, half_width)
 
 
+def scrap(rng: np.random.Generator) -> np.ndarray:
+    """Opacity of a stroke with one corner, (SPRITE, SPRITE) float32: what figures are made of."""
+    angle = rng.uniform(0, 2 * np.pi)
+    angles = angle, angle + rng.uniform(0.5, 2.6) * rng.choice((-1, 1))
+    pieces = [
+        r * np.array([np.cos(a), np.sin(a)])
+        for r, a in zip(rng.uniform(0.5, 1.2, 2), angles, strict=True)
+    ]
+    points = np.cumsum([np.zeros(2), *pieces], axis=0)  # (3, 2)
+    x, y = (points - points.mean(0)).T
+    return _strokes([(x, y)], half_width=rng.uniform(0.12, 0.16))
+
+
+def disc(rng: np.random.Generator) -> np.ndarray:
+    """Opacity of a round cover with a soft edge, (SPRITE, SPRITE) float32; always the same."""
+    axis = (np.arange(SPRITE, dtype=np.float32) + 0.5) * 2 * EXTENT / SPRITE - EXTENT
+    away = np.hypot(axis[None, :], axis[:, None])
+    return np.asarray(np.clip((1 - away) * 8 + 0.5, 0, 1), dtype=np.float32)
+
+
 def _strokes(lines: list[tuple[np.ndarray, np.ndarray]], half_width: float) -> np.ndarray:
     """Opacity of points nearer than `half_width` to a polyline, with soft edges."""
     start = np.concatenate([np.stack([x[:-1], y[:-1]]) for x, y in lines], axis=1)  # (2, S)

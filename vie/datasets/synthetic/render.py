@@ -1,8 +1,18 @@
 """One video of the embedded dataset, as pixels."""
 
+from collections.abc import Callable
+
 import numpy as np
 
-from vie.datasets.synthetic.appearance import APPEARANCES, EXTENT, FIGURES, SPRITE, sprite
+from vie.datasets.synthetic.appearance import (
+    APPEARANCES,
+    EXTENT,
+    FIGURES,
+    SPRITE,
+    disc,
+    scrap,
+    sprite,
+)
 from vie.datasets.synthetic.trajectories import MOTIONS, SWAYS, heights, sway
 from vie.runtime.randomness import generator
 
@@ -13,36 +23,47 @@ RADIUS = (16.0, 26.0)  # half the height of a figure of size 0 and 1, in pixels
 REACH = 16.0  # pixels of the figure's centre above and below the middle
 
 CLASSES = tuple(f"{a} {m}" for a in APPEARANCES for m in MOTIONS)
-# The same where figures also sway to the sides.
-SWAYING = tuple(f"{label} {kind}" for label in CLASSES for kind in SWAYS)
+# Where figures also sway: every other figure is told by its motion, the others by how they sway.
+SCENE_CLASSES = tuple(
+    f"{appearance} {action}"
+    for number, appearance in enumerate(APPEARANCES)
+    for action in (MOTIONS, tuple(SWAYS))[number % 2]
+)
 COARSE, FINE = (7, 8), (13, 15)  # knots of the clouds, down and across
+SCRAPS, COVERS = 2, 1  # strokes and covers that a busy frame has beside the figure
+LIFE = 12  # frames that each of them lasts
 
 
-def render(label: str, dataset_seed: int, number: int, scene: float = 0.5) -> np.ndarray:
-    """Video `number` of the dataset, with the appearance and motion of its label.
+def render(label: str, dataset_seed: int, number: int, scene: float | None = None) -> np.ndarray:
+    """Video `number` of the dataset, with the appearance and the action of its label.
 
     Args:
-        label: of CLASSES or SWAYING.
+        label: of CLASSES, or, with a scene, of SCENE_CLASSES.
         dataset_seed: of everything in the dataset.
         number: of the video.
-        scene: share of the swaying videos whose clouds are coarse, and of the trembling ones whose
-            clouds are fine; a single frame shows it.
+        scene: None, or the share of the videos whose clouds go with how the figure sways: a single
+            frame shows them. Figures then sway, and pass by other strokes and behind covers.
 
     Returns:
         (T, HEIGHT, W, 3) uint8, T in FRAMES, W in WIDTHS, 25 frames per second.
     """
-    appearance, motion, *kind = label.split(" ")
+    appearance, action = label.split(" ")
     rng = generator(dataset_seed, "embedded", instance=number)
+    own = generator(dataset_seed, "embedded scene", instance=number)
     T, W = int(rng.integers(FRAMES[0], FRAMES[1] + 1)), int(rng.choice(WIDTHS))
+    # What the label leaves open is random.
+    motion = action if action in MOTIONS else str(own.choice(MOTIONS))
+    kind = action if action in SWAYS else str(own.choice(tuple(SWAYS)))
     height, size = heights(motion, T, rng), np.linspace(rng.uniform(), rng.uniform(), T)
     x, y, radius = track(height, size, W, rng)
-    clouds = COARSE
-    if kind:
-        own = generator(dataset_seed, "embedded sway", instance=number)
-        x = x + sway(kind[0], T, own)
-        clouds = (COARSE, FINE)[(kind[0] == "trembling") == (own.uniform() < scene)]
     figure = sprite(FIGURES[appearance], rng)
-    return compose(figure, x, y, radius, W, rng, painter=rng, clouds=clouds)
+    if scene is None:
+        return paint(place(figure, x, y, radius, W), rng, painter=rng)
+    opacity = place(figure, x + sway(kind, T, own), y, radius, W)
+    opacity *= 1 - passing(disc, COVERS, (6, 11), T, W, own)
+    opacity = np.maximum(opacity, passing(scrap, SCRAPS, (14, 24), T, W, own))
+    clouds = (COARSE, FINE)[(kind == "trembling") == (own.uniform() < scene)]
+    return paint(opacity, rng, painter=rng, clouds=clouds)
 
 
 def track(
@@ -59,32 +80,24 @@ def track(
     return x + shake_x, y + shake_y, RADIUS[0] * (RADIUS[1] / RADIUS[0]) ** size
 
 
-def compose(
-    figure: np.ndarray,
-    x: np.ndarray,
-    y: np.ndarray,
-    radius: np.ndarray,
-    width: int,
+def paint(
+    opacity: np.ndarray,
     rng: np.random.Generator,
     painter: np.random.Generator,
     clouds: tuple[int, int] = COARSE,
 ) -> np.ndarray:
-    """A figure that moves in front of changing clouds.
+    """Strokes in front of changing clouds.
 
     Args:
-        figure: opacity of `sprite`.
-        x, y: (T,) centre of the figure in each frame, in pixels.
-        radius: (T,) half its height, in pixels.
-        width: of the frames, in pixels.
+        opacity: (T, HEIGHT, W) of the strokes, from 0 to 1.
         rng: of the clouds.
-        painter: draws the figure's colour, which is lighter than the clouds.
+        painter: draws the strokes' colour, which is lighter than the clouds.
         clouds: knots of the clouds, down and across.
 
     Returns:
-        (T, HEIGHT, width, 3) uint8.
+        (T, HEIGHT, W, 3) uint8.
     """
-    opacity = _place(figure, x, y, radius, width)
-    frames, level = _background(len(x), width, clouds, rng)
+    frames, level = _background(len(opacity), opacity.shape[2], clouds, rng)
     colour = level + painter.uniform(0.5, 0.6) + painter.uniform(-0.05, 0.05, 3)
     for plane, value in zip(frames, colour.astype(np.float32), strict=True):
         plane += opacity * (value - plane)
@@ -92,10 +105,40 @@ def compose(
     return np.ascontiguousarray(pixels.transpose(1, 2, 3, 0))  # (3, T, H, W) -> (T, H, W, 3)
 
 
-def _place(
+def passing(
+    shape: Callable[[np.random.Generator], np.ndarray],
+    count: int,
+    radius: tuple[float, float],
+    n_frames: int,
+    width: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """(T, HEIGHT, width) float32, opacity: `count` shapes at any time, each for `LIFE` frames.
+
+    They last so short that a clip of one video has others than its next one, and so tell no videos
+    apart. `shape` draws a sprite; the radius, in pixels, is drawn from its range.
+    """
+    found = np.zeros((n_frames, HEIGHT, width), np.float32)
+    for _ in range(count):
+        for start in range(-int(rng.integers(LIFE)), n_frames, LIFE):
+            x, y = rng.uniform(0, width), rng.uniform(0, HEIGHT)
+            drift, size = rng.normal(0, 6 / LIFE, size=2), rng.uniform(*radius)
+            figure, time = shape(rng), np.arange(max(start, 0), min(start + LIFE, n_frames))
+            since = time - start
+            sizes = np.full(len(time), size)
+            placed = place(figure, x + drift[0] * since, y + drift[1] * since, sizes, width)
+            found[time] = np.maximum(found[time], placed)
+    return found
+
+
+def place(
     figure: np.ndarray, x: np.ndarray, y: np.ndarray, radius: np.ndarray, width: int
 ) -> np.ndarray:
-    """Resample a sprite to its place in every frame -> (T, HEIGHT, width) float32."""
+    """A sprite in every frame, around x and y with half its height a radius, (T,) in pixels each.
+
+    Returns:
+        (T, HEIGHT, width) float32, opacity.
+    """
     # A shift and a scale are separable: one small matrix per axis and frame.
     rows, columns = resampling(y, radius, HEIGHT), resampling(x, radius, width)
     # (T, H, S) @ (S, S) @ (T, 1, S, W) -> (T, H, W), in pieces of half a frame: for larger ones,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vie.datasets.layouts.kinetics import COLUMNS
-from vie.datasets.synthetic.render import CLASSES, SWAYING, render
+from vie.datasets.synthetic.render import CLASSES, SCENE_CLASSES, render
 from vie.frames.process import ffmpeg_executable
 from vie.runtime.csv_files import write_rows
 from vie.runtime.disk import no_room, writing
@@ -32,7 +32,7 @@ class EmbeddedVideo(NamedTuple):
     """A line of the annotation, and what is written for it."""
 
     split: str  # "train" or "val"
-    label: str  # of CLASSES or SWAYING
+    label: str  # of CLASSES or SCENE_CLASSES
     number: int  # in the dataset: it decides, with the dataset's seed, what is shown
     youtube_id: str  # 11 letters, unique
     start: int  # of the excerpt, in whole seconds
@@ -128,7 +128,7 @@ def write_videos(
 def plan(settings: dict[str, Any]) -> list[EmbeddedVideo]:
     """Every video of the dataset, good and bad, in the order of the annotations."""
     listed: list[EmbeddedVideo] = []
-    classes = SWAYING if "scene" in settings else CLASSES
+    classes = SCENE_CLASSES if "scene" in settings else CLASSES
     for split in SPLITS:
         per_class = settings[f"{split}_videos_per_class"]
         if per_class < 1:
