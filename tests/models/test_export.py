@@ -222,7 +222,7 @@ def test_damaged_and_foreign_safetensors_are_refused(exports, tmp_path):
     save_file({"a": torch.zeros(2)}, path)
     with pytest.raises(VieError, match="not a checkpoint of vie"):
         vie.load_encoder(path)
-    with pytest.raises(VieError, match="no such file"):
+    with pytest.raises(VieError, match="no such checkpoint"):
         vie.load_encoder(tmp_path / "absent.safetensors")
 
 

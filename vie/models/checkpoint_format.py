@@ -25,6 +25,7 @@ from vie.models.classifiers import Classifier
 from vie.models.encoders import Encoder, build_encoder, load_weights
 from vie.models.field_checks import check_fields
 from vie.models.input import InputSpec
+from vie.models.pretrained import located
 from vie.models.resnet import channels_last
 from vie.runtime import torch_files
 from vie.runtime.errors import VieError, shown
@@ -69,10 +70,12 @@ def describe(
 def read(path: str | Path, weights: str = ENCODER) -> dict[str, Any]:
     """Content of a checkpoint on the CPU. Its kind is that of `weights`: ENCODER or CLASSIFIER.
 
+    The path may be the name of a network that comes with vie (`vie.models.pretrained`).
+
     Raises:
         VieError: the file is damaged, is no checkpoint of vie or of another kind or format.
     """
-    path = Path(path)
+    path = located(path)
     content = _read_safetensors(path) if path.suffix == STATE else torch_files.load(path)
     if not isinstance(content, dict) or "recipe" not in content:
         raise VieError(f"{path} is not a checkpoint of vie: it holds no recipe")
@@ -107,8 +110,6 @@ def _read_safetensors(path: Path) -> Any:
         fields = json.loads(notes[NOTE]) if NOTE in notes else {}
         if DIGEST in notes and notes[DIGEST] != content_digest([tensors, notes.get(NOTE)]):
             raise ValueError("its checksum is wrong: it is damaged; get or make it again")
-    except FileNotFoundError:
-        raise VieError(f"{path}: no such file") from None
     except OSError as error:
         raise VieError(shown(error, longest=300)) from error
     except (AttributeError, OverflowError, RecursionError, TypeError, ValueError) as error:
@@ -124,7 +125,8 @@ def load_encoder(path: str | Path, *, trust: bool = False) -> Encoder:
         embedding, features = encoder(clips)  # clips as encoder.input says
 
     Args:
-        path: of the file; also one of safetensors that `vie.export` wrote.
+        path: of the file, which may be one of safetensors that `vie.export` wrote; or the name of a
+            network that comes with vie, such as "evening/vie_slow".
         trust: whether a network that is not part of vie may be imported, which runs its code.
             What the config of this process names (`vie.runtime.importing.trust`) always may.
 

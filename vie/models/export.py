@@ -294,9 +294,13 @@ def _to_write(encoder: Encoder, content: Content) -> ToWrite:
     program = torch.export.export(network, (network.example(2),), dynamic_shapes=any_number)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # paths of this machine
+    return ToWrite(network, program, notes_of(content))
+
+
+def notes_of(content: Content) -> dict[str, str]:
+    """What a file says of the network in it: JSON of fields of its checkpoint, by name."""
     noted = {name: content[name] for name in NOTED if name in content}
-    noted["preprocessing"] = preprocessing(content)
-    return ToWrite(network, program, {NOTE: json.dumps(noted)})
+    return {NOTE: json.dumps(noted | {"preprocessing": preprocessing(content)})}
 
 
 def _write(given: ToWrite, encoder: Encoder, stem: Path, name: str) -> Exported:

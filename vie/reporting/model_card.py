@@ -37,8 +37,17 @@ session = onnxruntime.InferenceSession({name})
 clips = numpy.zeros(({shape}), numpy.float32)  # yours, prepared as above
 {outputs} = session.run(None, {{"clips": clips}})
 """
+OF_VIE = """import torch
+import vie
+
+network = vie.load_encoder({known_as})
+clips = torch.zeros({shape})  # yours, prepared as above
+with torch.no_grad():
+    embedding, features = network(clips)  # features: a dict of maps by layer, not averaged
+"""
 # Format -> what it needs, code that runs it, and how that code loads it.
 USES = {
+    "float16": ("vie, with which it comes", OF_VIE, ""),
     "safetensors": (
         "torch, and the `_loader.py` file",
         OF_LOADER,
@@ -262,6 +271,7 @@ def _files(files: Sequence[Exported], data: dict[str, Any]) -> list[str]:
             load=load.format(**names),
             shape=_shape(2, data),
             outputs=", ".join(OUTPUTS),
+            known_as=repr(f"{file.path.parent.name}/{file.path.stem}"),
             **names,
         )
         parts.append(f"### {file.format}\n\n```python\n{text}```")

@@ -12,7 +12,7 @@ MOTIONS = ("rising", "sinking")
 # Cycles per frame of a figure that sways. Those of the second kind are 1/16 higher: seen at every
 # sixteenth frame, as by the paper's slow networks, the two are alike. At every fourth they differ.
 SWAYS = {"swaying": (0.0234, 0.039), "trembling": (0.0859, 0.1015)}
-SWAY_PIXELS = 4.5  # amplitude
+SWAY_PIXELS = (6.0, 10.0)  # amplitude, another one in each video
 
 
 def heights(motion: str, n_frames: int, rng: np.random.Generator) -> np.ndarray:
@@ -28,7 +28,9 @@ def heights(motion: str, n_frames: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def sway(kind: str, n_frames: int, rng: np.random.Generator) -> np.ndarray:
-    """(T,) float64: pixels to the side, a sine with its instance's own frequency, of a kind of
-    SWAYS."""
+    """(T,) float64: pixels to the side, a sine of a kind of SWAYS.
+
+    Each instance has its own frequency and amplitude.
+    """
     cycles = rng.uniform(*SWAYS[kind]) * np.arange(n_frames) + rng.uniform()
-    return np.asarray(SWAY_PIXELS * np.sin(2 * np.pi * cycles))
+    return np.asarray(rng.uniform(*SWAY_PIXELS) * np.sin(2 * np.pi * cycles))
