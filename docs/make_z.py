@@ -1,0 +1,85 @@
+"""Draw docs/images/z.png: does the constant Z of the paper's estimator fit?
+
+    uv run snakemake --cores 8 results/retrieval.csv
+    uv run python docs/make_z.py results/demo/features/embedded
+
+It is of the embeddings of VIE-Single, untrained and trained, of seed 0, and of random directions.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from vie.engine.feature_table import read_features
+from vie.objectives.instance_recognition import PAPER_Z_PER_INSTANCE
+from vie.reporting.drawing import SMALL, finish, new_figure
+
+OUTPUT = Path(__file__).parent / "images" / "z.png"
+PAPER, DEMO = 0.07, 0.2  # temperatures
+NUMBERS = (30, 60, 120, 240, 480, 1000, 10_000, 100_000)  # N, of videos
+CLIPS = 200  # f, of each of which the mean over N entries v is taken
+DIMENSIONS = 128  # of the paper's embedding
+NETWORKS = {  # file of features -> name, in the order of the legend
+    "random_single/untrained/seed0": "VIE-Single, untrained",
+    "vie_single/trained/seed0": "VIE-Single, trained",
+}
+
+
+def z_per_video(vectors: np.ndarray, others: np.ndarray, temperature: float) -> float:
+    """Z / N: mean of exp(v . f / temperature) over (N, D) entries and (M, D) embeddings."""
+    return float(np.exp(vectors @ others.T / temperature).mean())
+
+
+def directions(number: int, effective: int, rng: np.random.Generator) -> np.ndarray:
+    """(number, DIMENSIONS) of unit length, random in the first `effective` dimensions."""
+    found = np.zeros((number, DIMENSIONS), np.float32)
+    found[:, :effective] = rng.normal(size=(number, effective))
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def effective_dimensions(vectors: np.ndarray) -> float:
+    """1 / the mean square of products of unlike embeddings: D of D random directions."""
+    products = vectors @ vectors.T
+    unlike = products[~np.eye(len(products), dtype=bool)]
+    return float(1 / np.square(unlike).mean())
+
+
+def main() -> None:
+    """Draw the plot and print its numbers."""
+    parser = argparse.ArgumentParser(description="Draw docs/images/z.png.")
+    parser.add_argument("features", type=Path, help="results/<experiment>/features/<dataset>")
+    features, rng = parser.parse_args().features, np.random.default_rng(0)
+    figure, axes = new_figure(8.2, 3.8, ncols=2, sharey=True)
+    real = {}
+    for name, label in NETWORKS.items():
+        table = read_features(features / f"{name}.parquet")
+        real[label] = table.vectors["embedding"][np.array(table.splits) == "train"]
+    for axis, temperature in zip(axes[0], (PAPER, DEMO), strict=True):
+        for effective, shade in zip((8, 16, 32, 64, 128), np.linspace(0.75, 0.2, 5), strict=True):
+            f = directions(CLIPS, effective, rng)
+            values = [z_per_video(directions(n, effective, rng), f, temperature) for n in NUMBERS]
+            label = f"random, {effective} dimensions"
+            axis.plot(NUMBERS, values, color=str(shade), lw=1.4, label=label)
+        for (label, vectors), colour in zip(real.items(), ("#c23b22", "#2f6f9f"), strict=True):
+            numbers = [n for n in NUMBERS if n <= len(vectors)]
+            f = vectors[rng.permutation(len(vectors))[:CLIPS]]
+            values = [
+                z_per_video(vectors[rng.permutation(len(vectors))[:n]], f, temperature)
+                for n in numbers
+            ]
+            axis.plot(numbers, values, "o-", color=colour, ms=4, lw=1.4, label=label)
+            print(f"t = {temperature}, {label}: Z / N = {values[-1]:.3g}")
+        axis.axhline(PAPER_Z_PER_INSTANCE, color="black", ls="--", lw=1, label="the constant")
+        axis.set(xscale="log", yscale="log", xlabel="videos N")
+        axis.set_title(f"temperature {temperature}", fontsize=SMALL)
+    axes[0, 0].set_ylabel("Z / N")
+    for label, vectors in real.items():
+        print(f"{label}: {effective_dimensions(vectors):.1f} effective dimensions")
+    notes = "Embeddings of the training videos of the demo"
+    title = "Does the constant Z fit? N does not matter, the directions do"
+    finish(figure, title, notes, "0", [OUTPUT], legend=axes[0, 0])
+
+
+if __name__ == "__main__":
+    main()
