@@ -20,10 +20,7 @@ PAPER, DEMO = 0.07, 0.2  # temperatures
 NUMBERS = (30, 60, 120, 240, 480, 1000, 10_000, 100_000)  # N, of videos
 CLIPS = 200  # f, of each of which the mean over N entries v is taken
 DIMENSIONS = 128  # of the paper's embedding
-NETWORKS = {  # file of features -> name, in the order of the legend
-    "random_single/untrained/seed0": "VIE-Single, untrained",
-    "vie_single/trained/seed0": "VIE-Single, trained",
-}
+UNTRAINED, TRAINED = "random_single/untrained/seed0", "vie_single/trained/seed0"
 
 
 def z_per_video(vectors: np.ndarray, others: np.ndarray, temperature: float) -> float:
@@ -45,23 +42,38 @@ def effective_dimensions(vectors: np.ndarray) -> float:
     return float(1 / np.square(unlike).mean())
 
 
+def embeddings(path: Path) -> np.ndarray:
+    """(N, D) of the training videos in a table of features."""
+    table = read_features(path)
+    return table.vectors["embedding"][np.array(table.splits) == "train"]
+
+
+def normalised(vectors: np.ndarray) -> np.ndarray:
+    """With mean 0 and variance 1 in each dimension, as in a batch while a network trains."""
+    found = (vectors - vectors.mean(0)) / vectors.std(0)
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
+
+
 def main() -> None:
     """Draw the plot and print its numbers."""
     parser = argparse.ArgumentParser(description="Draw docs/images/z.png.")
     parser.add_argument("features", type=Path, help="results/<experiment>/features/<dataset>")
     features, rng = parser.parse_args().features, np.random.default_rng(0)
     figure, axes = new_figure(8.2, 3.8, ncols=2, sharey=True)
-    real = {}
-    for name, label in NETWORKS.items():
-        table = read_features(features / f"{name}.parquet")
-        real[label] = table.vectors["embedding"][np.array(table.splits) == "train"]
+    untrained, trained = (embeddings(features / f"{name}.parquet") for name in (UNTRAINED, TRAINED))
+    real = {
+        "VIE-Single, untrained": untrained,
+        "the same with a batch norm": normalised(untrained),
+        "VIE-Single, trained": trained,
+    }
+    colours = "#c23b22", "#e0a030", "#2f6f9f"
     for axis, temperature in zip(axes[0], (PAPER, DEMO), strict=True):
         for effective, shade in zip((8, 16, 32, 64, 128), np.linspace(0.75, 0.2, 5), strict=True):
             f = directions(CLIPS, effective, rng)
             values = [z_per_video(directions(n, effective, rng), f, temperature) for n in NUMBERS]
             label = f"random, {effective} dimensions"
             axis.plot(NUMBERS, values, color=str(shade), lw=1.4, label=label)
-        for (label, vectors), colour in zip(real.items(), ("#c23b22", "#2f6f9f"), strict=True):
+        for (label, vectors), colour in zip(real.items(), colours, strict=True):
             numbers = [n for n in NUMBERS if n <= len(vectors)]
             f = vectors[rng.permutation(len(vectors))[:CLIPS]]
             values = [
@@ -72,13 +84,15 @@ def main() -> None:
             print(f"t = {temperature}, {label}: Z / N = {values[-1]:.3g}")
         axis.axhline(PAPER_Z_PER_INSTANCE, color="black", ls="--", lw=1, label="the constant")
         axis.set(xscale="log", yscale="log", xlabel="videos N")
+        for scale in (axis.xaxis, axis.yaxis):
+            scale.set_major_formatter("{x:,.0f}")
         axis.set_title(f"temperature {temperature}", fontsize=SMALL)
     axes[0, 0].set_ylabel("Z / N")
     for label, vectors in real.items():
         print(f"{label}: {effective_dimensions(vectors):.1f} effective dimensions")
-    notes = "Embeddings of the training videos of the demo"
+    notes = "Networks: embeddings of the training videos of the demo, seed 0"
     title = "Does the constant Z fit? N does not matter, the directions do"
-    finish(figure, title, notes, "0", [OUTPUT], legend=axes[0, 0])
+    finish(figure, title, notes, "", [OUTPUT], legend=axes[0, 0])
 
 
 if __name__ == "__main__":

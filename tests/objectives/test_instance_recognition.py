@@ -48,6 +48,22 @@ def test_nce_paper_against_loops(K, tau):
     assert loss.item() == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.parametrize("N", [11, 2000])
+def test_the_number_of_videos_is_not_in_the_paper_s_loss(N):
+    """As docs/estimators.md derives it: only exp(v . f / t) / (2.2455 K) counts."""
+    tau, K = 0.2, 40
+    f, instances, v = case(N=N)
+    objective = InstanceRecognition(N, estimator="nce_paper", temperature=tau, negatives=K)
+    noise = torch.randint(N, (3, K), generator=step())
+    x = torch.exp(torch.einsum("bd,nd->bn", f, v) / tau) / (2876934.2 / 1281167 * K)
+    own = x[torch.arange(3), instances]
+    expected = torch.log1p(1 / own) + torch.log1p(x.gather(1, noise)).sum(1)
+    # The 1e-7 of the release is left out.
+    assert objective(f, instances, v, step()).item() == pytest.approx(
+        expected.mean().item(), rel=1e-4
+    )
+
+
 def test_nce_estimated_against_loops():
     tau, K, N = 0.2, 7, 11
     objective = InstanceRecognition(

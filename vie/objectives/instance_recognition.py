@@ -30,8 +30,9 @@ class InstanceRecognition(Objective):
         -log(p(i) / (p(i) + c + 1e-7)) - sum over noise k of log(c / (p(k) + c + 1e-7)).
 
     Estimators:
-        nce_paper: Z = 2876934.2 / 1281167 * N, which fits a bank of random directions. Too small
-            by orders of magnitude when N is small and embeddings start out nearly parallel.
+        nce_paper: Z = 2876934.2 / 1281167 * N, which fits random directions in 128 dimensions at
+            the paper's temperature. Too small by orders of magnitude where embeddings use few of
+            them, as those of new networks do (docs/estimators.md).
         nce_estimated: Z = N * mean of exp(v . f / temperature) over the noise of the first
             `estimation_batches` batches, then frozen.
         softmax: exact cross-entropy over the whole bank; holds B x N numbers, so for small N.
