@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
             package that a format needs is missing.
     """
     parser = argparse.ArgumentParser(prog="python -m vie.export", description=__doc__)
-    parser.add_argument("encoder", type=Path, help="an encoder, or a checkpoint of pretraining")
+    parser.add_argument("encoder", type=Path, help="as vie.load_encoder takes it")
     parser.add_argument(
         "--to",
         nargs="+",
