@@ -40,6 +40,7 @@ onstart:
 
 
 rule all:
+    """Every table and plot of the experiment: what a command without a target makes."""
     default_target: True
     input:
         ALL,

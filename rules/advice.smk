@@ -1,5 +1,5 @@
-# The videos of an experiment's dataset, and this machine -> settings that fit both: an overlay.
 rule advice:
+    """Settings that fit the videos of the experiment and this machine, as an overlay."""
     input:
         train=f"resources/{DATASET}/train/manifest.parquet",
         val=f"resources/{DATASET}/val/manifest.parquet",

@@ -1,5 +1,6 @@
 # Videos -> manifest -> shards of frames -> index; where videos move, for recipes that ask.
 rule embedded_videos:
+    """The videos of a dataset that the workflow makes itself, with annotations."""
     output:
         videos=directory("resources/{dataset}/videos"),
         train="resources/{dataset}/annotations/train.csv",
@@ -25,6 +26,7 @@ rule embedded_videos:
 
 
 use rule embedded_videos as embedded_actions with:
+    """The videos that stand in for UCF101 and HMDB51."""
     output:
         videos=directory("resources/{dataset}/videos"),
         annotations=directory("resources/{dataset}/annotations"),
@@ -39,6 +41,7 @@ use rule embedded_videos as embedded_actions with:
 
 
 use rule embedded_videos as embedded_images with:
+    """The images that stand in for ImageNet."""
     output:
         videos=directory("resources/{dataset}/videos"),
     log:
@@ -53,6 +56,7 @@ use rule embedded_videos as embedded_images with:
 
 # Lists and files are compared first, where Snakemake runs: a mistake in them is seen at once.
 rule classes:
+    """The names of a dataset's classes, from its annotations."""
     input:
         of(
             lambda dataset: annotation_files(
@@ -87,6 +91,7 @@ rule classes:
 
 
 rule manifest:
+    """Which videos a split has, from annotations and folders."""
     input:
         annotation=of(
             lambda dataset, split: annotation_files(dataset, split, f"{split}/manifest.parquet")
@@ -120,8 +125,9 @@ rule manifest:
         "../workflow_scripts/manifest.py"
 
 
-# In place of both, for videos that lie anywhere: one search, so that no video is in both splits.
+# In place of both.
 rule find:
+    """Videos that lie anywhere, found in one search, so that no video is in both splits."""
     input:
         of(list_files),
     output:
@@ -155,6 +161,7 @@ rule find:
 
 
 rule split_assignment:
+    """Which videos of a target finetuning trains, validates and tests on."""
     input:
         manifest="resources/{dataset}/all/manifest.parquet",
         annotation=of(
@@ -187,6 +194,7 @@ rule split_assignment:
 
 
 rule frames:
+    """Frames of one shard of videos, by ffmpeg."""
     input:
         manifest="resources/{dataset}/{split}/manifest.parquet",
         generated=generated_videos,
@@ -214,6 +222,7 @@ rule frames:
 
 
 rule index:
+    """A dataset's usable videos, one row each, and the rejected ones with the reason."""
     input:
         manifest="resources/{dataset}/{split}/manifest.parquet",
         tars=of(experiment.shard_files(".tar")),
@@ -241,8 +250,8 @@ rule index:
         "../workflow_scripts/index.py"
 
 
-# Parts of the training videos, for recipes that are pretrained on these (`instances`).
 rule instances:
+    """Parts of the training videos, for recipes that are pretrained on these."""
     input:
         index="resources/{dataset}/train/index.parquet",
         sizes="resources/{dataset}/train/index.sizes.npy",
@@ -268,6 +277,7 @@ rule instances:
 
 
 rule motion:
+    """How much moves from frame to frame, for recipes that choose frames by it."""
     input:
         tar="resources/{dataset}/{split}/frames/{shard}-of-{shards}.tar",
         table="resources/{dataset}/{split}/frames/{shard}-of-{shards}.parquet",
@@ -290,6 +300,7 @@ rule motion:
 
 
 rule motion_index:
+    """The motion of all shards, in the order of the index."""
     input:
         index="resources/{dataset}/{split}/index.parquet",
         sizes="resources/{dataset}/{split}/index.sizes.npy",
@@ -315,6 +326,7 @@ rule motion_index:
 
 
 rule summary:
+    """Videos per class, durations, and rejected videos by reason, of a dataset."""
     input:
         indexes=of(experiment.every_split("index.parquet")),
         sizes=of(experiment.every_split("index.sizes.npy")),

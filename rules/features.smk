@@ -1,5 +1,6 @@
 # A finished network -> a file to take away, and the features of all videos of a dataset.
 rule encoder:
+    """A finished network as a file to take away."""
     input:
         checkpoint=of(experiment.first_checkpoint),
         train=f"resources/{DATASET}/train/index.parquet",
@@ -27,6 +28,7 @@ rule encoder:
 
 
 rule features:
+    """Embeddings of all videos of a dataset by a network."""
     input:
         networks=of(experiment.networks),
         indexes=of(experiment.every_split("index.parquet")),
@@ -55,8 +57,8 @@ rule features:
         "../workflow_scripts/features.py"
 
 
-# The features that sheets, maps and searches are made of: the experiment's own videos.
 rule features_of_recipe:
+    """The features that sheets, maps and searches of a recipe are made of."""
     input:
         of(experiment.features),
     output:

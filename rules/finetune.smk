@@ -1,5 +1,6 @@
 # A network or several together, pretrained or not, and a split -> predictions of its test videos.
 rule finetune:
+    """Training of a whole network with labels, and its predictions of test videos."""
     input:
         networks=of(experiment.networks),
         index=of(experiment.target_file("all/index.parquet")),

@@ -1,6 +1,7 @@
 # A recipe -> its untrained network, the network at the end of each stage of its schedule or the one
 # whose weights it names, and, for a pretext task, its answers on validation videos.
 rule untrained:
+    """The network of a recipe before its first step."""
     output:
         f"{RESULTS}/pretrain/{{recipe}}/seed{{seed}}/untrained.pt",
     log:
@@ -21,8 +22,8 @@ rule untrained:
         "../workflow_scripts/untrained.py"
 
 
-# The network of a recipe whose weights come from a file.
 rule import_weights:
+    """The network of a recipe whose weights come from a file."""
     input:
         weights=weights_input,
         index=of(experiment.bank_index),
@@ -50,6 +51,7 @@ rule import_weights:
 
 
 rule pretrain:
+    """One stage of a recipe's pretraining."""
     input:
         train=of(experiment.train_index),
         # Only the monitor reads these: newer ones are no reason to train again.
@@ -83,8 +85,9 @@ rule pretrain:
         "../workflow_scripts/pretrain.py"
 
 
-# The same for recipes that take longest: begun last, they would keep all others waiting at the end.
+# Begun last, they would keep all others waiting at the end.
 use rule pretrain as pretrain_early with:
+    """The same as pretrain, for recipes that take longest: they begin first."""
     wildcard_constraints:
         recipe="|".join(experiment.first_recipes()) or "(?!)",
     priority: 2
@@ -94,6 +97,7 @@ ruleorder: pretrain_early > pretrain
 
 
 rule pretext:
+    """How well a network does its pretext task on validation videos."""
     input:
         checkpoint=of(experiment.final_checkpoint),
         val=f"resources/{DATASET}/val/index.parquet",

@@ -1,5 +1,6 @@
 # A network and a clip sampling -> linear classifiers on Conv3, Conv4 and Conv5.
 rule probe:
+    """Linear classifiers on Conv3, Conv4 and Conv5 of a network, and what they predict."""
     input:
         networks=of(experiment.networks),
         train=of(partial(probed_index, "probe", DATASET)),
@@ -32,8 +33,9 @@ rule probe:
         "../workflow_scripts/probe.py"
 
 
-# The same on images, which networks that want a clip see repeated.
+# Networks that want a clip see an image repeated.
 use rule probe as image_probe with:
+    """Linear classifiers of a network on images."""
     input:
         networks=of(experiment.networks),
         train=of(

@@ -1,6 +1,7 @@
 # Tables of one experiment under the names of all, compared with those of others, and their state.
 # results/table_s1.csv and its sisters are those of the experiment that the command names.
 rule publish:
+    """A table under the name that all experiments share, results/table_s1.csv and the like."""
     input:
         multiext(f"{RESULTS}/{{name}}", ".csv", "_seeds.csv", ".svg", ".png"),
     output:
@@ -27,6 +28,7 @@ rule publish:
 
 
 use rule publish as publish_plots with:
+    """A table with plots under the name that all experiments share."""
     input:
         multiext(f"{RESULTS}/{{name}}", ".csv", ".svg", ".png"),
     output:
@@ -36,6 +38,7 @@ use rule publish as publish_plots with:
 
 
 use rule publish as publish_classes with:
+    """The plots of classes under the names that all experiments share."""
     input:
         multiext(
             f"{RESULTS}/{{name}}_",
@@ -52,8 +55,8 @@ use rule publish as publish_classes with:
         name="({})_({})".format("|".join(PIPELINES), "|".join(experiment.targets)),
 
 
-# Every experiment under results/ that has one of these tables, row by row.
 rule comparison:
+    """Every experiment in results/ that has one of the tables, row by row."""
     input:
         tables_of_experiments(),
     output:
@@ -74,8 +77,9 @@ rule comparison:
         "../workflow_scripts/comparison.py"
 
 
-# Which results were made by other code, versions or settings. It has no output: it always runs.
+# It has no output: it always runs.
 rule status:
+    """Says which results were made by other code, versions or settings."""
     log:
         f"{LOGS}/status.log",
     localrule: True

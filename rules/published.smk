@@ -1,5 +1,5 @@
-# Every published number beside what this experiment has in its place.
 rule published:
+    """Every published number beside what this experiment has in its place."""
     input:
         files_of(experiment),
     output:

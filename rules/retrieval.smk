@@ -1,5 +1,6 @@
 # Features of videos -> how well videos of a class are found by each other, and pictures of that.
 rule retrieval:
+    """How often the nearest videos are of the same class."""
     input:
         features=[run["features"] for run in retrieval_runs(experiment)],
         splits=list(retrieval_splits(experiment).values()),
@@ -27,8 +28,8 @@ rule retrieval:
         "../workflow_scripts/retrieval.py"
 
 
-# Validation videos and the training videos that a network finds most like them.
 rule neighbours:
+    """A sheet of validation videos and the training videos that are nearest to them."""
     input:
         features=f"{RESULTS}/features/{{recipe}}.parquet",
         indexes=experiment.every_split("index.parquet")(DATASET),
@@ -58,6 +59,7 @@ rule neighbours:
 
 
 rule feature_map:
+    """A map of all videos by a network."""
     input:
         f"{RESULTS}/features/{{recipe}}.parquet",
     output:

@@ -1,5 +1,6 @@
 # Evaluations -> the paper's tables and plots of one experiment.
 rule table_s1:
+    """Table S1: linear probes of VIE-Single on several frames."""
     input:
         predictions=experiment.probes("table_s1", "predictions.parquet", "trained"),
         metadata=experiment.probes("table_s1", "metadata.json", "trained"),
@@ -28,6 +29,7 @@ rule table_s1:
 
 
 use rule table_s1 as random_control with:
+    """Table S1 of the untrained network."""
     input:
         predictions=experiment.probes("table_s1", "predictions.parquet", "untrained"),
         metadata=experiment.probes("table_s1", "metadata.json", "untrained"),
@@ -44,6 +46,7 @@ use rule table_s1 as random_control with:
 
 
 use rule table_s1 as table_1 with:
+    """Table 1: linear probes of every network."""
     input:
         predictions=experiment.probes("table_1", "predictions.parquet"),
         metadata=experiment.probes("table_1", "metadata.json"),
@@ -61,6 +64,7 @@ use rule table_s1 as table_1 with:
 
 
 use rule table_s1 as table_1_imagenet with:
+    """Table 1 on images."""
     input:
         predictions=of(partial(image_probes, experiment, "predictions.parquet")),
         metadata=of(partial(image_probes, experiment, "metadata.json")),
@@ -79,6 +83,7 @@ use rule table_s1 as table_1_imagenet with:
 
 
 rule learning_curves:
+    """Accuracy of nearest neighbours during pretraining."""
     input:
         curves=[curve["path"] for curve in CURVES],
         val=f"resources/{DATASET}/val/index.parquet",
@@ -104,6 +109,7 @@ rule learning_curves:
 
 
 rule pretext_table:
+    """Accuracies of pretext tasks, and their plot."""
     input:
         answers=[row["answers"] for row in experiment.pretext_rows()],
         metadata=[row["metadata"] for row in experiment.pretext_rows()],
@@ -130,6 +136,7 @@ rule pretext_table:
 
 
 rule finetuning_table:
+    """Tables 2 and 3: finetuning and training from scratch."""
     input:
         predictions=of(
             lambda table: [run["predictions"] for run in finetuning.finetuned(experiment, table)]
@@ -162,6 +169,7 @@ rule finetuning_table:
 
 
 rule finetuning_classes:
+    """Accuracy of each class of a finetuned network, and confusions."""
     input:
         predictions=lambda wildcards: [
             run["predictions"]
@@ -199,8 +207,8 @@ rule finetuning_classes:
         "../workflow_scripts/finetuning_classes.py"
 
 
-# Each network that is ablated, and its ablations.
 rule ablations:
+    """Networks with one setting changed, and their differences to the full models."""
     input:
         predictions=of(lambda: [run["predictions"] for run in ablation_runs(experiment)]),
         metadata=of(lambda: [run["metadata"] for run in ablation_runs(experiment)]),
@@ -224,8 +232,9 @@ rule ablations:
         "../workflow_scripts/ablations.py"
 
 
-# Compares rows of the tables; made when it is asked for.
+# Made when it is asked for.
 rule findings:
+    """The paper's findings as differences between rows of tables, with verdicts."""
     input:
         [f"{RESULTS}/{table}_seeds.csv" for table in experiment.compared_tables()],
     output:

@@ -283,6 +283,9 @@ def test_nodes_are_asked_for_as_slurm_counts_them(copy, snakemake):
 
 def test_every_rule_is_complete():
     text = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    said = re.findall(r'^(?:use )?rule .*:\n    (""".*"""$)?', text, re.M)
+    assert all(said)  # `snakemake --list` shows them
+    assert len(set(said)) == len(said)
     text = re.sub(r"^use rule .*?(?=^rule )", "", text, flags=re.M | re.S)  # complete as its base
     rules = re.split(r"^rule ", text, flags=re.M)[1:]
     assert len(rules) >= 12
