@@ -39,8 +39,17 @@ onstart:
         remove_scripts(SCRIPTS, at_least_seconds=5 if PROMISED in os.environ else 300)
 
 
+# Last of all, so that it is what is read first.
+onsuccess:
+    print(targets.outcome(sorted(workflow.dag.derived_targetfiles)))
+
+
 rule all:
     """Every table and plot of the experiment: what a command without a target makes."""
     default_target: True
     input:
         ALL,
+
+
+if not IN_JOB and Path(sys.argv[0]).stem in ("snakemake", "__main__"):
+    refuse_unknown_targets()

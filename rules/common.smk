@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 
 # Snakemake puts it into shell commands as it is; an environment may lie in a folder with a blank.
@@ -40,7 +41,7 @@ from vie.runtime.errors import VieError
 from vie.runtime.files import digest
 from vie.runtime.logs import CODE, HOME
 from vie.runtime.threads import PROMISED
-from vie.workflow import finetuning, resources, sizes, videos
+from vie.workflow import finetuning, resources, sizes, targets, videos
 from vie.workflow.ablations import ablation_runs
 from vie.workflow.fingerprint import code_digest
 from vie.workflow.frame_files import frame_files, image_frame_files, sizes_of, target_frame_files
@@ -134,6 +135,16 @@ def refuse_nodes_without_slurm(jobs):
             f"nodes in the config is {config['nodes']}, but jobs would run on this machine alone: "
             "use --profile profiles/slurm, or nodes: 1"
         )
+
+
+def refuse_unknown_targets():
+    """Snakemake would name no other. To be called after all rules."""
+    asked = get_argument_parser().parse_known_args(sys.argv[1:])[0].targets  # not known here yet
+    encoders = [f"{RESULTS}/encoders/{recipe}.pt" for recipe in config["recipes"]]
+    try:
+        targets.refuse_unknown(asked, [*workflow.rules], [*ALL, *encoders])
+    except VieError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def alternatives(names):

@@ -1,0 +1,62 @@
+"""What a command asks for: whether anything makes it, and what to show of it in the end."""
+
+import csv
+import difflib
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vie.runtime.errors import VieError
+
+SHOWN_TABLES = 3  # of so many targets the rows are shown, of more only the files
+CI = "_ci95"
+
+
+def refuse_unknown(targets: Iterable[str], rules: Sequence[Any], known: Collection[str]) -> None:
+    """Before Snakemake says that no rule produces a file.
+
+    Args:
+        targets: of the command.
+        rules: all of the workflow.
+        known: files that a misspelt name may mean, besides those of rules without wildcards.
+
+    Raises:
+        VieError: nothing makes one of them; the message has the names that are most like it.
+    """
+    names = {rule.name for rule in rules}
+    files = {str(path) for rule in rules if not rule.has_wildcards() for path in rule.output}
+    for target in targets:
+        if target in names or Path(target).exists() or any(r.is_producer(target) for r in rules):
+            continue
+        near = difflib.get_close_matches(target, sorted(names | files | {*known}), n=3)
+        advice = f"did you mean {' or '.join(near)}?" if near else "check its name."
+        raise VieError(f"{target}: no rule makes it: {advice} `snakemake --list` has all rules")
+
+
+def outcome(files: Sequence[str]) -> str:
+    """What was asked for, as text: rows of tables, if they are few, and paths."""
+    tables = [path for path in map(Path, files) if path.suffix == ".csv" and path.is_file()]
+    parts = [_rows(path) for path in tables] if len(tables) <= SHOWN_TABLES else []
+    paths = [f"  {path}" for path in sorted(files) if Path(path).exists()]
+    return "\n\n".join([*filter(None, parts), "\n".join(["Results:", *paths])]) if paths else ""
+
+
+def _rows(path: Path) -> str:
+    """Numbers of a table that have intervals, by model; nothing of other tables."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = [name for name in (rows[0] if rows else {}) if f"{name}{CI}" in rows[0]]
+    if not columns or "model" not in rows[0]:
+        return ""
+    lines = [["model", *columns]]
+    lines += [[row["model"], *(_number(row, name) for name in columns)] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    return "\n".join([f"{path} (%, ± half of a 95 % interval)", *text])
+
+
+def _number(row: dict[str, str], name: str) -> str:
+    if not row[name]:
+        return ""
+    half = row[f"{name}{CI}"]
+    return f"{float(row[name]):.1f}" + (f" ± {float(half):.1f}" if half else "")
