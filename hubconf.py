@@ -12,7 +12,7 @@ def vie(weights, trust=False):
 
     Args:
         weights: path of an encoder or of a checkpoint of pretraining (.pt), or of what
-            `vie.export --to safetensors` wrote.
+            `vie.export --to safetensors` wrote, or the name of a network that comes with vie.
         trust: whether a network that is not part of this project may be imported, which runs its
             code.
 

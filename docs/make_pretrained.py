@@ -35,6 +35,7 @@ def write(source: Path, output: Path) -> Exported:
     with torch.no_grad():
         difference = float((load_encoder(output)(clips)[0] - encoder(clips)[0]).abs().max())
     if not difference <= TOLERANCE:
+        output.unlink()
         raise SystemExit(f"{output}: its embeddings differ from the encoder's by {difference:.1e}")
     written = Exported("float16", output, difference)
     output.with_suffix(".md").write_text(model_card(encoder, content, source, [written]))

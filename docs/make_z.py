@@ -74,12 +74,9 @@ def main() -> None:
             label = f"random, {effective} dimensions"
             axis.plot(NUMBERS, values, color=str(shade), lw=1.4, label=label)
         for (label, vectors), colour in zip(real.items(), colours, strict=True):
-            numbers = [n for n in NUMBERS if n <= len(vectors)]
-            f = vectors[rng.permutation(len(vectors))[:CLIPS]]
-            values = [
-                z_per_video(vectors[rng.permutation(len(vectors))[:n]], f, temperature)
-                for n in numbers
-            ]
+            f, entries = np.split(rng.permutation(vectors), [CLIPS])  # of other videos
+            numbers = [n for n in NUMBERS if n <= len(entries)]
+            values = [z_per_video(entries[:n], f, temperature) for n in numbers]
             axis.plot(numbers, values, "o-", color=colour, ms=4, lw=1.4, label=label)
             print(f"t = {temperature}, {label}: Z / N = {values[-1]:.3g}")
         axis.axhline(PAPER_Z_PER_INSTANCE, color="black", ls="--", lw=1, label="the constant")
@@ -91,7 +88,7 @@ def main() -> None:
     for label, vectors in real.items():
         print(f"{label}: {effective_dimensions(vectors):.1f} effective dimensions")
     notes = "Networks: embeddings of the training videos of the demo, seed 0"
-    title = "Does the constant Z fit? N does not matter, the directions do"
+    title = "Does the constant Z fit? The directions decide, not N"
     finish(figure, title, notes, "", [OUTPUT], legend=axes[0, 0])
 
 

@@ -155,7 +155,7 @@ def test_the_card_invents_nothing(encoder_file, tmp_path):
     assert "- Dataset: not recorded" in lines
     assert "- Videos: not recorded" in lines
     assert "- Licence: none was given" in lines
-    assert "No table of this experiment has a row of this encoder." in lines
+    assert "No table of its experiment was found beside its file, or none has a row of it." in lines
 
 
 HOSTILE = "<script>`x` | *b* _i_ [l](u) & \\\n# end"
@@ -227,7 +227,10 @@ def test_without_labels_the_card_says_what_the_monitor_measured(encoder_file, tm
 def test_other_curves_are_not_of_the_card(encoder_file, tmp_path, other):
     path = encoder_file()
     curves(tmp_path / "ours" / "learning_curves.csv", **other)
-    assert "No table of this experiment has a row of this encoder." in card_of(path)
+    assert (
+        "No table of its experiment was found beside its file, or none has a row of it."
+        in card_of(path)
+    )
 
 
 def embedded(encoder_file, video):

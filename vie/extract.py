@@ -262,9 +262,7 @@ def _checked(frames: Any) -> tuple[float, int, int | str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m vie.extract", description=__doc__)
-    parser.add_argument(
-        "encoder", help="encoders/<recipe>.pt, a checkpoint of pretraining, or evening/<recipe>"
-    )
+    parser.add_argument("encoder", help="as vie.load_encoder takes it")
     parser.add_argument("videos", nargs="+", help="videos, folders, lists (.txt, .csv)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="a .parquet to write")
     parser.add_argument("--layers", nargs="+", default=[EMBEDDING], choices=VECTORS)

@@ -130,9 +130,7 @@ def main(arguments: Sequence[str]) -> None:
         VieError: as `search`.
     """
     parser = argparse.ArgumentParser(prog="python -m vie.search", description=__doc__)
-    parser.add_argument(
-        "encoder", help="encoders/<recipe>.pt, a checkpoint of pretraining, or evening/<recipe>"
-    )
+    parser.add_argument("encoder", help="as vie.load_encoder takes it")
     parser.add_argument("features", type=Path, help="a .parquet that this encoder made")
     parser.add_argument("videos", nargs="+", help="videos to look for; also folders and lists")
     parser.add_argument("-k", type=int, default=5, help="neighbours of each; default 5")

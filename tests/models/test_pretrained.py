@@ -9,6 +9,7 @@ import torch
 import vie
 from tests.models.test_export import checkpoint
 from vie.models import pretrained as module
+from vie.models import safetensors_file
 from vie.models.checkpoint_format import encoder_of
 from vie.runtime import torch_files
 from vie.runtime.errors import VieError
@@ -30,6 +31,8 @@ def shipped(tmp_path, monkeypatch):
 
 
 def test_a_network_is_found_by_its_name(shipped, monkeypatch, tmp_path):
+    tensors, _ = safetensors_file.read(module.FOLDER / "evening" / "vie_slow.safetensors")
+    assert {one.dtype for one in tensors.values()} == {torch.float16, torch.int64}
     encoder = vie.load_encoder("evening/vie_slow")
     assert {one.dtype for one in encoder.parameters()} == {torch.float32}
     clips = torch.randn(2, 3, 4, 32, 32)

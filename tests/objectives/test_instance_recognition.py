@@ -49,8 +49,8 @@ def test_nce_paper_against_loops(K, tau):
 
 
 @pytest.mark.parametrize("N", [11, 2000])
-def test_the_number_of_videos_is_not_in_the_paper_s_loss(N):
-    """As docs/estimators.md derives it: only exp(v . f / t) / (2.2455 K) counts."""
+def test_given_its_noise_the_paper_s_loss_does_not_depend_on_the_number_of_videos(N):
+    """As docs/estimators.md derives it: only exp(v . f / t) / (2.2456 K) counts."""
     tau, K = 0.2, 40
     f, instances, v = case(N=N)
     objective = InstanceRecognition(N, estimator="nce_paper", temperature=tau, negatives=K)

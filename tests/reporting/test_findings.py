@@ -114,7 +114,7 @@ def folder(tmp_path):
 def test_files_become_the_table_and_its_plot(folder, tmp_path):
     found = find(read_seeds(folder), "a command").set_index(["finding", "higher", "lower"])
     assert found.loc[(1, "VIE-Single", "RotNet"), "difference"] == 10
-    assert found.loc[(2, "VIE-Slow conv5", "VIE-Slow conv4"), "difference"] == 1
+    assert found.loc[(9, "VIE-Slow conv5", "VIE-Slow conv4"), "difference"] == 1
     assert found.loc[(6, "VIE-Single", "70 % of the videos"), "difference"] == 1
     tested = found.loc[(7, "VIE-3DResNet", "3DRotNet")].set_index("from")
     assert tested.loc["table_2_seeds.csv", "higher_accuracy"] == 57  # mean of both targets

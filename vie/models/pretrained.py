@@ -3,6 +3,7 @@
 `docs/make_pretrained.py` writes them from the experiment's encoder files.
 """
 
+import os
 from pathlib import Path
 
 from vie.config.settings import STATE
@@ -24,7 +25,7 @@ def located(name: str | Path) -> Path:
         VieError: it is neither.
     """
     path, known = Path(name), pretrained()
-    if path.is_file():
+    if os.path.isfile(path):  # False, too, of names that no file can have
         return path
     if path.as_posix() not in known:
         raise VieError(

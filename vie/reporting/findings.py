@@ -75,8 +75,8 @@ FINDINGS = (
             *_above("VIE-3DResNet", "3DRotNet", "Random-3DResNet"),
         ),
     ),
-    Finding(  # of the rows of which it is published
-        "Conv3 < Conv4 < Conv5 for Input-Single and 3DResNet",
+    Finding(
+        "Conv3 < Conv4 < Conv5 for Input-Single and 3DResNet, of which it is published",
         _deeper(*(f"{name}-Input-Single" for name in ("TRN", "Slow", "Sf")), "VIE-3DResNet"),
     ),
     Finding(
@@ -112,6 +112,10 @@ FINDINGS = (
             for name in INPUTS
             for one in _above(f"Supervised-{name}", f"VIE-{name}", f"Random-{name}")
         ),
+    ),
+    Finding(
+        "Conv3 < Conv4 < Conv5 for the other VIE networks",
+        _deeper(*(f"VIE-{name}" for name in ("Single", "TRN", "Slow", "SlowFast", "TwoPathway"))),
     ),
 )
 

@@ -21,7 +21,7 @@ TABLES = ("table_1.csv", "table_s1.csv", "retrieval.csv")  # of an experiment
 CURVES = "learning_curves.csv"
 SAME_VIDEO = "same_video_r1"  # measure of the monitor without labels
 ENCODERS = "encoders"  # folder of an experiment
-NO_ROW = "No table of this experiment has a row of this encoder."
+NO_ROW = "No table of its experiment was found beside its file, or none has a row of it."
 OF_TORCH = """import torch
 
 network = {load}
@@ -43,11 +43,12 @@ import vie
 network = vie.load_encoder({known_as})
 clips = torch.zeros({shape})  # yours, prepared as above
 with torch.no_grad():
-    embedding, features = network(clips)  # features: a dict of maps by layer, not averaged
+    embedding, maps = network(clips)
+conv3, conv4, conv5 = (maps[name].mean((2, 3, 4)) for name in ("conv3", "conv4", "conv5"))
 """
 # Format -> what it needs, code that runs it, and how that code loads it.
 USES = {
-    "float16": ("vie, with which it comes", OF_VIE, ""),
+    "float16": ("vie, with which it comes; weights were rounded to 16 bits", OF_VIE, ""),
     "safetensors": (
         "torch, and the `_loader.py` file",
         OF_LOADER,
@@ -238,7 +239,7 @@ def _input(data: dict[str, Any]) -> str:
         f"Crop: the square of {size} x {size} pixels in the centre.",
         "Numbers: red, green and blue, divided by 255, minus `mean`, divided by `std`.",
         f"Shape: ({_shape('B', data)}), float32: clips, channels, frames, rows, columns. B is "
-        "free; anything else is an error.",
+        "free; another shape is none that it was trained on, and an error in exported files.",
     ]
     return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
 

@@ -10,7 +10,8 @@ import subprocess
 import numpy as np
 import pytest
 
-from vie.datasets.synthetic.appearance import APPEARANCES, FIGURES, disc, scrap, sprite
+from vie.datasets.synthetic import render as module
+from vie.datasets.synthetic.appearance import APPEARANCES, FIGURES, scrap, sprite
 from vie.datasets.synthetic.render import (
     CLASSES,
     FRAMES,
@@ -291,23 +292,31 @@ def test_classes_of_scenes_are_one_action_for_each_figure(tmp_path):
     assert [*actions.values()] == [set(MOTIONS), set(SWAYS)] * 6
 
 
-def test_what_passes_by_is_gone_before_the_next_clip():
-    """Else it would tell which video a clip is of."""
+def test_what_passes_by_is_gone_after_half_a_second():
+    """Else it would tell which video a frame is of."""
     rng = generator(7, "test")
     shown = passing(scrap, 1, (14, 24), 10 * LIFE, 88, rng)
     assert shown.shape == (10 * LIFE, HEIGHT, 88)
     assert 0 < shown.mean() < 0.2
 
+    rows = shown.reshape(10 * LIFE, -1)  # (T, H, W) -> (T, H * W)
+
     def alike(apart):
-        one, other = shown[:-apart].reshape(-1, HEIGHT * 88), shown[apart:].reshape(-1, HEIGHT * 88)
+        one, other = rows[:-apart], rows[apart:]
         return np.mean((one * other).sum(1)) / np.mean((one**2).sum(1))
 
     assert alike(1) > 0.7
     assert alike(LIFE) < 0.2
 
 
-def test_a_cover_hides_a_part_of_the_figure():
-    cover = passing(disc, 1, (6, 11), 4 * LIFE, 88, generator(8, "test"))
-    hidden = cover.reshape(4 * LIFE, -1).sum(1)  # (T, H, W) -> (T,), in pixels
-    assert hidden.max() < 1.1 * np.pi * 11**2
-    assert np.median(hidden) > 0.5 * np.pi * 6**2  # the others are over the border
+@pytest.mark.parametrize(("name", "sign"), [("SCRAPS", 1), ("COVERS", -1)])
+def test_strokes_are_added_and_parts_of_figures_hidden(name, sign, monkeypatch):
+    """Both change where it is light, as the figure is."""
+
+    def light():
+        videos = (render("house swaying", 5, n, 0.75).astype(np.float64) for n in range(6))
+        return np.mean([(v > np.median(v) + 60).mean() for v in videos])
+
+    whole = light()
+    monkeypatch.setattr(module, name, 0)
+    assert sign * (whole - light()) > 0.002

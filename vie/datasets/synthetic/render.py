@@ -30,7 +30,7 @@ SCENE_CLASSES = tuple(
     for action in (MOTIONS, tuple(SWAYS))[number % 2]
 )
 COARSE, FINE = (7, 8), (13, 15)  # knots of the clouds, down and across
-SCRAPS, COVERS = 2, 1  # strokes and covers that a busy frame has beside the figure
+SCRAPS, COVERS = 2, 1  # strokes and covers of a frame in a scene
 LIFE = 12  # frames that each of them lasts
 
 
@@ -115,8 +115,8 @@ def passing(
 ) -> np.ndarray:
     """(T, HEIGHT, width) float32, opacity: `count` shapes at any time, each for `LIFE` frames.
 
-    They last so short that a clip of one video has others than its next one, and so tell no videos
-    apart. `shape` draws a sprite; the radius, in pixels, is drawn from its range.
+    They last so short that frames half a second apart have others: they tell videos apart as little
+    as the clouds do. `shape` draws a sprite; the radius, in pixels, is drawn from its range.
     """
     found = np.zeros((n_frames, HEIGHT, width), np.float32)
     for _ in range(count):
