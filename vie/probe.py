@@ -76,7 +76,7 @@ class Probing(Task[Classifiers]):
         self.update(loss, self.schedule.lr(self.lr, step))
         metrics = {"loss": loss.detach() / len(logits)}
         for name, scores in logits.items():
-            metrics[f"{name}_top1"] = (scores.argmax(1) == labels).float().mean()
+            metrics[f"{name}_top1"] = 100 * (scores.argmax(1) == labels).float().mean()
         return metrics
 
 

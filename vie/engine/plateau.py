@@ -119,7 +119,7 @@ class Finetuning(Task[Classifier]):
             logits = self.model(clips)
         loss = F.cross_entropy(logits.float(), labels)
         self.update(loss, self.rate(step))
-        return {"loss": loss.detach(), "top1": (logits.argmax(1) == labels).float().mean()}
+        return {"loss": loss.detach(), "top1": 100 * (logits.argmax(1) == labels).float().mean()}
 
     def state(self) -> dict[str, Any]:
         return super().state() | {
