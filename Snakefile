@@ -51,5 +51,6 @@ rule all:
         ALL,
 
 
-if not IN_JOB and Path(sys.argv[0]).stem in ("snakemake", "__main__"):
+# A workflow that uses this one as a module has rules of its own, which come later.
+if not IN_JOB and Path(workflow.main_snakefile).resolve() == (BASE / "Snakefile").resolve():
     refuse_unknown_targets()

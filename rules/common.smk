@@ -139,6 +139,8 @@ def refuse_nodes_without_slurm(jobs):
 
 def refuse_unknown_targets():
     """Snakemake would name no other. To be called after all rules."""
+    if Path(sys.argv[0]).stem not in ("snakemake", "__main__"):
+        return  # called from Python
     asked = get_argument_parser().parse_known_args(sys.argv[1:])[0].targets  # not known here yet
     encoders = [f"{RESULTS}/encoders/{recipe}.pt" for recipe in config["recipes"]]
     try:

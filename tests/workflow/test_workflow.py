@@ -439,6 +439,7 @@ def test_the_workflow_is_a_module(copy, tmp_path, snakemake, planned, prefix):
     assert jobs["mine"] == 1
     assert jobs[f"{start}pretrain"] == 3 * 2
     assert jobs[f"{start}publish"] == 1
+    assert planned(snakemake(tmp_path, "-n", "-q", "rules", "--cores", "2", "mine.csv")) == jobs
 
 
 def test_another_working_directory(copy, tmp_path, snakemake, planned):
