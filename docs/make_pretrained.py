@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from vie.config.settings import STATE
+from vie.models import safetensors_file
 from vie.models.checkpoint_format import ENCODER, encoder_of, load_encoder, read
 from vie.models.export import Exported, notes_of, save_weights
 from vie.models.pretrained import FOLDER
@@ -28,7 +29,9 @@ def write(source: Path, output: Path) -> Exported:
     encoder = encoder_of(content, source=source)
     state = {name: _half(value) for name, value in content[ENCODER].items()}
     output.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(state, notes_of(content), output)
+    notes = notes_of(content)
+    if not _holds(output, state, notes):
+        save_weights(state, notes, output)
     assert encoder.input is not None
     shape = (8, 3, encoder.input.frames, encoder.input.size, encoder.input.size)
     clips = torch.randn(shape, generator=torch.Generator().manual_seed(0))
@@ -40,6 +43,15 @@ def write(source: Path, output: Path) -> Exported:
     written = Exported("float16", output, difference)
     output.with_suffix(".md").write_text(model_card(encoder, content, source, [written]))
     return written
+
+
+def _holds(path: Path, state: dict[str, torch.Tensor], notes: dict[str, str]) -> bool:
+    """Whether a file has these tensors and notes: written again, its bytes would differ."""
+    if not path.exists():
+        return False
+    tensors, found = safetensors_file.read(path)
+    same = found.items() >= notes.items() and tensors.keys() == state.keys()
+    return same and all(torch.equal(tensors[name], state[name]) for name in state)
 
 
 def _half(value: torch.Tensor) -> torch.Tensor:

@@ -50,10 +50,25 @@ def test_a_network_is_found_by_its_name(shipped, monkeypatch, tmp_path):
 
 def test_its_card_says_how_it_is_loaded(shipped, tmp_path):
     card = (tmp_path / "pretrained" / "evening" / "vie_slow.md").read_text()
-    assert "vie.load_encoder('evening/vie_slow')" in card
+    assert 'vie.load_encoder("evening/vie_slow")' in card
 
 
 @pytest.mark.parametrize("name", ["evening/vie_slwo", "../evening/vie_slow", "vie_slow", ""])
 def test_other_names_are_an_error_that_names_what_there_is(shipped, name):
     with pytest.raises(VieError, match=r"no such checkpoint.*\(evening/vie_slow\)"):
         vie.load_encoder(name)
+
+
+@pytest.mark.parametrize("network", ["single", "trn", "3dresnet", "slow", "slowfast"])
+def test_the_networks_of_the_evening_come_with_vie(network):
+    name = f"evening/vie_{network}"
+    encoder = vie.load_encoder(name)
+    assert encoder.metadata["recipe"]["encoder"]["network"] == network
+    assert encoder.metadata["provenance"]["experiment"] == "evening"
+    given = encoder.input
+    clips = torch.randn(2, 3, given.frames, given.size, given.size)
+    with torch.no_grad():
+        embedding, _ = encoder(clips)
+    torch.testing.assert_close(embedding.norm(dim=1), torch.ones(2))
+    assert encoder.metadata["stage"] == "local_aggregation"
+    assert name in module.pretrained()[name].with_suffix(".md").read_text()

@@ -40,7 +40,7 @@ Outputs = tuple[Tensor, ...]
 Network = Callable[[Tensor], Outputs]
 Content = dict[str, Any]  # of an encoder's checkpoint
 # Fields of the checkpoint that every file holds as JSON, where it has a place for that.
-NOTED = (*FIELDS, *METADATA, "objectives", *OF_ENCODER_FILES)
+NOTED = (*sorted(FIELDS), *METADATA, "objectives", *OF_ENCODER_FILES)
 
 
 class ExportedNetwork(nn.Module):

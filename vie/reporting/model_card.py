@@ -272,7 +272,7 @@ def _files(files: Sequence[Exported], data: dict[str, Any]) -> list[str]:
             load=load.format(**names),
             shape=_shape(2, data),
             outputs=", ".join(OUTPUTS),
-            known_as=repr(f"{file.path.parent.name}/{file.path.stem}"),
+            known_as=json.dumps(f"{file.path.parent.name}/{file.path.stem}"),
             **names,
         )
         parts.append(f"### {file.format}\n\n```python\n{text}```")
