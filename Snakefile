@@ -41,7 +41,8 @@ onstart:
 
 # Last of all, so that it is what is read first.
 onsuccess:
-    print(targets.outcome(sorted(workflow.dag.derived_targetfiles)))
+    if not IN_JOB:
+        print(targets.outcome(sorted(workflow.dag.derived_targetfiles)))
 
 
 rule all:

@@ -83,7 +83,7 @@ def extract(
         embedding, features = encoder(clip)
 
     Args:
-        encoder: an encoder's file, another checkpoint of pretraining, or what `load_encoder` gave.
+        encoder: as `vie.load_encoder` takes it, or what that gave.
         paths: folders (any depth), lists (.txt, .csv) and video files.
         layers: one or several of embedding, conv3, conv4, conv5.
         clips: evenly spaced clips of each video, whose vectors are averaged.

@@ -44,7 +44,7 @@ def search(
     """The k most similar rows of a table for each of some videos.
 
     Args:
-        encoder: the file of the encoder that the table was made with.
+        encoder: that the table was made with, as `vie.load_encoder` takes it.
         features: a table of `vie.extract` or of the workflow, with the layer embedding.
         videos: video files, folders and lists, as for `vie.extract`.
         settings: more for `vie.extract.extract`.
