@@ -39,7 +39,7 @@ onstart:
         remove_scripts(SCRIPTS, at_least_seconds=5 if PROMISED in os.environ else 300)
 
 
-# Last of all, so that it is what is read first.
+# A run ends with what it made.
 onsuccess:
     if not IN_JOB:
         print(targets.outcome(sorted(workflow.dag.derived_targetfiles)))

@@ -24,9 +24,10 @@ def located(name: str | Path) -> Path:
     Raises:
         VieError: it is neither.
     """
-    path, known = Path(name), pretrained()
+    path = Path(name)
     if os.path.isfile(path):  # False, too, of names that no file can have
         return path
+    known = pretrained()
     if path.as_posix() not in known:
         raise VieError(
             f"{path}: no such checkpoint, nor a network that comes with vie ({', '.join(known)})"
