@@ -37,12 +37,18 @@ onstart:
     refuse_nodes_without_slurm(planned)
     if not IN_JOB:
         remove_scripts(SCRIPTS, at_least_seconds=5 if PROMISED in os.environ else 300)
+        if SHORT_MESSAGES:
+            TERMINAL.install(planned)
 
 
-# A run ends with what it made.
+# A run ends with what it made, or why it failed.
 onsuccess:
     if not IN_JOB:
         print(targets.outcome(sorted(workflow.dag.derived_targetfiles)))
+
+
+onerror:
+    print(TERMINAL.failures(), file=sys.stderr)
 
 
 rule all:

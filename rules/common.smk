@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.enums import Quietness
 
 # Snakemake puts it into shell commands as it is; an environment may lie in a folder with a blank.
 if os.path.exists(sys.executable):
@@ -59,6 +60,7 @@ from vie.workflow.paths import IMAGES_TABLE, PIPELINES, PUBLISHED, Experiment
 from vie.workflow.published import files_of, published_rows
 from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
 from vie.workflow.stopping import wait_elsewhere
+from vie.workflow.terminal import Terminal
 from vie.workflow.titles import (
     control_labels,
     dataset_title,
@@ -117,6 +119,11 @@ CURVES = experiment.curves("table_1" if experiment.labelled else "retrieval")
 ALL = experiment.published_files()
 INSTANCES = instances_used(experiment.recipes)
 ONE_GPU = min(config["gpus"], 1)
+TERMINAL = Terminal()
+said = workflow.output_settings  # with --verbose, -p or --quiet, Snakemake's own messages
+SHORT_MESSAGES = not (
+    said.verbose or said.printshellcmds or {*(said.quiet or ())} - {Quietness.HOST}
+)
 PUBLISHED_DIGESTS = [digest(PUBLISHED / name) for name in ("table_s1.csv", "other.csv")]
 
 

@@ -1,5 +1,6 @@
 """Rule classes: class numbers of a dataset, from its training annotation or all of its videos."""
 
+import logging
 from pathlib import Path
 
 from vie.datasets.facts import report_classes
@@ -10,6 +11,7 @@ from vie.runtime.logs import job
 with job(snakemake.log[0]):
     params = snakemake.params
     read = LAYOUTS[params.layout].read
+    logging.getLogger("vie.datasets.layouts").setLevel(logging.ERROR)  # manifests say it again
     videos = read(Path(params.videos), Path(params.annotation), params.split)
     labels = class_names(videos)
     # Only for the log. As a param, a new name would run all later rules again.

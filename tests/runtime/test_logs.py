@@ -1,6 +1,8 @@
 import logging
+import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -16,10 +18,33 @@ def test_messages_and_progress_go_to_the_terminal_and_to_the_log(tmp_path, capsy
         with Progress(total=2, label="frames") as bar:
             bar.update(2)
     shown = capsys.readouterr().err
-    for text in (shown, log.read_text()):
-        assert "WARNING: mind the gap" in text
-        assert "frames: 100%" in text
+    assert log.read_text().count("WARNING: mind the gap") == shown.count("mind the gap") == 1
+    assert "frames: 100%" in log.read_text()
+    assert "frames" not in shown  # it did not take long
     assert not isinstance(sys.stderr, type(log))
+
+
+def test_notes_are_in_the_log_alone(tmp_path, capsys):
+    with job(tmp_path / "job.log"):
+        logging.getLogger("vie.test").info("training on CPU")
+    assert "training on CPU" not in capsys.readouterr().err
+    assert "INFO: training on CPU" in (tmp_path / "job.log").read_text()
+
+
+def test_long_bars_are_shown_ever_more_rarely(tmp_path, capsys, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    with job(tmp_path / "job.log"):
+        bar = Progress(total=3000, label="train", unit="steps")
+        for _ in range(2400):
+            clock[0] += 1.0
+            bar.update()
+        bar.close()
+    shown = capsys.readouterr().err.splitlines()
+    steps = [int(re.search(r"(\d+)/3000", line)[1]) for line in shown]
+    aimed = [60, 120, 240, 480, 960, 1560, 2160, 2400]
+    assert steps == pytest.approx(aimed, rel=0.1)
+    assert 400 < len((tmp_path / "job.log").read_text().splitlines()) < 600
 
 
 def test_two_processes_write_one_log_in_order(tmp_path):

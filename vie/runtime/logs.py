@@ -19,10 +19,11 @@ CODE, HOME = "VIE_CODE", "VIE_HOME"
 
 
 class Tee:
-    """A text stream that writes to several others; one that cannot be written is passed over."""
+    """A text stream to a terminal and a log; one that cannot be written is passed over."""
 
-    def __init__(self, *streams: TextIO) -> None:
-        self.streams = streams
+    def __init__(self, terminal: TextIO, log: TextIO) -> None:
+        self.streams = terminal, log
+        self.log = log
 
     def write(self, text: str) -> int:
         for stream in self.streams:
@@ -49,7 +50,9 @@ def open_log() -> str | None:
 
 @contextlib.contextmanager
 def job(log: str | Path, *, append: bool = False) -> Iterator[None]:
-    """Send the block's messages and progress to the terminal and to `log`.
+    """Send the block's messages and progress to `log`, and to the terminal what matters there.
+
+    Those are warnings, errors, prints and now and then progress (see `Progress`).
 
     A VieError ends the job with its message alone, and so does an error of the operating system
     that the user can mend, such as a full disk. Anything else is a fault of the program and
@@ -72,8 +75,11 @@ def job(log: str | Path, *, append: bool = False) -> Iterator[None]:
     terminal, before = sys.stderr, threading.excepthook
     sys.stderr, threading.excepthook = Tee(terminal, file), _not_of_the_disk
     _open.append(path)
+    shown, kept = logging.StreamHandler(sys.stderr), logging.StreamHandler(file)
+    shown.addFilter(lambda record: record.levelno >= logging.WARNING)
+    kept.addFilter(lambda record: record.levelno < logging.WARNING)
     logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(levelname)s: %(message)s", force=True
+        handlers=[shown, kept], level=logging.INFO, format="%(levelname)s: %(message)s", force=True
     )
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it reports how it is loaded
     try:

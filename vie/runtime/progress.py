@@ -1,5 +1,6 @@
 """Progress that stays readable when several jobs write to one terminal and to log files."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,9 @@ class Progress:
     Snakemake runs jobs side by side. Bars that rewrite their line would overwrite each other, and
     would make one endless line of a log file. tqdm formats the bar, the rate and the time left.
 
+    A job's log has all lines. Its terminal has one after a minute, then each time the bar has taken
+    twice as long, at most ten minutes later, and the last line of such a bar.
+
     `initial` units were done before.
     """
 
@@ -27,6 +31,8 @@ class Progress:
     initial: int = 0
     quiet: bool = False
     every_seconds: ClassVar[float] = 5.0
+    first_shown: ClassVar[float] = 60.0
+    most_between: ClassVar[float] = 600.0
 
     def __post_init__(self) -> None:
         self.n = self.initial
@@ -34,6 +40,8 @@ class Progress:
         # The first line comes after a second.
         self.printed_at = self.start - max(self.every_seconds - 1, 0)
         self.postfix: dict[str, Any] = {}
+        self.shown = 0  # lines on the terminal of a job
+        self.show_at = self.start + self.first_shown
 
     def set_postfix(self, **values: Any) -> None:
         """Values shown after the bar (floats with three significant digits)."""
@@ -45,7 +53,7 @@ class Progress:
         if time.monotonic() - self.printed_at >= self.every_seconds:
             self.print()
 
-    def print(self) -> None:
+    def print(self, *, last: bool = False) -> None:
         """Print the bar now, as one line."""
         self.printed_at = time.monotonic()
         if self.quiet:
@@ -64,11 +72,19 @@ class Progress:
             bar_format="{l_bar}{bar:20}{r_bar}",
             ascii=" -=",
         )
-        print(line, file=sys.stderr, flush=True)
+        log = getattr(sys.stderr, "log", None)
+        if log is None or self.printed_at >= self.show_at or (last and self.shown):
+            print(line, file=sys.stderr, flush=True)
+            self.shown += 1
+            passed = self.printed_at - self.start
+            self.show_at = self.printed_at + min(passed, self.most_between)
+        else:
+            with contextlib.suppress(OSError):  # as on a full disk
+                print(line, file=log, flush=True)
 
     def close(self) -> None:
         """Print the last line."""
-        self.print()
+        self.print(last=True)
 
     def __enter__(self) -> "Progress":
         return self

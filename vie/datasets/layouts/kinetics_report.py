@@ -22,6 +22,7 @@ from vie.runtime.errors import VieError
 
 log = logging.getLogger(__name__)
 
+FEW = 0.02  # of the listed videos; so many without a file are no reason to worry
 DEEPEST = 3  # levels of folders below a split's that are searched for advice
 # An id of YouTube, and in the name of another clip its seconds.
 WITH_ID = re.compile(r"([\w-]{11})(_\d)?", re.ASCII)
@@ -49,7 +50,9 @@ def report(files: SplitFiles, places: dict[str, Place | None]) -> None:
         advice = "; ".join(_look(files)[0]) or "is the copy complete?"
         few = "%s: ONLY %d of %d listed videos have a file; %s"
         log.warning(few, files.root, len(found), len(places), advice)
-    _warn(files, "listed videos have no file and will be rejected", missing)
+    # Every copy lacks a few; rejected.csv names them.
+    level = logging.INFO if len(missing) <= FEW * len(places) else logging.WARNING
+    _say(files, "listed videos have no file and will be rejected", missing, level)
     if files.replacements:
         taken, of = sum(place.replaced for place in found), len(files.replacements)
         log.info("%s: %d videos are taken from %d replacements", files.root, taken, of)
@@ -60,27 +63,27 @@ def report(files: SplitFiles, places: dict[str, Place | None]) -> None:
             *(files.root, untrimmed),
         )
     strayed = [place.path for place in found if place.strayed]
-    _warn(files, "videos lie in a folder that is not their class's", strayed)
-    _warn(files, "folders are no class of the list", files.unknown)
+    _say(files, "videos lie in a folder that is not their class's", strayed)
+    _say(files, "folders are no class of the list", files.unknown)
     empty = sorted(label for label in files.labels if not files.own[label])
     if len(empty) < len(files.labels):  # else the files lie in the split's own folder
-        _warn(files, "classes have no folder", empty)
-    _warn(files, "videos are named by no list", unlisted)
+        _say(files, "classes have no folder", empty)
+    _say(files, "videos are named by no list", unlisted)
     what = "of these have other seconds in their names than a listed video without a file"
-    _warn(files, what, others)
+    _say(files, what, others)
     what = "of these have names that are not read, with the id of a listed video without a file"
-    _warn(files, what, odd)
-    _warn(files, "further files of listed videos are not used", duplicates)
-    _warn(files, "links lead nowhere or in a circle", files.lost)
+    _say(files, what, odd)
+    _say(files, "further files of listed videos are not used", duplicates)
+    _say(files, "links lead nowhere or in a circle", files.lost)
     if files.others:
         what = "%s: %d files that are no videos are left out: %s"
         log.warning(what, files.root, len(files.others), by_kind(files.others))
 
 
-def _warn(files: SplitFiles, what: str, names: list[str]) -> None:
+def _say(files: SplitFiles, what: str, names: list[str], level: int = logging.WARNING) -> None:
     """Log names, if there are any."""
     if names:
-        log.warning("%s: %d %s: %s", files.root, len(names), what, listed(names))
+        log.log(level, "%s: %d %s: %s", files.root, len(names), what, listed(names))
 
 
 def _unused(files: SplitFiles, places: dict[str, Place | None]) -> tuple[list[str], list[str]]:

@@ -1,0 +1,108 @@
+"""What a run prints while it runs: how far it is, now and then, and in the end why jobs failed."""
+
+import logging
+import re
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from snakemake.logging import DefaultFormatter, logger
+from snakemake_interface_logger_plugins.common import LogEvent
+
+FIRST_SECONDS, GROWTH, MOST_SECONDS = 10, 0.25, 600  # until the next line of progress
+SHOWN_JOBS = 3  # of the running ones
+TAIL = 8  # lines of the log of a job that ended without a message
+OF_EACH_JOB = (LogEvent.JOB_INFO, LogEvent.JOB_FINISHED, LogEvent.SHELLCMD)
+# Snakemake's words for a script that failed, which has said why.
+FAILED_SCRIPT = re.compile(r"CalledProcessError in file .*returned non-zero exit status", re.DOTALL)
+
+
+def label(job: Any) -> str:
+    """Short name of a job: its rule and wildcards."""
+    return " ".join([job.rule.name, *map(str, job.wildcards)])
+
+
+class Terminal(DefaultFormatter):  # type: ignore[misc] # has no types
+    """Filter and format of Snakemake's messages to the terminal, from the first job on.
+
+    Snakemake prints some twelve lines for each job. They stay in its log file. A line of progress
+    comes instead, soon at first and rarely later.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.labels: dict[int, str] = {}  # of all jobs that will run, by their numbers
+        self.running: dict[int, str] = {}
+        self.done = 0
+        self.failed: dict[str, Sequence[str]] = {}  # {name: its logs}
+        self.start, self.next = time.monotonic(), 0.0
+
+    def install(self, jobs: Iterable[Any]) -> None:
+        """Take over this process's terminal, if Snakemake's own messages go there."""
+        self.labels = {job.jobid: label(job) for job in jobs}
+        for handler in logger.handlers:
+            if handler.name == "DefaultStreamHandler":
+                handler.addFilter(self.filter)
+                handler.setFormatter(self)
+
+    def filter(self, record: Any) -> bool:
+        """Whether a message is printed; notes what runs and what failed."""
+        event = getattr(record, "event", None)
+        if event is LogEvent.JOB_STARTED:
+            self.running |= {number: self.labels[number] for number in record.jobs}
+            return self._due()
+        if event is LogEvent.JOB_FINISHED:
+            self.running.pop(record.job_id, None)
+            self.failed.pop(self.labels[record.job_id], None)  # of an earlier attempt
+        elif event is LogEvent.JOB_ERROR:
+            self.running.pop(record.jobid, None)
+            self.failed[self.labels[record.jobid]] = [*record.log, *map(str, record.aux.values())]
+            return False
+        elif event is LogEvent.PROGRESS:
+            self.done = record.done
+            return bool(self.done == len(self.labels))
+        said = record.getMessage() if record.msg else ""
+        return not (
+            event in OF_EACH_JOB
+            or said.startswith("Select jobs to execute")
+            or FAILED_SCRIPT.search(said)
+        )
+
+    def _due(self) -> bool:
+        passed = time.monotonic() - self.start
+        if passed < self.next:
+            return False
+        self.next = passed + min(max(FIRST_SECONDS, GROWTH * passed), MOST_SECONDS)
+        return True
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message; of progress one line."""
+        if getattr(record, "event", None) not in (LogEvent.JOB_STARTED, LogEvent.PROGRESS):
+            return str(super().format(record))
+        names = [*self.running.values()]
+        more = f" and {len(names) - SHOWN_JOBS} more" if len(names) > SHOWN_JOBS else ""
+        running = f"; running: {', '.join(names[:SHOWN_JOBS])}{more}" if names else ""
+        clock = time.strftime("%H:%M:%S")
+        return f"[{clock}] {self.done} of {len(self.labels)} jobs are done{running}"
+
+    def failures(self) -> str:
+        """Why jobs failed, from their logs; empty if none did."""
+        if not self.failed:
+            return ""
+        parts = [f"{name} ({', '.join(logs)}):\n{_why(logs)}" for name, logs in self.failed.items()]
+        count = "A job" if len(parts) == 1 else f"{len(parts)} jobs"
+        end = "The same command goes on where it was: what is finished is kept."
+        return "\n\n".join(["", f"{count} failed.", *parts, end])
+
+
+def _why(logs: Sequence[str]) -> str:
+    """The last error of a job, or the end of its log."""
+    for path in filter(Path.is_file, map(Path, logs)):
+        text = path.read_text(errors="replace").strip()
+        _, found, error = f"\n{text}".rpartition("\nERROR: ")
+        if found:
+            return "  " + error.partition("\n(log: ")[0].strip().replace("\n", "\n  ")
+        if text:
+            return "\n".join(f"  {line}" for line in text.splitlines()[-TAIL:])
+    return "  its log says nothing: it may have been killed, as where memory is short"
