@@ -1,4 +1,4 @@
-"""Renew the table of published numbers in docs/reproduction.md:
+"""Renew the table of published numbers in docs/reproduction.md, and README's line on them:
 
     uv run snakemake --cores 8 results/published.csv
     uv run python docs/make_reproduction.py results/demo/published.csv
@@ -12,12 +12,13 @@ from pathlib import Path
 import pandas as pd
 
 PAGE = Path(__file__).parent / "reproduction.md"
+README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- generated -->\n", "<!-- end -->\n"
 
 
 def generated(table: pd.DataFrame) -> str:
     """What stands between the marks, of `results/<experiment>/published.csv`."""
-    lines = ["| model | quantity | dataset | published | demo | command makes |"]
+    lines = ["", "| model | quantity | dataset | published | demo | command makes |"]
     lines.append("|---|---|---|---|---|---|")
     for row in table.itertuples():
         ours = "" if pd.isna(row.ours) else f"{row.ours:.2f} ± {row.ours_ci95:.2f}"
@@ -28,19 +29,30 @@ def generated(table: pd.DataFrame) -> str:
     return "\n".join([*lines, "", "The commands:", "", "```bash", *commands, "```", ""])
 
 
-def renewed(page: str, table: pd.DataFrame) -> str:
-    """The page with what is generated made anew."""
+def status(table: pd.DataFrame) -> str:
+    """README's sentence."""
+    count = (table["comparable"] & table["ours"].notna()).sum()
+    said = f"{count or 'none'} {'was' if count < 2 else 'were'}"
+    return (
+        f"**Status:** Of {len(table)} published numbers that are known here, {said} reproduced "
+        "at the paper's scale."
+    )
+
+
+def renewed(page: str, text: str) -> str:
+    """The page with what stands between the marks made anew."""
     before, _, rest = page.partition(BEGIN)
-    return f"{before}{BEGIN}\n{generated(table)}\n{END}{rest.partition(END)[2]}"
+    return f"{before}{BEGIN}{text}\n{END}{rest.partition(END)[2]}"
 
 
 def main() -> None:
-    """Renew the page."""
+    """Renew the pages."""
     parser = argparse.ArgumentParser(description="Renew docs/reproduction.md.")
     parser.add_argument("table", type=Path, help="results/<experiment>/published.csv")
     table = pd.read_csv(parser.parse_args().table)
-    PAGE.write_text(renewed(PAGE.read_text(), table))
-    print(PAGE)
+    for page, text in ((PAGE, generated(table)), (README, status(table))):
+        page.write_text(renewed(page.read_text(), text))
+        print(page)
 
 
 if __name__ == "__main__":

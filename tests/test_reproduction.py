@@ -25,12 +25,17 @@ def test_the_page_is_up_to_date_but_for_the_demos_own_numbers():
     rows = published_rows(Experiment(load_config(ROOT / "config.yaml")))
     table = published_table([row | {"files": [], "missing": ""} for row in rows])
     page = made.PAGE.read_text()
-    renewed = made.renewed(page, table)
+    renewed = made.renewed(page, made.generated(table))
     # The demo's numbers differ from machine to machine.
     assert DEMO.sub(r"\1\2", page) == DEMO.sub(r"\1\2", renewed), (
         "run the two commands at the top of docs/make_reproduction.py and commit the page"
     )
     assert page.count("| VIE-3DResNet |") == 9
     some = table.assign(ours=12.345, ours_ci95=1.0)
-    assert made.renewed(page, some).count("| 12.35 ± 1.00 |") == len(table)
-    assert made.renewed(renewed, table) == renewed
+    assert made.generated(some).count("| 12.35 ± 1.00 |") == len(table)
+    assert made.renewed(renewed, made.generated(table)) == renewed
+    readme = made.README.read_text()
+    assert made.renewed(readme, made.status(table)) == readme
+    assert "known here, 2 were reproduced" in made.status(
+        some.assign(comparable=[True, True] + [False] * (len(some) - 2))
+    )

@@ -35,7 +35,7 @@ class Terminal(DefaultFormatter):  # type: ignore[misc] # has no types
         self.labels: dict[int, str] = {}  # of all jobs that will run, by their numbers
         self.running: dict[int, str] = {}
         self.done = 0
-        self.failed: dict[str, Sequence[str]] = {}  # {name: its logs}
+        self.failed: dict[str, tuple[str, Sequence[str]]] = {}  # {name: (message, logs)}
         self.start, self.next = time.monotonic(), 0.0
 
     def install(self, jobs: Iterable[Any]) -> None:
@@ -57,7 +57,7 @@ class Terminal(DefaultFormatter):  # type: ignore[misc] # has no types
             self.failed.pop(self.labels[record.job_id], None)  # of an earlier attempt
         elif event is LogEvent.JOB_ERROR:
             self.running.pop(record.jobid, None)
-            self.failed[self.labels[record.jobid]] = [*record.log, *map(str, record.aux.values())]
+            self.failed[self.labels[record.jobid]] = record.rule_msg or "", record.log
             return False
         elif event is LogEvent.PROGRESS:
             self.done = record.done
@@ -90,19 +90,24 @@ class Terminal(DefaultFormatter):  # type: ignore[misc] # has no types
         """Why jobs failed, from their logs; empty if none did."""
         if not self.failed:
             return ""
-        parts = [f"{name} ({', '.join(logs)}):\n{_why(logs)}" for name, logs in self.failed.items()]
+        parts = [
+            "\n".join(filter(None, [f"{name} ({', '.join(logs)}):", message, _why(logs)]))
+            for name, (message, logs) in self.failed.items()
+        ]
         count = "A job" if len(parts) == 1 else f"{len(parts)} jobs"
         end = "The same command goes on where it was: what is finished is kept."
         return "\n\n".join(["", f"{count} failed.", *parts, end])
 
 
 def _why(logs: Sequence[str]) -> str:
-    """The last error of a job, or the end of its log."""
-    for path in filter(Path.is_file, map(Path, logs)):
-        text = path.read_text(errors="replace").strip()
+    """The last error of a job, or the end of its log. A cluster's own log comes last."""
+    texts = [
+        Path(path).read_text(errors="replace").strip() for path in logs if Path(path).is_file()
+    ]
+    for text in texts:
         _, found, error = f"\n{text}".rpartition("\nERROR: ")
         if found:
             return "  " + error.partition("\n(log: ")[0].strip().replace("\n", "\n  ")
-        if text:
-            return "\n".join(f"  {line}" for line in text.splitlines()[-TAIL:])
+    if ends := [text for text in texts if text]:
+        return "\n".join(f"  {line}" for line in ends[-1].splitlines()[-TAIL:])
     return "  its log says nothing: it may have been killed, as where memory is short"
