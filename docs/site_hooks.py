@@ -1,5 +1,5 @@
-"""What the site has beside docs/*.md: pages of the clone's top, the notebook, and the text of every
-other file that a page links to. Links lead there on the site, and on GitHub to the files themselves.
+"""What the site has beside docs/*.md: pages of the clone's top, the notebook, and the text of
+every other file that a page links to. Links lead there on the site, on GitHub to the files.
 
 mkdocs.yml names this file; MkDocs calls `on_files` and `on_page_markdown`.
 """
