@@ -83,7 +83,9 @@ class Objective(nn.Module):
         Args:
             embedding: of `inputs`, unit length, (M, D).
             features: of the encoder for the same.
-            instances, bank, generator: as for `measures`.
+            instances: as for `measures`.
+            bank: as for `measures`.
+            generator: as for `measures`.
         """
         return {"loss": self(embedding, instances, bank, generator)}
 
