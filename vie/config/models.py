@@ -110,7 +110,7 @@ class Config(Model):
         list[Annotated[str, OneOf(BOARDS), Field(description="one of them")]], *NoRepeats
     ] = Field([TENSORBOARD])
     """what shows the metrics of trainings: TensorBoard, and trackers of Accelerate such as wandb or
-    mlflow, whose packages have to be installed (docs/boards.md). It changes no result"""
+    mlflow, whose packages have to be installed (docs/architecture.md). It changes no result"""
     licence: Text | None = None
     """licence of the encoders that are made, as their files and model cards say it; it depends on
     the videos too. Of imported weights, the licence in their file wins"""

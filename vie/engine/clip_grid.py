@@ -25,7 +25,7 @@ def first_videos(batch: Batch, videos: int = ROWS) -> Batch:
 
 
 def clip_grid(clips: Tensor, videos: int) -> Tensor:
-    """A row for each clip, with evenly spaced frames from left to right.
+    """A row for each clip, with evenly spaced frames from left to right; a row of single frames.
 
     Args:
         clips: (V * videos, 3, T, H, W) normalised floats, view by view. Rows come video by video.
@@ -40,6 +40,8 @@ def clip_grid(clips: Tensor, videos: int) -> Tensor:
     rows = rows.float().cpu()[:, :, frames]  # (rows, 3, frames, H, W)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1, 1) for v in (MEAN, STD))
     rows = F.pad(rows * std + mean, (0, GAP, 0, GAP), value=1.0)
+    if T == 1:
+        rows = rows.transpose(0, 2)  # (rows, 3, 1, H, W) -> (1, 3, rows, H, W)
     # (rows, 3, frames, H, W) -> (3, rows, H, frames, W) -> (3, rows * H, frames * W)
     picture = rows.permute(1, 0, 3, 2, 4).flatten(3, 4).flatten(1, 2)
     return (255 * picture.clamp(0, 1)).round().byte()

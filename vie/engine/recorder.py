@@ -85,13 +85,13 @@ class Recorder:
         self.boards: list[Board] = []
         if not self.writes:
             return
+        self.boards += others()
         self.path = path
         with writing(path):
             self._open(path, step)
             if tensorboard is not None:
                 self.tensorboard = TensorBoard(tensorboard, step)
                 self.boards.append(self.tensorboard)
-        self.boards += others()
 
     def _open(self, path: Path, step: int) -> None:
         lines = path.read_text().splitlines() if path.exists() and step else []

@@ -1,8 +1,11 @@
 """Trackers of Accelerate, such as Weights & Biases or MLflow: the metrics of runs side by side."""
 
+import contextlib
 import importlib.util
 import logging
+import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,9 +30,10 @@ class Tracked:
         words = re.sub(r"[^A-Za-z0-9_.]+", "-", self.name)[:80]
         return f"{words}-{content_digest(self.settings)[:8]}"
 
-    def keywords(self, tracker: str) -> dict[str, str]:
+    def keywords(self, tracker: str) -> dict[str, Any]:
         """Which run of the project this is, in the words of a tracker that has words for it."""
-        known = {
+        known: dict[str, dict[str, Any]] = {
+            "dvclive": {"dir": f"dvclive/{self.id}", "resume": True, "save_dvc_exp": False},
             "mlflow": {"run_name": self.name},
             "trackio": {"name": self.id, "resume": "allow"},
             "wandb": {"name": self.name, "id": self.id, "resume": "allow"},
@@ -74,7 +78,8 @@ class Tracker:
 
             PartialState(cpu=True)  # their log asks it which process this is
             self.tracker = made(project, *folder, **keywords)
-            self.tracker.start()
+            with _nobody_to_ask():
+                self.tracker.start()
             self.tracker.store_init_configuration(dict(_flat(run.settings)))
 
         self._attempt(start)
@@ -100,6 +105,18 @@ class Tracker:
                 type(error).__name__,
                 error,
             )
+
+
+@contextlib.contextmanager
+def _nobody_to_ask() -> Iterator[None]:
+    """Without a terminal: a tracker that asks for a login there would wait for ever."""
+    before = sys.stdin
+    with open(os.devnull) as nothing:
+        sys.stdin = nothing
+        try:
+            yield
+        finally:
+            sys.stdin = before
 
 
 def open_trackers(names: Sequence[str], run: Tracked) -> list[Tracker]:
