@@ -103,7 +103,7 @@ def test_what_is_missing_is_named_before_training(recipe, small_dataset, tmp_pat
         train(recipe, IR, small_dataset, tmp_path, report_to=("tensorboard", "aim"))
     assert not (tmp_path / f"{IR}.pt").exists()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(VieError, match="aim needs accelerate.* `uv sync --extra trackers`"):
+    with pytest.raises(VieError, match=r"aim needs accelerate.* `uv sync --extra trackers`"):
         train(recipe, IR, small_dataset, tmp_path, report_to=("aim",))
 
 
