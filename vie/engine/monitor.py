@@ -153,12 +153,11 @@ class _Look:
         videos = load_index(index)
         count = min(len(videos), MOST_POINTS)
         self.chosen = np.linspace(0, len(videos) - 1, count).round().astype(np.int64)
-        names = videos.videos.take(self.chosen).to_pylist()
-        labels = videos.labels[self.chosen].tolist()
+        names = videos.videos.to_pylist()
         self.header = ["video", "class"] if classes else ["video", "file"]
         self.rows = [
-            [name, classes[label] if classes else file_of(name)]
-            for name, label in zip(names, labels, strict=True)
+            [names[i], classes[videos.labels[i]] if classes else file_of(names[i])]
+            for i in self.chosen
         ]
 
     def at(self, embeddings: Tensor) -> Points:
