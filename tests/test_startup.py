@@ -20,7 +20,7 @@ for steps in (2, 4):  # the second goes on from the state of the first
 """
 LOADS = "\nprint({packages} & set(sys.modules))"
 # torch._dynamo is torch's compiler, which sympy and triton belong to.
-RARE = {"torch._dynamo", "sympy", "triton", "torchvision", "faiss", "cv2"}
+RARE = {"torch._dynamo", "sympy", "triton", "torchvision", "faiss", "cv2", "accelerate"}
 TABLES = {"pandas", "matplotlib", "scipy", "sklearn", "snakemake", "pydantic"}
 
 

@@ -13,7 +13,8 @@ from vie.clips.loader import Batch, long_enough, steps_per_epoch
 from vie.config.clip_frames import trained_clip
 from vie.config.settings import resolve_steps
 from vie.engine.device import accelerator, at_least_float32, described, to_device
-from vie.engine.monitor import Monitor, build_monitor
+from vie.engine.monitor import Monitor, bank_measures, build_monitor
+from vie.engine.recorder import Points
 from vie.engine.resumable import CHECKPOINT
 from vie.engine.run import Data, Run, TrainingClips, fit
 from vie.engine.schedules import Schedule, pretraining_schedule
@@ -142,6 +143,19 @@ class Pretraining(Task[Encoder]):
         self.objective.after_step(self.network())
         self.done = step + 1
         return {name: distributed.mean(value.detach()) for name, value in measures.items()}
+
+    def shown(self) -> dict[str, float]:
+        return super().shown() | self.objective.shown()
+
+    def shown_at_times(self) -> dict[str, float]:
+        return bank_measures(self.bank)
+
+    def seen(self, batch: Batch) -> Tensor:
+        return self.objective.inputs(super().seen(batch))
+
+    def points(self) -> Points | None:
+        """Of the validation videos, as the monitor has last embedded them."""
+        return getattr(self.monitor, "points", None)
 
     def state(self) -> dict[str, Any]:
         return super().state() | {"epoch": self.epoch(self.done), "begun": self.begun}

@@ -398,6 +398,10 @@ WRONG = [
         ["precision: 'bf61' is not one of bf16, tf32, float32 (did you mean bf16?) (of networks"],
     ),
     (
+        lambda c: c.update(report_to=["tensorboard", "wandbb"]),
+        ["report_to.1: 'wandbb' is not one of tensorboard, ", "(did you mean wandb?)"],
+    ),
+    (
         lambda c: c["recipes"]["vie_single"]["geometry"].update(train_shorter_side=[90]),
         ["geometry.train_shorter_side: [90] is not a list of 2 (range of the shorter side"],
     ),

@@ -122,6 +122,7 @@ HARMLESS = {
     "a recipe": another_recipe,
     "a dataset": another_dataset,
     "the monitor": overlay(recipes={"vie_single": {"monitor": {"every": "1 epochs", "clips": 2}}}),
+    "trackers": overlay(report_to=["tensorboard", "wandb"]),
     "threads": overlay(threads={"pretrain": 2, "probe": 1}),
     "order of training": overlay(recipes={"vie_trn": {"start_first": True}}),
     "drops of finetuning that no row has": overlay(

@@ -21,8 +21,19 @@ from vie.config.evaluations import (
     Table,
     Tables,
 )
-from vie.config.fields import ClipNumbers, Model, Name, Seed, Text, spacing, whole
+from vie.config.fields import (
+    ClipNumbers,
+    Model,
+    Name,
+    NoRepeats,
+    OneOf,
+    Seed,
+    Text,
+    spacing,
+    whole,
+)
 from vie.config.recipes import ClassPath, Encoder, Objective, Recipe, Schedule
+from vie.config.settings import BOARDS, TENSORBOARD
 
 Processors = Annotated[int, *whole(ge=1, le=1024)]
 
@@ -95,6 +106,11 @@ class Config(Model):
     (docs/ablations.md). Where two folders have files of one name, the later one refines the
     earlier one. Paths are relative to the clone, or to the current folder"""
     threads: Threads
+    report_to: Annotated[
+        list[Annotated[str, OneOf(BOARDS), Field(description="one of them")]], *NoRepeats
+    ] = Field([TENSORBOARD])
+    """what shows the metrics of trainings: TensorBoard, and trackers of Accelerate such as wandb or
+    mlflow, whose packages have to be installed (docs/architecture.md). It changes no result"""
     licence: Text | None = None
     """licence of the encoders that are made, as their files and model cards say it; it depends on
     the videos too. Of imported weights, the licence in their file wins"""

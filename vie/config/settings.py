@@ -23,6 +23,19 @@ VECTORS = ("embedding", *LAYERS)  # of a whole video, that can be written to fil
 # Files that a recipe's `weights` may name: the authors' checkpoint, one of vie, a state_dict.
 RELEASE, CHECKPOINT, STATE = (".tar", ".index"), ".pt", ".safetensors"
 SPLITS = (1, 2, 3)  # of a target that is all splits
+TENSORBOARD = "tensorboard"
+# What may show the metrics of a training: TensorBoard, and the trackers that Accelerate knows.
+BOARDS = (
+    TENSORBOARD,
+    "aim",
+    "clearml",
+    "comet_ml",
+    "dvclive",
+    "mlflow",
+    "swanlab",
+    "trackio",
+    "wandb",
+)
 IMPORTED = "imported"  # in place of a stage's name: the network of a recipe that has `weights`
 
 

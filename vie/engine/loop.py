@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -73,10 +74,13 @@ def run(
             before = task.before_step(step)
             if before:
                 recorder.write(step, **before)
+                recorder.show(step, task.shown_at_times)
                 shown.update(before)
             if task.finished:
                 end = step + 1  # the metrics of `step` are written
                 break
+            if step == first:
+                recorder.picture(step, "clips", partial(task.picture, batch))
             means.add(task.step(step, batch), len(batch.clips) * distributed.world_size())
             done = step + 1 == steps.stop
             stop = received[0].name if received else None
@@ -85,6 +89,7 @@ def run(
             if means.steps == REPORTS or done or due:
                 row, means = means.row(step, resumable.advice()), Means()
                 recorder.write(step, **row)
+                recorder.show(step, task.shown)
                 task.reported(step, row)
                 shown |= row
                 shown["clips/s"] = round(shown.pop("clips_per_second"))
@@ -102,3 +107,6 @@ def run(
         resumable.save_end(end, task.state())
         if last := task.at_end(steps.stop):
             recorder.write(steps.stop, **last)
+            recorder.show(steps.stop, task.shown_at_times)
+        if points := task.points():
+            recorder.points("validation", points)

@@ -5,24 +5,27 @@ close they are, and how evenly all embeddings are spread.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vie.clips.transform import ClipTransform
 from vie.config.settings import too_many
 from vie.datasets.finding import file_of
 from vie.engine.predict import predict_clips
+from vie.engine.recorder import Points
 from vie.engine.run import Data
 from vie.frames.index import load_index
 from vie.frames.manifest import read_classes
 from vie.metrics.alignment import alignment, same_video_retrieval, uniformity
 from vie.metrics.knn import knn_predict
 from vie.metrics.top_k import top_k
+from vie.objectives.bank import MemoryBank
 from vie.runtime import distributed
 from vie.runtime.errors import VieError
 
@@ -30,6 +33,7 @@ log = logging.getLogger(__name__)
 Monitor = Callable[[nn.Module, Tensor], dict[str, float]]
 # Mean cosine of the embeddings of different videos from which on a network has collapsed.
 COLLAPSED = 0.98
+MOST_POINTS = 5000  # videos in TensorBoard's projector
 
 
 def build_monitor(recipe: dict[str, Any], data: Data, workers: int = 0) -> Monitor | None:
@@ -65,8 +69,10 @@ class KnnMonitor:
         neighbours = recipe["monitor"]["neighbours"]
         if problem := too_many("monitor.neighbours", neighbours, len(self.labels)):
             raise VieError(problem[0])
+        classes = read_classes(data.classes)
+        self.look = _Look(data.val, classes)
         self.how = {
-            "classes": len(read_classes(data.classes)),
+            "classes": len(classes),
             "k": neighbours,
             "temperature": recipe["objective"]["temperature"],
         }
@@ -76,6 +82,7 @@ class KnnMonitor:
         embeddings = embed_videos(
             encoder, self.val, self.transform, self.clips, vectors.device, self.workers
         )
+        self.points = self.look.at(embeddings)
         probabilities = knn_predict(vectors, self.labels, embeddings, **self.how)
         correct = top_k(probabilities.cpu().numpy(), self.val_labels)
         return {"knn_top1": 100 * float(correct.mean())}
@@ -98,7 +105,7 @@ class LabelFreeMonitor:
         names = [file_of(name) for name in load_index(self.val).videos.to_pylist()]
         numbers = {name: i for i, name in enumerate(names)}
         self.files = torch.tensor([numbers[name] for name in names])
-        self.calls = 0
+        self.calls, self.look = 0, _Look(self.val)
 
     def __call__(self, encoder: nn.Module, vectors: Tensor) -> dict[str, float]:
         """Measures of the encoder on the validation videos; leaves the mode as it was.
@@ -113,6 +120,7 @@ class LabelFreeMonitor:
         embeddings = embed_videos(
             encoder, self.val, self.transform, self.clips, vectors.device, self.workers
         )
+        self.points = self.look.at(embeddings)
         first, last = embeddings[:, 0], embeddings[:, -1]  # (V, clips, D) -> (V, D) each
         if len(first) < 2:
             return {"alignment": alignment(first, last)}
@@ -133,10 +141,57 @@ class LabelFreeMonitor:
         }
 
 
+class _Look:
+    """Which validation videos the projector shows, and what it says of them.
+
+    Args:
+        index: of the validation videos.
+        classes: names of the classes, where there are any.
+    """
+
+    def __init__(self, index: Path, classes: Sequence[str] = ()) -> None:
+        videos = load_index(index)
+        count = min(len(videos), MOST_POINTS)
+        self.chosen = np.linspace(0, len(videos) - 1, count).round().astype(np.int64)
+        names = videos.videos.to_pylist()
+        self.header = ["video", "class"] if classes else ["video", "file"]
+        self.rows = [
+            [names[i], classes[videos.labels[i]] if classes else file_of(names[i])]
+            for i in self.chosen
+        ]
+
+    def at(self, embeddings: Tensor) -> Points:
+        """(V, clips, D) of all videos -> the directions of the means over clips of those shown."""
+        vectors = F.normalize(embeddings[self.chosen].mean(1), dim=1)
+        return Points(vectors.cpu(), self.header, self.rows)
+
+
+def bank_measures(bank: MemoryBank) -> dict[str, float]:
+    """How a memory bank is spread, for boards.
+
+    Returns:
+        "bank/mean_cosine": of pairs of entries, near 1 in a bank that has collapsed.
+        "bank/dimensions": (sum of l)^2 / sum of l^2 over the eigenvalues l of the entries'
+            covariance: how many dimensions they use, from 1 to D.
+        "bank/untouched": entries (%) that no step has updated yet.
+    """
+    vectors = bank.vectors
+    mean = vectors.mean(0)
+    # (D, N) x (N, D) -> (D, D)
+    covariance = (vectors.T @ vectors / len(vectors) - mean[:, None] * mean).double()
+    squares = float(covariance.square().sum())  # of its eigenvalues
+    return {
+        "bank/mean_cosine": mean_cosine(vectors),
+        "bank/dimensions": float(covariance.trace()) ** 2 / squares if squares else 1.0,
+        "bank/untouched": bank.untouched(),
+    }
+
+
 def mean_cosine(vectors: Tensor) -> float:
     """Mean cosine of all pairs of (V, D) vectors of unit length; 0 where there is no pair."""
     count = len(vectors)
-    total = float(vectors.double().sum(0).square().sum())  # of all pairs, each with itself too
+    # Of all pairs, each with itself too.
+    total = float(vectors.sum(0, dtype=torch.float64).square().sum())
     return (total - count) / max(count * (count - 1), 1)
 
 

@@ -10,11 +10,13 @@ import numpy as np
 
 from vie.clips.loader import EpochBatchSampler, TrainClips, loader
 from vie.clips.transform import ClipTransform
+from vie.config.settings import TENSORBOARD
 from vie.engine import loop
 from vie.engine.recorder import Recorder
 from vie.engine.resumable import EVENTS, METRICS, Resumable
 from vie.engine.schedules import Schedule
 from vie.engine.task import Task
+from vie.engine.trackers import Tracked, open_trackers
 from vie.runtime.files import atomic_write, digest
 from vie.runtime.threads import use_threads
 
@@ -34,6 +36,8 @@ class Run:
     code: str = ""  # digest of the code, for the record; it decides nothing
     checkpoint_seconds: float = 20  # shortest time between two checkpoints
     workers: int | None = None  # processes that load clips; None: as many as keep pace
+    report_to: tuple[str, ...] = (TENSORBOARD,)  # what shows the metrics, as in the config
+    experiment: str = "vie"  # that trackers file it under
 
     @property
     def record(self) -> dict[str, str]:
@@ -104,7 +108,8 @@ def fit(
     motion = digest(clips.motion) if clips.motion else None
     files = {"index": digest(clips.index), "motion": motion}
     about = (metadata or {}) | run.record
-    states = Resumable(run.work, settings | files | key, schedule, about, run.checkpoint_seconds)
+    run_key = settings | files | key
+    states = Resumable(run.work, run_key, schedule, about, run.checkpoint_seconds)
     step = schedule.first
     if (content := states.load()) is not None:
         task.restore(content)
@@ -117,5 +122,9 @@ def fit(
         clips.index, clips.transform, motion=clips.motion, n_views=clips.n_views, **address
     )
     batches = loader(dataset, order, workers, clips=clips.batch * clips.n_views)
-    with closing(Recorder(run.work / METRICS, run.work / EVENTS, step)) as recorder:
+    events = run.work / EVENTS if TENSORBOARD in run.report_to else None
+    others = [name for name in run.report_to if name != TENSORBOARD]
+    tracked = Tracked(run.experiment, run.name, run_key)
+    recorder = Recorder(run.work / METRICS, events, step, lambda: open_trackers(others, tracked))
+    with closing(recorder):
         loop.run(task, batches, steps, schedule.first, states, recorder, run.name)

@@ -2,11 +2,15 @@
 
 from typing import Any, Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 
 from vie.clips.loader import Batch
-from vie.engine.device import Accelerator
+from vie.engine.clip_grid import clip_grid, first_videos
+from vie.engine.device import Accelerator, to_device
 from vie.engine.optimizer import sgd
+from vie.engine.recorder import Points
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -75,6 +79,34 @@ class Task(Generic[Network]):
         The state is saved before: a longer schedule goes on as if the end had not been there.
         """
         return {}
+
+    def shown(self) -> dict[str, float]:
+        """What boards show of the step that was just done, besides its metrics.
+
+        The gradients are still there. Reading their norm waits for the device, as a row does.
+        """
+        groups = self.optimiser.param_groups
+        gradients = [p.grad for group in groups for p in group["params"] if p.grad is not None]
+        return {"lr": groups[0]["lr"], "gradient_norm": float(get_total_norm(gradients))}
+
+    def shown_at_times(self) -> dict[str, float]:
+        """What boards show besides what `before_step` or `at_end` has just measured."""
+        return {}
+
+    def seen(self, batch: Batch) -> Tensor:
+        """A batch as the network sees it, (V * B, 3, T, H, W) normalised, view by view."""
+        with self.accelerator.autocast():
+            return to_device(batch, self.accelerator.device).clips
+
+    @torch.no_grad()
+    def picture(self, batch: Batch) -> Tensor:
+        """The first videos of a batch as the network sees them, as from `clip_grid`."""
+        few = first_videos(batch)
+        return clip_grid(self.seen(few), len(few.instances))
+
+    def points(self) -> Points | None:
+        """Vectors to look at, of the end of training."""
+        return None
 
     def state(self) -> dict[str, Any]:
         """Everything a checkpoint needs besides the step."""

@@ -30,11 +30,15 @@ class MemoryBank(nn.Module):
             raise VieError(f"a memory bank needs at least one instance, but got {instances}")
         if not 0 <= momentum < 1:
             raise VieError(f"memory bank momentum {momentum} must lie in [0, 1)")
-        self.momentum = momentum
-        generator = torch.Generator().manual_seed(seed)
-        bound = 1 / math.sqrt(dimensions / 3)
-        vectors = torch.rand(instances, dimensions, generator=generator) * (2 * bound) - bound
-        self.register_buffer("vectors", F.normalize(vectors, dim=1))
+        self.momentum, self.seed = momentum, seed
+        self.register_buffer("vectors", _first(instances, dimensions, seed))
+
+    def untouched(self) -> float:
+        """Share of entries (%) that are the random ones of the beginning."""
+        N, D = self.vectors.shape
+        first = _first(N, D, self.seed).to(self.vectors)
+        same = (first * self.vectors).sum(1) > 1 - 1e-5  # (N, D) -> (N,)
+        return 100 * float(same.double().mean())
 
     @torch.no_grad()
     def update(self, instances: Tensor, embeddings: Tensor) -> None:
@@ -51,6 +55,14 @@ class MemoryBank(nn.Module):
             new = embeddings[last].to(self.vectors.dtype)
             mixed = self.momentum * self.vectors[instances] + (1 - self.momentum) * new
             self.vectors[instances] = F.normalize(mixed, dim=1)
+
+
+def _first(instances: int, dimensions: int, seed: int) -> Tensor:
+    """(N, D) random unit vectors."""
+    generator = torch.Generator().manual_seed(seed)
+    bound = 1 / math.sqrt(dimensions / 3)
+    vectors = torch.rand(instances, dimensions, generator=generator) * (2 * bound) - bound
+    return F.normalize(vectors, dim=1)
 
 
 def similarities(embedding: Tensor, vectors: Tensor, rows: Tensor) -> Tensor:

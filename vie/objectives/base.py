@@ -98,6 +98,13 @@ class Objective(nn.Module):
     def before_step(self, step: int, steps_per_epoch: int) -> None:
         """Work before a step, in all processes alike; the stage's first step is 0."""
 
+    def shown(self) -> dict[str, float]:
+        """What boards show of the step that was just done, besides its measures.
+
+        Only read for a row of metrics, so it may wait for the device.
+        """
+        return {}
+
     def after_step(self, encoder: nn.Module) -> None:
         """Work after the optimiser's step and the bank's update, in all processes alike."""
 

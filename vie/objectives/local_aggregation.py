@@ -63,6 +63,7 @@ class LocalAggregation(Objective):
         self.temperature, self.threads = temperature, threads
         self.register_buffer("labels", torch.full((clusterings, instances), -1))
         self._clustered = False
+        self.close_of_step = torch.zeros(0, neighbours, dtype=torch.bool)  # (B, k)
 
     @classmethod
     def build(
@@ -106,12 +107,22 @@ class LocalAggregation(Objective):
             embedding = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
             vectors = bank.detach().to(embedding.dtype)
             background = nearest(embedding, vectors, self.neighbours, CHUNK)  # (B, k)
-            close = self.close(instances, background)  # (B, k)
+            self.close_of_step = close = self.close(instances, background)  # (B, k)
             # Only these k entries take part in the backward pass.
             logits = similarities(embedding, vectors, background)  # (B, k)
             p = torch.softmax(logits / self.temperature, dim=1)
             ratio = (p * close).sum(1)  # (B, k) -> (B,)
             return -torch.log(ratio + EPSILON).mean()
+
+    def shown(self) -> dict[str, float]:
+        """Of this process's clips of the last step: how many of the k background neighbours are
+        close on average, and the share of clips (%) that have no close one."""
+        sizes = self.close_of_step.sum(1)  # (B,)
+        without = 100 * float((sizes == 0).double().mean())
+        return {
+            "neighbours/close": float(sizes.double().mean()),
+            "neighbours/without_close": without,
+        }
 
     def close(self, instances: Tensor, background: Tensor) -> Tensor:
         """(B,), (B, k) -> (B, k) bool: which background neighbours share a cluster with i."""

@@ -32,4 +32,6 @@ def run_of(snakemake: Any, work: Path, name: str) -> Run:
         precision=params.get("precision", "float32"),
         version=params.version,
         code=code_digest(),
+        report_to=tuple(snakemake.config["report_to"]),
+        experiment=snakemake.config["experiment"],
     )
