@@ -61,6 +61,13 @@ def planned():
     return planned_jobs
 
 
+@pytest.fixture(scope="session")
+def ran(copy_workflow, tmp_path_factory):
+    """A copy of the workflow in which all of the smoke experiment was made; what that printed."""
+    folder = copy_workflow(tmp_path_factory.mktemp("ran"))
+    return folder, call_snakemake(folder, *SMOKE, "--", "all")
+
+
 @pytest.fixture(scope="module")
 def finished(copy):
     """A copy of the workflow in which all of the smoke experiment is on record as made.

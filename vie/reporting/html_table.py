@@ -17,6 +17,7 @@ MARKS = {
     True: '<abbr title="may be compared">✓</abbr>',
     False: '<abbr title="may not be compared">≠</abbr>',
 }
+EMPTY = "There are no rows."
 INTERVALS = "± is the half-width of a 95 % interval."
 COMPARED = (
     "A published value with ✓ may be compared with ours; one with ≠ may not, because the dataset "
@@ -63,7 +64,8 @@ def write_page(table: pd.DataFrame, path: Path, title: str) -> None:
     """
     columns = _columns(table)
     folded = any(name.endswith(PUBLISHED) for name in columns)
-    notes = [INTERVALS] if any(f"{name}{CI}" in table for name in columns) else []
+    notes = [] if len(table) else [EMPTY]
+    notes += [INTERVALS] if any(f"{name}{CI}" in table for name in columns) else []
     notes += [COMPARED] if folded and COMPARABLE in table else []
     numbers = {name for name in columns if _is_number(table[name])}
     heads = [
