@@ -13,6 +13,7 @@ from vie.runtime.files import atomic_write
 
 CI, PUBLISHED, COMPARABLE = "_ci95", "_published", "comparable"
 MOST_DECIMALS = 4
+WIDEST = 36  # letters of a column of text
 MARKS = {
     True: '<abbr title="may be compared">✓</abbr>',
     False: '<abbr title="may not be compared">≠</abbr>',
@@ -69,7 +70,7 @@ def write_page(table: pd.DataFrame, path: Path, title: str) -> None:
     notes += [COMPARED] if folded and COMPARABLE in table else []
     numbers = {name for name in columns if _is_number(table[name])}
     heads = [
-        f'<th scope="col" aria-sort="none"{_class(name in numbers)}>'
+        f'<th scope="col" aria-sort="none" {_look(table[name], name in numbers)}>'
         f'<button type="button">{html.escape(str(name).replace("_", " "))}</button></th>'
         for name in columns
     ]
@@ -107,8 +108,12 @@ def _is_number(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
-def _class(number: bool) -> str:
-    return ' class="number"' if number else ""
+def _look(column: pd.Series, number: bool) -> str:
+    """Attributes of a column's head; text is not squeezed into many short lines."""
+    if number:
+        return 'class="number"'
+    longest = max(map(len, map(_text, column)), default=0)
+    return f'style="min-width:{min(longest, WIDEST)}ch"'
 
 
 def _cells(table: pd.DataFrame, name: Any, number: bool) -> list[str]:

@@ -25,7 +25,7 @@ def overview(experiment: Experiment, logs: Path, benchmarks: Path) -> dict[str, 
         experiment: whose report it is.
         logs, benchmarks: folders of its jobs' logs and of their times.
     """
-    wall, cpu = hours(benchmarks)
+    spent = hours(benchmarks)
     found = {
         "Experiment": experiment.name,
         **{
@@ -35,7 +35,7 @@ def overview(experiment: Experiment, logs: Path, benchmarks: Path) -> dict[str, 
         },
         "Seeds of training": ", ".join(map(str, experiment.config["seeds"])),
         "Trained on": trained_on(logs),
-        "Computing": f"{wall:.1f} hours of jobs, {cpu:.1f} CPU-hours" if wall else "",
+        "Computing": f"{spent:.1f} hours of jobs, as they last ran" if spent else "",
         "Findings of the paper": _findings(Path(experiment.folder) / "findings.csv"),
         "Report made": f"{time.strftime('%Y-%m-%d %H:%M')} on {_cpu()}, {os.cpu_count()} cores",
         "Versions": ", ".join(f"{name} {version_of(name)}" for name in PACKAGES),
@@ -43,16 +43,13 @@ def overview(experiment: Experiment, logs: Path, benchmarks: Path) -> dict[str, 
     return {what: text for what, text in found.items() if text}
 
 
-def hours(benchmarks: Path) -> tuple[float, float]:
-    """Hours of all jobs of an experiment, as they were last run: of the clock, and of CPUs."""
-    wall = cpu = 0.0
+def hours(benchmarks: Path) -> float:
+    """Of all jobs of an experiment one after the other, as they last ran."""
+    seconds = 0.0
     for path in benchmarks.rglob("*.tsv"):
         with path.open(newline="") as file:
-            for row in csv.DictReader(file, delimiter="\t"):
-                wall += float(row["s"])
-                with_cpu = row.get("cpu_time") or ""
-                cpu += float(with_cpu) if re.fullmatch(r"[\d.]+", with_cpu) else 0  # or "NA"
-    return wall / 3600, cpu / 3600
+            seconds += sum(float(row["s"]) for row in csv.DictReader(file, delimiter="\t"))
+    return seconds / 3600
 
 
 def trained_on(logs: Path) -> str:
