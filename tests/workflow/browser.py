@@ -8,7 +8,7 @@ import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
-LINKS = "a[onclick]"
+LINKS = ".prose li a"  # of the first page
 # Of a page: rows of its table, widths of its pictures, its text. None until all is loaded.
 LOOK = """
 const text = document.body?.innerText ?? "", pictures = [...document.images];
@@ -28,7 +28,8 @@ def opened(page):
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    for argument in ("--headless=new", "--disable-dev-shm-usage", *sandbox):
+    size = "--window-size=1500,1000"
+    for argument in ("--headless=new", "--disable-dev-shm-usage", size, *sandbox):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
