@@ -55,9 +55,11 @@ rule all:
     """Every table and plot of the experiment: what a command without a target makes."""
     default_target: True
     input:
-        ALL,
+        lambda wildcards: finished() if REPORT else ALL,
 
 
 # A workflow that uses this one as a module has rules of its own, which come later.
 if not IN_JOB and Path(workflow.main_snakefile).resolve() == (BASE / "Snakefile").resolve():
     refuse_unknown_targets()
+    if command().report:  # its first page, report/workflow.rst, knows nothing but the config
+        config["overview"] = overview(experiment, Path(LOGS), Path(RUNS))

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.enums import Quietness
+from snakemake.io import apply_wildcards, glob_wildcards, is_flagged
 
 # Snakemake puts it into shell commands as it is; an environment may lie in a folder with a blank.
 if os.path.exists(sys.executable):
@@ -56,6 +57,7 @@ from vie.workflow.image_probes import (
 )
 from vie.workflow.instances import instances_used
 from vie.workflow.leftovers import SCRIPTS, remove_scripts
+from vie.workflow.overview import overview
 from vie.workflow.paths import IMAGES_TABLE, PIPELINES, PUBLISHED, Experiment
 from vie.workflow.published import files_of, published_rows
 from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
@@ -66,10 +68,19 @@ from vie.workflow.titles import (
     dataset_title,
     groups,
     retrieval_titles,
+    table_title,
     target_titles,
 )
 from vie.workflow.versions import version
 from vie.workflow.weights import weights_files
+
+
+@functools.cache
+def command():
+    """The command's arguments, which `workflow` does not know here yet; none if it is Python's."""
+    called = Path(sys.argv[0]).stem in ("snakemake", "__main__")
+    return get_argument_parser().parse_known_args(sys.argv[1:] if called else [])[0]
+
 
 IN_JOB = workflow.remote_exec or workflow.subprocess_exec
 default = BASE / "config.yaml"
@@ -124,6 +135,7 @@ said = workflow.output_settings  # with --verbose, -p or --quiet, Snakemake's ow
 SHORT_MESSAGES = not (
     said.verbose or said.printshellcmds or {*(said.quiet or ())} - {Quietness.HOST}
 )
+REPORT = not IN_JOB and command().report and not command().report_after_run
 PUBLISHED_DIGESTS = [digest(PUBLISHED / name) for name in ("table_s1.csv", "other.csv")]
 
 
@@ -146,12 +158,11 @@ def refuse_nodes_without_slurm(jobs):
 
 def refuse_unknown_targets():
     """Snakemake would name no other. To be called after all rules."""
-    if Path(sys.argv[0]).stem not in ("snakemake", "__main__"):
-        return  # called from Python
-    asked = get_argument_parser().parse_known_args(sys.argv[1:])[0].targets  # not known here yet
     encoders = [f"{RESULTS}/encoders/{recipe}.pt" for recipe in config["recipes"]]
     try:
-        targets.refuse_unknown(asked, [*workflow.rules], [*ALL, *encoders])
+        targets.refuse_unknown(command().targets, [*workflow.rules], [*ALL, *encoders])
+        if REPORT:
+            targets.refuse_missing(command().targets, [*workflow.rules], finished(), ALL[0])
     except VieError as error:
         raise WorkflowError(str(error)) from None
 
@@ -222,21 +233,44 @@ weights_input = of(lambda recipe, seed: weights_files(experiment, recipe, seed))
 index_memory = of(partial(resources.index, config))
 
 
-def in_report(file, caption, plot=None, category="Tables", **labels):
+def finished():
+    """Files that the report shows, of jobs all of whose files for it exist."""
+    found = []
+    for outputs in (each.output for each in workflow.rules):
+        files = [file for file in outputs if is_flagged(file, "report")]
+        values = glob_wildcards(files[0]) if files else ()
+        # A file without wildcards has no values.
+        for job in zip(*values) if values else [()]:
+            wildcards = dict(zip(getattr(values, "_fields", ()), job))
+            made = [apply_wildcards(file, wildcards) for file in files]
+            found += made if all(map(os.path.exists, made)) else []
+    return found
+
+
+def shown(file, caption, category, result, kind):
+    """An output that the report shows; `result` is what it is of, or a function of wildcards."""
+    labels = lambda wildcards: {
+        "result": result(wildcards) if callable(result) else result,
+        "kind": kind,
+    }
+    return report(file, caption=f"../report/{caption}.rst", category=category, labels=labels)
+
+
+def in_report(file, caption, result, plot=None, category="Tables"):
     """Outputs of a table and its plot, which the report shows; both files without their ends."""
     plot = plot or file
-    shown = {"caption": f"../report/{caption}.rst", "category": category}
+    about = caption, category, result
     return {
-        "table": report(f"{file}.csv", labels=labels | {"shown as": "table"}, **shown),
-        "svg": report(f"{plot}.svg", labels=labels | {"shown as": "plot"}, **shown),
+        "page": shown(f"{file}.html", *about, "table"),
+        "table": shown(f"{file}.csv", *about, "table as CSV file"),
+        "svg": shown(f"{plot}.svg", *about, "plot"),
         "png": f"{plot}.png",
     }
 
 
-def of_recipe(caption, shown):
-    """How the report shows a picture that each recipe has."""
-    labels = {"recipe": "{recipe}", "shown as": shown}
-    return {"caption": f"../report/{caption}.rst", "category": "Videos", "labels": labels}
+label_of_recipe = of(lambda recipe: experiment.recipes[recipe]["label"])
+title_of_dataset = of(partial(dataset_title, experiment))
+OF_NEIGHBOURS = "neighbours", "Videos", label_of_recipe
 
 
 def tables_of_experiments():

@@ -333,8 +333,10 @@ rule summary:
         rejected=of(experiment.every_split("rejected.csv")),
         classes="resources/{dataset}/classes.csv",
     output:
-        **in_report(
-            f"{RESULTS}/summary_{{dataset}}", "summary", category="Data", dataset="{dataset}"
+        **in_report(f"{RESULTS}/summary_{{dataset}}", "summary", title_of_dataset, category="Data"),
+        rejected=shown(
+            f"{RESULTS}/rejected_{{dataset}}.html",
+            *("rejected", "Data", title_of_dataset, "rejected files"),
         ),
     log:
         f"{LOGS}/summary_{{dataset}}.log",
@@ -349,7 +351,7 @@ rule summary:
     params:
         splits=of(experiment.splits),
         official_name=of(experiment.setting("official_name")),
-        title=of(partial(dataset_title, experiment)),
+        title=title_of_dataset,
         version=version("tables"),
     script:
         "../workflow_scripts/summary.py"

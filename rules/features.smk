@@ -6,7 +6,11 @@ rule encoder:
         train=f"resources/{DATASET}/train/index.parquet",
         sizes=sizes_of(DATASET, "train"),
     output:
-        f"{RESULTS}/encoders/{{recipe}}.pt",
+        file=f"{RESULTS}/encoders/{{recipe}}.pt",
+        page=shown(
+            f"{RESULTS}/encoders/{{recipe}}.html",
+            *("encoder", "Encoders", label_of_recipe, "where it comes from"),
+        ),
     log:
         f"{LOGS}/encoders/{{recipe}}.log",
     benchmark:

@@ -60,7 +60,7 @@ rule comparison:
     input:
         tables_of_experiments(),
     output:
-        **in_report("results/comparison", "comparison", table="All experiments"),
+        **in_report("results/comparison", "comparison", "All experiments"),
     log:
         "logs/comparison.log",
     benchmark:

@@ -3,7 +3,7 @@ rule published:
     input:
         files_of(experiment),
     output:
-        **in_report(f"{RESULTS}/published", "published", table="Published numbers"),
+        **in_report(f"{RESULTS}/published", "published", "Published numbers"),
     log:
         f"{LOGS}/published.log",
     benchmark:

@@ -5,7 +5,7 @@ rule retrieval:
         features=[run["features"] for run in retrieval_runs(experiment)],
         splits=list(retrieval_splits(experiment).values()),
     output:
-        **in_report(f"{RESULTS}/retrieval", "retrieval", table="Retrieval"),
+        **in_report(f"{RESULTS}/retrieval", "retrieval", "Retrieval"),
         seeds=f"{RESULTS}/retrieval_seeds.csv",
     log:
         f"{LOGS}/retrieval.log",
@@ -35,8 +35,8 @@ rule neighbours:
         indexes=experiment.every_split("index.parquet")(DATASET),
         frames=frame_files(experiment, DATASET),
     output:
-        png=report(f"{RESULTS}/neighbours_{{recipe}}.png", **of_recipe("neighbours", "sheet")),
-        page=report(f"{RESULTS}/neighbours_{{recipe}}.html", **of_recipe("neighbours", "moving")),
+        png=shown(f"{RESULTS}/neighbours_{{recipe}}.png", *OF_NEIGHBOURS, "neighbours, sheet"),
+        page=shown(f"{RESULTS}/neighbours_{{recipe}}.html", *OF_NEIGHBOURS, "neighbours, moving"),
     log:
         f"{LOGS}/neighbours_{{recipe}}.log",
     benchmark:
@@ -63,7 +63,7 @@ rule feature_map:
     input:
         f"{RESULTS}/features/{{recipe}}.parquet",
     output:
-        svg=report(f"{RESULTS}/map_{{recipe}}.svg", **of_recipe("map", "map")),
+        svg=shown(f"{RESULTS}/map_{{recipe}}.svg", "map", "Videos", label_of_recipe, "map"),
         png=f"{RESULTS}/map_{{recipe}}.png",
     log:
         f"{LOGS}/map_{{recipe}}.log",

@@ -6,7 +6,7 @@ rule table_s1:
         metadata=experiment.probes("table_s1", "metadata.json", "trained"),
         control=f"{RESULTS}/random_control.csv",
     output:
-        **in_report(f"{RESULTS}/table_s1", "table_s1", table="S1"),
+        **in_report(f"{RESULTS}/table_s1", "table_s1", "Table S1"),
         seeds=f"{RESULTS}/table_s1_seeds.csv",
     log:
         f"{LOGS}/table_s1.log",
@@ -34,7 +34,7 @@ use rule table_s1 as random_control with:
         predictions=experiment.probes("table_s1", "predictions.parquet", "untrained"),
         metadata=experiment.probes("table_s1", "metadata.json", "untrained"),
     output:
-        **in_report(f"{RESULTS}/random_control", "random_control", table="S1, untrained networks"),
+        **in_report(f"{RESULTS}/random_control", "random_control", "Table S1, untrained networks"),
         seeds=f"{RESULTS}/random_control_seeds.csv",
     log:
         f"{LOGS}/random_control.log",
@@ -51,7 +51,7 @@ use rule table_s1 as table_1 with:
         predictions=experiment.probes("table_1", "predictions.parquet"),
         metadata=experiment.probes("table_1", "metadata.json"),
     output:
-        **in_report(f"{RESULTS}/table_1", "table_1", table="1"),
+        **in_report(f"{RESULTS}/table_1", "table_1", "Table 1"),
         seeds=f"{RESULTS}/table_1_seeds.csv",
     log:
         f"{LOGS}/table_1.log",
@@ -69,7 +69,7 @@ use rule table_s1 as table_1_imagenet with:
         predictions=of(partial(image_probes, experiment, "predictions.parquet")),
         metadata=of(partial(image_probes, experiment, "metadata.json")),
     output:
-        **in_report(f"{RESULTS}/{IMAGES_TABLE}", IMAGES_TABLE, table="1, images"),
+        **in_report(f"{RESULTS}/{IMAGES_TABLE}", IMAGES_TABLE, "Table 1, images"),
         seeds=f"{RESULTS}/{IMAGES_TABLE}_seeds.csv",
     log:
         f"{LOGS}/{IMAGES_TABLE}.log",
@@ -89,7 +89,9 @@ rule learning_curves:
         val=f"resources/{DATASET}/val/index.parquet",
         classes=f"resources/{DATASET}/classes.csv" if experiment.labelled else [],
     output:
-        **in_report(f"{RESULTS}/learning_curves", "learning_curves", category="Training"),
+        **in_report(
+            f"{RESULTS}/learning_curves", "learning_curves", "Learning curves", category="Training"
+        ),
     log:
         f"{LOGS}/learning_curves.log",
     benchmark:
@@ -114,7 +116,7 @@ rule pretext_table:
         answers=[row["answers"] for row in experiment.pretext_rows()],
         metadata=[row["metadata"] for row in experiment.pretext_rows()],
     output:
-        **in_report(f"{RESULTS}/pretext", "pretext", table="Pretext tasks"),
+        **in_report(f"{RESULTS}/pretext", "pretext", "Pretext tasks"),
         seeds=f"{RESULTS}/pretext_seeds.csv",
     log:
         f"{LOGS}/pretext.log",
@@ -145,7 +147,7 @@ rule finetuning_table:
             lambda table: [run["metadata"] for run in finetuning.finetuned(experiment, table)]
         ),
     output:
-        **in_report(f"{RESULTS}/{{table}}", "finetuning", table="{table}"),
+        **in_report(f"{RESULTS}/{{table}}", "finetuning", of(table_title)),
         seeds=f"{RESULTS}/{{table}}_seeds.csv",
     log:
         f"{LOGS}/{{table}}.log",
@@ -184,8 +186,8 @@ rule finetuning_classes:
         **in_report(
             f"{RESULTS}/{{table}}_{{target}}_classes",
             "finetuning_classes",
+            of(lambda table, target: f"{table_title(table)}, {target_titles(experiment)[target]}"),
             plot=f"{RESULTS}/{{table}}_{{target}}_confusion",
-            table="{table}, best network on {target}",
         ),
         confusion=f"{RESULTS}/{{table}}_{{target}}_confusion.csv",
     log:
@@ -213,7 +215,7 @@ rule ablations:
         predictions=of(lambda: [run["predictions"] for run in ablation_runs(experiment)]),
         metadata=of(lambda: [run["metadata"] for run in ablation_runs(experiment)]),
     output:
-        **in_report(f"{RESULTS}/ablations", "ablations", table="Ablations"),
+        **in_report(f"{RESULTS}/ablations", "ablations", "Ablations"),
         seeds=f"{RESULTS}/ablations_seeds.csv",
     log:
         f"{LOGS}/ablations.log",
@@ -238,7 +240,7 @@ rule findings:
     input:
         [f"{RESULTS}/{table}_seeds.csv" for table in experiment.compared_tables()],
     output:
-        **in_report(f"{RESULTS}/findings", "findings", table="Findings"),
+        **in_report(f"{RESULTS}/findings", "findings", "Findings"),
     log:
         f"{LOGS}/findings.log",
     benchmark:

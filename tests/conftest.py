@@ -147,18 +147,27 @@ def root(monkeypatch):
     return ROOT
 
 
+@pytest.fixture(scope="session")
+def copy_workflow():
+    """Copies the workflow into a folder, and returns it."""
+
+    def copied(folder):
+        for part in PARTS:
+            source = ROOT / part
+            if source.is_dir():
+                ignore = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(source, folder / part, ignore=ignore)
+            else:
+                shutil.copy(source, folder / part)
+        return folder
+
+    return copied
+
+
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory):
+def copy(copy_workflow, tmp_path_factory):
     """A copy of the workflow that tests may edit and run in."""
-    folder = tmp_path_factory.mktemp("workflow")
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            ignore = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, folder / part, ignore=ignore)
-        else:
-            shutil.copy(source, folder / part)
-    return folder
+    return copy_workflow(tmp_path_factory.mktemp("workflow"))
 
 
 def write_split(folder, split, videos, classes, frames=(18, 26), height=40, width=52):

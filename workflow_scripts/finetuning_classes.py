@@ -4,6 +4,7 @@ from pathlib import Path
 
 from vie.frames.manifest import read_classes
 from vie.reporting.finetune_tables import best_recipe, class_table, confusion_table
+from vie.reporting.html_table import write_page
 from vie.reporting.plots import SPELT, Target, plot_classes
 from vie.reporting.runs import read_runs
 from vie.reporting.tables import write_csv
@@ -21,5 +22,6 @@ with job(snakemake.log[0]):
     number = snakemake.wildcards.table.removeprefix("table_")
     title = f"Which actions does {best['model'].iloc[0]}, the best finetuned network, recognise? "
     title += f"(Table {number}, {pipeline} preprocessing)"
+    write_page(classes, Path(output.page), title)
     shown = Target(snakemake.params.title, 100 / len(labels))
     plot_classes(classes, confusion, shown, title, [Path(output.svg), Path(output.png)])

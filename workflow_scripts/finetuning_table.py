@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from vie.reporting.finetune_tables import finetuning_seeds, finetuning_table
+from vie.reporting.html_table import write_page
 from vie.reporting.plots import SPELT, Target, plot_finetuned
 from vie.reporting.published import read_published_finetuned
 from vie.reporting.runs import read_runs
@@ -21,6 +22,7 @@ with job(snakemake.log[0]):
     number = snakemake.wildcards.table.removeprefix("table_")
     title = "Does pretraining help when all layers are trained with labels? "
     title += f"(Table {number}, {SPELT[pipeline]} preprocessing)"
+    write_page(table, Path(output.page), title)
     classes = {run.target: run.metadata["classes"] for run in found.itertuples()}
     titles = snakemake.params.titles
     shown = {name: Target(titles[name], 100 / classes[name]) for name in targets}

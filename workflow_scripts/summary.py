@@ -2,8 +2,14 @@
 
 from pathlib import Path
 
+import pandas as pd
+
+from vie.config.layouts import the
 from vie.datasets.facts import expected_videos
+from vie.frames.extract import REJECTED_COLUMNS, read_rejected
+from vie.reporting.html_table import write_page
 from vie.reporting.summary import write_summary
+from vie.reporting.tables import read_csv
 from vie.runtime.logs import job
 
 with job(snakemake.log[0]):
@@ -17,3 +23,12 @@ with job(snakemake.log[0]):
         expected_videos(snakemake.params.official_name),
         snakemake.params.title,
     )
+    output, title = snakemake.output, snakemake.params.title
+    write_page(read_csv(output.table), Path(output.page), f"Files of {the(title)}")
+    rejected = [
+        {"split": split} | row
+        for split, path in zip(splits, files.rejected, strict=True)
+        for row in read_rejected(Path(path))
+    ]
+    table = pd.DataFrame(rejected, columns=["split", *REJECTED_COLUMNS])
+    write_page(table, Path(output.rejected), f"Rejected files of {the(title)}")

@@ -61,6 +61,14 @@ def planned():
     return planned_jobs
 
 
+@pytest.fixture(scope="session")
+def ran(copy_workflow, tmp_path_factory):
+    """A copy of the workflow in which all of the smoke experiment was made."""
+    folder = copy_workflow(tmp_path_factory.mktemp("ran"))
+    call_snakemake(folder, *SMOKE, "--", "all")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def finished(copy):
     """A copy of the workflow in which all of the smoke experiment is on record as made.

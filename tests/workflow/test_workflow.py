@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import vie
+from tests.workflow.conftest import SMOKE
 from vie.config.load import load_config
 from vie.engine.feature_table import read_features
 from vie.runtime.torch_files import content_digest
@@ -325,11 +326,9 @@ def test_conda_has_the_pins_of_the_lock_file():
 
 
 @pytest.mark.slow
-def test_runs_and_reports(copy, snakemake, planned):
-    """One run of every rule, the comparison and the report."""
-    smoke = ["--cores", "2", "--configfile", "experiments/smoke.yaml", "--"]
-    dry = ["-n", *smoke, "all"]
-    snakemake(copy, *smoke, "all")
+def test_runs_and_compares(ran, snakemake):
+    """One run of every rule, and the comparison."""
+    copy = ran
     logs = [*(copy / "logs" / "smoke" / "probe").rglob("*.log")]
     assert any("probe trn_input_single trained seed 0: 100%" in log.read_text() for log in logs)
     table = pd.read_csv(copy / "results" / "table_s1.csv")
@@ -362,26 +361,22 @@ def test_runs_and_reports(copy, snakemake, planned):
     for kind in ("pretrain", "probe", "finetune"):
         assert any(f"/{kind}/" in state for state in states)
 
-    assert "Nothing to be done" in snakemake(copy, *dry)
+    assert "Nothing to be done" in snakemake(copy, "-n", *SMOKE, "--", "all")
     log = copy / "logs" / "smoke" / "pretrain" / "vie_single" / "seed0" / "instance_recognition.log"
     assert re.match(rf"INFO: code \w{{12}} of {copy}\n", log.read_text())
 
     files = [copy / f"results/smoke/{name}" for name in ("encoders/opn.pt", "features/opn.parquet")]
-    snakemake(copy, *smoke, *(str(path.relative_to(copy)) for path in files))
+    snakemake(copy, *SMOKE, "--", *(str(path.relative_to(copy)) for path in files))
     encoder, table = vie.load_encoder(files[0]), read_features(files[1])
     assert encoder.metadata["frames"] == {"fps": 25, "shorter_side": 64, "quality": 5}
     assert encoder.metadata["provenance"]["stages"] == ["order_prediction"]
     assert set(table.splits) == {"train", "val"}
     assert table.metadata["encoder"] == content_digest(encoder.state_dict())
 
-    snakemake(copy, *smoke, "results/comparison.csv")
+    snakemake(copy, *SMOKE, "--", "results/comparison.csv")
     compared = pd.read_csv(copy / "results" / "comparison.csv")
     assert compared["experiment"].unique().tolist() == ["smoke"]
     assert compared["table"].value_counts().to_dict() == {"table_1": 7, "table_s1": 3}
-
-    snakemake(copy, "--report", "report.html", *smoke[2:], "all")
-    html = (copy / "report.html").read_text()
-    assert "Table S1: top-1 accuracy" in html
 
 
 # ---- In other places

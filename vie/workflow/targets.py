@@ -33,6 +33,31 @@ def refuse_unknown(targets: Iterable[str], rules: Sequence[Any], known: Collecti
         raise VieError(f"{target}: no rule makes it: {advice} `snakemake --list` has all rules")
 
 
+def refuse_missing(
+    targets: Collection[str], rules: Sequence[Any], finished: Sequence[str], first: str
+) -> None:
+    """Before Snakemake says of a file that the command does not name that a report lacks it.
+
+    Args:
+        targets: of a command that makes a report.
+        rules: all of the workflow.
+        finished: files that a report can show.
+        first: a file to begin with.
+
+    Raises:
+        VieError: a target is a file that does not exist, or there is nothing to show.
+    """
+    names = {rule.name for rule in rules}
+    for target in targets:
+        if target not in names and not Path(target).exists():
+            raise VieError(
+                f"{target} does not exist, and a report makes no files: make it first, or name "
+                "none: then the report shows all that there are"
+            )
+    if not finished:
+        raise VieError(f"a report shows finished files, and there are none yet: make {first} first")
+
+
 def outcome(files: Sequence[str]) -> str:
     """What was asked for, as text: rows of tables, if they are few, and paths."""
     tables = [path for path in map(Path, files) if path.suffix == ".csv" and path.is_file()]

@@ -17,6 +17,11 @@ def dataset_title(experiment: Experiment, dataset: str) -> str:
     return title_of(dataset, experiment.datasets[dataset])
 
 
+def table_title(table: str) -> str:
+    """What the table of a pipeline is called: "Table 2"."""
+    return f"Table {table.removeprefix('table_')}"
+
+
 def target_titles(experiment: Experiment) -> dict[str, str]:
     """{target: what its dataset is called}."""
     return {

@@ -63,9 +63,9 @@ VERSIONS: dict[str, Version] = {
     "features": Version(1, "first version"),
     "pretext": Version(2, "the heads of its networks changed"),
     # ranking, sheets of neighbours, maps
-    "retrieval": Version(1, "first version"),
+    "retrieval": Version(2, "its table has a page"),
     "advice": Version(1, "first version"),
-    "tables": Version(4, "names are no formulas, neither in plots nor to a spreadsheet"),
+    "tables": Version(5, "each has a page"),
 }
 
 
