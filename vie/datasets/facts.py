@@ -71,6 +71,16 @@ def generated_seconds(dataset: dict[str, Any]) -> tuple[float, float] | None:
     return render.FRAMES[0] / write_videos.FPS, render.FRAMES[1] / write_videos.FPS
 
 
+def single_frame_ceiling(dataset: dict[str, Any]) -> float | None:
+    """The accuracy (%) that no network exceeds that sees the frames of a dataset one by one; None
+    where this is not known."""
+    if "generator" not in dataset or dataset["layout"] != "kinetics":
+        return None
+    from vie.datasets.synthetic import render
+
+    return 100 * render.single_frame_ceiling(dataset["generator"].get("scene"))
+
+
 def _generated(layout: str, generator: dict[str, Any], split: str) -> Expected:
     from vie.datasets.synthetic import action_files, actions, images, render, write_videos
 

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from vie.config.settings import LAYERS
-from vie.reporting.drawing import SMALL, finish, named, new_figure
+from vie.reporting.drawing import finish, named, new_figure
+from vie.reporting.style import BAD, DARK, GOOD, NEITHER, styled
 from vie.reporting.tables import read_csv, write_csv
 from vie.runtime.errors import VieError
 
@@ -25,7 +26,7 @@ BEST = "best"  # in place of a layer: the one that is best in the mean of the se
 ABLATED = "VIE-Single"  # the full model of the ablations that are compared
 # Verdicts, and their colours in the plot.
 SHOWN, OPEN, AGAINST, ABSENT = "shown", "not shown", "contradicted", "not tested"
-COLOURS = {SHOWN: "#2f7d4f", OPEN: "#8a8a8a", AGAINST: "#c23b22"}
+COLOURS = {SHOWN: GOOD, OPEN: NEITHER, AGAINST: BAD}
 
 
 class Row(NamedTuple):
@@ -226,6 +227,7 @@ def overall(verdicts: Sequence[str]) -> str:
     return ABSENT if ABSENT in verdicts else OPEN
 
 
+@styled
 def plot_findings(found: pd.DataFrame, dataset: str, paths: Sequence[Path]) -> None:
     """Every comparison that was tested: its difference, and two standard errors.
 
@@ -253,17 +255,15 @@ def plot_findings(found: pd.DataFrame, dataset: str, paths: Sequence[Path]) -> N
         names = [f"{row.higher} - {row.lower}" for row in part.itertuples()]
         axis.set_yticks(places, named(names), fontsize=7)
         axis.set_ylim(len(part) - 0.4, -0.6)
-        axis.axvline(0, color="#333333", lw=1)
-        axis.grid(axis="x", color="#e4e4e4")
+        axis.axvline(0, color=DARK, lw=1)
+        axis.grid(axis="x")
         first = part.iloc[0]
-        axis.set_title(
-            f"{number}. {first['says']}: {first['finding_verdict']}", fontsize=SMALL, loc="left"
-        )
-    axes[-1, 0].set_xlabel("difference of accuracies (points)", fontsize=SMALL)
+        axis.set_title(f"{number}. {first['says']}: {first['finding_verdict']}", loc="left")
+    axes[-1, 0].set_xlabel("difference of accuracies (points)")
     notes = f"Lines: {ENOUGH} standard errors over seeds, {dataset}"
     seeds = tested["seeds"].iloc[0]
     title = "Which of the paper's findings show?"
-    finish(figure, title, notes, seeds, paths, legend=axes[0, 0])
+    finish(figure, title, notes, seeds, paths)
 
 
 def main() -> None:
