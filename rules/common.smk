@@ -60,9 +60,11 @@ from vie.workflow.published import files_of, published_rows
 from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
 from vie.workflow.stopping import wait_elsewhere
 from vie.workflow.titles import (
+    ceiling,
     control_labels,
     dataset_title,
     groups,
+    retrieval_ceilings,
     retrieval_titles,
     target_titles,
 )
@@ -113,6 +115,7 @@ LOGS = f"logs/{experiment.name}"
 RUNS = f"benchmarks/runs/{experiment.name}"
 DATASET = experiment.dataset
 TITLE = dataset_title(experiment, DATASET)
+CEILING = ceiling(experiment, DATASET)
 CURVES = experiment.curves("table_1" if experiment.labelled else "retrieval")
 ALL = experiment.published_files()
 INSTANCES = instances_used(experiment.recipes)

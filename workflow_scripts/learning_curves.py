@@ -15,4 +15,4 @@ with job(snakemake.log[0]):
     write_csv(curves, Path(output.table))
     chance = 100 / len(read_classes(Path(source.classes))) if source.classes else None
     videos, plots = pq.read_metadata(source.val).num_rows, [Path(output.svg), Path(output.png)]
-    plot_curves(curves, videos, params.dataset, chance, plots)
+    plot_curves(curves, videos, params.dataset, chance, plots, params.ceiling)

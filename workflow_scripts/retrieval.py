@@ -14,4 +14,5 @@ with job(snakemake.log[0]):
     table = retrieval_table(runs)
     write_csv(table, Path(output.table))
     write_csv(retrieval_seeds(runs), Path(output.seeds))
-    plot_retrieval(table, params.titles, [Path(output.svg), Path(output.png)])
+    plots = [Path(output.svg), Path(output.png)]
+    plot_retrieval(table, params.titles, plots, params.ceilings)

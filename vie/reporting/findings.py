@@ -14,13 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from vie.config.layouts import the
 from vie.config.settings import LAYERS
 from vie.reporting.drawing import finish, named, new_figure
 from vie.reporting.style import BAD, DARK, GOOD, NEITHER, styled
 from vie.reporting.tables import read_csv, write_csv
 from vie.runtime.errors import VieError
 
-SOURCES = ("table_1", "table_2", "table_3", "ablations")  # with the ending _seeds.csv
+FINETUNED = ("table_2", "table_3")
+SOURCES = ("table_1", *FINETUNED, "ablations")  # with the ending _seeds.csv
 ENOUGH = 2  # standard errors from which on a difference counts
 BEST = "best"  # in place of a layer: the one that is best in the mean of the seeds
 ABLATED = "VIE-Single"  # the full model of the ablations that are compared
@@ -124,7 +126,8 @@ FINDINGS = (
 def read_seeds(folder: Path) -> dict[str, pd.DataFrame]:
     """Accuracies (%) of every seed by source: one row per model and seed, one column per layer.
 
-    Of finetuning the columns are the targets. Files that are absent are left out.
+    Of finetuning the columns are the targets. `n` are the videos that it was tested on. Files that
+    are absent are left out.
 
     Raises:
         VieError: the folder has none.
@@ -137,10 +140,11 @@ def read_seeds(folder: Path) -> dict[str, pd.DataFrame]:
         table = read_csv(path)
         if "target" in table:
             wide = table.pivot_table("top1", ["model", "seed"], "target", sort=False)
-            table = wide.reset_index()
+            n_val = table.groupby("target")["n_test"].max().sum()
+            table = wide.reset_index().assign(n_val=n_val)
         if "of" in table:
             table = table[table["of"] == ABLATED].drop(columns="of")
-        found[source] = table.drop(columns=["n_val", "knn10"], errors="ignore")
+        found[source] = table.drop(columns="knn10", errors="ignore").rename(columns={"n_val": "n"})
     if not found:
         wanted = ", ".join(f"{source}_seeds.csv" for source in SOURCES)
         raise VieError(f"{folder}: there is none of {wanted}: make the tables of the experiment")
@@ -153,7 +157,7 @@ def _accuracies(table: pd.DataFrame, row: Row) -> pd.Series | None:
     Of `BEST` the mean of finetuning's targets, or the layer that is best in the mean of the seeds:
     chosen once for all seeds, or the best of noise would win.
     """
-    own = table[table["model"] == row.model].set_index("seed").drop(columns="model")
+    own = table[table["model"] == row.model].set_index("seed").drop(columns=["model", "n"])
     if own.empty or (row.layer != BEST and row.layer not in own):
         return None
     if row.layer != BEST:
@@ -191,6 +195,7 @@ def compare(comparison: Comparison, tables: Mapping[str, pd.DataFrame]) -> dict[
     if several and mean and abs(mean) >= ENOUGH * error:
         verdict = SHOWN if mean > 0 else AGAINST
     return line | {
+        "n": tables[comparison.source]["n"].iloc[0],
         "higher_accuracy": round(float(high.loc[seeds].mean()), 2),
         "lower_accuracy": round(float(low.loc[seeds].mean()), 2),
         "difference": round(mean, 2),
@@ -215,7 +220,7 @@ def find(tables: Mapping[str, pd.DataFrame], command: str) -> pd.DataFrame:
         rows += [about | line | {"command": command} for line in lines]
     columns = ["higher_accuracy", "lower_accuracy", "difference", "standard_error"]
     order = ["finding", "says", "finding_verdict", "higher", "lower", *columns]
-    return pd.DataFrame(rows, columns=[*order, "seeds", "verdict", "from", "command"])
+    return pd.DataFrame(rows, columns=[*order, "seeds", "n", "verdict", "from", "command"])
 
 
 def overall(verdicts: Sequence[str]) -> str:
@@ -260,7 +265,14 @@ def plot_findings(found: pd.DataFrame, dataset: str, paths: Sequence[Path]) -> N
         first = part.iloc[0]
         axis.set_title(f"{number}. {first['says']}: {first['finding_verdict']}", loc="left")
     axes[-1, 0].set_xlabel("difference of accuracies (points)")
-    notes = f"Lines: {ENOUGH} standard errors over seeds, {dataset}"
+    finetuned = tested["from"].isin([f"{name}_seeds.csv" for name in FINETUNED])
+    notes = f"Lines: {ENOUGH} standard errors over seeds"
+    for rows, what in (
+        (~finetuned, f"validation videos of {the(dataset)}"),
+        (finetuned, "test videos of finetuning"),
+    ):
+        if rows.any():
+            notes += f", {tested.loc[rows, 'n'].iloc[0]:,.0f} {what}"
     seeds = tested["seeds"].iloc[0]
     title = "Which of the paper's findings show?"
     finish(figure, title, notes, seeds, paths)

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,15 @@ TITLES = {
 DASHES = ("-", "--", ":", "-.")  # of networks of one kind in one panel
 APART = 0.04  # at least so far apart are the names of lines, as a share of the panel's height
 ONE_CURVE = "one seed: another would give other curves"
+
+
+class End(NamedTuple):
+    """Where a line ends, and whose it is."""
+
+    x: float
+    y: float
+    name: str
+    colour: str
 
 
 def read_curves(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -103,13 +112,17 @@ def plot_curves(
     grid |= {"height_ratios": [3, 2][: grid["nrows"]]}
     figure, axes = new_figure(9.6, 6.4 if any(gained) else 4.2, **grid)
     for column, (name, rows) in enumerate(families.items()):
-        _draw_family(axes[0, column], rows, measure)
-        axes[0, column].set_title(f"{name}: {rows['model'].nunique()} networks")
+        ends = _draw_family(axes[0, column], rows, measure)
+        # A line on the edge is not seen.
+        axes[0, column].set_ylim(0, 103 if curves[measure].max() > 80 else None)
+        _name_ends(axes[0, column], ends)
+        axes[0, column].set_title(name)
         if chance is not None:
             draw_chance(axes[0, column], chance)
             draw_ceiling(axes[0, column], ceiling)
         if gained[column]:
-            _draw_family(axes[1, column], rows.dropna(subset="gained"), "gained")
+            ends = _draw_family(axes[1, column], rows.dropna(subset="gained"), "gained")
+            _name_ends(axes[1, column], ends)
             axes[1, column].axhline(BEGUN, color=GREY, lw=1, ls=(0, (1, 3)))
             axes[1, column].set_title("nats that instance recognition gained")
             axes[1, column].tick_params(labelleft=True)
@@ -118,8 +131,6 @@ def plot_curves(
             axes[0, column].tick_params(labelbottom=True)
         axes[int(gained[column]), column].set_xlabel("epochs")
     axes[0, 0].set_ylabel(MEASURES[measure])
-    # A line on the edge is not seen.
-    axes[0, 0].set_ylim(0, 103 if curves[measure].max() > 80 else None)
     seeds = [str(seed) for seed in sorted(curves["seed"].unique())]
     notes = videos_of(n, "validation", dataset)
     notes += ", range of the seeds shaded" if len(seeds) > 1 else ""
@@ -134,8 +145,8 @@ def _families(curves: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return dict(list(curves.groupby(curves["model"].map(stages.map(family)), sort=False)))
 
 
-def _draw_family(axis: "Axes", rows: pd.DataFrame, column: str) -> None:
-    """Lines of some models in the colours of their networks, with their names at their ends."""
+def _draw_family(axis: "Axes", rows: pd.DataFrame, column: str) -> list[End]:
+    """Lines of some models in the colours of their networks; where they end."""
     ends = []
     of_colour: Counter[str] = Counter()
     for model, own in rows.groupby("model", sort=False):
@@ -153,18 +164,19 @@ def _draw_family(axis: "Axes", rows: pd.DataFrame, column: str) -> None:
                 mark: dict[str, Any] = {"mfc": "white", "color": colour, "ms": 6, "mew": 1.4}
                 mark["label"] = None if label in taken else label
                 axis.plot(start, by_epoch["mean"].get(start), "o", **mark)
-        ends.append((by_epoch.index[-1], by_epoch["mean"].iloc[-1], named([model], 24)[0], colour))
-    _name_ends(axis, ends)
+        end = by_epoch.index[-1], by_epoch["mean"].iloc[-1]
+        ends.append(End(*end, named([model], 40)[0], colour))
+    return ends
 
 
-def _name_ends(axis: "Axes", ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Write names beside (x, y), the ends of lines, so far apart that none hides another."""
+def _name_ends(axis: "Axes", ends: Sequence[End]) -> None:
+    """Write names beside the ends of lines, so far apart that none hides another."""
     from scipy.optimize import isotonic_regression
 
-    ends = sorted(ends, key=lambda end: end[1])
+    ends = sorted(ends, key=lambda end: end.y)
     (left, right), (bottom, top) = axis.get_xlim(), axis.get_ylim()
     apart = APART * (top - bottom) * np.arange(len(ends))
-    heights = isotonic_regression(np.array([end[1] for end in ends]) - apart).x + apart
+    heights = isotonic_regression(np.array([end.y for end in ends]) - apart).x + apart
     for (x, y, name, colour), height in zip(ends, heights, strict=True):
         line: dict[str, Any] = {"arrowstyle": "-", "color": colour, "lw": 0.8, "shrinkA": 0}
         style: dict[str, Any] = {

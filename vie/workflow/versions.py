@@ -63,9 +63,11 @@ VERSIONS: dict[str, Version] = {
     "features": Version(1, "first version"),
     "pretext": Version(2, "the heads of its networks changed"),
     # ranking, sheets of neighbours, maps
-    "retrieval": Version(1, "first version"),
+    "retrieval": Version(2, "colours for the colour-blind, limits and alt text in pictures"),
     "advice": Version(1, "first version"),
-    "tables": Version(4, "names are no formulas, neither in plots nor to a spreadsheet"),
+    "tables": Version(
+        5, "plots by families, with limits, alt text and colours for the colour-blind"
+    ),
 }
 
 
