@@ -66,6 +66,7 @@ from vie.workflow.titles import (
     groups,
     retrieval_ceilings,
     retrieval_titles,
+    target_ceilings,
     target_titles,
 )
 from vie.workflow.versions import version

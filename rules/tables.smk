@@ -164,6 +164,7 @@ rule finetuning_table:
         runs=lambda wildcards: finetuning.finetuned(experiment, wildcards.table),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
         titles=target_titles(experiment),
+        ceilings=target_ceilings(experiment),
         groups=of(lambda table: groups(experiment, table, untrained="from scratch")),
         published=PUBLISHED_DIGESTS,
         version=version("tables"),
@@ -205,6 +206,7 @@ rule finetuning_classes:
         runs=lambda wildcards: finetuning.finetuned(experiment, wildcards.table, wildcards.target),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
         title=of(lambda target: target_titles(experiment)[target]),
+        ceiling=of(lambda target: target_ceilings(experiment)[target]),
         version=version("tables"),
     script:
         "../workflow_scripts/finetuning_classes.py"

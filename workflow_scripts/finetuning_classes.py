@@ -21,5 +21,5 @@ with job(snakemake.log[0]):
     number = snakemake.wildcards.table.removeprefix("table_")
     title = f"Which actions does {best['model'].iloc[0]}, the best finetuned network, recognise? "
     title += f"(Table {number}, {pipeline} preprocessing)"
-    shown = Target(snakemake.params.title, 100 / len(labels))
+    shown = Target(snakemake.params.title, 100 / len(labels), snakemake.params.ceiling)
     plot_classes(classes, confusion, shown, title, [Path(output.svg), Path(output.png)])

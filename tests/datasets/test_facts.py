@@ -13,6 +13,7 @@ from vie.datasets.facts import (
     report_usable,
     single_frame_ceiling,
 )
+from vie.datasets.synthetic.actions import HMDB51, UCF101
 from vie.datasets.synthetic.render import CLASSES, SCENE_CLASSES
 from vie.datasets.synthetic.trajectories import MOTIONS, SWAYS
 
@@ -114,6 +115,16 @@ def test_what_single_frames_are_worth(scene):
     assert found == pytest.approx(best_guess(labels, seen))
 
 
-def test_of_other_datasets_nobody_knows_the_limit():
+def test_what_single_frames_of_the_stand_ins_are_worth():
+    for layout, actions in (("ucf101", UCF101), ("hmdb51", HMDB51)):
+        seen = {action: {action.figure: 1.0} for action in actions}
+        reverse = {"approaching": "receding", "rising": "sinking"}
+        assert {action.motion for action in actions} <= {*reverse, *reverse.values()}
+        found = single_frame_ceiling({"layout": layout, "generator": {}})
+        assert found == pytest.approx(best_guess(actions, seen)) == 50
+
+
+def test_of_other_datasets_the_limit_is_not_known():
     assert single_frame_ceiling({"layout": "kinetics", "official_name": "kinetics400"}) is None
-    assert single_frame_ceiling({"layout": "ucf101", "generator": {}}) is None
+    assert single_frame_ceiling({"layout": "ucf101", "official_name": "ucf101"}) is None
+    assert single_frame_ceiling({"layout": "imagefolder", "generator": {}}) is None

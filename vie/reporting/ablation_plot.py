@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from vie.reporting.drawing import HALO, finish, named, new_figure, videos_of
+from vie.reporting.drawing import FIRM, HALO, finish, named, new_figure, videos_of
 from vie.reporting.style import BAD, DARK, GOOD, NEITHER, styled
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def plot_ablations(table: pd.DataFrame, paths: Sequence[Path]) -> None:
     last, first = axes[-1, 0], table.iloc[0]
     widest = max(abs(x) for x in last.get_xlim())
     last.set_xlim(-widest, widest)
-    arrows = "\N{LEFTWARDS ARROW} worse        ", "        better \N{RIGHTWARDS ARROW}"
+    arrows = f"\N{LEFTWARDS ARROW} worse{8 * FIRM}", f"{8 * FIRM}better \N{RIGHTWARDS ARROW}"
     last.set_xlabel(f"difference in right answers on {SHOWN} (points)".join(arrows))
     title = "Ablations: what does one change do to the full model?"
     videos = videos_of(int(first["n_val"]), "validation", first["dataset"])

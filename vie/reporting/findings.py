@@ -7,6 +7,7 @@ reads the accuracies of every seed, which an experiment's tables have in `*_seed
 
 import argparse
 import itertools
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -263,7 +264,8 @@ def plot_findings(found: pd.DataFrame, dataset: str, paths: Sequence[Path]) -> N
         axis.axvline(0, color=DARK, lw=1)
         axis.grid(axis="x")
         first = part.iloc[0]
-        axis.set_title(f"{number}. {first['says']}: {first['finding_verdict']}", loc="left")
+        words = f"{number}. {first['says']}: {first['finding_verdict']}"
+        axis.set_title(textwrap.fill(words, 78), loc="left")
     axes[-1, 0].set_xlabel("difference of accuracies (points)")
     finetuned = tested["from"].isin([f"{name}_seeds.csv" for name in FINETUNED])
     notes = f"Lines: {ENOUGH} standard errors over seeds"

@@ -35,10 +35,14 @@ SPELT = {"scale_crop": "scale-crop", "color_jitter": "colour-jitter"}  # pipelin
 
 
 class Target(NamedTuple):
-    """What a column of Tables 2 and 3 is called in plots, and the accuracy of guessing (%)."""
+    """What a column of Tables 2 and 3 is called in plots, and the accuracy of guessing (%).
+
+    `ceiling` is the accuracy (%) that no network exceeds that sees frames one by one, if known.
+    """
 
     title: str
     chance: float
+    ceiling: float | None = None
 
 
 def _of_table(table: pd.DataFrame, of: str = "videos") -> tuple[str, str]:
@@ -182,6 +186,8 @@ def plot_finetuned(
     for name, one in targets.items():
         label = f"chance, {one.title} ({one.chance:.1f} %)"
         axis.axvline(one.chance, color=styles[name]["color"], ls="--", lw=1, label=label)
+    for ceiling in sorted({one.ceiling for one in targets.values() if one.ceiling}):
+        draw_ceiling(axis, ceiling, upright=True)
     draw_groups(axis, groups)
     axis.set_xlim(0, min(100, axis.get_xlim()[1]))  # an interval over few seeds may reach further
     axis.set_xlabel(RIGHT)
@@ -217,6 +223,7 @@ def plot_classes(
     ends = [np.minimum(half, top1), np.minimum(half, 100 - top1)]  # an accuracy is in 0..100
     left.errorbar(top1, at, xerr=ends, fmt="none", ecolor=DARK, lw=0.8)
     draw_chance(left, target.chance, upright=True)
+    draw_ceiling(left, target.ceiling, upright=True)
     left.set_xlim(0, 105)
     left.set_yticks(at, names, fontsize=small)
     left.set_ylim(n - 0.5, -0.5)

@@ -37,6 +37,12 @@ def retrieval_ceilings(experiment: Experiment) -> dict[str, float | None]:
     return {name: ceiling(experiment, dataset) for name, dataset in found.items()}
 
 
+def target_ceilings(experiment: Experiment) -> dict[str, float | None]:
+    """{target: `ceiling` of its dataset}."""
+    targets = experiment.targets.items()
+    return {name: ceiling(experiment, target["dataset"]) for name, target in targets}
+
+
 def retrieval_titles(experiment: Experiment) -> dict[str, str]:
     """{dataset of the table of retrieval: what it is called}."""
     found = retrieval_datasets(experiment)
