@@ -111,6 +111,7 @@ def plot_map(found: FeatureMap, paths: Sequence[Path]) -> None:
     for axis, (kind, names) in zip(grid, panels.items(), strict=True):
         _draw(axis, found.points, kind, names)
         axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(True)
         axis.set_aspect("equal", adjustable="datalim")
     top = 1 - 0.25 / height
     figure.text(0.1 / width, top, found.title, fontsize=11, va="center")
