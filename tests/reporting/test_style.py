@@ -1,6 +1,8 @@
 """What all plots have in common: style, colours, alt text, and what they say they are of."""
 
+import importlib.util
 import itertools
+from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib
@@ -156,3 +158,15 @@ def test_limits_are_drawn_where_they_are_known(tmp_path):
     for ceiling, known in ((50.0, True), (None, False)):
         plot_bars(table, None, "a title", [tmp_path / "a.svg"], ceiling)
         assert ("limit of frames seen one by one (50 %)" in texts_of(tmp_path / "a.svg")) == known
+
+
+def test_the_figure_of_the_method_is_that_of_its_script(tmp_path):
+    docs = Path(__file__).parents[2] / "docs"
+    spec = importlib.util.spec_from_file_location("method", docs / "make_method.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    script.draw(tmp_path)
+    now, shown = (texts_of(folder / "method.svg") for folder in (tmp_path, docs / "images"))
+    assert now == shown, "run `uv run python docs/make_method.py` and commit the figure"
+    for words in ("128 dimensions", "8,000", "512 nearest", "4,096", "Conv5", "finetuning"):
+        assert words in now
