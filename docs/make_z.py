@@ -13,7 +13,8 @@ import numpy as np
 
 from vie.engine.feature_table import read_features
 from vie.objectives.instance_recognition import PAPER_Z_PER_INSTANCE
-from vie.reporting.drawing import SMALL, finish, new_figure
+from vie.reporting.drawing import finish, new_figure
+from vie.reporting.style import BLUE, ORANGE, VERMILLION, styled
 
 OUTPUT = Path(__file__).parent / "images" / "z.png"
 PAPER, DEMO = 0.07, 0.2  # temperatures
@@ -54,6 +55,7 @@ def normalised(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
 
 
+@styled
 def main() -> None:
     """Draw the plot and print its numbers."""
     parser = argparse.ArgumentParser(description="Draw docs/images/z.png.")
@@ -66,7 +68,7 @@ def main() -> None:
         "the same with a batch norm": normalised(untrained),
         "VIE-Single, trained": trained,
     }
-    colours = "#c23b22", "#e0a030", "#2f6f9f"
+    colours = VERMILLION, ORANGE, BLUE
     for axis, temperature in zip(axes[0], (PAPER, DEMO), strict=True):
         for effective, shade in zip((8, 16, 32, 64, 128), np.linspace(0.75, 0.2, 5), strict=True):
             f = directions(CLIPS, effective, rng)
@@ -83,13 +85,13 @@ def main() -> None:
         axis.set(xscale="log", yscale="log", xlabel="videos N")
         for scale in (axis.xaxis, axis.yaxis):
             scale.set_major_formatter("{x:,.0f}")
-        axis.set_title(f"temperature {temperature}", fontsize=SMALL)
+        axis.set_title(f"temperature {temperature}")
     axes[0, 0].set_ylabel("Z / N")
     for label, vectors in real.items():
         print(f"{label}: {effective_dimensions(vectors):.1f} effective dimensions")
     notes = "Networks: embeddings of the training videos of the demo, seed 0"
     title = "Does the constant Z fit? The directions decide, not N"
-    finish(figure, title, notes, "", [OUTPUT], legend=axes[0, 0])
+    finish(figure, title, notes, "", [OUTPUT])
 
 
 if __name__ == "__main__":

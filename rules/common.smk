@@ -64,11 +64,14 @@ from vie.workflow.retrieval import label_words, retrieval_runs, retrieval_splits
 from vie.workflow.stopping import wait_elsewhere
 from vie.workflow.terminal import Terminal
 from vie.workflow.titles import (
+    ceiling,
     control_labels,
     dataset_title,
     groups,
+    retrieval_ceilings,
     retrieval_titles,
     table_title,
+    target_ceilings,
     target_titles,
 )
 from vie.workflow.versions import version
@@ -126,6 +129,7 @@ LOGS = f"logs/{experiment.name}"
 RUNS = f"benchmarks/runs/{experiment.name}"
 DATASET = experiment.dataset
 TITLE = dataset_title(experiment, DATASET)
+CEILING = ceiling(experiment, DATASET)
 CURVES = experiment.curves("table_1" if experiment.labelled else "retrieval")
 ALL = experiment.published_files()
 INSTANCES = instances_used(experiment.recipes)

@@ -23,6 +23,7 @@ rule retrieval:
         splits=retrieval_splits(experiment),
         layers=config["features"]["layers"],
         titles=retrieval_titles(experiment),
+        ceilings=retrieval_ceilings(experiment),
         version=version("retrieval"),
     script:
         "../workflow_scripts/retrieval.py"

@@ -21,6 +21,7 @@ rule table_s1:
     params:
         labels=experiment.labels("table_s1"),
         dataset=TITLE,
+        ceiling=CEILING,
         title="How well do classifiers on frozen VIE-Single recognise actions, on three inputs? (Table S1)",
         published=PUBLISHED_DIGESTS,
         version=version("tables"),
@@ -79,6 +80,7 @@ use rule table_s1 as table_1_imagenet with:
         labels=experiment.labels(IMAGES_TABLE),
         groups=groups(experiment, IMAGES_TABLE),
         dataset=of(lambda: dataset_title(experiment, image_dataset(experiment))),
+        ceiling=None,
         title="How well do linear classifiers on frozen networks recognise images? (Table 1)",
 
 
@@ -105,6 +107,7 @@ rule learning_curves:
     params:
         curves=CURVES,
         dataset=TITLE,
+        ceiling=CEILING,
         version=version("tables"),
     script:
         "../workflow_scripts/learning_curves.py"
@@ -163,6 +166,7 @@ rule finetuning_table:
         runs=lambda wildcards: finetuning.finetuned(experiment, wildcards.table),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
         titles=target_titles(experiment),
+        ceilings=target_ceilings(experiment),
         groups=of(lambda table: groups(experiment, table, untrained="from scratch")),
         published=PUBLISHED_DIGESTS,
         version=version("tables"),
@@ -204,6 +208,7 @@ rule finetuning_classes:
         runs=lambda wildcards: finetuning.finetuned(experiment, wildcards.table, wildcards.target),
         pipeline=lambda wildcards: PIPELINES[wildcards.table],
         title=of(lambda target: target_titles(experiment)[target]),
+        ceiling=of(lambda target: target_ceilings(experiment)[target]),
         version=version("tables"),
     script:
         "../workflow_scripts/finetuning_classes.py"

@@ -23,5 +23,5 @@ with job(snakemake.log[0]):
     title = f"Which actions does {best['model'].iloc[0]}, the best finetuned network, recognise? "
     title += f"(Table {number}, {pipeline} preprocessing)"
     write_page(classes, Path(output.page), title)
-    shown = Target(snakemake.params.title, 100 / len(labels))
+    shown = Target(snakemake.params.title, 100 / len(labels), snakemake.params.ceiling)
     plot_classes(classes, confusion, shown, title, [Path(output.svg), Path(output.png)])

@@ -24,7 +24,7 @@ with job(snakemake.log[0]):
     title += f"(Table {number}, {SPELT[pipeline]} preprocessing)"
     write_page(table, Path(output.page), title)
     classes = {run.target: run.metadata["classes"] for run in found.itertuples()}
-    titles = snakemake.params.titles
-    shown = {name: Target(titles[name], 100 / classes[name]) for name in targets}
+    titles, ceilings = snakemake.params.titles, snakemake.params.ceilings
+    shown = {name: Target(titles[name], 100 / classes[name], ceilings[name]) for name in targets}
     groups = [snakemake.params.groups[model] for model in models]
     plot_finetuned(table, shown, groups, title, [Path(output.svg), Path(output.png)])

@@ -18,4 +18,4 @@ with job(snakemake.log[0]):
     write_page(curves, Path(output.page), f"Learning curves on {the(params.dataset)}")
     chance = 100 / len(read_classes(Path(source.classes))) if source.classes else None
     videos, plots = pq.read_metadata(source.val).num_rows, [Path(output.svg), Path(output.png)]
-    plot_curves(curves, videos, params.dataset, chance, plots)
+    plot_curves(curves, videos, params.dataset, chance, plots, params.ceiling)

@@ -30,10 +30,10 @@ with job(snakemake.log[0]):
     if name in ("table_1", IMAGES_TABLE):
         table = with_neighbours(table, evaluations, theirs, params.groups)
         of = "images" if name == IMAGES_TABLE else "videos"
-        plot_points(table, params.title, plots, of)
+        plot_points(table, params.title, plots, of, params.ceiling)
     else:
         control = read_csv(source.control) if name == "table_s1" else None
-        plot_bars(table, control, params.title, plots)
+        plot_bars(table, control, params.title, plots, params.ceiling)
     write_csv(table, Path(output.table))
     write_page(table, Path(output.page), params.title)
     write_csv(seed_table(evaluations), Path(output.seeds))

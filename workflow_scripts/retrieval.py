@@ -16,4 +16,5 @@ with job(snakemake.log[0]):
     write_csv(table, Path(output.table))
     write_page(table, Path(output.page), "How often are the nearest videos of the same class?")
     write_csv(retrieval_seeds(runs), Path(output.seeds))
-    plot_retrieval(table, params.titles, [Path(output.svg), Path(output.png)])
+    plots = [Path(output.svg), Path(output.png)]
+    plot_retrieval(table, params.titles, plots, params.ceilings)

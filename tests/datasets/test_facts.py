@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 from torchvision.models.video import R3D_18_Weights
 
-from vie.datasets.facts import expected_videos, report_classes, report_split, report_usable
+from vie.datasets.facts import (
+    expected_videos,
+    report_classes,
+    report_split,
+    report_usable,
+    single_frame_ceiling,
+)
+from vie.datasets.synthetic.actions import HMDB51, UCF101
+from vie.datasets.synthetic.render import CLASSES, SCENE_CLASSES
+from vie.datasets.synthetic.trajectories import MOTIONS, SWAYS
 
 OFFICIAL = R3D_18_Weights.KINETICS400_V1.meta["categories"]
 PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol.md"
@@ -76,3 +85,46 @@ def test_numbers_that_differ_are_said(caplog, usable, split, identity, words):
     if words:
         assert caplog.records[0].levelname == "WARNING"
         assert re.search(words, caplog.text)
+
+
+def best_guess(labels, seen):
+    """The most right answers (%) that {label: {what is seen: share}} allows."""
+    views = {view for shares in seen.values() for view in shares}
+    most = (max(seen[label].get(view, 0) for label in labels) for view in views)
+    return 100 * sum(most) / len(labels)
+
+
+@pytest.mark.parametrize("scene", [None, 0.0, 0.3, 0.5, 0.75, 1.0])
+def test_what_single_frames_are_worth(scene):
+    """Worked out from what a frame of each class may show: figure and clouds."""
+    labels = CLASSES if scene is None else SCENE_CLASSES
+    seen = {}
+    for label in labels:
+        figure, action = label.split(" ")
+        kinds = [action] if action in SWAYS else list(SWAYS)
+        seen[label] = dict.fromkeys([(figure, "fine"), (figure, "coarse")], 0.0)
+        for kind in kinds:
+            for goes_with, share in ((True, scene or 0.0), (False, 1 - (scene or 0.0))):
+                clouds = "fine" if (kind == "trembling") == goes_with else "coarse"
+                seen[label][figure, clouds] += share / len(kinds)
+        if scene is None:
+            seen[label] = {figure: 1.0}
+    assert len(MOTIONS) == len(SWAYS) == 2
+    generator = {"dataset_seed": 1} | ({} if scene is None else {"scene": scene})
+    found = single_frame_ceiling({"layout": "kinetics", "generator": generator})
+    assert found == pytest.approx(best_guess(labels, seen))
+
+
+def test_what_single_frames_of_the_stand_ins_are_worth():
+    for layout, actions in (("ucf101", UCF101), ("hmdb51", HMDB51)):
+        seen = {action: {action.figure: 1.0} for action in actions}
+        reverse = {"approaching": "receding", "rising": "sinking"}
+        assert {action.motion for action in actions} <= {*reverse, *reverse.values()}
+        found = single_frame_ceiling({"layout": layout, "generator": {}})
+        assert found == pytest.approx(best_guess(actions, seen)) == 50
+
+
+def test_of_other_datasets_the_limit_is_not_known():
+    assert single_frame_ceiling({"layout": "kinetics", "official_name": "kinetics400"}) is None
+    assert single_frame_ceiling({"layout": "ucf101", "official_name": "ucf101"}) is None
+    assert single_frame_ceiling({"layout": "imagefolder", "generator": {}}) is None

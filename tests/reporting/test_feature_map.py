@@ -73,7 +73,7 @@ def test_names_of_any_number_and_kind(tmp_path, classes, named):
     points, panels = rng.normal(size=(800, 2)), {"class": names}
     found = feature_map.FeatureMap("$x_", "some words " * 30, points, panels)
     plot_map(found, [tmp_path / "map.svg"])
-    text = (tmp_path / "map.svg").read_text()  # texts stand in comments
+    text = (tmp_path / "map.svg").read_text()
     assert text.count("_a $_name^") == named
     assert ("400, too many to name" in text) == (classes == 400)
     assert "$x_" in text

@@ -30,7 +30,7 @@ def table(**models):
     for model, seeds in models.items():
         for seed, values in enumerate(seeds):
             layers = dict(zip(("conv3", "conv4", "conv5"), values, strict=True))
-            rows.append({"model": model, "seed": seed} | layers)
+            rows.append({"model": model, "seed": seed, "n": 480} | layers)
     return {"table_1": pd.DataFrame(rows)}
 
 
@@ -103,6 +103,7 @@ def folder(tmp_path):
     pd.DataFrame(rows).to_csv(tmp_path / "ablations_seeds.csv", index=False)
     rows = [
         {"model": model, "target": target, "split": 1, "seed": seed, "top1": 50.0 + i + 10 * (t)}
+        | {"n_test": 40 + t}
         for i, model in enumerate(("Scratch-3DResNet", "3DRotNet", "VIE-3DResNet"))
         for t, target in enumerate(("ucf101", "hmdb51"))
         for seed in (0, 1)
@@ -125,7 +126,12 @@ def test_files_become_the_table_and_its_plot(folder, tmp_path):
     assert set(found["command"]) == {"a command"}
     path = tmp_path / "findings.svg"
     plot_findings(found.reset_index(), "some videos", [path])
-    for words in ("4. Slow &lt; SlowFast &lt; TwoPathway: shown", "some videos", "seeds 0, 1"):
+    for words in (
+        "4. Slow &lt; SlowFast &lt; TwoPathway: shown",
+        "seeds 0, 1",
+        "480 validation videos of some videos",
+        "81 test videos",
+    ):
         assert words in path.read_text()
 
 

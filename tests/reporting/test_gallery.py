@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 from vie.clips.cutting import decode
@@ -22,6 +23,7 @@ from vie.reporting.gallery import (
     plot_sheet,
     write_sheet_page,
 )
+from vie.reporting.style import GREEN, VERMILLION
 from vie.runtime.errors import VieError
 
 CLIP = {"frames": 3, "stride": 2}
@@ -165,8 +167,9 @@ def test_the_picture_has_frames_and_their_colours(small_dataset, tmp_path):
     plot_sheet(sheet, [tmp_path / "sheet.png"])
     pixels = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB")).reshape(-1, 3)
     rights = [one.right for row in sheet.rows for one in row[1:]]
-    for colour, right in (((53, 163, 92), True), ((178, 24, 43), False)):
-        edges = (np.abs(pixels.astype(int) - colour).max(1) < 3).sum()
+    for colour, right in ((GREEN, True), (VERMILLION, False)):
+        shade = 255 * np.array(to_rgb(colour))
+        edges = (np.abs(pixels - shade).max(1) < 3).sum()
         around = 2 * 4 * (3 * WIDTH + HEIGHT + 8)  # pixels of the frame of one video
         assert edges / around == pytest.approx(rights.count(right), rel=0.15)
 

@@ -58,7 +58,15 @@ def ablations(paths):
 
 def curves(paths):
     rows = [
-        {"model": m, "seed": 0, "stage": "a", "epoch": e, "gained": 1.0, "knn_top1": 5}
+        {
+            "model": m,
+            "network": m,
+            "seed": 0,
+            "stage": "a",
+            "epoch": e,
+            "gained": 1.0,
+            "knn_top1": 5,
+        }
         for m in ODD
         for e in (1, 2)
     ]

@@ -305,13 +305,17 @@ def test_seeds_of_different_videos_are_not_averaged(probes):
         read_evaluations(LABELS, *probes)
 
 
-def test_the_plot_shows_published_values_only_where_comparable(probes, tmp_path):
+def test_the_plot_marks_published_values_that_are_not_comparable(probes, tmp_path):
     table = s1(probes)
     one, two = tmp_path / "t.svg", tmp_path / "u.svg"
     plot_bars(table, None, "a title", [one, tmp_path / "t.png"])
     plot_bars(table.assign(comparable=False), None, "a title", [two])
     assert "published" in text_of(one)
-    assert "published" not in text_of(two)
+    assert "not comparable" not in text_of(one)
+    assert "published, not comparable" in text_of(two)
+    nothing = table.assign(**{f"{layer}_published": np.nan for layer in LAYERS})
+    plot_bars(nothing, None, "a title", [tmp_path / "v.svg"])
+    assert "published" not in text_of(tmp_path / "v.svg")
     assert "TRN-Input-Single" in text_of(two)
     again = tmp_path / "again" / "t.svg"
     plot_bars(table, None, "a title", [again])
@@ -324,13 +328,16 @@ def test_published_values_above_ours_lie_inside_the_plot(probes, tmp_path, monke
 
     limits = []
     monkeypatch.setattr(
-        drawing, "save", lambda figure, paths: limits.append(figure.axes[0].get_ylim())
+        drawing, "save", lambda figure, *_: limits.append(figure.axes[0].get_ylim())
     )
     table = s1(probes).assign(conv3=5.0, conv4=5.0, conv5=5.0)
     table = table.assign(**{f"conv{i}_ci95": 1.0 for i in (3, 4, 5)})
     plots.plot_bars(table, None, "a title", [])
-    plots.plot_bars(table.assign(comparable=False), None, "a title", [])
+    nothing = table.assign(**{f"{layer}_published": np.nan for layer in LAYERS})
+    plots.plot_bars(nothing, None, "a title", [])
+    plots.plot_bars(nothing, None, "a title", [], ceiling=50.0)
     assert limits[0][1] > 44.62 > limits[1][1]
+    assert limits[2][1] > 50
 
 
 def test_the_plot_of_table_1(probes, tmp_path):
@@ -351,9 +358,7 @@ def test_the_control_stands_in_the_plot_and_has_nothing_published(probes, tmp_pa
     plot_bars(table, control, "a title", [path])
     assert "the same network, never trained" in text_of(path)
     heights = []
-    monkeypatch.setattr(
-        drawing, "save", lambda figure, paths: heights.extend(bars_of(figure.axes[0]))
-    )
+    monkeypatch.setattr(drawing, "save", lambda figure, *_: heights.extend(bars_of(figure.axes[0])))
     plot_bars(table, control, "a title", [])
     for bars, layer in zip(np.reshape(heights, (6, 3))[3:], LAYERS, strict=True):
         assert bars.tolist() == control[layer].tolist()
@@ -384,7 +389,8 @@ def test_learning_curves(tmp_path):
         ]
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         stage = "instance_recognition"
-        files.append({"path": str(path), "model": "VIE-Slow", "seed": seed, "stage": stage})
+        known = {"model": "VIE-Slow", "network": "slow", "seed": seed, "stage": stage}
+        files.append({"path": str(path)} | known)
     curves = read_curves(files)
     assert curves["knn_top1"].tolist() == [4.0, 20.0, 5.0, 21.0]
     assert curves["epoch"].tolist() == [0.0, 2.0] * 2
@@ -394,9 +400,9 @@ def test_learning_curves(tmp_path):
     plot_curves(curves, 480, TITLE, 4.2, [path])
     for words in ("VIE-Slow", "480 validation videos of the stand-in", "chance (4.2 %)"):
         assert words in text_of(path)
-    assert "nats gained" in text_of(path)
+    assert "nats that instance recognition gained" in text_of(path)
     plot_curves(curves.assign(gained=float("nan")), 480, TITLE, 4.2, [path])
-    assert "nats gained" not in text_of(path)
+    assert "nats that instance recognition gained" not in text_of(path)
     assert "one seed" not in text_of(path)
     plot_curves(curves[curves["seed"] == 0], 480, TITLE, None, [path])
     assert "one seed: another would give other curves" in text_of(path)
@@ -404,7 +410,7 @@ def test_learning_curves(tmp_path):
 
 
 def text_of(svg):
-    """Matplotlib writes each text of an SVG as a comment beside its outlines."""
+    """All texts of an SVG are texts."""
     return svg.read_text()
 
 

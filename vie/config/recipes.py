@@ -1,5 +1,6 @@
 """Recipes: a network, the clips it sees, its objective and its schedule."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -246,6 +247,15 @@ class Schedule(Open):
 STAGES = tuple(key for key in Schedule.model_fields if key != "lr_drops")
 VIE = ("instance_recognition", "local_aggregation")  # all others are trained alone
 PRETEXTS = ("order_prediction", "rotation")  # set a task with right answers
+# How networks came about, in tables and plots, by what they were trained for.
+FAMILIES = {"with labels": ("supervised",), "VIE": VIE, "baselines": PRETEXTS}
+OTHER_FAMILY = "others"
+
+
+def family(trained: Iterable[str]) -> str:
+    """The family of a network that was trained for these stages or objectives."""
+    found = {*trained}
+    return next((name for name, stages in FAMILIES.items() if found & {*stages}), OTHER_FAMILY)
 
 
 class Monitor(Model):

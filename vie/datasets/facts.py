@@ -6,12 +6,15 @@ used, and the log says how it differs; so is one of ImageNet.
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vie.config.layouts import LAYOUTS
 from vie.datasets.file_names import listed
 from vie.datasets.holdout import CLASSES, COUNTS
 from vie.datasets.layouts.video_files import spelling_key
+
+if TYPE_CHECKING:
+    from vie.datasets.synthetic.actions import Action
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +58,9 @@ def training_videos(dataset: dict[str, Any]) -> int | None:
         return COUNTS[name]["train"]
     if "generator" not in dataset:
         return None
-    from vie.datasets.synthetic import actions
-
-    generator, classes = dataset["generator"], {"ucf101": actions.UCF101, "hmdb51": actions.HMDB51}
+    generator = dataset["generator"]
     groups: int = generator["train_groups"] * generator["clips_per_group"]
-    return len(classes[dataset["layout"]]) * groups
+    return len(_actions(dataset["layout"])) * groups
 
 
 def generated_seconds(dataset: dict[str, Any]) -> tuple[float, float] | None:
@@ -71,8 +72,20 @@ def generated_seconds(dataset: dict[str, Any]) -> tuple[float, float] | None:
     return render.FRAMES[0] / write_videos.FPS, render.FRAMES[1] / write_videos.FPS
 
 
+def single_frame_ceiling(dataset: dict[str, Any]) -> float | None:
+    """The accuracy (%) that no network exceeds that sees the frames of a dataset one by one; None
+    where this is not known."""
+    if "generator" not in dataset or LAYOUTS[dataset["layout"]].images:
+        return None
+    from vie.datasets.synthetic import actions, render
+
+    if dataset["layout"] == "kinetics":
+        return 100 * render.single_frame_ceiling(dataset["generator"].get("scene"))
+    return 100 * actions.single_frame_ceiling(_actions(dataset["layout"]))
+
+
 def _generated(layout: str, generator: dict[str, Any], split: str) -> Expected:
-    from vie.datasets.synthetic import action_files, actions, images, render, write_videos
+    from vie.datasets.synthetic import action_files, images, render, write_videos
 
     if layout == "imagefolder":
         classes = len(images.CLASSES)
@@ -82,10 +95,17 @@ def _generated(layout: str, generator: dict[str, Any], split: str) -> Expected:
         classes = len(render.SCENE_CLASSES if "scene" in generator else render.CLASSES)
         each = generator[f"{split}_videos_per_class"]
         return Expected(classes * each, classes, seconds)
-    classes = len({"ucf101": actions.UCF101, "hmdb51": actions.HMDB51}[layout])
+    classes = len(_actions(layout))
     groups = generator["train_groups"] + generator["test_groups"]
     groups += action_files.SPARE if layout == "hmdb51" else 0
     return Expected(classes * groups * generator["clips_per_group"], classes, seconds)
+
+
+def _actions(layout: str) -> "tuple[Action, ...]":
+    """Classes of the stand-in in a layout."""
+    from vie.datasets.synthetic import actions
+
+    return {"ucf101": actions.UCF101, "hmdb51": actions.HMDB51}[layout]
 
 
 def report_classes(labels: Iterable[str], official_name: str | None) -> None:

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from vie.reporting.drawing import SMALL, finish, named, new_figure, videos_of
+from vie.reporting.drawing import FIRM, HALO, finish, named, new_figure, videos_of
+from vie.reporting.style import BAD, DARK, GOOD, NEITHER, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LAYER, SHOWN = "conv5", "Conv5"  # the last layer, chosen before any result is seen
 # Of differences whose intervals are below 0, contain it, and are above it.
-COLOURS = {"lower": "#c23b22", "no clear difference": "#8a8a8a", "higher": "#2f7d4f"}
+COLOURS = {"lower": BAD, "no clear difference": NEITHER, "higher": GOOD}
 
 
+@styled
 def plot_ablations(table: pd.DataFrame, paths: Sequence[Path]) -> None:
     """Differences at Conv5 of `vie.reporting.ablation_table.ablation_table`, each full model apart.
 
@@ -31,16 +33,16 @@ def plot_ablations(table: pd.DataFrame, paths: Sequence[Path]) -> None:
     figure, axes = new_figure(7.6, 0.5 + 0.34 * sum(heights), **grid)
     for (of, full, part), axis in zip(panels, axes[:, 0], strict=True):
         _draw(axis, part)
-        axis.set_title(f"0 = full model, {named([of])[0]}: {full[LAYER]:.1f} %", fontsize=9)
+        axis.set_title(f"0 = full model, {named([of])[0]}: {full[LAYER]:.1f} %")
     last, first = axes[-1, 0], table.iloc[0]
     widest = max(abs(x) for x in last.get_xlim())
     last.set_xlim(-widest, widest)
-    arrows = "\N{LEFTWARDS ARROW} worse        ", "        better \N{RIGHTWARDS ARROW}"
-    last.set_xlabel(f"difference in right answers on {SHOWN} (points)".join(arrows), fontsize=SMALL)
+    arrows = f"\N{LEFTWARDS ARROW} worse{8 * FIRM}", f"{8 * FIRM}better \N{RIGHTWARDS ARROW}"
+    last.set_xlabel(f"difference in right answers on {SHOWN} (points)".join(arrows))
     title = "Ablations: what does one change do to the full model?"
     videos = videos_of(int(first["n_val"]), "validation", first["dataset"])
     notes = f"Lines: 95 % intervals, {videos}; chance is {first['chance']:.1f} %"
-    finish(figure, title, notes, str(first["seeds"]), paths, legend=axes[0, 0])
+    finish(figure, title, notes, str(first["seeds"]), paths)
 
 
 def _draw(axis: "Axes", part: pd.DataFrame) -> None:
@@ -53,11 +55,10 @@ def _draw(axis: "Axes", part: pd.DataFrame) -> None:
         style: dict[str, Any] = {"color": colour, "fmt": "o", "ms": 5, "lw": 1.6, "label": kind}
         axis.errorbar(gain[own], places[own], xerr=half[own], **style)
     above: dict[str, Any] = {"xytext": (0, 5), "textcoords": "offset points"}
-    above |= {"ha": "center", "fontsize": 7, "zorder": 4}
-    above["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # hides the line at 0
+    above |= {"ha": "center", "fontsize": 7, "zorder": 4, "bbox": HALO}
     for place, value in zip(places, gain, strict=True):
         axis.annotate(f"{value:+.1f}", (value, place), **above)
-    axis.axvline(0, color="#333333", lw=1)
-    axis.set_yticks(places, named(part["model"]), fontsize=SMALL)
+    axis.axvline(0, color=DARK, lw=1)
+    axis.set_yticks(places, named(part["model"]))
     axis.set_ylim(len(part) - 0.3, -0.8)
-    axis.grid(axis="x", color="#e4e4e4")
+    axis.grid(axis="x")

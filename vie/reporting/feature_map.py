@@ -15,6 +15,7 @@ from vie.engine.feature_table import FeatureTable
 from vie.metrics.retrieval import unit
 from vie.reporting.drawing import empty_figure, save
 from vie.reporting.gallery import drawn, fitting, main_layer
+from vie.reporting.style import PALETTE, styled
 from vie.runtime.errors import VieError
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 
 MOST = 3000  # points
 LEAST = 5
-# Colours that the colour-blind can tell apart (Okabe and Ito, 2008), and with each mark a new set.
-PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#000000")
-SHAPES = ("o", "^", "s", "+")
+SHAPES = ("o", "^", "s", "+")  # with each a new set of colours
 NAMED = len(PALETTE) * len(SHAPES)  # at most so many names have a legend
 LONGEST = 32  # letters of a name in the legend
 SIDE = 4.6  # inches of a panel
@@ -95,6 +94,7 @@ def _panels(labels: list[str], ids: list[str], words: Sequence[str]) -> dict[str
     return {}
 
 
+@styled
 def plot_map(found: FeatureMap, paths: Sequence[Path]) -> None:
     """Draw a map, a panel for each way of colouring it."""
     panels = found.panels or {"": np.full(len(found.points), "")}
@@ -111,11 +111,13 @@ def plot_map(found: FeatureMap, paths: Sequence[Path]) -> None:
     for axis, (kind, names) in zip(grid, panels.items(), strict=True):
         _draw(axis, found.points, kind, names)
         axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(True)
         axis.set_aspect("equal", adjustable="datalim")
     top = 1 - 0.25 / height
     figure.text(0.1 / width, top, found.title, fontsize=11, va="center")
     figure.text(0.1 / width, 0.08 / height, "\n".join(caption), fontsize=7, linespacing=1.3)
-    save(figure, paths)
+    seen = [axis.get_title() for axis in grid]
+    save(figure, paths, found.title, ". ".join([*filter(None, seen), found.caption]))
 
 
 def _columns(names: np.ndarray) -> int:
@@ -130,7 +132,7 @@ def _draw(axis: "Axes", points: np.ndarray, kind: str, names: np.ndarray) -> Non
     (x, y), size = points.T, 5 + 2000 / (len(points) + 50)
     if len(every) > NAMED:
         axis.scatter(x, y, size, numbers, cmap="viridis", lw=0, alpha=0.8)
-        axis.set_title(f"by {kind}: {len(every)}, too many to name", fontsize=9)
+        axis.set_title(f"by {kind}: {len(every)}, too many to name")
         return
     handles = []
     for i in range(len(every)):
@@ -141,7 +143,7 @@ def _draw(axis: "Axes", points: np.ndarray, kind: str, names: np.ndarray) -> Non
         )
         handles.append(drawn_points)
     if len(every) > 1:
-        axis.set_title(f"by {kind}", fontsize=9)
+        axis.set_title(f"by {kind}")
         # A blank in front: matplotlib leaves out names that begin with _.
         axis.legend(
             handles,
@@ -150,7 +152,6 @@ def _draw(axis: "Axes", points: np.ndarray, kind: str, names: np.ndarray) -> Non
             bbox_to_anchor=(0.5, 0),
             ncols=_columns(every),
             fontsize=6.5,
-            frameon=False,
             handletextpad=0,
             markerscale=1.5,
         )

@@ -7,6 +7,7 @@ reads the accuracies of every seed, which an experiment's tables have in `*_seed
 
 import argparse
 import itertools
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,18 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from vie.config.layouts import the
 from vie.config.settings import LAYERS
-from vie.reporting.drawing import SMALL, finish, named, new_figure
+from vie.reporting.drawing import finish, named, new_figure
+from vie.reporting.style import BAD, DARK, GOOD, NEITHER, styled
 from vie.reporting.tables import read_csv, write_csv
 from vie.runtime.errors import VieError
 
-SOURCES = ("table_1", "table_2", "table_3", "ablations")  # with the ending _seeds.csv
+FINETUNED = ("table_2", "table_3")
+SOURCES = ("table_1", *FINETUNED, "ablations")  # with the ending _seeds.csv
 ENOUGH = 2  # standard errors from which on a difference counts
 BEST = "best"  # in place of a layer: the one that is best in the mean of the seeds
 ABLATED = "VIE-Single"  # the full model of the ablations that are compared
 # Verdicts, and their colours in the plot.
 SHOWN, OPEN, AGAINST, ABSENT = "shown", "not shown", "contradicted", "not tested"
-COLOURS = {SHOWN: "#2f7d4f", OPEN: "#8a8a8a", AGAINST: "#c23b22"}
+COLOURS = {SHOWN: GOOD, OPEN: NEITHER, AGAINST: BAD}
 
 
 class Row(NamedTuple):
@@ -123,7 +127,8 @@ FINDINGS = (
 def read_seeds(folder: Path) -> dict[str, pd.DataFrame]:
     """Accuracies (%) of every seed by source: one row per model and seed, one column per layer.
 
-    Of finetuning the columns are the targets. Files that are absent are left out.
+    Of finetuning the columns are the targets. `n` are the videos that it was tested on. Files that
+    are absent are left out.
 
     Raises:
         VieError: the folder has none.
@@ -136,10 +141,11 @@ def read_seeds(folder: Path) -> dict[str, pd.DataFrame]:
         table = read_csv(path)
         if "target" in table:
             wide = table.pivot_table("top1", ["model", "seed"], "target", sort=False)
-            table = wide.reset_index()
+            n_val = table.groupby("target")["n_test"].max().sum()
+            table = wide.reset_index().assign(n_val=n_val)
         if "of" in table:
             table = table[table["of"] == ABLATED].drop(columns="of")
-        found[source] = table.drop(columns=["n_val", "knn10"], errors="ignore")
+        found[source] = table.drop(columns="knn10", errors="ignore").rename(columns={"n_val": "n"})
     if not found:
         wanted = ", ".join(f"{source}_seeds.csv" for source in SOURCES)
         raise VieError(f"{folder}: there is none of {wanted}: make the tables of the experiment")
@@ -152,7 +158,7 @@ def _accuracies(table: pd.DataFrame, row: Row) -> pd.Series | None:
     Of `BEST` the mean of finetuning's targets, or the layer that is best in the mean of the seeds:
     chosen once for all seeds, or the best of noise would win.
     """
-    own = table[table["model"] == row.model].set_index("seed").drop(columns="model")
+    own = table[table["model"] == row.model].set_index("seed").drop(columns=["model", "n"])
     if own.empty or (row.layer != BEST and row.layer not in own):
         return None
     if row.layer != BEST:
@@ -190,6 +196,7 @@ def compare(comparison: Comparison, tables: Mapping[str, pd.DataFrame]) -> dict[
     if several and mean and abs(mean) >= ENOUGH * error:
         verdict = SHOWN if mean > 0 else AGAINST
     return line | {
+        "n": tables[comparison.source]["n"].iloc[0],
         "higher_accuracy": round(float(high.loc[seeds].mean()), 2),
         "lower_accuracy": round(float(low.loc[seeds].mean()), 2),
         "difference": round(mean, 2),
@@ -214,7 +221,7 @@ def find(tables: Mapping[str, pd.DataFrame], command: str) -> pd.DataFrame:
         rows += [about | line | {"command": command} for line in lines]
     columns = ["higher_accuracy", "lower_accuracy", "difference", "standard_error"]
     order = ["finding", "says", "finding_verdict", "higher", "lower", *columns]
-    return pd.DataFrame(rows, columns=[*order, "seeds", "verdict", "from", "command"])
+    return pd.DataFrame(rows, columns=[*order, "seeds", "n", "verdict", "from", "command"])
 
 
 def overall(verdicts: Sequence[str]) -> str:
@@ -226,6 +233,7 @@ def overall(verdicts: Sequence[str]) -> str:
     return ABSENT if ABSENT in verdicts else OPEN
 
 
+@styled
 def plot_findings(found: pd.DataFrame, dataset: str, paths: Sequence[Path]) -> None:
     """Every comparison that was tested: its difference, and two standard errors.
 
@@ -253,17 +261,23 @@ def plot_findings(found: pd.DataFrame, dataset: str, paths: Sequence[Path]) -> N
         names = [f"{row.higher} - {row.lower}" for row in part.itertuples()]
         axis.set_yticks(places, named(names), fontsize=7)
         axis.set_ylim(len(part) - 0.4, -0.6)
-        axis.axvline(0, color="#333333", lw=1)
-        axis.grid(axis="x", color="#e4e4e4")
+        axis.axvline(0, color=DARK, lw=1)
+        axis.grid(axis="x")
         first = part.iloc[0]
-        axis.set_title(
-            f"{number}. {first['says']}: {first['finding_verdict']}", fontsize=SMALL, loc="left"
-        )
-    axes[-1, 0].set_xlabel("difference of accuracies (points)", fontsize=SMALL)
-    notes = f"Lines: {ENOUGH} standard errors over seeds, {dataset}"
+        words = f"{number}. {first['says']}: {first['finding_verdict']}"
+        axis.set_title(textwrap.fill(words, 78), loc="left")
+    axes[-1, 0].set_xlabel("difference of accuracies (points)")
+    finetuned = tested["from"].isin([f"{name}_seeds.csv" for name in FINETUNED])
+    notes = f"Lines: {ENOUGH} standard errors over seeds"
+    for rows, what in (
+        (~finetuned, f"validation videos of {the(dataset)}"),
+        (finetuned, "test videos of finetuning"),
+    ):
+        if rows.any():
+            notes += f", {tested.loc[rows, 'n'].iloc[0]:,.0f} {what}"
     seeds = tested["seeds"].iloc[0]
     title = "Which of the paper's findings show?"
-    finish(figure, title, notes, seeds, paths, legend=axes[0, 0])
+    finish(figure, title, notes, seeds, paths)
 
 
 def main() -> None:

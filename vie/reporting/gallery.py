@@ -20,6 +20,7 @@ from vie.frames.index import Index, load_index
 from vie.metrics.retrieval import nearest, rank
 from vie.reporting.drawing import empty_figure, named, save
 from vie.reporting.statistics import interval, percent
+from vie.reporting.style import DARK, GREEN, VERMILLION, styled
 from vie.runtime.errors import VieError
 from vie.runtime.files import atomic_write
 from vie.runtime.randomness import generator
@@ -30,7 +31,7 @@ FRAMES = 11  # of a moving thumbnail, which plays in `PLAYS` milliseconds
 PLAYS = 2000
 QUALITY = 30  # of WebP: about 20 kB for each video
 EMPTY = 238  # grey beside a frame of another shape
-COLOURS = {True: "#35a35c", False: "#b2182b", None: "#9a9a9a"}
+COLOURS = {True: GREEN, False: VERMILLION, None: "#9a9a9a"}
 MARKS = {True: "\N{CHECK MARK} ", False: "\N{BALLOT X} ", None: ""}
 
 
@@ -191,6 +192,7 @@ def _small(jpeg: bytes) -> np.ndarray:
     return np.asarray(canvas)
 
 
+@styled
 def plot_sheet(sheet: Sheet, paths: Sequence[Path]) -> None:
     """Draw a sheet: three frames of each video, in a frame that says whether the class is right."""
     from matplotlib.patches import Rectangle
@@ -211,7 +213,7 @@ def plot_sheet(sheet: Sheet, paths: Sequence[Path]) -> None:
     for number, videos in enumerate(sheet.rows):
         for column, one in enumerate(videos):
             x, y = 12 + column * across + 10 * (column > 0), top + number * down
-            colour = "#333333" if one.similarity is None else COLOURS[one.right]
+            colour = DARK if one.similarity is None else COLOURS[one.right]
             frame = (x - edge, y - edge), wide + 2 * edge, high + 2 * edge
             axis.add_patch(Rectangle(*frame, color=colour, lw=0, zorder=-1))
             three = np.concatenate([one.frames[i] for i in (0, FRAMES // 2, -1)], axis=1)
@@ -220,7 +222,7 @@ def plot_sheet(sheet: Sheet, paths: Sequence[Path]) -> None:
             write(x, y + high + 31, fitting(one.video, 54), 4.5, color="#666666")
     axis.set(xlim=(0, size[0]), ylim=(size[1], 0), aspect="auto")
     write(12, size[1] - 12, sheet.caption, 6.5, linespacing=1.5, va="bottom")
-    save(figure, paths)
+    save(figure, paths, sheet.title, sheet.caption)
 
 
 def fitting(text: str, most: int) -> str:

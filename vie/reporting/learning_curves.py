@@ -1,21 +1,32 @@
 """Learning curves: what the monitor measures, against epochs."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
-from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from vie.config.recipes import family
 from vie.objectives.table import BEGUN
-from vie.reporting.drawing import GREY, draw_chance, finish, named, new_figure, videos_of
+from vie.reporting.drawing import (
+    HALO,
+    draw_ceiling,
+    draw_chance,
+    finish,
+    named,
+    new_figure,
+    videos_of,
+)
+from vie.reporting.style import BLACK, DARK, GREY, NETWORK_COLOURS, styled
 from vie.runtime.errors import VieError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLUMNS = ["model", "seed", "stage", "epoch", "gained"]
+COLUMNS = ["model", "network", "seed", "stage", "epoch", "gained"]
 MEASURES = {  # of labelled datasets, of others
     "knn_top1": "right answers of nearest neighbours (%)",
     "same_video_r1": "videos whose clips find each other (%)",
@@ -24,18 +35,29 @@ TITLES = {
     "knn_top1": "How well do nearest neighbours recognise actions while networks train?",
     "same_video_r1": "How often do clips of a video find each other while networks train?",
 }
+DASHES = ("-", "--", ":", "-.")  # of networks of one kind in one panel
+APART = 0.04  # at least so far apart are the names of lines, as a share of the panel's height
 ONE_CURVE = "one seed: another would give other curves"
 
 
+class End(NamedTuple):
+    """Where a line ends, and whose it is."""
+
+    x: float
+    y: float
+    name: str
+    colour: str
+
+
 def read_curves(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Measurements of the monitor, one per row: model, seed, stage, epoch, gained, a measure (%).
+    """Measurements of the monitor, one per row: `COLUMNS`, and a measure (%).
 
     The measure is the first of `MEASURES` that there is. `gained` are the nats that instance
     recognition had gained by then (`vie.objectives.instance_recognition`), nothing in other stages.
 
     Args:
-        files: to read, each {"path": JSON lines of a stage, "model": label, "seed", "stage"}, with
-            the stages of a recipe in order.
+        files: to read, each {"path": JSON lines of a stage, "model": label, "network": name,
+            "seed", "stage"}, with the stages of a recipe in order.
 
     Raises:
         VieError: there are none.
@@ -59,13 +81,19 @@ def read_curves(files: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return curves.round({"epoch": 3, "gained": 3, measure: 2})
 
 
+@styled
 def plot_curves(
-    curves: pd.DataFrame, n: int, dataset: str, chance: float | None, paths: Sequence[Path]
+    curves: pd.DataFrame,
+    n: int,
+    dataset: str,
+    chance: float | None,
+    paths: Sequence[Path],
+    ceiling: float | None = None,
 ) -> None:
-    """One line per model: the mean over seeds. The range of the seeds is shaded.
+    """One line per model, the mean over seeds, and one panel per family of networks.
 
-    A dot marks the beginning of each stage. Below, where it is known, what instance recognition has
-    gained.
+    The range of the seeds is shaded. A network has one colour in all panels. A circle marks where
+    another stage begins. Below, where it is known, what instance recognition has gained.
 
     Args:
         curves: `read_curves`.
@@ -73,43 +101,89 @@ def plot_curves(
         dataset: what it is called.
         chance: accuracy of guessing (%), if there are classes.
         paths: to write.
+        ceiling: accuracy (%) that no network exceeds that sees frames one by one, where known.
     """
-    from cycler import cycler
-    from matplotlib import color_sequences
-
-    measure, recognition = curves.columns[-1], bool(curves["gained"].notna().any())
-    grid: dict[str, Any] = {"nrows": 2, "sharex": True, "height_ratios": [3, 2]}
-    figure, axes = new_figure(7.6, 6.2 if recognition else 4.2, **(grid if recognition else {}))
-    axis, below = axes[0, 0], axes[-1, 0]
-    # Ten colours, and another dash for every ten models.
-    styles = cycler(linestyle=["-", "--", ":"]) * cycler(color=color_sequences["tab10"])
-    for (model, rows), style in zip(curves.groupby("model", sort=False), cycle(styles)):
-        means = _draw(axis, rows, measure, style | {"label": named([model])[0]})
-        starts = rows.groupby("stage", sort=False)["epoch"].min()
-        axis.plot(starts, means.reindex(starts), "o", ms=4, color=style["color"])
-        if recognition:
-            _draw(below, rows.dropna(subset="gained"), "gained", style)
-    if recognition:
-        below.axhline(BEGUN, color=GREY, lw=1, ls="--")
-        below.set_ylabel("nats gained")
-    if chance is not None:
-        draw_chance(axis, chance)
+    measure = curves.columns[-1]
+    families = _families(curves)
+    gained = [bool(rows["gained"].notna().any()) for rows in families.values()]
+    epochs = [rows["epoch"].max() for rows in families.values()]
+    grid: dict[str, Any] = {"ncols": len(families), "nrows": 1 + any(gained), "sharex": "col"}
+    grid |= {"sharey": "row", "width_ratios": [max(one, 0.45 * max(epochs)) for one in epochs]}
+    grid |= {"height_ratios": [3, 2][: grid["nrows"]]}
+    figure, axes = new_figure(9.6, 6.4 if any(gained) else 4.2, **grid)
+    for column, (name, rows) in enumerate(families.items()):
+        ends = _draw_family(axes[0, column], rows, measure)
+        # A line on the edge is not seen.
+        axes[0, column].set_ylim(0, 103 if curves[measure].max() > 80 else None)
+        _name_ends(axes[0, column], ends)
+        axes[0, column].set_title(name)
+        if chance is not None:
+            draw_chance(axes[0, column], chance)
+            draw_ceiling(axes[0, column], ceiling)
+        if gained[column]:
+            ends = _draw_family(axes[1, column], rows.dropna(subset="gained"), "gained")
+            _name_ends(axes[1, column], ends)
+            axes[1, column].axhline(BEGUN, color=GREY, lw=1, ls=(0, (1, 3)))
+            axes[1, column].set_title("nats that instance recognition gained")
+            axes[1, column].tick_params(labelleft=True)
+        elif any(gained):
+            axes[1, column].set_axis_off()
+            axes[0, column].tick_params(labelbottom=True)
+        axes[int(gained[column]), column].set_xlabel("epochs")
+    axes[0, 0].set_ylabel(MEASURES[measure])
     seeds = [str(seed) for seed in sorted(curves["seed"].unique())]
-    below.set_xlabel("epochs")
-    axis.set_ylabel(MEASURES[measure])
-    # A line on the edge is not seen.
-    axis.set_ylim(0, 103 if curves[measure].max() > 80 else None)
-    notes = f"Dots: a stage begins. {videos_of(n, 'validation', dataset)}"
+    notes = videos_of(n, "validation", dataset)
     notes += ", range of the seeds shaded" if len(seeds) > 1 else ""
-    if recognition:
-        notes += f". Instance recognition has begun where it gained {BEGUN} nats (dashed)"
-    finish(figure, TITLES[measure], notes, " ".join(seeds), paths, legend=axis, mark=ONE_CURVE)
+    if any(gained):
+        notes += f". Instance recognition has begun where it gained {BEGUN} nats (dotted, below)"
+    finish(figure, TITLES[measure], notes, " ".join(seeds), paths, mark=ONE_CURVE)
 
 
-def _draw(axis: "Axes", rows: pd.DataFrame, column: str, style: dict[str, Any]) -> pd.Series:
-    """The mean over seeds of a model's column, by epoch, and the range of the seeds."""
-    by_epoch = rows.groupby("epoch")[column].agg(["mean", "min", "max"])
-    axis.plot(by_epoch.index, by_epoch["mean"], lw=1.6, **style)
-    shade = {"color": style["color"], "alpha": 0.15}
-    axis.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], **shade)
-    return by_epoch["mean"]
+def _families(curves: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """{family: its rows}, in the order of the rows."""
+    stages = curves.groupby("model", sort=False)["stage"].unique()
+    return dict(list(curves.groupby(curves["model"].map(stages.map(family)), sort=False)))
+
+
+def _draw_family(axis: "Axes", rows: pd.DataFrame, column: str) -> list[End]:
+    """Lines of some models in the colours of their networks; where they end."""
+    ends = []
+    of_colour: Counter[str] = Counter()
+    for model, own in rows.groupby("model", sort=False):
+        colour = NETWORK_COLOURS.get(own["network"].iloc[0], BLACK)
+        dashes = DASHES[of_colour[colour] % len(DASHES)]
+        of_colour[colour] += 1
+        by_epoch = own.groupby("epoch")[column].agg(["mean", "min", "max"])
+        axis.plot(by_epoch.index, by_epoch["mean"], color=colour, ls=dashes)
+        shade: dict[str, Any] = {"color": colour, "alpha": 0.15, "lw": 0}
+        axis.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], **shade)
+        for stage, start in own.groupby("stage", sort=False)["epoch"].min().items():
+            if start > 0 and column != "gained":
+                taken = axis.get_legend_handles_labels()[1]
+                label = f"{str(stage).replace('_', ' ')} begins"
+                mark: dict[str, Any] = {"mfc": "white", "color": colour, "ms": 6, "mew": 1.4}
+                mark["label"] = None if label in taken else label
+                axis.plot(start, by_epoch["mean"].get(start), "o", **mark)
+        end = by_epoch.index[-1], by_epoch["mean"].iloc[-1]
+        ends.append(End(*end, named([model], 40)[0], colour))
+    return ends
+
+
+def _name_ends(axis: "Axes", ends: Sequence[End]) -> None:
+    """Write names beside the ends of lines, so far apart that none hides another."""
+    from scipy.optimize import isotonic_regression
+
+    ends = sorted(ends, key=lambda end: end.y)
+    (left, right), (bottom, top) = axis.get_xlim(), axis.get_ylim()
+    apart = APART * (top - bottom) * np.arange(len(ends))
+    heights = isotonic_regression(np.array([end.y for end in ends]) - apart).x + apart
+    for (x, y, name, colour), height in zip(ends, heights, strict=True):
+        line: dict[str, Any] = {"arrowstyle": "-", "color": colour, "lw": 0.8, "shrinkA": 0}
+        style: dict[str, Any] = {
+            "fontsize": 7.5,
+            "va": "center",
+            "color": DARK,
+            "bbox": HALO | {"alpha": 0.7},
+        }
+        place = x + 0.03 * (right - left), height
+        axis.annotate(name, (x, y), place, arrowprops=line | {"shrinkB": 0}, **style)

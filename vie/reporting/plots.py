@@ -13,11 +13,9 @@ import pandas as pd
 
 from vie.config.settings import LAYERS
 from vie.reporting.drawing import (
-    GREY,
     ONE_SEED,
-    SMALL,
-    STYLES,
     draw_bars,
+    draw_ceiling,
     draw_chance,
     draw_groups,
     draw_mark,
@@ -28,8 +26,8 @@ from vie.reporting.drawing import (
     places,
     videos_of,
 )
+from vie.reporting.style import BLUE, DARK, GREY, PALETTE, STYLES, styled
 
-TARGET_COLOURS = ("#3f77b5", "#e0923b", "#5b9a54", "#8a6bb0")
 NAMED = 60  # at most so many classes have readable names in one plot
 WRITTEN = 20  # at most so many classes have readable numbers in one plot
 RIGHT = "right answers (%)"
@@ -37,10 +35,14 @@ SPELT = {"scale_crop": "scale-crop", "color_jitter": "colour-jitter"}  # pipelin
 
 
 class Target(NamedTuple):
-    """What a column of Tables 2 and 3 is called in plots, and the accuracy of guessing (%)."""
+    """What a column of Tables 2 and 3 is called in plots, and the accuracy of guessing (%).
+
+    `ceiling` is the accuracy (%) that no network exceeds that sees frames one by one, if known.
+    """
 
     title: str
     chance: float
+    ceiling: float | None = None
 
 
 def _of_table(table: pd.DataFrame, of: str = "videos") -> tuple[str, str]:
@@ -50,14 +52,20 @@ def _of_table(table: pd.DataFrame, of: str = "videos") -> tuple[str, str]:
     return f"Lines: 95 % intervals, {videos}", str(first["seeds"])
 
 
+@styled
 def plot_bars(
-    table: pd.DataFrame, control: pd.DataFrame | None, title: str, paths: Sequence[Path]
+    table: pd.DataFrame,
+    control: pd.DataFrame | None,
+    title: str,
+    paths: Sequence[Path],
+    ceiling: float | None = None,
 ) -> None:
     """Bars of the layers of every model of `vie.reporting.tables.probe_table`.
 
     Args:
         control: the same rows of untrained networks, drawn inside these bars.
         title, paths: of the plot.
+        ceiling: accuracy (%) that no network exceeds that sees frames one by one, where known.
     """
     figure, [[axis]] = new_figure(max(6.8, 1.6 + 1.8 * len(table)), 3.7)
     top = draw_bars(axis, table, {layer: STYLES[layer] for layer in LAYERS}, 0.28)
@@ -78,28 +86,38 @@ def plot_bars(
         )
         top = max(top, float((control[layer] + control[f"{layer}_ci95"]).max()))
     draw_chance(axis, table["chance"].iloc[0])
-    axis.set_ylim(0, min(100, top * 1.12 + 1))
+    draw_ceiling(axis, ceiling)
+    axis.set_ylim(0, min(100, max(top, ceiling or 0) * 1.12 + 1))
     lines = [name.replace(" (", "\n(") for name in named(table["model"])]
     axis.set_xticks(range(len(table)), lines)
     axis.set_ylabel(RIGHT)
-    finish(figure, title, *_of_table(table), paths, legend=axis)
+    finish(figure, title, *_of_table(table), paths)
 
 
-def plot_points(table: pd.DataFrame, title: str, paths: Sequence[Path], of: str = "videos") -> None:
+@styled
+def plot_points(
+    table: pd.DataFrame,
+    title: str,
+    paths: Sequence[Path],
+    of: str = "videos",
+    ceiling: float | None = None,
+) -> None:
     """Points of the layers and neighbours of `vie.reporting.tables.with_neighbours`.
 
-    `of` says what is recognised: videos or images.
+    `of` says what is recognised: videos or images. `ceiling` as in `plot_bars`.
     """
     figure, [[axis]] = new_figure(7.6, 0.6 + 0.3 * len(table))
     draw_points(axis, table, (*LAYERS, "knn10"), 0.17)
     draw_groups(axis, table["group"].tolist())
     draw_chance(axis, table["chance"].iloc[0], upright=True)
+    draw_ceiling(axis, ceiling, upright=True)
     axis.set_xlim(0, min(100, axis.get_xlim()[1]))  # an interval over few seeds may reach further
-    axis.set_xlabel(RIGHT, fontsize=SMALL)
+    axis.set_xlabel(RIGHT)
     mark = ONE_SEED.replace("videos", of)
-    finish(figure, title, *_of_table(table, of), paths, legend=axis, mark=mark)
+    finish(figure, title, *_of_table(table, of), paths, mark=mark)
 
 
+@styled
 def plot_comparison(rows: pd.DataFrame, paths: Sequence[Path]) -> None:
     """Points of the layers of `vie.reporting.tables.compare`, a panel per experiment."""
     panels = list(rows.groupby("experiment", sort=False))
@@ -117,31 +135,33 @@ def plot_comparison(rows: pd.DataFrame, paths: Sequence[Path]) -> None:
         if len(seeds) == 1:
             draw_mark(axis)
         words = f"{experiment}: {videos}, seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
-        axis.set_title(*named([words], 120), fontsize=9, loc="left")
+        axis.set_title(*named([words], 120), loc="left")
     axes[-1, 0].set_xlim(0, min(100, axes[-1, 0].get_xlim()[1]))
-    axes[-1, 0].set_xlabel(RIGHT, fontsize=SMALL)
+    axes[-1, 0].set_xlabel(RIGHT)
     notes = "Lines: 95 % intervals. Compare experiments only where their videos are the same."
     title = "Linear classifiers on frozen networks, in every experiment"
-    finish(figure, title, notes, "", paths, legend=axes[0, 0])
+    finish(figure, title, notes, "", paths)
 
 
+@styled
 def plot_pretext(table: pd.DataFrame, paths: Sequence[Path]) -> None:
     """A bar per model of `vie.reporting.pretext_table.pretext_table`, and chance as a line."""
     figure, [[axis]] = new_figure(max(5.4, 1.6 + 1.5 * len(table)), 3.4)
     at = np.arange(len(table))
     style = {"color": GREY, "ls": "--", "lw": 1.4, "label": "chance", "zorder": 2.5}
     axis.hlines(table["chance"], at - 0.38, at + 0.38, **style)
-    styles = {"accuracy": {"color": "#3f77b5", "label": "videos that were not trained on"}}
+    styles = {"accuracy": {"color": BLUE, "label": "videos that were not trained on"}}
     top = draw_bars(axis, table, styles, 0.55 / 0.92)
     tasks = table["task"].str.replace("_", " ")
     lines = map("\n".join, zip(named(table["model"], 40), tasks, strict=True))
-    axis.set_xticks(at, [*lines], fontsize=9)
+    axis.set_xticks(at, [*lines])
     axis.set_ylim(0, min(105, top * 1.15 + 1))
     axis.set_ylabel(RIGHT)
     title = "How well do the baselines solve the task they are trained on?"
-    finish(figure, title, *_of_table(table), paths, legend=axis)
+    finish(figure, title, *_of_table(table), paths)
 
 
+@styled
 def plot_finetuned(
     table: pd.DataFrame,
     targets: Mapping[str, Target],
@@ -157,7 +177,7 @@ def plot_finetuned(
         title, paths: of the plot.
     """
     figure, [[axis]] = new_figure(7.6, 0.6 + 0.3 * len(table))
-    colours = itertools.cycle(TARGET_COLOURS)
+    colours = itertools.cycle(PALETTE)
     styles = {
         name: {"color": next(colours), "label": named([one.title])[0]}
         for name, one in targets.items()
@@ -166,18 +186,21 @@ def plot_finetuned(
     for name, one in targets.items():
         label = f"chance, {one.title} ({one.chance:.1f} %)"
         axis.axvline(one.chance, color=styles[name]["color"], ls="--", lw=1, label=label)
+    for ceiling in sorted({one.ceiling for one in targets.values() if one.ceiling}):
+        draw_ceiling(axis, ceiling, upright=True)
     draw_groups(axis, groups)
     axis.set_xlim(0, min(100, axis.get_xlim()[1]))  # an interval over few seeds may reach further
-    axis.set_xlabel(RIGHT, fontsize=SMALL)
+    axis.set_xlabel(RIGHT)
     videos = [
         videos_of(table[f"{name}_n"].iloc[0], "test", targets[name].title) for name in targets
     ]
     kinds = {"held_out": "held-out training videos", "test": "the test videos"}
     chosen = " or ".join(kinds[kind] for kind in str(table["validation"].iloc[0]).split())
     notes = f"Lines: 95 % intervals, {' and '.join(videos)}; best epoch chosen on {chosen}"
-    finish(figure, title, notes, str(table["seeds"].iloc[0]), paths, legend=axis)
+    finish(figure, title, notes, str(table["seeds"].iloc[0]), paths)
 
 
+@styled
 def plot_classes(
     classes: pd.DataFrame,
     confusion: pd.DataFrame,
@@ -195,16 +218,17 @@ def plot_classes(
     figure, [[left, right]] = new_figure(side + 4.6, side, **grid)
     at, names = np.arange(n), named(classes["class"], 40) if n <= NAMED else np.arange(n)
     small = 8 if n <= WRITTEN else 5
-    left.barh(at, classes["top1"], 0.75, color=TARGET_COLOURS[0])
+    left.barh(at, classes["top1"], 0.75, color=BLUE)
     top1, half = classes["top1"], classes["top1_ci95"]
     ends = [np.minimum(half, top1), np.minimum(half, 100 - top1)]  # an accuracy is in 0..100
-    left.errorbar(top1, at, xerr=ends, fmt="none", ecolor="#333333", lw=0.8)
+    left.errorbar(top1, at, xerr=ends, fmt="none", ecolor=DARK, lw=0.8)
     draw_chance(left, target.chance, upright=True)
+    draw_ceiling(left, target.ceiling, upright=True)
     left.set_xlim(0, 105)
     left.set_yticks(at, names, fontsize=small)
     left.set_ylim(n - 0.5, -0.5)
-    left.set_ylabel("true class", fontsize=SMALL)
-    left.set_xlabel(RIGHT, fontsize=SMALL)
+    left.set_ylabel("true class")
+    left.set_xlabel(RIGHT)
     counts = confusion.iloc[:, 1:].to_numpy(float)  # (classes, classes)
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     image = right.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
@@ -215,19 +239,27 @@ def plot_classes(
             right.text(x, y, share, ha="center", va="center", fontsize=7, color=colour)
     right.set_xticks(at, names, rotation=90, fontsize=small)
     right.tick_params(labelleft=False)
-    right.set_xlabel("was taken for", fontsize=SMALL)
+    right.set_xlabel("was taken for")
     bar = figure.colorbar(image, ax=right, shrink=0.8)
-    bar.set_label("test videos of the true class (%)", fontsize=SMALL)
+    bar.set_label("test videos of the true class (%)")
     videos = videos_of(int(classes["n"].sum()), "test", target.title)
     notes = f"Lines: 95 % intervals, {videos}; these videos also chose the network"
-    finish(figure, title, notes, str(classes["seeds"].iloc[0]), paths, legend=left)
+    finish(figure, title, notes, str(classes["seeds"].iloc[0]), paths)
 
 
-def plot_retrieval(table: pd.DataFrame, titles: Mapping[str, str], paths: Sequence[Path]) -> None:
+@styled
+def plot_retrieval(
+    table: pd.DataFrame,
+    titles: Mapping[str, str],
+    paths: Sequence[Path],
+    ceilings: Mapping[str, float | None] | None = None,
+) -> None:
     """R@1 of `vie.reporting.retrieval_table.retrieval_table`, a panel per dataset.
 
     Args:
         titles: {dataset: what it is called}.
+        paths: to write.
+        ceilings: {dataset: as in `plot_bars`}.
     """
     panels = list(table.groupby("dataset", sort=False))
     models, layers = table["model"].unique(), table["layer"].unique()
@@ -241,10 +273,11 @@ def plot_retrieval(table: pd.DataFrame, titles: Mapping[str, str], paths: Sequen
         draw_points(axis, pd.DataFrame(points).reset_index(), layers, 0.5 / len(layers))
         first = part.iloc[0]
         draw_chance(axis, first["chance_r1"], upright=True, label="chance (random order)")
+        draw_ceiling(axis, (ceilings or {}).get(str(dataset)), upright=True)
         axis.set_xlim(0, min(100, axis.get_xlim()[1]))
-        axis.set_title(*named([titles[str(dataset)]]), fontsize=9)
+        axis.set_title(*named([titles[str(dataset)]]))
         counts = f"{first['n_queries']} test videos, {first['n_gallery']} to search among"
-        axis.set_xlabel(f"{RIGHT}\n{counts}", fontsize=SMALL)
+        axis.set_xlabel(f"{RIGHT}\n{counts}")
     title = "How often is the nearest training video of the same class?"
     notes = "Lines: 95 % intervals over the test videos"
-    finish(figure, title, notes, str(table["seeds"].iloc[0]), paths, legend=grid[0])
+    finish(figure, title, notes, str(table["seeds"].iloc[0]), paths)

@@ -15,18 +15,10 @@ from vie.clips.sampling import sampling
 from vie.config.layouts import TITLES, the
 from vie.frames.manifest import read_classes
 from vie.reporting.differences import differences, differences_curve, differences_pretext
-from vie.reporting.drawing import (
-    GREY,
-    PUBLISHED_COLOUR,
-    SMALL,
-    draw_groups,
-    finish,
-    named,
-    new_figure,
-    spans,
-)
+from vie.reporting.drawing import SMALL, draw_groups, finish, named, new_figure, spans
 from vie.reporting.runs import read_runs, right, seeds_of
 from vie.reporting.statistics import accuracies, percent
+from vie.reporting.style import BLUE, GREY, PUBLISHED_COLOUR, styled
 from vie.runtime.errors import VieError
 
 Row = dict[str, Any]
@@ -35,7 +27,6 @@ COLUMNS = (
     *("model", "quantity", "dataset", "published", "ours_on", "ours", "ours_ci95", "chance"),
     *("difference", "n", "seeds", "comparable", "why_not", "source", "command"),
 )
-OURS_COLOUR = "#173f6f"
 
 
 def published_table(rows: Sequence[Row]) -> pd.DataFrame:
@@ -132,6 +123,7 @@ def _united(found: Sequence[list[str]]) -> list[str]:
     return list(dict.fromkeys(one for differ in found for one in differ))
 
 
+@styled
 def plot_published(table: pd.DataFrame, shown: Sequence[Row], paths: Sequence[Path]) -> None:
     """Published and own value of each row, joined by a line; full where they are comparable.
 
@@ -148,7 +140,7 @@ def plot_published(table: pd.DataFrame, shown: Sequence[Row], paths: Sequence[Pa
     diamonds = {"marker": "D", "s": 50, "edgecolor": PUBLISHED_COLOUR, "zorder": 3}
     axis.scatter(table["published"], at, facecolor="white", label="published", **diamonds)
     for which, colour, face, words in (
-        (full, OURS_COLOUR, OURS_COLOUR, "ours, comparable"),
+        (full, BLUE, BLUE, "ours, comparable"),
         (~full, GREY, "white", "ours, not comparable"),
     ):
         part = which & table["ours"].notna().to_numpy()
@@ -165,11 +157,11 @@ def plot_published(table: pd.DataFrame, shown: Sequence[Row], paths: Sequence[Pa
             }
             axis.errorbar(own["ours"], at[part], xerr=own["ours_ci95"], **line)
     axis.scatter(table["chance"], at, marker="|", s=70, color=GREY, label="chance, for ours")
-    axis.set_yticks(at, named(one["short"] for one in shown), fontsize=SMALL)
+    axis.set_yticks(at, named(one["short"] for one in shown))
     axis.set_ylim(len(table) - 0.5, -0.5)
     axis.set_xlim(left=0)
-    axis.grid(axis="x", color="#e4e4e4")
-    axis.set_xlabel("right answers (%)", fontsize=SMALL)
+    axis.grid(axis="x")
+    axis.set_xlabel("right answers (%)")
     across, reasons = axis.get_yaxis_transform(), _why(table)
     for start, end in spans(reasons):
         words = textwrap.fill(reasons[start], 34)
@@ -184,7 +176,7 @@ def plot_published(table: pd.DataFrame, shown: Sequence[Row], paths: Sequence[Pa
     notes += ", ".join(
         f"{n:,} of {the(title)}" for title, n in own.groupby("ours_on")["n"].max().items()
     )
-    finish(figure, title, notes, _seeds(own), paths, legend=axis)
+    finish(figure, title, notes, _seeds(own), paths)
 
 
 def _seeds(own: pd.DataFrame) -> str:

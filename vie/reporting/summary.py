@@ -14,6 +14,7 @@ from vie.frames.extract import read_rejected
 from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
 from vie.reporting.drawing import empty_figure, named, save
+from vie.reporting.style import BLUE, GREEN, ORANGE, styled
 from vie.runtime.csv_files import write_rows
 from vie.runtime.files import atomic_write
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.container import BarContainer
 
 LABELLED_CLASSES = 40  # at most so many classes have readable names in one plot
-COLOURS = {"train": "#0072b2", "val": "#e69f00", "all": "#009e73"}
+COLOURS = {"train": BLUE, "val": ORANGE, "all": GREEN}
 LINES = {"train": "-", "val": "--", "all": ":"}  # both are seen if splits agree
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)
 
@@ -105,6 +106,7 @@ def _counts(index: Index, labels: list[str]) -> np.ndarray:
     return counts
 
 
+@styled
 def _plot(
     indexes: Mapping[str, Index],
     reasons: Mapping[str, Counter[str]],
@@ -113,8 +115,6 @@ def _plot(
     expected: Mapping[str, int],
     title: str,
 ) -> None:
-    import matplotlib
-
     counts, texts = {}, []
     for split, index in indexes.items():
         n = counts[split] = _counts(index, labels) if labels else np.array([len(index)])
@@ -123,24 +123,23 @@ def _plot(
         each = f", {least if least == most else f'{least} to {most}'} a class" if labels else ""
         texts.append(f"{split}: {len(index):,} {_what(index)}{of}{each}")
     labels = labels or ["no labels"]
-    style: dict[Any, Any] = {"font.size": 9, "axes.spines.right": False, "axes.spines.top": False}
-    with matplotlib.rc_context(style):
-        height = max(3.5, 0.2 * len(labels) + 1.3) if len(labels) <= LABELLED_CLASSES else 3.9
-        figure = empty_figure(12, height)
-        axes = figure.subplots(1, 3, width_ratios=(1.3, 1, 1))
-        what = _what(next(iter(indexes.values())))
-        _plot_classes(axes[0], counts, labels, what)
-        _plot_sizes(axes[1], indexes, what)
-        _plot_reasons(axes[2], reasons, what)
-        handles, _ = axes[0].get_legend_handles_labels()
-        above: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 1 - 0.25 / height)}
-        figure.legend(handles, texts, ncols=len(indexes), frameon=False, **above)
-        words = f"Which {what} can be used? Content of {the(title)}"
-        place = {"x": 0.5, "y": 1 - 0.08 / height, "ha": "center", "va": "top"}
-        figure.text(s=words, fontsize=12, **place)  # type: ignore[arg-type]
-        # The constrained layout would differ in the last digits from run to run.
-        figure.tight_layout(rect=(0, 0, 1, 1 - 0.5 / height))  # inches of title and legend
-        save(figure, plots)
+    height = max(3.5, 0.2 * len(labels) + 1.3) if len(labels) <= LABELLED_CLASSES else 3.9
+    figure = empty_figure(12, height)
+    axes = figure.subplots(1, 3, width_ratios=(1.3, 1, 1))
+    what = _what(next(iter(indexes.values())))
+    _plot_classes(axes[0], counts, labels, what)
+    _plot_sizes(axes[1], indexes, what)
+    _plot_reasons(axes[2], reasons, what)
+    handles, _ = axes[0].get_legend_handles_labels()
+    above: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 1 - 0.25 / height)}
+    figure.legend(handles, texts, ncols=len(indexes), **above)
+    words = f"Which {what} can be used? Content of {the(title)}"
+    place = {"x": 0.5, "y": 1 - 0.08 / height, "ha": "center", "va": "top"}
+    figure.text(s=words, fontsize=12, **place)  # type: ignore[arg-type]
+    # The constrained layout would differ in the last digits from run to run.
+    figure.tight_layout(rect=(0, 0, 1, 1 - 0.5 / height))  # inches of title and legend
+    titles = [axis.get_title() for axis in axes]
+    save(figure, plots, words, ". ".join([*texts, *titles]))
 
 
 def _plot_classes(

@@ -211,6 +211,7 @@ class Experiment:
             {
                 "path": self.checkpoint(name, seed, stage).removesuffix(".pt") + ".jsonl",
                 "model": self.recipes[name]["label"],
+                "network": self.recipes[name]["encoder"]["network"],
                 "seed": seed,
                 "stage": stage,
             }

@@ -4,12 +4,13 @@ All of it follows from the config alone. Imports neither torch, pandas nor Snake
 """
 
 from vie.config.layouts import title_of
-from vie.config.recipes import PRETEXTS, VIE
+from vie.config.recipes import family
 from vie.config.settings import recipes_of, stages
+from vie.datasets.facts import single_frame_ceiling
 from vie.workflow.paths import Experiment
 from vie.workflow.retrieval import retrieval_datasets
 
-NEVER, BASELINE, OURS, LABELS, OTHER = "never trained", "baselines", "VIE", "with labels", "others"
+NEVER = "never trained"
 
 
 def dataset_title(experiment: Experiment, dataset: str) -> str:
@@ -28,6 +29,23 @@ def target_titles(experiment: Experiment) -> dict[str, str]:
         name: dataset_title(experiment, target["dataset"])
         for name, target in experiment.targets.items()
     }
+
+
+def ceiling(experiment: Experiment, dataset: str) -> float | None:
+    """The most (%) that networks reach on a dataset that see frames one by one, where known."""
+    return single_frame_ceiling(experiment.datasets[dataset])
+
+
+def retrieval_ceilings(experiment: Experiment) -> dict[str, float | None]:
+    """{dataset of the table of retrieval: `ceiling`}."""
+    found = retrieval_datasets(experiment)
+    return {name: ceiling(experiment, dataset) for name, dataset in found.items()}
+
+
+def target_ceilings(experiment: Experiment) -> dict[str, float | None]:
+    """{target: `ceiling` of its dataset}."""
+    targets = experiment.targets.items()
+    return {name: ceiling(experiment, target["dataset"]) for name, target in targets}
 
 
 def retrieval_titles(experiment: Experiment) -> dict[str, str]:
@@ -56,8 +74,4 @@ def _group(experiment: Experiment, evaluation: str, untrained: str) -> str:
         return untrained
     recipe = experiment.recipes[recipes_of(own)[0]]
     # Of weights from a file nothing but the settings says what they were trained for.
-    trained = {*stages(recipe)} or {*recipe["objective"]}
-    for names, group in (({"supervised"}, LABELS), (VIE, OURS), (PRETEXTS, BASELINE)):
-        if trained & {*names}:
-            return group
-    return OTHER
+    return family(stages(recipe) or recipe["objective"])

@@ -5,6 +5,7 @@ colour, as clips of one recording show the same person. A network that remembers
 of that group only.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -75,6 +76,12 @@ HMDB51 = tuple(
     for figure in ("cup", "kite", "lamp", "mushroom")
     for name, motion in (("rise", MOTIONS[2]), ("sink", MOTIONS[3]))
 )
+
+
+def single_frame_ceiling(actions: Sequence[Action]) -> float:
+    """The largest share of right answers that frames give one by one: they show the figure, and
+    nothing of which of two motions it is that are each other's reverse."""
+    return len({action.figure for action in actions}) / len(actions)
 
 
 def render_action(

@@ -34,6 +34,25 @@ SCRAPS, COVERS = 2, 1  # strokes and covers of a frame in a scene
 LIFE = 12  # frames that each of them lasts
 
 
+def single_frame_ceiling(scene: float | None = None) -> float:
+    """The largest share of right answers that frames give one by one, without their order.
+
+    They show the appearance. Both motions have the same frames. How a figure sways shows in the
+    clouds alone, which are of the likelier kind in `scene` or in 1 - `scene` of the videos.
+
+    Args:
+        scene: as for `render`.
+    """
+    motion = 1 / len(MOTIONS)
+    if scene is None:
+        return motion
+    told = [
+        motion if label.split(" ")[1] in MOTIONS else max(scene, 1 - scene)
+        for label in SCENE_CLASSES
+    ]
+    return sum(told) / len(told)
+
+
 def render(label: str, dataset_seed: int, number: int, scene: float | None = None) -> np.ndarray:
     """Video `number` of the dataset, with the appearance and the action of its label.
 
