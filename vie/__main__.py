@@ -7,8 +7,8 @@ vie search             nearest videos
 vie export             files for machines without vie
 vie import-checkpoint  the authors' released network
 
-`vie run` takes all that snakemake takes; a file `experiments/...` that the current folder lacks is
-the one that comes with vie.
+`vie run` takes all that snakemake takes, and all cores without --cores or a profile. A file
+`experiments/...` that the current folder lacks is the one that comes with vie.
 """
 
 import runpy
@@ -34,6 +34,27 @@ def _found(word: str) -> str:
     return str(ours) if known and not Path(word).exists() else word
 
 
+def _of_run(arguments: list[str]) -> list[str]:
+    """Arguments of Snakemake: this workflow, on all cores if nothing says otherwise.
+
+    A profile could not say that: its `cores` would also limit the jobs of a cluster.
+
+    Raises:
+        SystemExit: a config file is not there, of which Snakemake makes a traceback.
+    """
+    from snakemake.cli import get_argument_parser
+
+    asked = get_argument_parser().parse_known_args(arguments)[0]
+    for path in asked.configfile or []:
+        if not path.is_file():
+            raise SystemExit(
+                f"--configfile: there is no file {path}; if it is a file to make, put -- before it"
+            )
+    settings = (asked.cores, asked.jobs, asked.executor, asked.profile, asked.workflow_profile)
+    cores = [] if any(settings) else ["--cores", "all"]
+    return ["--snakefile", str(HOME / "Snakefile"), *cores, *arguments]
+
+
 def main() -> None:
     """Run a command as `python -m` would.
 
@@ -48,7 +69,7 @@ def main() -> None:
     if command in ("run", "estimate"):
         arguments = [_found(word) for word in arguments]
     if command == "run":
-        arguments = ["--snakefile", str(HOME / "Snakefile"), *arguments]
+        arguments = _of_run(arguments)
     sys.argv[1:] = arguments
     runpy.run_module(MODULES[command], run_name="__main__", alter_sys=True)
 
