@@ -59,7 +59,7 @@ rule all:
 
 
 # A workflow that uses this one as a module has rules of its own, which come later.
-if not IN_JOB and Path(workflow.main_snakefile).resolve() == (BASE / "Snakefile").resolve():
+if not IN_JOB and Path(workflow.main_snakefile).resolve() in SNAKEFILES:
     refuse_unknown_targets()
     if command().report:  # its first page, report/workflow.rst, knows nothing but the config
         config["overview"] = overview(experiment, Path(LOGS), Path(RUNS))

@@ -23,6 +23,9 @@ if os.path.exists(sys.executable):
 # The library that lies beside these rules, whichever clone's environment is active; jobs and the
 # processes that they start inherit it. Rules that come from the web use the one that is installed.
 BASE = Path(str(workflow.current_basedir)).parent
+if {"{", "}"} & set(str(BASE)):  # Snakemake takes what is between them for a wildcard
+    raise WorkflowError(f"{BASE}: rules cannot run in a folder whose path has {{ or }}: rename it")
+SNAKEFILES = [(BASE / name).resolve() for name in ("Snakefile", "workflow/Snakefile")]
 if (BASE / "vie").is_dir():
     SEARCHED = "PYTHONPATH"
     others = [path for path in os.getenv(SEARCHED, "").split(os.pathsep) if path != str(BASE)]

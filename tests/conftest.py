@@ -15,7 +15,7 @@ from vie.runtime.threads import DRIVER
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles", "schemas")
-PARTS += ("report", "vie", "experiments")
+PARTS += ("report", "vie", "experiments", "workflow")
 # The same few examples in every run, however slow the machine.
 hypothesis.settings.register_profile(
     "vie", deadline=None, derandomize=True, max_examples=60, database=None
@@ -156,7 +156,7 @@ def copy_workflow():
             source = ROOT / part
             if source.is_dir():
                 ignore = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(source, folder / part, ignore=ignore)
+                shutil.copytree(source, folder / part, ignore=ignore, symlinks=True)
             else:
                 shutil.copy(source, folder / part)
         return folder

@@ -14,12 +14,12 @@ from vie.config.settings import CHECKPOINT, RELEASE
 from vie.models.imported import import_weights
 from vie.models.release import NETWORK
 from vie.runtime.errors import VieError
+from vie.runtime.home import HOME
 from vie.runtime.logs import run_command
 from vie.workflow.fingerprint import code_digest
 from vie.workflow.versions import version
 
-HERE = Path(__file__).parents[1]
-DEFAULT, PAPER = HERE / "config.yaml", HERE / "experiments" / "kinetics400.yaml"
+DEFAULT, PAPER = HOME / "config.yaml", HOME / "experiments" / "kinetics400.yaml"
 
 
 def main(arguments: list[str]) -> None:

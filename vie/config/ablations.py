@@ -16,9 +16,9 @@ from vie.config.messages import all_of
 from vie.config.reading import read_yaml
 from vie.config.settings import merge
 from vie.runtime.errors import VieError
+from vie.runtime.home import HOME
 
 Value = TypeVar("Value")
-HOME = Path(__file__).parents[2]  # of the workflow, which lies beside the library
 TRIAL = "ablation__"  # the name that a changed recipe has while it is checked
 
 
