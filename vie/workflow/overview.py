@@ -9,12 +9,13 @@ from collections import Counter
 from importlib.metadata import version as version_of
 from pathlib import Path
 
+from vie import __version__
 from vie.workflow.paths import Experiment
 from vie.workflow.titles import dataset_title
 
 CPU = Path("/proc/cpuinfo")
 RESOURCES = Path("resources")
-PACKAGES = ("vie", "torch", "snakemake")
+PACKAGES = ("torch", "snakemake")
 HEAD = 4000  # characters of a log in which a job says what it trains on
 
 
@@ -38,7 +39,9 @@ def overview(experiment: Experiment, logs: Path, benchmarks: Path) -> dict[str, 
         "Computing": f"{spent:.1f} hours of jobs, as they last ran" if spent else "",
         "Findings of the paper": _findings(Path(experiment.folder) / "findings.csv"),
         "Report made": f"{time.strftime('%Y-%m-%d %H:%M')} on {_cpu()}, {os.cpu_count()} cores",
-        "Versions": ", ".join(f"{name} {version_of(name)}" for name in PACKAGES),
+        "Versions": ", ".join(
+            [f"vie {__version__}", *(f"{name} {version_of(name)}" for name in PACKAGES)]
+        ),
     }
     return {what: text for what, text in found.items() if text}
 
