@@ -50,7 +50,7 @@ def tar(path):
 def figure(path):
     drawn, axes = new_figure(4, 4)
     axes[0, 0].plot(NUMBERS)
-    save(drawn, [path])
+    save(drawn, [path], "a title", "words")
 
 
 WRITERS = {
