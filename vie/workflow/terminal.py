@@ -50,14 +50,14 @@ class Terminal(DefaultFormatter):  # type: ignore[misc] # has no types
         """Whether a message is printed; notes what runs and what failed."""
         event = getattr(record, "event", None)
         if event is LogEvent.JOB_STARTED:
-            self.running |= {number: self.labels[number] for number in record.jobs}
+            self.running |= {number: self._label(number) for number in record.jobs}
             return self._due()
         if event is LogEvent.JOB_FINISHED:
             self.running.pop(record.job_id, None)
-            self.failed.pop(self.labels[record.job_id], None)  # of an earlier attempt
+            self.failed.pop(self._label(record.job_id), None)  # of an earlier attempt
         elif event is LogEvent.JOB_ERROR:
             self.running.pop(record.jobid, None)
-            self.failed[self.labels[record.jobid]] = record.rule_msg or "", record.log
+            self.failed[self._label(record.jobid)] = record.rule_msg or "", record.log
             return False
         elif event is LogEvent.PROGRESS:
             self.done = record.done
@@ -68,6 +68,9 @@ class Terminal(DefaultFormatter):  # type: ignore[misc] # has no types
             or said.startswith("Select jobs to execute")
             or FAILED_SCRIPT.search(said)
         )
+
+    def _label(self, number: int) -> str:
+        return self.labels.get(number, f"job {number}")  # one that was not planned at the start
 
     def _due(self) -> bool:
         passed = time.monotonic() - self.start
