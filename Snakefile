@@ -12,9 +12,6 @@ min_version("9.19")
 configfile: f"{workflow.current_basedir}/config.yaml"
 
 
-report: "report/workflow.rst"
-
-
 include: "rules/common.smk"
 include: "rules/checks.smk"
 include: "rules/data.smk"
@@ -48,7 +45,8 @@ onsuccess:
 
 
 onerror:
-    print(TERMINAL.failures(), file=sys.stderr)
+    if failures := TERMINAL.failures():
+        print(failures, file=sys.stderr)
 
 
 rule all:
@@ -61,5 +59,7 @@ rule all:
 # A workflow that uses this one as a module has rules of its own, which come later.
 if not IN_JOB and Path(workflow.main_snakefile).resolve() in SNAKEFILES:
     refuse_unknown_targets()
-    if command().report:  # its first page, report/workflow.rst, knows nothing but the config
+    if command().report:  # its first page knows nothing but the config
         config["overview"] = overview(experiment, Path(LOGS), Path(RUNS))
+
+        report: "report/workflow.rst"

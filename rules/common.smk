@@ -2,6 +2,7 @@
 import functools
 import inspect
 import itertools
+import logging
 import os
 import re
 import shlex
@@ -44,7 +45,7 @@ from vie.config.settings import (
 from vie.runtime.disk import read_only
 from vie.runtime.errors import VieError
 from vie.runtime.files import digest
-from vie.runtime.logs import CODE, HOME
+from vie.runtime.logs import BESIDE, CODE
 from vie.runtime.threads import PROMISED
 from vie.workflow import finetuning, resources, sizes, targets, videos
 from vie.workflow.ablations import ablation_runs
@@ -88,6 +89,7 @@ def command():
     return get_argument_parser().parse_known_args(sys.argv[1:] if called else [])[0]
 
 
+logging.getLogger("vie.datasets").setLevel(logging.ERROR)  # jobs say what they leave out
 IN_JOB = workflow.remote_exec or workflow.subprocess_exec
 default = BASE / "config.yaml"
 try:
@@ -112,7 +114,7 @@ elif not workflow.subprocess_exec:  # a job of its own Snakemake inherits the fi
     os.environ[PROMISED] = str(settings.cores)
 os.environ[CODE] = code_digest()  # for the logs of jobs
 if (BASE / "vie").is_dir():
-    os.environ[HOME] = str(BASE)
+    os.environ[BESIDE] = str(BASE)
 
 wait_elsewhere()
 if IN_JOB:

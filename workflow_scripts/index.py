@@ -1,8 +1,10 @@
 """Rule index: join the shards of a split."""
 
+import logging
 from pathlib import Path
 
 from vie.datasets.facts import report_usable
+from vie.frames.extract import kinds_of_reasons, read_rejected
 from vie.frames.index import build_index, load_index
 from vie.runtime.logs import job
 from vie.workflow.sizes import check_index
@@ -18,6 +20,11 @@ with job(snakemake.log[0]):
         Path(snakemake.output.rejected),
         min_frames=snakemake.params.min_frames,
     )
+    rejected = read_rejected(Path(snakemake.output.rejected))
+    if kinds := kinds_of_reasons(rejected):
+        text = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        what = "%s: %d videos are left out (%s)"
+        logging.getLogger(__name__).warning(what, snakemake.output.rejected, len(rejected), text)
     n_frames = load_index(Path(snakemake.output.index)).n_frames
     # Only for the log. As a param, a new name would run all later rules again.
     dataset, split = snakemake.wildcards.dataset, snakemake.wildcards.split

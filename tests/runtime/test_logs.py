@@ -69,6 +69,13 @@ def test_a_users_error_is_its_message_alone(tmp_path, capsys):
     assert "Traceback" not in (tmp_path / "job.log").read_text()
 
 
+def test_an_interrupted_job_says_so(tmp_path, capsys):
+    with pytest.raises(SystemExit), job(tmp_path / "job.log"):
+        raise KeyboardInterrupt
+    assert "ERROR: stopped by Ctrl-C" in capsys.readouterr().err
+    assert "Traceback" not in (tmp_path / "job.log").read_text()
+
+
 def test_a_fault_of_the_program_leaves_its_traceback_in_the_log(tmp_path):
     with pytest.raises(ZeroDivisionError), job(tmp_path / "job.log"):
         1 / 0  # noqa: B018

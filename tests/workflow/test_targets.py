@@ -55,10 +55,11 @@ def test_the_outcome_is_rows_of_tables_and_paths(tmp_path, monkeypatch):
         "model,conv3,conv3_ci95,n_val,knn10,knn10_ci95\nA,44.27,4.06,480,,\n"
         "Long name,5,1.25,480,7,2\n"
     )
-    (tmp_path / "plot.png").touch()
+    for name in ("plot.png", "t.png"):
+        (tmp_path / name).touch()
     text = outcome(["t.csv", "plot.png", "absent.csv"])
     assert text.splitlines() == [
-        "t.csv (%, ± half of a 95 % interval)",
+        "t.csv (%, ± half-width of a 95 % interval; 480 videos)",
         "model      conv3       knn10",
         "A          44.3 ± 4.1",
         "Long name  5.0 ± 1.2   7.0 ± 2.0",
@@ -66,6 +67,7 @@ def test_the_outcome_is_rows_of_tables_and_paths(tmp_path, monkeypatch):
         "Results:",
         "  plot.png",
         "  t.csv",
+        "  t.png",
     ]
 
 

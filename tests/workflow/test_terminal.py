@@ -2,8 +2,12 @@
 
 import re
 import textwrap
+from types import SimpleNamespace
+
+from snakemake_interface_logger_plugins.common import LogEvent
 
 from tests.workflow.conftest import call_snakemake
+from vie.workflow.terminal import Terminal
 
 WORKFLOW = """
     import sys
@@ -50,10 +54,48 @@ def test_it_ends_with_why_jobs_failed(tmp_path):
     (tmp_path / "fail").touch()
     printed = run(tmp_path, "--keep-going", fails=True)
     assert "CalledProcessError" not in printed
-    ending = printed.partition("A job failed.")[2]
+    ending = printed.partition("A job did not finish.")[2]
     assert "one 7 (logs/7.log):\n  the disk is full:\n  make room\n" in ending
     assert "The same command goes on" in ending
     assert len(ending.splitlines()) < 14
+
+
+def record(event, **values):
+    return SimpleNamespace(event=event, msg="", getMessage=lambda: "", **values)
+
+
+def failed(number, log, indent):
+    message = "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'. For further error details see ..."
+    about = {"jobid": number, "rule_msg": message, "log": [str(log)], "indent": indent}
+    return record(LogEvent.JOB_ERROR, **about)
+
+
+def test_a_group_fails_for_the_reason_of_one_of_its_jobs(tmp_path):
+    """As on a cluster, where several shards of frames are one job."""
+    jobs = [
+        SimpleNamespace(jobid=n, rule=SimpleNamespace(name="frames"), wildcards=[f"{n}-of-2"])
+        for n in range(3)
+    ]
+    terminal = Terminal()
+    terminal.install(jobs)
+    terminal.filter(record(LogEvent.JOB_STARTED, jobs=["5629918f-7d3e", 2]))
+    assert not terminal.filter(record(LogEvent.GROUP_INFO, jobs=jobs[:2]))
+    assert terminal.running == {n: f"frames {n}-of-2" for n in range(3)}
+    bad, good, killed = (tmp_path / name for name in ("bad.log", "good.log", "killed.log"))
+    bad.write_text("ERROR: no space left\n(log: bad.log)\n")
+    good.write_text("all is well\n")
+    assert terminal.filter(failed(0, bad, indent=True))
+    assert not terminal.filter(failed(1, good, indent=True))
+    assert terminal.filter(failed(2, killed, indent=False))
+    assert not terminal.running
+    said = terminal.failures()
+    assert "2 jobs did not finish." in said
+    for words in ("frames 0-of-2", "no space left", "status is: 'TIMEOUT'. \n"):
+        assert words in said
+    assert "1-of-2" not in said
+    assert "For further" not in said
+    terminal.filter(record(LogEvent.JOB_FINISHED, job_id=0))  # another attempt
+    assert "A job did not finish." in terminal.failures()
 
 
 def test_a_dry_run_lists_jobs_as_ever(tmp_path):

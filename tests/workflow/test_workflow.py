@@ -412,9 +412,9 @@ def test_rules_run_the_library_beside_them(copy, tmp_path, snakemake):
 
 def test_a_job_with_another_library_says_so(monkeypatch, tmp_path, capsys):
     """Where PYTHONPATH does not reach a job, such as in a container."""
-    from vie.runtime.logs import HOME, job
+    from vie.runtime.logs import BESIDE, job
 
-    monkeypatch.setenv(HOME, str(tmp_path))
+    monkeypatch.setenv(BESIDE, str(tmp_path))
     with pytest.raises(SystemExit), job(tmp_path / "a.log"):
         raise AssertionError("it must not begin")
     said = (tmp_path / "a.log").read_text()

@@ -90,6 +90,7 @@ Rate = Annotated[float, *real(ge=1e-9, le=10)]
 Share = Annotated[float, *real(ge=0.001, le=0.999)]
 Decay = Annotated[float, *real(ge=0, le=1)]
 Flag = Annotated[bool, Field(strict=True)]
+ENDS = r"\x7f\x85\u2028\u2029"  # the last three end a line for some readers
 # Of one line, and not only blanks: it stands in tables, plots and paths.
 Text = Annotated[
     str,
@@ -97,7 +98,7 @@ Text = Annotated[
         strict=True,
         min_length=1,
         max_length=1000,
-        pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
+        pattern=rf"^[^\x00-\x1f{ENDS}]*[^\x00-\x20{ENDS}][^\x00-\x1f{ENDS}]*$",
     ),
 ]
 # Becomes a folder and a wildcard of Snakemake.

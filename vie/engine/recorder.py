@@ -85,10 +85,11 @@ class Recorder:
         self.boards: list[Board] = []
         if not self.writes:
             return
-        self.boards += others()
         self.path = path
         with writing(path):
             self._open(path, step)
+        self.boards += others()
+        with writing(path):
             if tensorboard is not None:
                 self.tensorboard = TensorBoard(tensorboard, step)
                 self.boards.append(self.tensorboard)
@@ -136,6 +137,8 @@ class Recorder:
     def close(self) -> None:
         if self.writes:
             with writing(self.path):
-                self.file.close()
-                for board in self.boards:
-                    board.finish()
+                try:
+                    self.file.close()
+                finally:
+                    for board in self.boards:
+                        board.finish()

@@ -2,9 +2,10 @@
 
 import glob
 import os
+import re
 import socket
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -199,6 +200,11 @@ def _frames_of(
 def write_rejected(rows: Iterable[Row], path: Path) -> None:
     """Write rejected videos as CSV, with the columns video, path, label, reason."""
     write_rows(path, REJECTED_COLUMNS, ([row[c] for c in REJECTED_COLUMNS] for row in rows))
+
+
+def kinds_of_reasons(rejected: Iterable[Mapping[str, str]]) -> Counter[str]:
+    """How many videos were rejected for which kind of reason, as "timed out" of "after 30 s"."""
+    return Counter(re.split(":| after ", row["reason"])[0] for row in rejected)
 
 
 def read_rejected(path: Path) -> list[dict[str, str]]:

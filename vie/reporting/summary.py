@@ -1,6 +1,5 @@
 """Content of a dataset: counts per class, durations and rejections, as a tidy CSV and a plot."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vie.config.layouts import the
-from vie.frames.extract import read_rejected
+from vie.frames.extract import kinds_of_reasons, read_rejected
 from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
 from vie.reporting.drawing import empty_figure, named, save
@@ -58,10 +57,7 @@ def write_summary(
     loaded = {split: load_index(path) for split, path in indexes.items()}
     for index in loaded.values():
         index.check_classes(labels, classes)
-    reasons = {  # without particulars: "timed out" of "timed out after 30 s"
-        split: Counter(re.split(":| after ", row["reason"])[0] for row in read_rejected(path))
-        for split, path in rejected.items()
-    }
+    reasons = {split: kinds_of_reasons(read_rejected(path)) for split, path in rejected.items()}
     rows: list[tuple[str, str, str, object]] = []
     for split, index in loaded.items():
         rows += _rows(split, index, labels, reasons[split])

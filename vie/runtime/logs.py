@@ -15,7 +15,8 @@ from vie.runtime.errors import VieError
 from vie.runtime.signals import StoppedError, requeue_at_the_end_of_its_time
 
 # Variables that the rules set for their jobs: the digest of the library's code, and its folder.
-CODE, HOME = "VIE_CODE", "VIE_HOME"
+INTERRUPTED = "stopped by Ctrl-C: the same command goes on"
+CODE, BESIDE = "VIE_CODE", "VIE_HOME"
 
 
 class Tee:
@@ -86,6 +87,10 @@ def job(log: str | Path, *, append: bool = False) -> Iterator[None]:
         if not append:
             _say_which_code()
         yield
+    except KeyboardInterrupt:
+        # Trainings have saved their state at times; other jobs begin anew.
+        print(f"\nERROR: {INTERRUPTED}\n(log: {path})", file=sys.stderr, flush=True)
+        raise SystemExit(1) from None
     except Exception as error:
         if (said := for_user(error)) is None:
             with contextlib.suppress(OSError):
@@ -120,7 +125,7 @@ def _not_of_the_disk(failed: threading.ExceptHookArgs) -> None:
 
 def _say_which_code() -> None:
     """Log the code's digest; refuse a library that does not lie beside the rules."""
-    here, rules = Path(__file__).resolve().parents[2], os.environ.get(HOME)
+    here, rules = Path(__file__).resolve().parents[2], os.environ.get(BESIDE)
     if rules and Path(rules).resolve() != here:
         raise VieError(
             f"the rules are those of {rules}, but this job imports vie from {here}: put {rules} "

@@ -301,13 +301,12 @@ def disks(every: pd.DataFrame) -> list[str]:
 
 def estimate(asked: argparse.Namespace) -> int:
     """Print the estimate; the exit status."""
-    home = Path() if Path("Snakefile").is_file() else HOME
     with tempfile.TemporaryDirectory() as temporary:
         pairs, absent = (Path(temporary, name) for name in ("--config.yaml", "absent.yaml"))
         pairs.write_text("\n".join(pair.replace("=", ": ", 1) for pair in asked.config) or "{}")
-        config = load_config(home / "config.yaml", *asked.configfile, pairs)
+        config = load_config(HOME / "config.yaml", *asked.configfile, pairs)
         absent.write_text(yaml.safe_dump(stand_ins(config, Path(temporary))))
-        options = ["--snakefile", str(home / "Snakefile")]
+        options = ["--snakefile", str(HOME / "Snakefile")]
         options += ["--cores", str(max(config["threads"].values())), "--configfile"]
         options += [*asked.configfile, str(pairs), str(absent), *["--forceall"] * asked.forceall]
         jobs = jobs_of([*options, "--", *asked.targets])

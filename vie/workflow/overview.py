@@ -6,10 +6,13 @@ import platform
 import re
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version as version_of
 from pathlib import Path
 
 from vie import __version__
+from vie.runtime.errors import VieError
 from vie.workflow.paths import Experiment
 from vie.workflow.titles import dataset_title
 
@@ -26,24 +29,40 @@ def overview(experiment: Experiment, logs: Path, benchmarks: Path) -> dict[str, 
         experiment: whose report it is.
         logs, benchmarks: folders of its jobs' logs and of their times.
     """
-    spent = hours(benchmarks)
-    found = {
-        "Experiment": experiment.name,
-        **{
-            f"Dataset {name}": _dataset(experiment, name)
-            for name in experiment.datasets_used()
-            if name == experiment.dataset or (RESOURCES / name).exists()
-        },
-        "Seeds of training": ", ".join(map(str, experiment.config["seeds"])),
-        "Trained on": trained_on(logs),
-        "Computing": f"{spent:.1f} hours of jobs, as they last ran" if spent else "",
-        "Findings of the paper": _findings(Path(experiment.folder) / "findings.csv"),
-        "Report made": f"{time.strftime('%Y-%m-%d %H:%M')} on {_cpu()}, {os.cpu_count()} cores",
-        "Versions": ", ".join(
+    used = [
+        name
+        for name in experiment.datasets_used()
+        if name == experiment.dataset or (RESOURCES / name).exists()
+    ]
+    findings = Path(experiment.folder) / "findings.csv"
+    found: dict[str, Callable[[], str]] = {
+        "Experiment": lambda: experiment.name,
+        **{f"Dataset {name}": partial(_dataset, experiment, name) for name in used},
+        "Seeds of training": lambda: ", ".join(map(str, experiment.config["seeds"])),
+        "Trained on": lambda: trained_on(logs),
+        "Computing": lambda: _computing(hours(benchmarks)),
+        "Findings of the paper": lambda: _findings(findings),
+        "Report made": lambda: (
+            f"{time.strftime('%Y-%m-%d %H:%M')} on {_cpu()}, {os.cpu_count()} cores"
+        ),
+        "Versions": lambda: ", ".join(
             [f"vie {__version__}", *(f"{name} {version_of(name)}" for name in PACKAGES)]
         ),
     }
-    return {what: text for what, text in found.items() if text}
+    texts = {what: _text(function) for what, function in found.items()}
+    return {what: text for what, text in texts.items() if text}
+
+
+def _text(function: Callable[[], str]) -> str:
+    """A report is not worth less because one of these files is damaged."""
+    try:
+        return function()
+    except (OSError, ValueError, KeyError, TypeError, VieError) as error:
+        return f"cannot be read ({type(error).__name__}: {error})"
+
+
+def _computing(spent: float) -> str:
+    return f"{spent:.1f} hours of jobs, as they last ran" if spent else ""
 
 
 def hours(benchmarks: Path) -> float:

@@ -10,6 +10,7 @@ from vie.runtime.errors import VieError
 
 SHOWN_TABLES = 3  # of so many targets the rows are shown, of more only the files
 CI = "_ci95"
+ABOUT = {"chance": "chance {}", "n_val": "{} videos", "seeds": "seeds {}"}  # if all rows agree
 
 
 def refuse_unknown(targets: Iterable[str], rules: Sequence[Any], known: Collection[str]) -> None:
@@ -62,7 +63,8 @@ def outcome(files: Sequence[str]) -> str:
     """What was asked for, as text: rows of tables, if they are few, and paths."""
     tables = [path for path in map(Path, files) if path.suffix == ".csv" and path.is_file()]
     parts = [_rows(path) for path in tables] if len(tables) <= SHOWN_TABLES else []
-    paths = [f"  {path}" for path in sorted(files) if Path(path).exists()]
+    plots = {str(path.with_suffix(".png")) for path in tables}
+    paths = [f"  {path}" for path in sorted({*files} | plots) if Path(path).exists()]
     return "\n\n".join([*filter(None, parts), "\n".join(["Results:", *paths])]) if paths else ""
 
 
@@ -77,7 +79,11 @@ def _rows(path: Path) -> str:
     lines += [[row["model"], *(_number(row, name) for name in columns)] for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
-    return "\n".join([f"{path} (%, ± half of a 95 % interval)", *text])
+    about = ["± half-width of a 95 % interval"]
+    for column, words in ABOUT.items():
+        if len(values := {row.get(column) for row in rows} - {None, ""}) == 1:
+            about.append(words.format(values.pop()))
+    return "\n".join([f"{path} (%, {'; '.join(about)})", *text])
 
 
 def _number(row: dict[str, str], name: str) -> str:

@@ -1,6 +1,5 @@
 """What a run prints while it runs: how far it is, now and then, and in the end why jobs failed."""
 
-import logging
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -13,9 +12,14 @@ from snakemake_interface_logger_plugins.common import LogEvent
 FIRST_SECONDS, GROWTH, MOST_SECONDS = 10, 0.25, 600  # until the next line of progress
 SHOWN_JOBS = 3  # of the running ones
 TAIL = 8  # lines of the log of a job that ended without a message
-OF_EACH_JOB = (LogEvent.JOB_INFO, LogEvent.JOB_FINISHED, LogEvent.SHELLCMD)
-# Snakemake's words for a script that failed, which has said why.
-FAILED_SCRIPT = re.compile(r"CalledProcessError in file .*returned non-zero exit status", re.DOTALL)
+OF_EACH_JOB = (LogEvent.JOB_INFO, LogEvent.GROUP_INFO, LogEvent.GROUP_ERROR, LogEvent.SHELLCMD)
+# What Snakemake says besides; a script that failed has said why.
+LEFT_OUT = re.compile(
+    r"Select jobs to execute|Exiting because a job execution failed"
+    r"|.*CalledProcessError in file .*returned non-zero exit status",
+    re.DOTALL,
+)
+ELSEWHERE = "For further error details"  # see the cluster's log, which is named anyway
 
 
 def label(job: Any) -> str:
@@ -50,24 +54,34 @@ class Terminal(DefaultFormatter):  # type: ignore[misc] # has no types
         """Whether a message is printed; notes what runs and what failed."""
         event = getattr(record, "event", None)
         if event is LogEvent.JOB_STARTED:
-            self.running |= {number: self._label(number) for number in record.jobs}
+            self._start(record.jobs)
             return self._due()
+        if event is LogEvent.GROUP_INFO:
+            self._start(job.jobid for job in record.jobs)
         if event is LogEvent.JOB_FINISHED:
             self.running.pop(record.job_id, None)
             self.failed.pop(self._label(record.job_id), None)  # of an earlier attempt
         elif event is LogEvent.JOB_ERROR:
-            self.running.pop(record.jobid, None)
-            self.failed[self._label(record.jobid)] = record.rule_msg or "", record.log
-            return False
+            return self._fail(record)
         elif event is LogEvent.PROGRESS:
             self.done = record.done
             return bool(self.done == len(self.labels))
         said = record.getMessage() if record.msg else ""
-        return not (
-            event in OF_EACH_JOB
-            or said.startswith("Select jobs to execute")
-            or FAILED_SCRIPT.search(said)
-        )
+        left_out = event in (*OF_EACH_JOB, LogEvent.JOB_FINISHED) or LEFT_OUT.match(said)
+        return not left_out
+
+    def _start(self, numbers: Iterable[Any]) -> None:
+        """Note jobs; the jobs of a group, whose name stands among them, come by themselves."""
+        self.running |= {number: self.labels[number] for number in numbers if number in self.labels}
+
+    def _fail(self, record: Any) -> bool:
+        """Note a failed job; of a group, which fails as one, only the jobs that say why."""
+        self.running.pop(record.jobid, None)
+        if record.indent and not any(_error(text) for text in _texts(record.log)):
+            return False
+        message = (record.rule_msg or "").partition(ELSEWHERE)[0]
+        self.failed[self._label(record.jobid)] = message, record.log
+        return True
 
     def _label(self, number: int) -> str:
         return self.labels.get(number, f"job {number}")  # one that was not planned at the start
@@ -79,9 +93,12 @@ class Terminal(DefaultFormatter):  # type: ignore[misc] # has no types
         self.next = passed + min(max(FIRST_SECONDS, GROWTH * passed), MOST_SECONDS)
         return True
 
-    def format(self, record: logging.LogRecord) -> str:
+    def format(self, record: Any) -> str:
         """The message; of progress one line."""
-        if getattr(record, "event", None) not in (LogEvent.JOB_STARTED, LogEvent.PROGRESS):
+        event = getattr(record, "event", None)
+        if event is LogEvent.JOB_ERROR:
+            return f"{self._label(record.jobid)} failed: {', '.join(record.log)}"
+        if event not in (LogEvent.JOB_STARTED, LogEvent.PROGRESS):
             return str(super().format(record))
         names = [*self.running.values()]
         more = f" and {len(names) - SHOWN_JOBS} more" if len(names) > SHOWN_JOBS else ""
@@ -99,18 +116,24 @@ class Terminal(DefaultFormatter):  # type: ignore[misc] # has no types
         ]
         count = "A job" if len(parts) == 1 else f"{len(parts)} jobs"
         end = "The same command goes on where it was: what is finished is kept."
-        return "\n\n".join(["", f"{count} failed.", *parts, end])
+        return "\n\n".join(["", f"{count} did not finish.", *parts, end])
 
 
 def _why(logs: Sequence[str]) -> str:
     """The last error of a job, or the end of its log. A cluster's own log comes last."""
-    texts = [
-        Path(path).read_text(errors="replace").strip() for path in logs if Path(path).is_file()
-    ]
-    for text in texts:
-        _, found, error = f"\n{text}".rpartition("\nERROR: ")
-        if found:
-            return "  " + error.partition("\n(log: ")[0].strip().replace("\n", "\n  ")
+    texts = _texts(logs)
+    if errors := [*filter(None, map(_error, texts))]:
+        return "  " + errors[0].replace("\n", "\n  ")
     if ends := [text for text in texts if text]:
         return "\n".join(f"  {line}" for line in ends[-1].splitlines()[-TAIL:])
     return "  its log says nothing: it may have been killed, as where memory is short"
+
+
+def _texts(logs: Sequence[str]) -> list[str]:
+    return [Path(path).read_text(errors="replace").strip() for path in logs if Path(path).is_file()]
+
+
+def _error(text: str) -> str:
+    """The last error for users in the text of a log, if there is one."""
+    _, found, error = f"\n{text}".rpartition("\nERROR: ")
+    return error.partition("\n(log: ")[0].strip() if found else ""
