@@ -20,14 +20,15 @@ with job(snakemake.log[0]):
         Path(snakemake.output.rejected),
         min_frames=snakemake.params.min_frames,
     )
+    n_frames = load_index(Path(snakemake.output.index)).n_frames
+    dataset, split = snakemake.wildcards.dataset, snakemake.wildcards.split
+    # Only for the log. As a param, a new name would run all later rules again.
+    about = snakemake.config["datasets"][dataset]
     rejected = read_rejected(Path(snakemake.output.rejected))
     if kinds := kinds_of_reasons(rejected):
         text = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        level = logging.INFO if "generator" in about else logging.WARNING  # made on purpose
         what = "%s: %d videos are left out (%s)"
-        logging.getLogger(__name__).warning(what, snakemake.output.rejected, len(rejected), text)
-    n_frames = load_index(Path(snakemake.output.index)).n_frames
-    # Only for the log. As a param, a new name would run all later rules again.
-    dataset, split = snakemake.wildcards.dataset, snakemake.wildcards.split
-    official_name = snakemake.config["datasets"][dataset].get("official_name")
-    report_usable(len(n_frames), split, official_name)
+        logging.getLogger(__name__).log(level, what, snakemake.output.rejected, len(rejected), text)
+    report_usable(len(n_frames), split, about.get("official_name"))
     check_index(snakemake.config, dataset, split, n_frames)
