@@ -98,5 +98,28 @@ def test_a_group_fails_for_the_reason_of_one_of_its_jobs(tmp_path):
     assert "A job did not finish." in terminal.failures()
 
 
+def test_a_group_that_was_killed_is_named_by_its_first_job(tmp_path):
+    jobs = [
+        SimpleNamespace(jobid=n, rule=SimpleNamespace(name="frames"), wildcards=[f"{n}-of-2"])
+        for n in range(2)
+    ]
+    terminal = Terminal()
+    terminal.install(jobs)
+    log = tmp_path / "slurm.log"
+    log.write_text("slurmstepd: error: exceeded memory limit\n")
+    infos = [{"jobid": n, "log": [str(tmp_path / f"{n}.log")]} for n in range(2)]
+    about = {"job_error_info": infos, "aux_logs": [str(log)]}
+    failure = record(LogEvent.GROUP_ERROR, **about)
+    assert terminal.filter(failure)
+    assert terminal.format(failure) == f"the group of frames 0-of-2 failed: {log}"
+    for info in infos:
+        assert not terminal.filter(failed(info["jobid"], info["log"][0], indent=True))
+    said = terminal.failures()
+    assert "frames 0-of-2" in said
+    assert "exceeded memory limit" in said
+    terminal.filter(record(LogEvent.JOB_FINISHED, job_id=0))  # another attempt
+    assert not terminal.failures()
+
+
 def test_a_dry_run_lists_jobs_as_ever(tmp_path):
     assert "rule one" in run(tmp_path, "-n")

@@ -12,7 +12,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 FIRST_SECONDS, GROWTH, MOST_SECONDS = 10, 0.25, 600  # until the next line of progress
 SHOWN_JOBS = 3  # of the running ones
 TAIL = 8  # lines of the log of a job that ended without a message
-OF_EACH_JOB = (LogEvent.JOB_INFO, LogEvent.GROUP_INFO, LogEvent.GROUP_ERROR, LogEvent.SHELLCMD)
+OF_EACH_JOB = (LogEvent.JOB_INFO, LogEvent.GROUP_INFO, LogEvent.SHELLCMD)
 # What Snakemake says besides; a script that failed has said why.
 LEFT_OUT = re.compile(
     r"Select jobs to execute|Exiting because a job execution failed"
@@ -63,6 +63,8 @@ class Terminal(DefaultFormatter):  # type: ignore[misc] # has no types
             self.failed.pop(self._label(record.job_id), None)  # of an earlier attempt
         elif event is LogEvent.JOB_ERROR:
             return self._fail(record)
+        elif event is LogEvent.GROUP_ERROR:
+            return self._fail_group(record)
         elif event is LogEvent.PROGRESS:
             self.done = record.done
             return bool(self.done == len(self.labels))
@@ -83,6 +85,15 @@ class Terminal(DefaultFormatter):  # type: ignore[misc] # has no types
         self.failed[self._label(record.jobid)] = message, record.log
         return True
 
+    def _fail_group(self, record: Any) -> bool:
+        """Note a group of which no job says why, as one that was killed, by its first job."""
+        logs = [path for info in record.job_error_info for path in info["log"]]
+        if any(map(_error, _texts(logs))):
+            return False
+        first = record.job_error_info[0]["jobid"]
+        self.failed[self._label(first)] = "", [*logs, *record.aux_logs]
+        return True
+
     def _label(self, number: int) -> str:
         return self.labels.get(number, f"job {number}")  # one that was not planned at the start
 
@@ -96,6 +107,9 @@ class Terminal(DefaultFormatter):  # type: ignore[misc] # has no types
     def format(self, record: Any) -> str:
         """The message; of progress one line."""
         event = getattr(record, "event", None)
+        if event is LogEvent.GROUP_ERROR:
+            first = self._label(record.job_error_info[0]["jobid"])
+            return f"the group of {first} failed: {', '.join(record.aux_logs)}"
         if event is LogEvent.JOB_ERROR:
             return f"{self._label(record.jobid)} failed: {', '.join(record.log)}"
         if event not in (LogEvent.JOB_STARTED, LogEvent.PROGRESS):
