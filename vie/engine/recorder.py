@@ -86,10 +86,9 @@ class Recorder:
         if not self.writes:
             return
         self.path = path
+        self.boards += others()  # before a file is open: a package may be missing
         with writing(path):
             self._open(path, step)
-        self.boards += others()
-        with writing(path):
             if tensorboard is not None:
                 self.tensorboard = TensorBoard(tensorboard, step)
                 self.boards.append(self.tensorboard)
