@@ -26,6 +26,8 @@ from vie.workflow.estimate import Estimator, Job, Work, main, seconds_of_like
 from vie.workflow.estimate_jobs import jobs_of
 
 ROOT = Path(__file__).parents[2]
+OWN_SEEDS = ["--config", "seeds=[0,1]"]
+SLURM = ["--profile", "profiles/slurm"]  # its jobs are in groups
 KINETICS = ["--configfile", "experiments/kinetics400.yaml"]
 Usage = collections.namedtuple("Usage", "total used free")
 FORWARD = 3_652_943_872  # FLOPs of VIE-Single for a frame of 224 x 224, checked below
@@ -71,9 +73,9 @@ def lists_of_kinetics(folder: Path) -> None:
         path.write_text(f"label,youtube_id,time_start,time_end,split\n{rows}")
 
 
-@pytest.mark.parametrize("options", [["--config", "seeds=[0,1]"], KINETICS])
+@pytest.mark.parametrize("options", [OWN_SEEDS, KINETICS, [*KINETICS, *SLURM]])
 def test_as_many_jobs_of_each_rule_as_snakemake_counts(options, capsys, tmp_path):
-    if options == KINETICS:
+    if options != OWN_SEEDS:
         lists_of_kinetics(tmp_path)
         options = [*options, "--config", f"roots={{kinetics400: {tmp_path}}}"]
     assert main([*options, "--forceall", "--", "results/table_s1.csv"]) == 0

@@ -72,46 +72,12 @@ from vie.workflow.image_probes import image_dataset, image_settings
 from vie.workflow.instances import count_instances
 from vie.workflow.paths import Experiment
 from vie.workflow.resources import ASPECT, Config, vector_numbers, views
-from vie.workflow.videos import annotation, are_found, list_files, most_videos
-from vie.workflow.weights import missing_weights
+from vie.workflow.stand_ins import stand_ins
+from vie.workflow.videos import annotation, are_found, most_videos
 
 ADVICE = "make room, link resources/ or results/ to a larger disk, or lower frames.shorter_side"
 # (dataset, split) -> its videos, and frames of each.
 Sizes = Callable[[str, str], tuple[float, float]]
-
-
-def stand_ins(config: Config, folder: Path) -> Config:
-    """An overlay with empty annotations for the user's datasets that are not here, and empty files
-    of weights: an estimate is wanted before the data are. What was made of them needs none.
-
-    Raises:
-        VieError: videos that are to be looked for (layout flat) are not here.
-    """
-    overlay: Config = {}
-    experiment = Experiment(config)
-    images = [image_dataset(experiment)] if experiment.has_images else []
-    for name in [*experiment.datasets_used(), *images]:
-        dataset, here = config["datasets"][name], folder / name
-        if are_found(config, name):
-            list_files(config, name)  # nobody expects how many videos a folder has: it must be here
-            continue
-        paths = [annotation(config, name, split) for split in dataset["shards"]]
-        made = "generator" in dataset or Path("resources", name, "classes.csv").exists()
-        if made or all(path.exists() for path in paths):
-            continue
-        layout = LAYOUTS[dataset["layout"]]
-        here.mkdir()
-        for path in (layout.annotations(here, here, split) for split in dataset["shards"]):
-            path.touch() if path.suffix else path.mkdir(exist_ok=True)
-        overlay[name] = {"annotations" if layout.lists else "videos": str(here)}
-        print(f"{name} is not here ({paths[0]} is missing); its size is the expected one.")
-    recipes: Config = {}
-    for name, path in missing_weights(experiment).items():
-        empty = folder / f"{name}{path.suffix}"
-        empty.touch()
-        recipes[name] = {"weights": str(empty)}
-        print(f"{path}, the weights of {name}, is not here.")
-    return {"datasets": overlay, "recipes": recipes}
 
 
 def _found(config: Config, name: str, split: str) -> int | None:
@@ -307,8 +273,11 @@ def estimate(asked: argparse.Namespace) -> int:
         config = load_config(HOME / "config.yaml", *asked.configfile, pairs)
         absent.write_text(yaml.safe_dump(stand_ins(config, Path(temporary))))
         options = ["--snakefile", str(HOME / "Snakefile")]
-        options += ["--cores", str(max(config["threads"].values())), "--configfile"]
-        options += [*asked.configfile, str(pairs), str(absent), *["--forceall"] * asked.forceall]
+        # A dry run has one core, also for jobs of a cluster, if none are named.
+        options += ["--cores", str(max(config["threads"].values()))]
+        options += ["--profile", asked.profile] if asked.profile else []
+        options += ["--configfile", *asked.configfile, str(pairs), str(absent)]
+        options += ["--forceall"] * asked.forceall
         jobs = jobs_of([*options, "--", *asked.targets])
     if not jobs:
         print("Nothing to be done. --forceall counts what is done, too.")
@@ -341,6 +310,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("targets", nargs="*", help="files to make; default: all tables")
     parser.add_argument("--configfile", nargs="+", default=[], help="overlays")
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="single keys")
+    parser.add_argument("--profile", help="whose threads, GPUs and nodes jobs have")
     parser.add_argument("--forceall", action="store_true", help="count what is done already too")
     try:
         return estimate(parser.parse_args(argv))

@@ -28,12 +28,12 @@ def jobs_of(arguments: Sequence[str]) -> list[Job]:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise VieError(f"Snakemake cannot plan this:\n{done.stdout}{done.stderr}")
-    blocks, jobs = re.split(r"^(?:local)?rule ", done.stdout, flags=re.M)[1:], []
+    blocks, jobs = re.split(r"^ *(?:local)?rule ", done.stdout, flags=re.M)[1:], []
     total = re.search(r"^total +(\d+)$", done.stdout, re.M)
     if len(blocks) != (int(total[1]) if total else 0):
         raise VieError(f"Snakemake's dry run lists {len(blocks)} jobs and counts another number")
     for block in blocks:
-        keys = dict(re.findall(r"^    (\w+): (.*)$", block, re.M))
+        keys = dict(re.findall(r"^ +(\w+): (.*)$", block, re.M))
         pairs = (keys.get(key, "") for key in ("wildcards", "resources"))
         wildcards, given = (dict(re.findall(r"(\w+)=(.*?)(?:, |$)", text)) for text in pairs)
         rule = block.partition(":")[0].removesuffix("_early")  # the same rule, with a priority
