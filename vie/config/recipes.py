@@ -202,7 +202,7 @@ class Rotation(Model):
 class Objective(Open):
     """The memory bank, and the settings of each stage that has any (protocol section 5).
 
-    The settings of an objective of the user's stand under its name.
+    Settings of an objective of your own stand under its name.
     """
 
     __pydantic_extra__: dict[
@@ -235,7 +235,7 @@ class Schedule(Open):
     local_aggregation: Duration | None = None
     """VIE's second stage"""
     supervised: Duration | None = None
-    """training with labels, the upper control"""
+    """training with labels, for comparison"""
     order_prediction: Duration | None = None
     """OPN"""
     rotation: Duration | None = None
