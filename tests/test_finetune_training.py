@@ -148,6 +148,7 @@ def test_training_ends_when_validation_has_saturated(recipe, small_dataset, tmp_
     assert losses[-1] == 9  # steps since the last report are reported too
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jitter", [False, True])
 def test_a_killed_run_ends_with_the_same_bits(recipe, small_dataset, tmp_path, monkeypatch, jitter):
     transform = PIPELINES["color_jitter"](recipe, "slow", {}) if jitter else None

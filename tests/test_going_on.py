@@ -60,6 +60,7 @@ def steps(monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 def test_kills_and_other_settings_at_twenty_moments(
     recipe, small_dataset, tmp_path, steps, monkeypatch
 ):

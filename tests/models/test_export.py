@@ -73,6 +73,7 @@ def exports(one_thread, tmp_path_factory):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", FRAMES)
 @pytest.mark.parametrize("name", OF_TORCH)
 def test_the_numbers_are_the_encoders_for_any_number_of_clips(exports, network, name):

@@ -69,6 +69,7 @@ def one_process(pooled, path):
         torch.save(found, path)
 
 
+@pytest.mark.slow
 def test_two_processes_compare_with_the_whole_batch(root, tmp_path):
     pooled = torch.randn(2, 4, 5, dtype=torch.float64)
     for processes in (1, 2):

@@ -266,6 +266,7 @@ def count(folder):
     (folder / f"{os.environ['RANK']}-{time.time_ns()}").touch()
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_runs_once(tmp_path):
     """As Snakemake's are: all of their code is at the top."""
     script = tmp_path / "script.py"
@@ -329,6 +330,7 @@ def first_fails():
     time.sleep(100)
 
 
+@pytest.mark.slow
 def test_the_first_process_takes_the_others_with_it(tmp_path, capfd):
     began = time.monotonic()
     with job(tmp_path / "log"), pytest.raises(VieError, match="one of 2 processes failed"):
@@ -346,6 +348,7 @@ def outlives(folder):
     time.sleep(100)
 
 
+@pytest.mark.slow
 def test_no_process_outlives_the_one_that_started_it(tmp_path):
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
@@ -364,6 +367,7 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path):
     all_end(tmp_path, seconds=10)
 
 
+@pytest.mark.slow
 def test_a_node_that_does_not_know_its_name(tmp_path, monkeypatch):
     """As nodes of clusters and containers may be."""
     monkeypatch.setattr(socket, "getfqdn", lambda name="": "no-such-host.invalid")

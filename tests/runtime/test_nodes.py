@@ -62,6 +62,7 @@ def test_two_nodes_train_the_network_of_one_process(recipe, small_dataset, tmp_p
     assert len(re.findall("2 x CPU, float32", text)) == 1
 
 
+@pytest.mark.slow
 def test_the_first_process_is_on_the_first_node(tmp_path):
     distributed.launch(2, count, nodes=2, folder=tmp_path)
     assert sorted(path.name[0] for path in tmp_path.iterdir()) == ["0", "1", "2", "3"]
@@ -101,6 +102,7 @@ def sees_another_state(folder):
     (folder / "end").touch()
 
 
+@pytest.mark.slow
 def test_nodes_that_see_different_states_are_told(tmp_path, capfd):
     with pytest.raises(VieError, match="training on 2 nodes failed"):
         distributed.launch(1, sees_another_state, nodes=2, folder=tmp_path)

@@ -209,6 +209,7 @@ def test_a_loader_that_is_left_early_leaves_no_process(small_dataset, recipe):
     assert signal.getsignal(signal.SIGCHLD) == handler
 
 
+@pytest.mark.slow
 def test_a_training_ends_when_a_worker_is_killed_while_it_waits(small_dataset, recipe, tmp_path):
     job = start_job("pretrain", small_dataset, tmp_path, recipe, workers=2, slow=1.0)
     kill_worker(job, tmp_path, max, after=0.2, patience=60)

@@ -73,7 +73,14 @@ def lists_of_kinetics(folder: Path) -> None:
         path.write_text(f"label,youtube_id,time_start,time_end,split\n{rows}")
 
 
-@pytest.mark.parametrize("options", [OWN_SEEDS, KINETICS, [*KINETICS, *SLURM]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        OWN_SEEDS,
+        pytest.param(KINETICS, marks=pytest.mark.slow),
+        pytest.param([*KINETICS, *SLURM], marks=pytest.mark.slow),
+    ],
+)
 def test_as_many_jobs_of_each_rule_as_snakemake_counts(options, capsys, tmp_path):
     if options != OWN_SEEDS:
         lists_of_kinetics(tmp_path)

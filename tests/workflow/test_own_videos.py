@@ -43,6 +43,7 @@ def test_without_a_named_file_encoders_and_pictures_are_made(copy, tmp_path, sna
     assert not {"classes", "manifest", "probe", "finetune", "retrieval"} & set(jobs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["results/table_s1.csv", "results/table_1.csv"])
 def test_tables_without_labels_are_refused_before_a_job(copy, tmp_path, snakemake, target):
     asked = with_path(copy, names(tmp_path))

@@ -16,6 +16,7 @@ DRY = ("-n", "-q", "rules", "--cores", "2")
 INDEX = "resources/mine/train/index.parquet"
 
 
+@pytest.mark.slow
 def test_the_snakefile_that_the_catalog_looks_for(copy, tmp_path, snakemake, planned):
     shim = copy / "workflow" / "Snakefile"
     from_elsewhere = snakemake(tmp_path, *DRY, "-s", str(shim), TABLE)

@@ -102,6 +102,7 @@ def test_the_narrow_release_becomes_a_row(copy, overlay, snakemake):
     assert "Nothing to be done" in snakemake(copy, "-n", *overlay, probe)
 
 
+@pytest.mark.slow
 def test_another_recipe_starts_from_it(copy, overlay, snakemake, planned):
     """Then its bank is of use, and the videos that it has to fit are an input."""
     more = yaml.safe_load((copy / "released.yaml").read_text())

@@ -28,6 +28,7 @@ def test_default_targets_of_the_embedded_dataset(copy, snakemake, planned):
     assert jobs["untrained"] == 3
 
 
+@pytest.mark.slow
 def test_a_new_network_is_one_recipe(copy, snakemake, planned):
     """Slow with 8 frames, as docs/networks.md shows it: its row comes by itself."""
     config = copy / "config.yaml"
@@ -274,6 +275,7 @@ def test_nodes_without_slurm_stop_before_the_first_job(copy, snakemake):
     assert "Finished job" not in output
 
 
+@pytest.mark.slow
 def test_nodes_are_asked_for_as_slurm_counts_them(copy, snakemake):
     """`--gres` is for each node; without GPUs there is a task for each."""
     target = "results/demo/pretrain/vie_single/seed0/instance_recognition.pt"
@@ -421,6 +423,7 @@ def test_a_job_with_another_library_says_so(monkeypatch, tmp_path, capsys):
     assert f"the rules are those of {tmp_path}, but this job imports vie from {ROOT}" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", "as vie_*"])
 def test_the_workflow_is_a_module(copy, tmp_path, snakemake, planned, prefix):
     (tmp_path / "Snakefile").write_text(
@@ -438,6 +441,7 @@ def test_the_workflow_is_a_module(copy, tmp_path, snakemake, planned, prefix):
     assert planned(snakemake(tmp_path, "-n", "-q", "rules", "--cores", "2", "mine.csv")) == jobs
 
 
+@pytest.mark.slow
 def test_another_working_directory(copy, tmp_path, snakemake, planned):
     """The config is found beside the Snakefile; overlays as they are named."""
     arguments = ("-n", "-q", "rules", "--cores", "2", "--directory", str(tmp_path))

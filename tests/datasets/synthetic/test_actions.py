@@ -122,6 +122,7 @@ def test_files_are_mpeg4_in_avi_and_one_is_broken(written):
     assert "Video: mpeg4" in shown
 
 
+@pytest.mark.slow
 def test_same_bytes_twice(written, tmp_path):
     name, root = written
     WRITERS[name](SETTINGS, tmp_path / "videos", tmp_path / "annotations", 1)
