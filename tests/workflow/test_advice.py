@@ -184,6 +184,10 @@ def test_what_the_user_said_of_long_videos_is_kept():
     assert kept["frames"]["max_seconds"] == 22
 
 
+def test_a_limit_that_nobody_set_is_not_written():
+    assert "max_seconds" not in advise(MINE, of(100), LAPTOP)
+
+
 def test_pieces_that_validate_are_counted_for_shards():
     text = advise(MINE, of(1000, [600.0]), LAPTOP)
     assert completed(MINE, text)["datasets"]["mine"]["shards"] == {"train": 54, "val": 6}
