@@ -10,6 +10,8 @@ import pyarrow as pa
 import pytest
 import torch
 
+from vie.clips.loader import EpochBatchSampler, TrainClips, loader
+from vie.clips.transform import ClipTransform
 from vie.frames.parquet import read_array, read_table, write_array, write_table
 from vie.runtime import torch_files
 from vie.runtime.disk import ADVICE
@@ -85,6 +87,25 @@ def test_the_machine_fails(path, monkeypatch, number):
 
     monkeypatch.setattr(CALLED[path.name], fail)
     assert refused(path) == number
+
+
+@pytest.mark.parametrize("call", ["open", "pread"])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_shard_that_cannot_be_read(small_dataset, recipe, monkeypatch, call, workers):
+    """Also where another process reads it."""
+    index = small_dataset / "train" / "index.parquet"
+    clips = TrainClips(index, ClipTransform.of(recipe, "slow"), seed=3, stage="s")
+
+    def fail(path, *how):
+        raise OSError(errno.EIO, "Input/output error", path if call == "open" else None)
+
+    monkeypatch.setattr(f"vie.frames.shards.os.{call}", fail)
+    order = EpochBatchSampler(24, 5, seed=3, stage="s", first=0, last=9)
+    with pytest.raises(OSError, match=r"\.tar") as raised:
+        list(loader(clips, order, workers, clips=8))
+    said = for_user(raised.value)
+    assert said.startswith(str(small_dataset))
+    assert said.endswith(f".tar: Input/output error. {ADVICE[errno.EIO]}")
 
 
 @pytest.mark.parametrize("path", ["a.pt"], indirect=True)
