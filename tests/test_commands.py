@@ -48,6 +48,8 @@ def test_experiments_that_come_with_vie_are_found(vie, tmp_path):
     words = ("--cores", "1", "--configfile", "experiments/smoke.yaml", "--", "a")
     ours = str(HOME / "experiments" / "smoke.yaml")
     assert vie("run", *words)[1][-3:] == [ours, "--", "a"]
+    joined = ("--configfile=experiments/smoke.yaml", "a")
+    assert vie("run", *joined)[1][-2:] == [f"--configfile={ours}", "a"]
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "smoke.yaml").write_text("{}")
     assert vie("run", *words)[1][-3:] == ["experiments/smoke.yaml", "--", "a"]

@@ -195,7 +195,8 @@ def test_settings_that_cannot_be(videos, encoder, tmp_path):
     output = "-o", tmp_path / "f.parquet"
     refused("f.csv: a table of features ends in .parquet", encoder, videos, "-o", "f.csv")
     refused("choose 0.04 .one frame. to 40000", encoder, videos, *output, "--stride-seconds", 0.01)
-    refused("at least one of each", encoder, videos, *output, "--clips", 0)
+    for count in ("--clips", "--threads"):
+        refused("at least one of each", encoder, videos, *output, count, 0)
     refused("no such checkpoint", tmp_path / "none.pt", videos, *output)
     refused("no such file or folder", encoder, tmp_path / "none", *output)
     plain = tmp_path / "untrained.pt"

@@ -28,10 +28,12 @@ MODULES = {
 
 
 def _found(word: str) -> str:
-    """A word of the command line, or the overlay of this name that comes with vie."""
-    ours = HOME / word
-    known = word.startswith("experiments/") and ours.is_file()
-    return str(ours) if known and not Path(word).exists() else word
+    """A word of the command line, also --option=word, or the overlay of this name that comes with
+    vie."""
+    option, equals, name = word.partition("=") if word.startswith("--") else ("", "", word)
+    ours = HOME / name
+    known = name.startswith("experiments/") and ours.is_file()
+    return f"{option}{equals}{ours}" if known and not Path(name).exists() else word
 
 
 def _of_run(arguments: list[str]) -> list[str]:

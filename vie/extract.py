@@ -171,7 +171,8 @@ def _settings(network: Encoder, wanted: Wanted, source: str, work: Path) -> File
     """Checked settings of reading."""
     if unknown := sorted(set(wanted.layers) - set(VECTORS)):
         raise VieError(f"there is no layer {', '.join(unknown)}; there are {', '.join(VECTORS)}")
-    if not wanted.layers or wanted.clips < 1 or (wanted.threads or 1) < 1:
+    threads = 1 if wanted.threads is None else wanted.threads
+    if not wanted.layers or min(wanted.clips, threads) < 1:
         raise VieError("layers, clips and threads: at least one of each is needed")
     if wanted.clips > MOST_CLIPS:
         raise VieError(f"{wanted.clips} clips of a video: choose 1 to {MOST_CLIPS}")

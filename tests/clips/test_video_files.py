@@ -101,9 +101,9 @@ def test_pieces_of_one_file_are_decoded_together(videos, settings, monkeypatch):
     calls = []
     whole = video_files.extract_pieces
 
-    def counted(path, how, places, scratch):
+    def counted(path, how, places, *rest):
         calls.append(places)
-        return whole(path, how, places, scratch)
+        return whole(path, how, places, *rest)
 
     monkeypatch.setattr(video_files, "extract_pieces", counted)
     files = [VideoFile(videos[2], 1, 2), VideoFile(videos[1]), VideoFile(videos[2], 2, 4)]
@@ -173,6 +173,26 @@ def test_closing_the_iterator_ends_threads_and_ffmpeg(settings, tmp_path):
     next(parts)
     parts.close()
     assert threading.active_count() <= before
+
+
+def test_closing_the_iterator_ends_pieces(videos, settings, tmp_path, monkeypatch):
+    long, closes, decoded = video(tmp_path / "long.mp4", 1500), threading.Event(), []
+    every = pieces.stream_jpegs
+
+    def counted(path, *how):
+        for jpeg in every(path, *how):
+            if path == long:
+                decoded.append(closes.wait(60))
+            yield jpeg
+
+    for module in (video_files, pieces):
+        monkeypatch.setattr(module, "stream_jpegs", counted)
+    files = [VideoFile(videos[0]), VideoFile(long, 0, 30), VideoFile(long, 30, 60)]
+    parts = read_clips(files, settings, 2)
+    next(parts)
+    closes.set()
+    parts.close()
+    assert len(decoded) < 750
 
 
 def test_a_missing_ffmpeg_is_no_fault_of_the_video(videos, settings, monkeypatch):

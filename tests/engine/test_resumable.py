@@ -1,5 +1,6 @@
 """States of runs: which fit, which are set aside, and that none is lost."""
 
+import errno
 import json
 import logging
 from pathlib import Path
@@ -194,6 +195,23 @@ def test_a_damaged_state_that_was_set_aside_is_no_obstacle(work, caplog):
     assert "not taken back" in caplog.text
     assert kept.exists()
     assert run(work, seed=2).load()["step"] == 3
+
+
+def test_a_disk_that_fails_does_not_start_training_over(work, monkeypatch):
+    trained(work, 7, seed=1)
+    trained(work, 3, seed=2)
+    whole = torch_files.zipfile.ZipFile
+
+    def failing(path):
+        if "superseded" in str(path):
+            raise OSError(errno.EIO, "Input/output error")
+        return whole(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch_files.zipfile, "ZipFile", failing)
+        with pytest.raises(OSError, match=r"superseded-1/checkpoint\.pt"):
+            run(work, seed=1).load()
+    assert run(work, seed=1).load()["step"] == 7
 
 
 def test_metrics_of_an_attempt_without_a_checkpoint_are_not_this_ones(work):

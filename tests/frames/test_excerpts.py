@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.frames.encoding import run_ffmpeg
 from vie.frames import ffmpeg as module
-from vie.frames.contents import video_seconds
+from vie.frames.contents import video_span
 from vie.frames.excerpts import excerpt_of, extract_clip
 from vie.frames.extract import Shard, extract_shard, read_rejected
 from vie.frames.ffmpeg import FrameSettings, extract_jpegs, ffmpeg_executable
@@ -70,7 +70,7 @@ def test_excerpts_are_exact_on_the_frame(tmp_path, name, codec):
     video = write(tmp_path / name, codec=codec)
     timeless = name == "x.mpg"  # its last three frames, even where all of it is decoded
     exact = 0.12 if timeless else 0.041
-    assert video_seconds(video, timeout_seconds=60) == pytest.approx(20, abs=exact)
+    assert video_span(video, timeout_seconds=60)[1] == pytest.approx(20, abs=exact)
     for start, end in ((0, 3), (7, 11), (13, 19 if timeless else 20)):
         jpegs = extract_jpegs(video, SETTINGS, (start, end)).jpegs
         assert shown(jpegs) == list(range(25 * start, 25 * end)), (start, end)
@@ -80,7 +80,7 @@ def test_excerpts_are_exact_on_the_frame(tmp_path, name, codec):
 def test_other_rates(tmp_path, rate):
     video = write(tmp_path / "x.mkv", n=240, rate=rate)
     seconds = 1001 / 30000 if "/" in rate else 1 / int(rate)
-    assert video_seconds(video, timeout_seconds=60) == pytest.approx(240 * seconds, abs=0.01)
+    assert video_span(video, timeout_seconds=60)[1] == pytest.approx(240 * seconds, abs=0.01)
     jpegs = extract_jpegs(video, SETTINGS, (2, 6)).jpegs
     times = np.array(shown(jpegs)) * seconds
     assert len(times) == 100
@@ -128,7 +128,7 @@ def test_a_clip_that_was_cut_without_encoding_it_anew_is_the_clip(tmp_path, whol
     cut = tmp_path / "cut.mp4"
     how = ("-ss", "12", "-t", "6", "-i", whole, "-c", "copy")
     subprocess.run([ffmpeg_executable(), "-v", "error", *how, cut], check=True)
-    assert video_seconds(cut, timeout_seconds=60) == pytest.approx(6, abs=0.2)
+    assert video_span(cut, timeout_seconds=60)[1] == pytest.approx(6, abs=0.2)
     frames = extract_clip(cut, 12, 18, SETTINGS, only_clip_in_file=True)
     found = shown(frames.jpegs)
     assert found[0] == 300
@@ -193,11 +193,11 @@ def test_a_clip_that_cannot_be_read_whole_is_refused(whole, monkeypatch):
 def test_files_that_are_no_videos_have_no_length(tmp_path):
     (tmp_path / "x.mp4").write_text("no video")
     with pytest.raises(UnusableVideoError, match="cannot be decoded"):
-        video_seconds(tmp_path / "x.mp4", timeout_seconds=60)
+        video_span(tmp_path / "x.mp4", timeout_seconds=60)
     with pytest.raises(UnusableVideoError, match="missing file"):
-        video_seconds(tmp_path / "y.mp4", timeout_seconds=60)
+        video_span(tmp_path / "y.mp4", timeout_seconds=60)
     tone = ["-f", "lavfi", "-i", "sine=duration=2", "-c:a", "aac"]
     sound = tmp_path / "z.mp4"
     subprocess.run([ffmpeg_executable(), "-v", "error", *tone, sound], check=True)
     with pytest.raises(UnusableVideoError, match="no video stream"):
-        video_seconds(sound, timeout_seconds=60)
+        video_span(sound, timeout_seconds=60)

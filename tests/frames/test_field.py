@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.frames.encoding import run_ffmpeg
-from vie.frames.contents import video_seconds
+from vie.frames.contents import video_span
 from vie.frames.excerpts import extract_clip
 from vie.frames.ffmpeg import FrameSettings, extract_jpegs
 from vie.frames.unusable import UnusableVideoError
@@ -88,7 +88,7 @@ def test_a_picture_that_stands_still(tmp_path, name):
     source = "-f lavfi -i testsrc2=s=160x120:r=25:d=1"
     video = ffmpeg(tmp_path / name, f"{source} -vf setpts={HOLD} -fps_mode vfr {H264}")
     settings = FrameSettings(**SETTINGS)
-    assert video_seconds(video, timeout_seconds=60) == pytest.approx(21, abs=0.1)
+    assert video_span(video, timeout_seconds=60)[1] == pytest.approx(21, abs=0.1)
     whole = pixels(extract_jpegs(video, settings).jpegs)
     assert abs(len(whole) - 525) <= 1
     for start, end in ((5, 15), (15, 21), (0, 10)):

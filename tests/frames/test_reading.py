@@ -6,7 +6,7 @@ import pytest
 
 from tests.frames.encoding import run_ffmpeg as ffmpeg
 from tests.frames.test_excerpts import BITS, H264, SETTINGS, SIDE, shown, write
-from vie.frames.contents import frame_size, read_contents, video_seconds, video_span
+from vie.frames.contents import frame_size, read_contents, video_span
 from vie.frames.excerpts import extract_clip
 from vie.frames.ffmpeg import extract_jpegs
 from vie.frames.pieces import extract_pieces
@@ -69,8 +69,9 @@ def test_a_still_picture_is_not_the_video(tmp_path, name, art):
         pytest.skip("an attachment there")
     video = film_and_still(tmp_path, name, *art)
     assert shown(extract_jpegs(video, SETTINGS).jpegs) == list(range(50))
-    assert frame_size(video, timeout_seconds=60) == (BITS * SIDE, SIDE)
-    assert video_seconds(video, timeout_seconds=60) == pytest.approx(2, abs=0.05)
+    contents = read_contents(video, timeout_seconds=60)
+    assert frame_size(video, contents, timeout_seconds=60) == (BITS * SIDE, SIDE)
+    assert contents.span()[1] == pytest.approx(2, abs=0.05)
 
 
 def test_the_default_track_is_read_and_else_the_largest(tmp_path):

@@ -18,6 +18,7 @@ from vie.reporting.finetune_tables import (
 )
 from vie.reporting.plots import Target, plot_classes, plot_finetuned
 from vie.reporting.published import read_published_finetuned
+from vie.reporting.published_table import published_table
 from vie.reporting.runs import read_runs
 from vie.reporting.statistics import interval
 from vie.runtime.errors import VieError
@@ -50,6 +51,7 @@ def metadata(**other):
     return {
         "seed": 0,
         "target": "ucf101",
+        "classes": 101,
         "dataset_official_name": "ucf101",
         "pretrained_on": "kinetics400",
         "split": 1,
@@ -155,14 +157,25 @@ def test_networks_tested_on_different_videos(files):
 
 def test_published_values_come_from_the_file_alone(tmp_path):
     (tmp_path / "other.csv").write_text(
-        "model,quantity,value,unit,dataset,source\n"
-        '"VIE","ucf101 top-1, finetuned, scale_crop",12.5,percent,ucf101,made up\n'
+        "model,kind,column,dataset,value\nVIE,finetune,scale_crop,ucf101,12.5\n"
     )
     theirs = read_published_finetuned(tmp_path, ["A", "VIE"], ["ucf101", "hmdb51"], "scale_crop")
     assert theirs.loc["VIE", "ucf101"] == 12.5
     assert theirs.isna().sum().sum() == 3
     other = read_published_finetuned(tmp_path, ["VIE"], ["ucf101"], "color_jitter")
     assert other.isna().all().all()
+
+
+def test_a_published_value_stands_beside_the_number_of_the_table(files):
+    about = {"model": "VIE", "quantity": "top-1", "published": 70.5, "dataset": "ucf101"}
+    about |= {"kind": "finetune", "column": "scale_crop", "ours_on": "UCF101", "source": "s"}
+    chosen = [one for one in files if (one["model"], one["target"]) == ("VIE", "ucf101")]
+    (row,) = published_table([about | {"files": chosen, "command": "c"}]).to_dict("records")
+    nothing = read_published_finetuned(PUBLISHED, ["Scratch", "VIE"], list(LABELS), "scale_crop")
+    table = finetuning_table(read_finetuned(files), nothing).set_index("model").loc["VIE"]
+    assert (row["ours"], row["ours_ci95"]) == (table["ucf101"], table["ucf101_ci95"])
+    assert (row["n"], row["seeds"], row["chance"]) == (4, "0 1", 0.99)
+    assert (row["comparable"], row["difference"]) == (True, 17.0)
 
 
 @pytest.mark.parametrize(

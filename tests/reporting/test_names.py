@@ -32,6 +32,7 @@ ODD = [
     *("$x^$", "$", "$a$ and $b", r"\frac{", "a_b^c", "%d", "#&<!--x-->", "_hidden", "-- ->"),
     *("\N{HEBREW LETTER ALEF}\N{ARABIC LETTER BEH}", "\N{GRINNING FACE}", "a\nb\tc", "x" * 500),
     *("\x00\x1b[31m", "\u2028", "\ufffe", "=1+1", "@SUM(A1)", "'quoted'"),
+    *("None", "NA", "nan", "null"),
 ]
 
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from vie.config.load import load_config, merge, validate
 from vie.datasets.video import Video
+from vie.frames import contents
 from vie.frames.ffmpeg import ffmpeg_executable
 from vie.frames.unusable import UnusableVideoError
 from vie.runtime.errors import VieError
@@ -184,6 +186,10 @@ def test_what_the_user_said_of_long_videos_is_kept():
     assert kept["frames"]["max_seconds"] == 22
 
 
+def test_a_limit_that_nobody_set_is_not_written():
+    assert "max_seconds" not in advise(MINE, of(100), LAPTOP)
+
+
 def test_pieces_that_validate_are_counted_for_shards():
     text = advise(MINE, of(1000, [600.0]), LAPTOP)
     assert completed(MINE, text)["datasets"]["mine"]["shards"] == {"train": 54, "val": 6}
@@ -246,12 +252,12 @@ def test_videos_are_looked_at(videos):
 def test_many_videos_are_sampled_the_same_way_each_time(tmp_path, monkeypatch):
     seen = []
 
-    def seconds(path, *, timeout_seconds, max_pixels):
+    def read(path, **limits):
         seen.append(path.name)
-        return 3.0
+        return SimpleNamespace(span=lambda: (0.0, 3.0))
 
-    monkeypatch.setattr("vie.workflow.survey.video_seconds", seconds)
-    monkeypatch.setattr("vie.workflow.survey.frame_size", lambda path, **limits: (64, 48))
+    monkeypatch.setattr("vie.workflow.survey.read_contents", read)
+    monkeypatch.setattr("vie.workflow.survey.frame_size", lambda *a, **limits: (64, 48))
     names = [f"{i}.mp4" for i in range(1000)]
     for name in names:
         (tmp_path / name).touch()
@@ -265,15 +271,20 @@ def test_many_videos_are_sampled_the_same_way_each_time(tmp_path, monkeypatch):
 
 
 def test_a_video_that_takes_long_is_not_called_broken(videos, tmp_path, monkeypatch):
-    def seconds(path, *, timeout_seconds, max_pixels):
+    allowed = {}
+
+    def read(path, timeout_seconds, *how):
+        assert path.name not in allowed  # once
+        allowed[path.name] = timeout_seconds
         if path.name == "1.mp4":
             raise UnusableVideoError(f"timed out after {timeout_seconds:g} s")
-        assert timeout_seconds > 30  # the file's size counts
-        return 8.0
+        return whole(path, timeout_seconds, *how)
 
-    monkeypatch.setattr("vie.workflow.survey.video_seconds", seconds)
-    monkeypatch.setattr("vie.frames.contents.READING", 1000)  # bytes/s: less than the files have
+    whole = contents._read
+    monkeypatch.setattr(contents, "_read", read)
+    monkeypatch.setattr(contents, "READING", 1000)  # bytes/s: less than the files have
     found = look(videos, "1.mp4", "2.mp4")
+    assert min(allowed.values()) > 30  # the file's size counts
     assert found.broken == {"timed out": 1}
     text = advise(MINE, of(100)._replace(broken=found.broken), LAPTOP).replace("\n# ", " ")
     assert "; 1 take longer to read than frames.timeout_seconds allows; the others" in text

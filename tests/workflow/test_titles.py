@@ -3,6 +3,7 @@
 import copy
 import csv
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from vie.config.load import load_config
+from vie.reporting.published import read_published_finetuned
 from vie.workflow.paths import PUBLISHED, Experiment
 from vie.workflow.published import files_of, published_rows
 from vie.workflow.titles import control_labels, dataset_title, groups, target_titles
@@ -95,6 +97,29 @@ def test_a_row_that_no_table_has_is_empty(configs):
         == ["VIE-3DResNet is no row of this experiment's Tables S1 and 1"] * 4
         + ["VIE-3DResNet is not pretrained in this experiment"] * 2
     )
+
+
+def test_a_row_of_finetuning_that_a_user_adds_has_ours_beside_it(configs, tmp_path, monkeypatch):
+    row = {"model": "VIE-Slow", "kind": "finetune", "column": "color_jitter", "dataset": "ucf101"}
+    row |= {"quantity": "ucf101 top-1, finetuned, color_jitter", "value": 70.5, "unit": "percent"}
+    shutil.copytree(PUBLISHED, tmp_path, dirs_exist_ok=True)
+    with (tmp_path / "other.csv").open("r+", newline="") as file:
+        names, *_ = csv.reader(file)
+        csv.DictWriter(file, names, extrasaction="ignore").writerow(row | {"source": "made up"})
+    theirs = read_published_finetuned(tmp_path, ["VIE-Slow"], ["ucf101"], "color_jitter")
+    assert theirs.loc["VIE-Slow", "ucf101"] == 70.5
+    monkeypatch.setattr("vie.workflow.published.PUBLISHED", tmp_path)
+    experiment = Experiment(configs["paper"])
+    *_, found = published_rows(experiment)
+    folder = "results/kinetics400/finetune/ucf101/color_jitter/vie_slow/trained"
+    ours = [f"{folder}/seed{seed}/predictions.parquet" for seed in experiment.config["seeds"]]
+    assert [file["predictions"] for file in found["files"]] == ours
+    assert set(ours) < set(files_of(experiment))
+    assert (found["published"], found["ours_on"]) == (70.5, "UCF101")
+    assert found["short"] == "VIE-Slow: finetuned, color-jitter on UCF101"
+    assert found["command"].endswith(" results/table_3.csv")
+    *_, found = published_rows(Experiment(configs["demo"]))
+    assert found["missing"] == "VIE-Slow is not finetuned on ucf101 in this experiment"
 
 
 def test_the_job_graph_waits_for_neither_torch_nor_pandas():

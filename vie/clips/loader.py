@@ -241,16 +241,17 @@ class EpochBatchSampler:
             yield epoch, self.videos[distributed.shard(chosen)]
 
 
-class _Told(Dataset[Batch | VieError]):
-    """A dataset whose errors for the user are results: torch would add a worker's traceback."""
+class _Told(Dataset[Batch | Exception]):
+    """A dataset whose errors for the user are results: torch would add a worker's traceback, and
+    lose the number of an OSError."""
 
     def __init__(self, dataset: ClipDataset) -> None:
         self.dataset = dataset
 
-    def __getitem__(self, key: Any) -> Batch | VieError:
+    def __getitem__(self, key: Any) -> Batch | Exception:
         try:
             return self.dataset[key]
-        except VieError as error:
+        except (OSError, VieError) as error:
             return error
 
 
@@ -263,6 +264,7 @@ def loader(
 
     Raises:
         VieError: a batch cannot be made, or a worker was killed.
+        OSError: a file cannot be read now.
     """
     transform = dataset.transform
     batch_bytes = clips * 3 * transform.sampling.frames * transform.geometry.size**2
@@ -276,12 +278,12 @@ def loader(
         worker_init_fn=serve_parent if workers else None,
     )
     for batch in _from_workers(batches) if workers else batches:
-        if isinstance(batch, VieError):
+        if isinstance(batch, Exception):
             raise batch
         yield batch
 
 
-def _from_workers(batches: DataLoader[Batch | VieError]) -> Iterator[Batch | VieError]:
+def _from_workers(batches: DataLoader[Batch | Exception]) -> Iterator[Batch | Exception]:
     """What processes make; they end with the iterator."""
     try:
         iterator = _start(batches)
@@ -310,7 +312,7 @@ def _from_workers(batches: DataLoader[Batch | VieError]) -> Iterator[Batch | Vie
 _left_alone: list[Any] = []
 
 
-def _start(batches: DataLoader[Batch | VieError]) -> Any:
+def _start(batches: DataLoader[Batch | Exception]) -> Any:
     """torch's iterator over what processes make.
 
     torch handles SIGCHLD from the first one on: it raises in the middle of whatever the main thread

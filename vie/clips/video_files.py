@@ -7,7 +7,7 @@ bounded: a file may be hours long.
 import queue
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,10 +134,10 @@ def _parts(
         if settings.stride_seconds is not None:
             yield from _strided(number, video, settings, stop)
         elif video.end:
-            yield from _pieces(videos, settings)
+            yield from _pieces(videos, settings, stop)
         else:
             jpegs = Stored(spool := Spool(settings.scratch))
-            for jpeg in _stream(video, settings, stop):
+            for jpeg in _stream(video, settings.frames, stop):
                 jpegs.places.append((spool.file.tell(), len(jpeg)))
                 spool.file.write(jpeg)
             yield from _spread(number, jpegs, settings)
@@ -145,20 +145,28 @@ def _parts(
         yield ReadClips(number, problem=str(error))
 
 
-def _stream(video: VideoFile, settings: FileClips, stop: threading.Event) -> Generator[bytes]:
+def _stream(video: VideoFile, settings: FrameSettings, stop: threading.Event) -> Generator[bytes]:
     excerpt = (video.start, video.end) if video.end else None
-    with closing(stream_jpegs(video.path, settings.frames, excerpt)) as jpegs:
+    with closing(stream_jpegs(video.path, settings, excerpt)) as jpegs:
         for jpeg in jpegs:
             if stop.is_set():
-                raise UnusableVideoError("not read to its end")  # nobody is told
+                raise CancelledError  # nobody is told
             yield jpeg
 
 
-def _pieces(videos: dict[int, VideoFile], settings: FileClips) -> Iterator[ReadClips]:
+def _pieces(
+    videos: dict[int, VideoFile], settings: FileClips, stop: threading.Event
+) -> Iterator[ReadClips]:
     """Evenly spaced clips of some pieces of a file."""
     path = next(iter(videos.values())).path
     pieces = [(video.start, video.end) for video in videos.values()]
-    found = extract_pieces(path, settings.frames, pieces, settings.scratch)
+    found = extract_pieces(
+        path,
+        settings.frames,
+        pieces,
+        settings.scratch,
+        lambda path, whole, excerpt: _stream(VideoFile(path, *excerpt), whole, stop),
+    )
     for number, frames in zip(videos, found, strict=True):
         if isinstance(frames, UnusableVideoError):
             yield ReadClips(number, problem=str(frames))
@@ -203,7 +211,7 @@ def _strided(
             del held[frame]
         return ReadClips(number, clips, starts)
 
-    for jpeg in _stream(video, settings, stop):
+    for jpeg in _stream(video, settings.frames, stop):
         while round(started * settings.stride_seconds * fps) <= n_frames:
             begun.append(round(started * settings.stride_seconds * fps))
             started += 1

@@ -118,6 +118,16 @@ class Contents:
         stream at any moment, and nothing says how long it is."""
         return self.track.early is None or self.format.partition(",")[0] in PROMISING
 
+    def span(self) -> tuple[float, float]:
+        """`Track.span` of a whole file.
+
+        Raises:
+            UnusableVideoError: the fault.
+        """
+        if self.fault:
+            raise UnusableVideoError(self.fault)
+        return self.track.span()
+
     @property
     def timeless(self) -> bool:
         """Whether frames have no times of their own, as in AVI."""
@@ -141,11 +151,6 @@ def reading_seconds(path: Path, timeout_seconds: float) -> float:
     return timeout_seconds + (os.path.getsize(path) if os.path.exists(path) else 0) // READING
 
 
-def video_seconds(video: Path, *, timeout_seconds: float, max_pixels: int = MAX_PIXELS) -> float:
-    """Seconds from the start of a video file to the end of its last frame; see `video_span`."""
-    return video_span(video, timeout_seconds=timeout_seconds, max_pixels=max_pixels)[1]
-
-
 def video_span(
     video: Path, *, timeout_seconds: float, max_pixels: int = MAX_PIXELS
 ) -> tuple[float, float]:
@@ -158,10 +163,7 @@ def video_span(
         UnusableVideoError: the message is the reason; also that a part of the file is missing.
         VieError: ffmpeg is missing or was killed from outside.
     """
-    contents = read_contents(video, timeout_seconds=timeout_seconds, max_pixels=max_pixels)
-    if contents.fault:
-        raise UnusableVideoError(contents.fault)
-    return contents.track.span()
+    return read_contents(video, timeout_seconds=timeout_seconds, max_pixels=max_pixels).span()
 
 
 def read_contents(video: Path, *, timeout_seconds: float, max_pixels: int = MAX_PIXELS) -> Contents:
@@ -230,9 +232,11 @@ def _read(video: Path, timeout_seconds: float, tracks: str, max_pixels: int) -> 
 
 
 def frame_size(
-    video: Path, *, timeout_seconds: float, max_pixels: int = MAX_PIXELS
+    video: Path, contents: Contents, *, timeout_seconds: float, max_pixels: int = MAX_PIXELS
 ) -> tuple[int, int]:
     """(width, height) of the first frame of a video file, in pixels, as a player shows it.
+
+    `contents` are the file's, of `read_contents`.
 
     Raises:
         UnusableVideoError: the message is the reason.
@@ -240,7 +244,6 @@ def frame_size(
     """
     import ffmpeg
 
-    contents = read_contents(video, timeout_seconds=timeout_seconds, max_pixels=max_pixels)
     one = {"frames:v": 1, "vf": "scale=w='round(ih*dar)':h=ih,format=yuvj420p", "c:v": "mjpeg"}
     stream = open_video(video, max_pixels=max_pixels)[str(contents.track.number)]
     command = ffmpeg.output(stream, "pipe:1", format="image2pipe", **one)

@@ -5,7 +5,6 @@ every job and every worker of the loader. Columns are built from their buffers i
 """
 
 import contextlib
-import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vie.frames.seals import check_seal, write_seal
+from vie.runtime.disk import check_machine
 from vie.runtime.errors import VieError, made_anew
 from vie.runtime.files import atomic_write
 
@@ -83,6 +83,7 @@ def open_table(
 
     Raises:
         VieError: it is damaged, or no Parquet file; also if reading from it fails.
+        OSError: it cannot be read now (`vie.runtime.disk.check_machine`).
     """
     advice = advice or made_anew(path)
     try:
@@ -95,7 +96,8 @@ def open_table(
         raise
     except FileNotFoundError as error:
         raise VieError(f"{path}: no such file") from error
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, MemoryError, OSError, ValueError) as error:
+        check_machine(error, path)
         raise VieError(f"{path}: cannot be read as {kind}: {error}; {advice}") from error
 
 
@@ -171,6 +173,7 @@ def read_array(path: Path, belongs_to: str | None = None) -> np.ndarray:
 
     Raises:
         VieError: it cannot be read, is damaged, or of another table.
+        OSError: as `open_table`.
     """
     try:
         if belongs_to is not None and check_seal(path, belongs_to.encode()) is None:
@@ -178,5 +181,6 @@ def read_array(path: Path, belongs_to: str | None = None) -> np.ndarray:
         return np.asarray(np.load(path, mmap_mode="r"))
     except FileNotFoundError as error:
         raise VieError(f"{path}: no such file; {made_anew(path)}") from error
-    except (OSError, EOFError, SyntaxError, TypeError, ValueError, tokenize.TokenError) as error:
+    except Exception as error:  # numpy raises many kinds on damaged files
+        check_machine(error, path)
         raise VieError(f"{path}: cannot be read: {error}; {made_anew(path)}") from error

@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import overload
@@ -82,6 +82,7 @@ def extract_pieces(
     settings: FrameSettings,
     pieces: Sequence[tuple[float, float]],
     scratch: Path | None = None,
+    stream: Callable[[Path, FrameSettings, tuple[float, float]], Iterable[bytes]] = stream_jpegs,
 ) -> list[Frames | UnusableVideoError]:
     """JPEG frames of the seconds start..end of a video, for each of some pieces.
 
@@ -95,6 +96,7 @@ def extract_pieces(
             frame.
         pieces: (start, end) in seconds.
         scratch: folder for what does not fit into memory; None: the system's.
+        stream: gives the JPEGs, as `stream_jpegs` does; what else it raises passes.
 
     Raises:
         VieError: ffmpeg is missing or was killed from outside.
@@ -110,7 +112,7 @@ def extract_pieces(
     waiting, begun = sorted(found, key=lambda piece: -piece.first), list[_Piece]()
     fault = None
     try:
-        for frame, jpeg in enumerate(stream_jpegs(video, whole, (first, last))):
+        for frame, jpeg in enumerate(stream(video, whole, (first, last))):
             place, size = (spool.file.tell(), len(jpeg)), decode_jpeg_header(jpeg)[:2]
             spool.file.write(jpeg)
             while waiting and waiting[-1].first <= frame:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vie.frames.parquet import numbers, read_table
+from vie.runtime.disk import check_machine
 from vie.runtime.errors import VieError, made_anew
 
 BLOCK = tarfile.BLOCKSIZE  # 512
@@ -148,11 +149,16 @@ class ShardReader:
 
         Raises:
             VieError: names the shard, the video and the frame.
+            OSError: the shard cannot be read now (`vie.runtime.disk.check_machine`).
         """
         file = self._descriptor(place.shard)
         start, end = place.offset - BLOCK, place.offset + place.size
         whole = start >= 0 and end <= os.fstat(file).st_size  # before memory is taken for it
-        data = os.pread(file, end - start, start) if whole else b""
+        try:
+            data = os.pread(file, end - start, start) if whole else b""
+        except OSError as error:
+            check_machine(error, self.shards[place.shard])
+            raise
         name, jpeg = member_name(place.video, place.frame), data[BLOCK:]
         if not whole or len(jpeg) != place.size:
             problem = "is cut off: the shard ends before it (truncated)"
@@ -187,11 +193,10 @@ class ShardReader:
         if shard not in self._open:
             try:
                 self._open[shard] = os.open(self.shards[shard], os.O_RDONLY | os.O_CLOEXEC)
-            except OSError as error:
+            except FileNotFoundError as error:
                 raise VieError(
-                    f"{self.shards[shard]}: cannot be opened ({error.strerror}), but "
-                    f"{self.index} names this shard: put it back, or "
-                    f"{made_anew(self.index)}"
+                    f"{self.shards[shard]}: no such file, but {self.index} names this shard: put "
+                    f"it back, or {made_anew(self.index)}"
                 ) from error
             if len(self._open) > OPEN_SHARDS:
                 os.close(self._open.pop(next(iter(self._open))))
@@ -224,8 +229,8 @@ def check_shard(tar: Path, table: pa.Table) -> None:
     again = made_anew(tar, path)
     try:
         actual = tar.stat().st_size
-    except OSError as error:
-        raise VieError(f"{tar}: the shard cannot be read ({error.strerror}); {again}") from error
+    except FileNotFoundError as error:
+        raise VieError(f"{tar}: no such shard; {again}") from error
     counts = numbers(table["n_frames"])
     lists = [table[name] for name in ("offsets", "sizes", "checksums")]
     lengths = [numbers(pc.list_value_length(column)) for column in lists]

@@ -109,13 +109,20 @@ def _read_safetensors(path: Path) -> Any:
         tensors, notes = safetensors_file.read(path)
         fields = json.loads(notes[NOTE]) if NOTE in notes else {}
         if DIGEST in notes and notes[DIGEST] != content_digest([tensors, notes.get(NOTE)]):
-            raise ValueError("its checksum is wrong: it is damaged; get or make it again")
+            raise ValueError("its checksum is wrong")
     except OSError as error:
         raise VieError(shown(error, longest=300)) from error
     except (AttributeError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        problem = shown(error, longest=300)
-        raise VieError(f"{path} is no file of safetensors that can be read: {problem}") from error
+        raise not_safetensors(path, error.__cause__ or error) from None
     return {**fields, ENCODER: tensors} if isinstance(fields, dict) else None
+
+
+def not_safetensors(path: Path, error: BaseException) -> VieError:
+    """What to raise where a file of safetensors cannot be read."""
+    problem = shown(error, longest=300)
+    return VieError(
+        f"{path} is no file of safetensors that can be read ({problem}): get or make it again"
+    )
 
 
 def load_encoder(path: str | Path, *, trust: bool = False) -> Encoder:

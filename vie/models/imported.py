@@ -21,10 +21,12 @@ from vie.models.checkpoint_format import (
     OF_ENCODER_FILES,
     describe,
     encoder_of,
+    not_safetensors,
     read,
 )
 from vie.models.encoders import build_encoder
 from vie.models.release import NO_INDEX, read_release
+from vie.runtime.disk import check_machine
 from vie.runtime.errors import VieError, shown
 from vie.runtime.files import digest
 from vie.runtime.torch_files import save
@@ -150,8 +152,8 @@ def read_state(path: Path, recipe: dict[str, Any], fps: float | None) -> Content
             state = {name: file.get_tensor(name) for name in names}
             notes = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        problem = shown(error, longest=300)
-        raise VieError(f"{path} is no file of safetensors that can be read ({problem})") from None
+        check_machine(error, path)
+        raise not_safetensors(path, error) from None
     log.info("%s does not say how its network was trained: it counts as step 0", path)
     papers = _papers(read(path)) if NOTE in notes else {}
     if papers:

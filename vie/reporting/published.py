@@ -8,12 +8,6 @@ from vie.config.settings import LAYERS
 from vie.runtime.errors import VieError
 
 DATASET = "kinetics400"
-# Quantities of other.csv that are columns of Tables 1 and S1; those of other datasets are not.
-LAST = "(last printed validation)"
-QUANTITIES = {f"linear probe {layer} top-1 {LAST}": layer for layer in LAYERS}
-QUANTITIES |= {f"10-nearest-neighbour top-1 at about step 1.47 million {LAST}": "knn10"}
-PRETEXT_QUANTITY = "frame-order accuracy on its training task"
-FINETUNED_QUANTITY = "{target} top-1, finetuned, {pipeline}"  # of other.csv, for tables 2 and 3
 
 
 def read_published(
@@ -37,10 +31,10 @@ def read_published(
     """
     wide = _read(folder / "table_s1.csv", ("model", "dataset", *LAYERS))
     wide = wide[wide["dataset"] == measured_on]
-    published = wide.set_index("model").reindex(columns=[*QUANTITIES.values(), "dataset"])
-    for quantity, column in QUANTITIES.items():
-        for model, row in _values(folder, quantity, measured_on).iterrows():
-            published.loc[model, [column, "dataset"]] = row["value"], row["dataset"]
+    published = wide.set_index("model").reindex(columns=[*LAYERS, "knn10", "dataset"])
+    other = _values(folder, "probe", measured_on)
+    for row in other[other["column"].isin(published.columns)].itertuples():
+        published.loc[row.Index, [row.column, "dataset"]] = row.value, row.dataset
     unknown = [label for label in labels if label not in published.index]
     if unknown and all_known:
         raise VieError(
@@ -53,7 +47,7 @@ def read_published(
 
 def read_published_pretext(folder: Path, labels: list[str]) -> pd.DataFrame:
     """As `read_published`, accuracies of pretext tasks: columns value (percent) and dataset."""
-    return _values(folder, PRETEXT_QUANTITY, DATASET).reindex(labels)
+    return _values(folder, "pretext", DATASET)[["value", "dataset"]].reindex(labels)
 
 
 def read_published_finetuned(
@@ -62,21 +56,20 @@ def read_published_finetuned(
     """As `read_published`, accuracies in percent after finetuning: one column per target."""
     columns = {}
     for target in targets:
-        quantity = FINETUNED_QUANTITY.format(target=target, pipeline=pipeline)
-        columns[target] = _values(folder, quantity, target)["value"]
+        found = _values(folder, "finetune", target)
+        columns[target] = found.loc[found["column"] == pipeline, "value"]
     return pd.DataFrame(columns, dtype=float).reindex(labels)
 
 
-def _values(folder: Path, quantity: str, dataset: str) -> pd.DataFrame:
-    """Columns value and dataset of a quantity of other.csv, measured on a dataset, by model."""
-    table = _read(folder / "other.csv", ("model", "quantity", "value", "dataset"))
-    found = table[(table["quantity"] == quantity) & (table["dataset"] == dataset)]
-    return found.set_index("model")[["value", "dataset"]]
+def _values(folder: Path, kind: str, dataset: str) -> pd.DataFrame:
+    """Rows of a kind of other.csv, measured on a dataset, by model: column, value and dataset."""
+    table = _read(folder / "other.csv", ("model", "kind", "column", "value", "dataset"))
+    return table[(table["kind"] == kind) & (table["dataset"] == dataset)].set_index("model")
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # as `tables.read_csv`
     except FileNotFoundError:
         raise VieError(
             f"{path}: the file of published values is missing; restore it from the repository"

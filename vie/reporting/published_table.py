@@ -14,8 +14,15 @@ import pyarrow.parquet as pq
 from vie.clips.sampling import sampling
 from vie.config.layouts import TITLES, the
 from vie.frames.manifest import read_classes
-from vie.reporting.differences import differences, differences_curve, differences_pretext
+from vie.reporting.ablation_table import COLUMNS as PREDICTED
+from vie.reporting.differences import (
+    differences,
+    differences_curve,
+    differences_finetuned,
+    differences_pretext,
+)
 from vie.reporting.drawing import SMALL, draw_groups, finish, named, new_figure, spans
+from vie.reporting.finetune_tables import tests_of
 from vie.reporting.runs import read_runs, right, seeds_of
 from vie.reporting.statistics import accuracies, percent
 from vie.reporting.style import BLUE, GREY, PUBLISHED_COLOUR, styled
@@ -49,11 +56,11 @@ def _ours(row: Row) -> Row:
     """The columns of a row that are ours."""
     if not row["files"]:
         return {"ours_on": None, "comparable": False, "why_not": row["missing"]}
-    if "known" in row:
-        correct, about, differ = _of_curve(row)
+    if row["kind"] == "finetune":
+        found, differ = _of_finetuned(row)
     else:
-        correct, about, differ = _of_runs(row)
-    found = accuracies({"ours": correct}) | {"n": correct.shape[1]} | about
+        correct, about, differ = _of_curve(row) if "known" in row else _of_runs(row)
+        found = accuracies({"ours": correct}) | {"n": correct.shape[1]} | about
     if differ:
         more = [f"and {len(differ) - NAMED} more"] if len(differ) > NAMED else []
         return found | {"comparable": False, "why_not": "; ".join([*differ[:NAMED], *more])}
@@ -74,7 +81,16 @@ def _of_runs(row: Row) -> tuple[np.ndarray, Row, list[str]]:
         return np.stack(runs["right"].tolist()), known, _united(found)
     found = [differences(one, *about) for one in runs["metadata"]]
     known |= {"chance": percent(1 / first["classes"])}
-    return right(runs, f"{row['column']}_top1"), known, _united(found)
+    return right(runs, PREDICTED[row["column"]]), known, _united(found)
+
+
+def _of_finetuned(row: Row) -> tuple[Row, list[str]]:
+    """The columns of a finetuned network, as Tables 2 and 3 have them; its differences."""
+    runs = read_runs(row["files"], "predictions", same_videos="split")
+    tests, first = tests_of(runs), runs["metadata"].iloc[0]
+    found: Row = tests.accuracies("ours") | {"n": len(tests.label), "seeds": seeds_of(runs)}
+    found |= {"chance": percent(1 / first["classes"])}
+    return found, _united([differences_finetuned(one, row["ours_on"]) for one in runs["metadata"]])
 
 
 def _of_curve(row: Row) -> tuple[np.ndarray, Row, list[str]]:

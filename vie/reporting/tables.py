@@ -142,7 +142,8 @@ def compare(tables: Sequence[Path]) -> pd.DataFrame:
 
 def read_csv(path: str | Path, **how: Any) -> pd.DataFrame:
     """A table that `write_csv` wrote; `how` pandas reads it."""
-    table = pd.read_csv(path, **how)
+    # A model may be called None or NA.
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""], **how)
     for column in table.select_dtypes(exclude=("number", "bool")):
         table[column] = table[column].map(text_of_cell, na_action="ignore")
     return table.rename(columns=text_of_cell)

@@ -1,4 +1,4 @@
-"""Errors of the operating system, such as a full disk, in words."""
+"""Errors of the machine, such as a full disk, in words."""
 
 import contextlib
 import errno
@@ -14,6 +14,7 @@ AGAIN = "run the same command again: it goes on from there"
 _ROOM = f"Free some space, or raise the limit, and {AGAIN}"
 _RIGHTS = f"Change the permissions of the file or of its folder, and {AGAIN}"
 _DISK = f"See to the disk, and {AGAIN}"
+_MEMORY = f"There is too little memory: give the job more, or close other programs, and {AGAIN}"
 # What to do about errors that are not the program's.
 ADVICE = {
     errno.ENOSPC: _ROOM,
@@ -24,12 +25,17 @@ ADVICE = {
     errno.EROFS: f"Make the file system writable, and {AGAIN}",
     errno.EIO: _DISK,
     errno.ESTALE: _DISK,
+    errno.ENOTCONN: _DISK,  # these three: of file systems over a network
+    errno.ESHUTDOWN: _DISK,
+    errno.ETIMEDOUT: _DISK,
     errno.ENAMETOOLONG: "Give shorter names to the folder, the dataset or the experiment",
     errno.EMFILE: f"Raise the limit on open files (`ulimit -n`), and {AGAIN}",
     errno.ENFILE: f"Close other programs, and {AGAIN}",
+    errno.ENOMEM: _MEMORY,
 }
 # Only what is written meets these.
 WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+NO_MEMORY = "can't allocate memory"  # in a RuntimeError of torch
 
 
 def sentence(error: OSError) -> str:
@@ -63,15 +69,34 @@ def writing(path: Path) -> Iterator[None]:
 
 def _of_disk(error: BaseException, path: Path) -> OSError | None:
     """The error of the disk that was met when `path` was written, if it was one."""
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in _causes(error):
         if isinstance(cause, OSError) and cause.errno in ADVICE:
             name = cause.filename2 or cause.filename
             unnamed = name is None and (cause.errno in WRITING or cause.errno == errno.EIO)
             return cause if unnamed or _stands_for(name, path) else None
-        cause = cause.__cause__ or cause.__context__
     # numpy, torch and others say that they could not write, but not why.
     return no_room(path.parent)
+
+
+def check_machine(error: Exception, path: Path) -> None:
+    """Pass on what says nothing about the content of `path`, which was read: it may be whole.
+
+    Raises:
+        OSError: an error of the machine, too little memory among them, was met; it names `path`.
+    """
+    for cause in _causes(error):
+        number = cause.errno if isinstance(cause, OSError) else None
+        if isinstance(cause, MemoryError) or NO_MEMORY in str(cause):
+            number = errno.ENOMEM
+        if number in ADVICE:
+            raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that it came of."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _stands_for(name: object, path: Path) -> bool:

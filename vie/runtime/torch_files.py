@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from vie.runtime.disk import check_machine
 from vie.runtime.errors import VieError, made_anew, shown
 from vie.runtime.files import atomic_write
 
@@ -24,6 +25,7 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
 
     Raises:
         VieError: the file is damaged, or holds more than that.
+        OSError: it cannot be read now (`vie.runtime.disk.check_machine`).
     """
     try:
         with zipfile.ZipFile(path) as archive:  # torch does not compare the checksums
@@ -36,6 +38,7 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
     except FileNotFoundError:
         raise VieError(f"{path}: no such checkpoint") from None
     except Exception as error:  # torch and pickle raise many kinds on damaged files
+        check_machine(error, path)
         reason = shown(next(iter(str(error).splitlines()), type(error).__name__), longest=300)
         raise VieError(
             f"{path} is not a checkpoint that can be read ({reason}). If a rule made it, "

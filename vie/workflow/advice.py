@@ -10,7 +10,7 @@ from collections import Counter
 from functools import partial
 from typing import Any
 
-from vie.config.datasets import Frames
+from vie.config.datasets import OF_VIDEOS
 from vie.config.settings import merge, stages
 from vie.runtime.errors import VieError
 from vie.workflow.commented import Why, plain, to_yaml, wrapped
@@ -116,7 +116,7 @@ def _as_before(dataset: Config) -> Config:
     kept, most = {}, dataset["frames"]["max_seconds"]
     if "cut" in dataset:
         kept["cut"] = Why(dataset["cut"], "as before")
-    if most != Frames().max_seconds:
+    if most != OF_VIDEOS["max_seconds"]:
         kept["max_seconds"] = Why(most, "as before")
     return kept
 

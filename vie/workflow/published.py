@@ -5,28 +5,29 @@ pandas nor Snakemake.
 """
 
 import csv
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from vie.config.layouts import TITLES
 from vie.config.settings import LAYERS, stages
-from vie.workflow.paths import IMAGES_TABLE, PUBLISHED, Experiment
-from vie.workflow.titles import dataset_title
+from vie.workflow.finetuning import finetuned
+from vie.workflow.paths import IMAGES_TABLE, PIPELINES, PUBLISHED, Experiment
+from vie.workflow.titles import dataset_title, target_titles
 
 Row = dict[str, Any]
 COMMAND = (
     "uv run snakemake --cores 32 --resources gpu=1 --configfile experiments/kinetics400.yaml "
     "-- results/{}.csv"
 )
-# Of which result a quantity of other.csv is, in this order: pattern, kind.
-KINDS = (
-    ("linear probe (?P<column>conv[345]) top-1", "probe"),
-    ("10-nearest-neighbour top-1 at about step", "probe"),
-    ("10-nearest-neighbour top-1 after 50000 IR steps", "begin"),
-    ("10-nearest-neighbour top-1 before the first drop", "drop"),
-    ("frame-order accuracy", "pretext"),
-)
+TABLES = {pipeline: table for table, pipeline in PIPELINES.items()}
+# Kinds of results in other.csv, and the columns that each may name (docs/protocol.md).
+KINDS = {
+    "probe": (*LAYERS, "knn10"),
+    "begin": ("",),
+    "drop": ("",),
+    "pretext": ("",),
+    "finetune": tuple(TABLES),
+}
 
 
 def published_rows(experiment: Experiment) -> list[Row]:
@@ -36,7 +37,7 @@ def published_rows(experiment: Experiment) -> list[Row]:
     short (words of the plot), kind, `ours_on` (title of our dataset), and `files`; where these are
     empty, `missing` says why.
     """
-    return [_row(experiment, *found) for found in _published()]
+    return [_row(experiment, found) for found in _published()]
 
 
 def files_of(experiment: Experiment) -> list[str]:
@@ -50,27 +51,24 @@ def files_of(experiment: Experiment) -> list[str]:
     return list(found)
 
 
-def _published() -> Iterator[tuple[dict[str, str], str, str]]:
-    """Rows of the files, of a quantity each; the kind of result; and its column."""
+def _published() -> Iterator[dict[str, str]]:
+    """Rows of the files, of a quantity each, as other.csv has them."""
     with (PUBLISHED / "table_s1.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             for layer in LAYERS:
-                quantity = f"linear probe {layer} top-1"
-                yield row | {"quantity": quantity, "value": row[layer]}, "probe", layer
+                about = {"quantity": f"linear probe {layer} top-1", "value": row[layer]}
+                yield row | about | {"kind": "probe", "column": layer}
     with (PUBLISHED / "other.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            for pattern, kind in KINDS:
-                if found := re.match(pattern, row["quantity"]):
-                    of_images = kind == "probe" and row["dataset"] == "imagenet"
-                    column = found.groupdict().get("column", "knn")
-                    yield row, "image_probe" if of_images else kind, column
-                    break
-            else:
-                yield row, "other", ""
+        yield from csv.DictReader(file)
 
 
-def _row(experiment: Experiment, row: dict[str, str], kind: str, column: str) -> Row:
+def _row(experiment: Experiment, row: dict[str, str]) -> Row:
     model, dataset = row["model"], row["dataset"]
+    kind, column = row.get("kind") or "", row.get("column") or ""
+    if column not in KINDS.get(kind, ()):
+        kind = "other"
+    if kind == "probe" and dataset == "imagenet":
+        kind = "image_probe"
     is_s1 = "metric" in row
     table, find = {
         "probe": ("table_s1" if is_s1 else "table_1", _probe),
@@ -78,13 +76,15 @@ def _row(experiment: Experiment, row: dict[str, str], kind: str, column: str) ->
         "begin": ("learning_curves", _curve),
         "drop": ("learning_curves", _curve),
         "pretext": ("pretext", _pretext),
+        "finetune": (TABLES.get(column, ""), _finetuned),
         "other": ("table_1", _nothing),
     }[kind]
-    place, title = find(experiment, model), TITLES.get(dataset, dataset)
+    place, title = find(experiment, row), TITLES.get(dataset, dataset)
     knn = "nearest neighbours"
     short = {"begin": f"{knn}, 50,000 steps", "drop": f"{knn}, before the rate drops"}
     short |= {"pretext": "order of frames", "other": row["quantity"]}
-    about = knn if column == "knn" else column.title()
+    short |= {"finetune": f"finetuned, {column.replace('_', '-')}"}
+    about = knn if column == "knn10" else column.title()
     unit = row.get("unit", "percent").removeprefix("percent").strip()
     return {
         "model": model,
@@ -116,13 +116,15 @@ def _evaluation(experiment: Experiment, tables: tuple[str, ...], model: str) -> 
     return next((n for n in names if experiment.evaluations[n]["label"] == model), None)
 
 
-def _probe(experiment: Experiment, model: str) -> Row:
+def _probe(experiment: Experiment, row: dict[str, str]) -> Row:
+    model = row["model"]
     if name := _evaluation(experiment, ("table_s1", "table_1"), model):
         return {"files": _files(experiment, "probe", name)}
     return {"missing": f"{model} is no row of this experiment's Tables S1 and 1"}
 
 
-def _image_probe(experiment: Experiment, model: str) -> Row:
+def _image_probe(experiment: Experiment, row: dict[str, str]) -> Row:
+    model = row["model"]
     name = _evaluation(experiment, (IMAGES_TABLE,), model) if experiment.has_images else None
     if name:
         title = dataset_title(experiment, experiment.config["image_probe"]["dataset"])
@@ -130,16 +132,26 @@ def _image_probe(experiment: Experiment, model: str) -> Row:
     return {"missing": f"{model} is not evaluated on images in this experiment"}
 
 
-def _pretext(experiment: Experiment, model: str) -> Row:
-    rows = [row for row in experiment.pretext_rows() if row["model"] == model]
-    if not rows:
-        return {"missing": f"{model} is not trained in this experiment"}
-    files = [{"predictions": row["answers"], "metadata": row["metadata"]} for row in rows]
+def _pretext(experiment: Experiment, row: dict[str, str]) -> Row:
+    found = [one for one in experiment.pretext_rows() if one["model"] == row["model"]]
+    if not found:
+        return {"missing": f"{row['model']} is not trained in this experiment"}
+    files = [{"predictions": one["answers"], "metadata": one["metadata"]} for one in found]
     return {"files": files}
 
 
-def _curve(experiment: Experiment, model: str) -> Row:
+def _finetuned(experiment: Experiment, row: dict[str, str]) -> Row:
+    """Results on the target that has the name of the row's dataset."""
+    target = row["dataset"]
+    found = finetuned(experiment, TABLES[row["column"]], target)
+    if files := [one for one in found if one["model"] == row["model"]]:
+        return {"files": files, "ours_on": target_titles(experiment)[target]}
+    return {"missing": f"{row['model']} is not finetuned on {target} in this experiment"}
+
+
+def _curve(experiment: Experiment, row: dict[str, str]) -> Row:
     """Measurements while a network is pretrained, and what they depend on."""
+    model = row["model"]
     names = [
         name
         for name in experiment.pretrained_in("table_1")
@@ -175,5 +187,5 @@ def _curve_file(experiment: Experiment, recipe: str, seed: int, stage: str) -> s
     return experiment.checkpoint(recipe, seed, stage).removesuffix(".pt") + ".jsonl"
 
 
-def _nothing(experiment: Experiment, model: str) -> Row:
-    return {"missing": "no result of this workflow is known to be of this quantity"}
+def _nothing(experiment: Experiment, row: dict[str, str]) -> Row:
+    return {"missing": "no result of this workflow is of the kind and column that other.csv says"}

@@ -12,7 +12,7 @@ from vie.datasets.file_names import on_disk
 from vie.datasets.finding import Found
 from vie.datasets.layouts.flat import cut_up
 from vie.datasets.video import Video
-from vie.frames.contents import frame_size, reading_seconds, video_seconds
+from vie.frames.contents import frame_size, read_contents, reading_seconds
 from vie.frames.process import MAX_PIXELS
 from vie.frames.unusable import MISSING, UnusableVideoError
 from vie.runtime.errors import VieError
@@ -108,8 +108,9 @@ def _look(folder: Path, video: Video, timeout_seconds: float, max_pixels: int) -
     if not os.path.exists(path):
         raise UnusableVideoError(MISSING)
     allowed = reading_seconds(path, timeout_seconds)
-    length = video_seconds(path, timeout_seconds=allowed, max_pixels=max_pixels)
-    size = frame_size(path, timeout_seconds=timeout_seconds, max_pixels=max_pixels)
+    contents = read_contents(path, timeout_seconds=allowed, max_pixels=max_pixels)
+    length = contents.span()[1]
+    size = frame_size(path, contents, timeout_seconds=timeout_seconds, max_pixels=max_pixels)
     if video.end:
         length = min(length, video.end) - video.start
     return max(length, 0), min(size)
