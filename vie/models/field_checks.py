@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from vie.clips.transform import ClipTransform
-from vie.models.encoders import BUILDERS, POOLED
+from vie.config.settings import NETWORKS
+from vie.models.encoders import POOLED, SHARED
 from vie.models.safetensors_file import DTYPES
 from vie.runtime.errors import VieError, shown
 from vie.runtime.values import check_kind, check_real, check_whole
@@ -89,10 +90,9 @@ def _check_encoder(recipe: dict[str, Any], held: int, largest_head: int) -> None
     if classes is not None:
         check_kind("recipe.classes", classes, dict)
     check_kind("recipe.encoder.network", settings.get("network"), str)
-    if settings["network"] not in BUILDERS or settings["network"] in (classes or {}):
+    if settings["network"] not in NETWORKS or settings["network"] in (classes or {}):
         return  # one of the user's own: its settings are for its code to check
-    defaults = BUILDERS[settings["network"]][1]
-    settings = defaults | settings
+    settings = SHARED | NETWORKS[settings["network"]] | settings
     for key in (key for key in COUNTS if key in settings):
         check_whole(f"recipe.encoder.{key}", settings[key], 1, WIDEST)
     if settings["embedding"] != POOLED:
