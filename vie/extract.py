@@ -22,6 +22,7 @@ import numpy as np
 
 from vie.clips.transform import ClipTransform
 from vie.clips.video_files import FileClips, VideoFile
+from vie.config.clip_frames import FPS, QUALITIES, SIDES
 from vie.config.settings import VECTORS
 from vie.datasets.file_names import as_text, on_disk
 from vie.datasets.finding import Found, find_videos
@@ -246,11 +247,8 @@ def _checked(frames: Any) -> tuple[float, int, int | str]:
     try:
         fps, side, quality = values
         found = float(fps), int(side), quality if quality == "default" else int(quality)
-        if (
-            0 < found[0] <= 1000
-            and 1 <= found[1] <= 8192
-            and found[2] in ("default", *range(2, 32))
-        ):
+        bounds = zip(found, (FPS, SIDES, QUALITIES), strict=True)
+        if all(one == "default" or low <= one <= high for one, (low, high) in bounds):
             return found
     except (TypeError, ValueError):
         pass

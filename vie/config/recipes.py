@@ -18,6 +18,7 @@ from vie.config.fields import (
     Natural,
     Optimiser,
     Share,
+    Side,
     Text,
     real,
     whole,
@@ -27,7 +28,6 @@ from vie.config.settings import NETWORKS, canonical
 WIDEST = 16_384  # units of a layer
 Filters = Annotated[int, *whole(ge=1, le=1024)]
 Units = Annotated[int, *whole(ge=1, le=WIDEST)]
-Side = Annotated[int, *whole(ge=16, le=8192)]
 
 ClassPath = Annotated[
     str,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vie.clips.transform import ClipTransform
+from vie.config.clip_frames import FPS, QUALITIES, SIDES
 from vie.config.settings import NETWORKS
 from vie.models.encoders import POOLED, SHARED
 from vie.models.safetensors_file import DTYPES
@@ -14,10 +15,8 @@ from vie.runtime.errors import VieError, shown
 from vie.runtime.values import check_kind, check_real, check_whole
 
 WIDEST, LONGEST_VECTOR = 4096, 65536
-FPS = (1e-9, 1000.0)
 MOST_TOGETHER = 4  # networks side by side
 LARGEST_HEAD = 2**28  # numbers that a network which is built to be compared may take: 1 GB
-SIDES, QUALITIES = (16, 10**5), (2, 31)  # as the config allows
 # Settings of vie's own networks that are counts.
 COUNTS = ("width", "fast_width", "frames", "stride")
 
