@@ -36,6 +36,7 @@ BOARDS = (
     "trackio",
     "wandb",
 )
+UNTRAINED = ("label", "monitor", "start_first")  # keys of a recipe that change no number
 IMPORTED = "imported"  # in place of a stage's name: the network of a recipe that has `weights`
 
 

@@ -11,7 +11,7 @@ from vie.config.ablations import base_of, without_ablations
 from vie.config.clip_frames import clip_frames
 from vie.config.layouts import LAYOUTS
 from vie.config.recipes import PRETEXTS, STAGES
-from vie.config.settings import IMPORTED, recipes_of, single_splits, stages
+from vie.config.settings import IMPORTED, UNTRAINED, recipes_of, single_splits, stages
 from vie.workflow.instances import instances_index
 from vie.workflow.versions import version
 
@@ -19,9 +19,7 @@ Entries = dict[str, dict[str, Any]]
 IMAGES_TABLE = "table_1_imagenet"
 PIPELINES = {"table_2": "scale_crop", "table_3": "color_jitter"}
 PUBLISHED = Path(__file__).parents[1] / "reporting" / "published"  # the paper's values
-# Keys of a recipe that no weight depends on. What it starts from is an input.
 TRAINED_KEYS = ("objective", "optimiser", "schedule", "min_frames", "instances", "start_from")
-UNTRAINED_KEYS = ("label", "start_from", "start_first", "monitor")
 
 
 class Experiment:
@@ -161,7 +159,8 @@ class Experiment:
         """
         whole = self.recipes[recipe]
         others = {*STAGES, *self.config.get("objectives", {})} - {stage}
-        needed = {key: value for key, value in whole.items() if key not in UNTRAINED_KEYS}
+        left_out = {*UNTRAINED, "start_from"}  # what it starts from is an input
+        needed = {key: value for key, value in whole.items() if key not in left_out}
         for key in needed.keys() & {"objective", "schedule", "classes"}:
             settings = needed[key] or {}
             needed[key] = {k: v for k, v in settings.items() if k not in others}
