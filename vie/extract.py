@@ -23,7 +23,7 @@ import numpy as np
 from vie.clips.transform import ClipTransform
 from vie.clips.video_files import FileClips, VideoFile
 from vie.config.clip_frames import FPS, QUALITIES, SIDES
-from vie.config.settings import VECTORS
+from vie.config.settings import PRECISIONS, VECTORS
 from vie.datasets.file_names import as_text, on_disk
 from vie.datasets.finding import Found, find_videos
 from vie.engine.feature_parts import Parts, Rejected
@@ -270,7 +270,7 @@ def _parser() -> argparse.ArgumentParser:
         "--stride-seconds", type=float, metavar="S", help="a row for each clip, one every S seconds"
     )
     parser.add_argument("--npy", action="store_true", help="arrays and a CSV beside the table, too")
-    parser.add_argument("--precision", default="float32", choices=("float32", "tf32", "bf16"))
+    parser.add_argument("--precision", default="float32", choices=PRECISIONS)
     parser.add_argument("--threads", type=int, help="default: all")
     parser.add_argument(
         "--frames",

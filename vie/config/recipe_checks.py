@@ -9,7 +9,9 @@ from vie.config.recipes import PRETEXTS, STAGES, VIE, Objective
 from vie.config.settings import (
     CHECKPOINT,
     NETWORKS,
+    OPN_FRAMES,
     RELEASE,
+    RELEASED,
     STATE,
     stages,
     weights_file,
@@ -114,9 +116,9 @@ def _weights(key: str, recipe: dict[str, Any]) -> Iterator[str]:
         )
     if {"{", "}"} & set(recipe["weights"]):
         yield f"{key}.weights: {recipe['weights']!r}: Snakemake reads no path with braces"
-    if suffix in RELEASE and network != "3dresnet":
+    if suffix in RELEASE and network != RELEASED:
         yield (
-            f"{key}.encoder.network: {suffix} is the authors' checkpoint, which holds 3dresnet, "
+            f"{key}.encoder.network: {suffix} is the authors' checkpoint, which holds {RELEASED}, "
             f"not {network}"
         )
     if "start_from" in recipe:
@@ -148,7 +150,7 @@ def _order(key: str, recipe: dict[str, Any]) -> Iterator[str]:
             f"{key}.encoder.network: order prediction shuffles features of single frames, so it "
             f"needs single, not {network}"
         )
-    if not 3 <= clip.frames <= 5:
+    if clip.frames not in OPN_FRAMES:
         yield f"{key}.clip: order prediction needs 3 to 5 frames, not {clip.frames}"
     if recipe["min_frames"] < clip.span:
         yield (
