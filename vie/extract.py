@@ -272,13 +272,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--npy", action="store_true", help="arrays and a CSV beside the table, too")
     parser.add_argument("--precision", default="float32", choices=PRECISIONS)
     parser.add_argument("--threads", type=int, help="default: all")
+    add_frames(parser)
+    return parser
+
+
+def add_frames(parser: argparse.ArgumentParser) -> None:
+    """The option of commands that read videos."""
     parser.add_argument(
         "--frames",
         nargs=3,
         metavar=("FPS", "SHORTER_SIDE", "QUALITY"),
         help="how videos become frames, if the encoder does not say so",
     )
-    return parser
 
 
 def _write_arrays(table: FeatureTable, output: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vie.engine.feature_table import FeatureTable, read_features
-from vie.extract import extract
+from vie.extract import add_frames, extract
 from vie.features import EMBEDDING
 from vie.metrics.retrieval import unit
 from vie.models.checkpoint_format import load_encoder
@@ -91,12 +91,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("features", type=Path, help="a .parquet that this encoder made")
     parser.add_argument("videos", nargs="+", help="videos to look for; also folders and lists")
     parser.add_argument("-k", type=int, default=5, help="neighbours of each; default 5")
-    parser.add_argument(
-        "--frames",
-        nargs=3,
-        metavar=("FPS", "SHORTER_SIDE", "QUALITY"),
-        help="how videos become frames, if the encoder does not say so",
-    )
+    add_frames(parser)
     asked = parser.parse_args(arguments)
     try:
         found = search(asked.encoder, asked.features, asked.videos, asked.k, frames=asked.frames)
