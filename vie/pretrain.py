@@ -260,6 +260,9 @@ def train_stage(
 
     The result is another name of the checkpoint in the work folder, which stays there: Snakemake
     removes a result before it makes it again, and a longer schedule goes on from this one's end.
+
+    Raises:
+        VieError, StoppedError: as `pretrain` and `fit`.
     """
     workers = run.use_threads()
     index, videos = load_index(data.train), long_enough(data.train, recipe.get("min_frames", 1))

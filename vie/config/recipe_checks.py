@@ -19,6 +19,7 @@ from vie.config.settings import (
 
 
 def geometry(key: str, geometry: dict[str, Any]) -> Iterator[str]:
+    """Sides of crops that do not fit each other."""
     (low, high), size = geometry["train_shorter_side"], geometry["size"]
     if not size <= low <= high:
         yield (
@@ -31,6 +32,7 @@ def geometry(key: str, geometry: dict[str, Any]) -> Iterator[str]:
 
 
 def recipe_problems(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> Iterator[str]:
+    """What of a recipe does not fit the rest of it, or of the config."""
     key = f"recipes.{name}"
     yield from geometry(key, recipe["geometry"])
     yield from pixels(key, recipe["clip"], recipe["geometry"])

@@ -34,6 +34,7 @@ def clip_grid(clips: Tensor, videos: int) -> Tensor:
     Returns:
         (3, height, width) uint8 on the CPU.
     """
+    # (V * videos, ...) -> (V, videos, ...) -> (videos * V, ...)
     rows = clips.detach().unflatten(0, (-1, videos)).transpose(0, 1).flatten(0, 1)[:ROWS]
     T = rows.shape[2]
     frames = torch.linspace(0, T - 1, min(T, FRAMES)).round().long()

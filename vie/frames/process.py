@@ -118,6 +118,10 @@ def stream_output(
     `heard` is called with every line that ffmpeg says, before the output that follows it. Memory
     is what frames of `max_pixels` need. A process that is killed, as by a system without memory, is
     run again when no other one of this job runs; what it gave before is not given again.
+
+    Raises:
+        UnusableVideoError: the message is the reason.
+        VieError: ffmpeg is missing or was killed from outside.
     """
     # -timelimit: CPU seconds, which end ffmpeg if this process is gone. (A pipe that nobody reads
     # ends it, too.)

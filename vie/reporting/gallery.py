@@ -95,6 +95,9 @@ def make_sheet(
         sampling, clips: of the features: the frames of so many clips are what was looked at.
         model, dataset: what they are called.
         seed: of the network, and of the draw.
+
+    Raises:
+        VieError: there are fewer than 2 videos, or the indexes do not have them.
     """
     splits, labels, layer = np.array(table.splits), np.array(table.labels), main_layer(table)
     tested, gallery = np.flatnonzero(splits == "val"), np.flatnonzero(splits == "train")
