@@ -57,6 +57,7 @@ from training import STAGE  # noqa: E402
 
 from vie.clips.loader import Batch, EpochBatchSampler, TrainClips, loader  # noqa: E402
 from vie.config.load import load_config, merge  # noqa: E402
+from vie.config.settings import PRECISIONS  # noqa: E402
 from vie.engine.device import accelerator  # noqa: E402
 from vie.models.convolutions import narrow_convolution  # noqa: E402
 from vie.objectives.clustering import kmeans  # noqa: E402
@@ -65,7 +66,6 @@ from vie.workflow.estimate_costs import MEASURED  # noqa: E402
 
 PARTS = ("limits", "steps", "la", "stem", "kmeans", "small", "feed")
 NETWORKS = ("single", "trn", "slow", "slowfast", "3dresnet")
-PRECISIONS = ("bf16", "tf32", "float32")
 DIMENSIONS, CLUSTERS = 128, 8_000
 
 

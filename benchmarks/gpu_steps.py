@@ -18,6 +18,7 @@ from vie.pretrain import Pretraining
 
 VIDEOS = 239_888  # in the bank, at the paper's scale
 SLOW_SECONDS = 0.5  # a call that takes longer is timed once
+PROFILED = 3  # steps
 GPU = torch.cuda.is_available()
 Row = dict[str, Any]
 
@@ -131,15 +132,15 @@ class Step:
         encoder = json.dumps(self.recipe["encoder"])
         return 3 * len(clips) * network_cost(encoder, clips.shape[2], clips.shape[3])[0]
 
-    def convolution_milliseconds(self, steps: int = 3) -> float:
+    def convolution_milliseconds(self) -> float:
         """Of the device in convolutions, by torch's profiler."""
         from torch.profiler import ProfilerActivity, profile
 
         with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
-            for _ in range(steps):
+            for _ in range(PROFILED):
                 self()
             wait()
         # Each operation's own time; the kernels that it starts are listed apart.
         names = ("aten::cudnn_convolution", "aten::convolution_backward")
         found = [event for event in profiler.key_averages() if event.key in names]
-        return sum(event.self_device_time_total for event in found) / steps / 1e3
+        return sum(event.self_device_time_total for event in found) / PROFILED / 1e3

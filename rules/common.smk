@@ -303,26 +303,25 @@ def pretext_memory(wildcards, threads):
     return resources.pretext(config, experiment.recipes[wildcards.recipe], threads)
 
 
+def read_by(evaluation):
+    """What an evaluation reads: recipes of its networks, their clip, its transform."""
+    one = experiment.evaluations[evaluation]
+    recipes = [experiment.recipes[name] for name in recipes_of(one)]
+    return recipes, one["clip"], experiment.transform(evaluation)
+
+
 def probe_memory(wildcards, threads, given=config):
-    evaluation = experiment.evaluations[wildcards.evaluation]
-    recipes = [experiment.recipes[name] for name in recipes_of(evaluation)]
-    settings = evaluation["clip"], experiment.transform(wildcards.evaluation)
-    return resources.probe(given, DATASET, recipes, *settings, threads)
+    return resources.probe(given, DATASET, *read_by(wildcards.evaluation), threads)
 
 
 def image_probe_memory(wildcards, threads, given=config):
-    evaluation = wildcards.evaluation
-    recipes = [experiment.recipes[name] for name in recipes_of(experiment.evaluations[evaluation])]
-    size = experiment.transform(evaluation)["geometry"]["size"]
-    settings = image_settings(experiment, evaluation)
-    return resources.image_probe(given, image_dataset(experiment), recipes, size, settings, threads)
+    recipes, _, transform = read_by(wildcards.evaluation)
+    settings = transform["geometry"]["size"], image_settings(experiment, wildcards.evaluation)
+    return resources.image_probe(given, image_dataset(experiment), recipes, *settings, threads)
 
 
 def features_memory(wildcards, threads):
-    evaluation = experiment.evaluations[wildcards.evaluation]
-    recipes = [experiment.recipes[name] for name in recipes_of(evaluation)]
-    settings = evaluation["clip"], experiment.transform(wildcards.evaluation)
-    return resources.features(config, wildcards.dataset, recipes, *settings, threads)
+    return resources.features(config, wildcards.dataset, *read_by(wildcards.evaluation), threads)
 
 
 def finetune_memory(wildcards, threads, given=config):

@@ -245,37 +245,26 @@ def small_dataset(tmp_path_factory):
 @pytest.fixture
 def recipe():
     """A recipe that trains within seconds."""
-    return {
-        "encoder": {"network": "single", "width": 2, "embedding": 8, "bn_momentum": 0.1},
-        "clip": "single",
-        "geometry": {
-            "size": 32,
-            "train_shorter_side": [34, 40],
-            "test_shorter_side": 36,
-            "flip": 0.5,
-        },
-        "color_jitter": {"strength": 0.4, "hue": 0.4, "grey": 0.3},
-        "objective": {
-            "temperature": 0.07,
-            "bank_momentum": 0.5,
-            "instance_recognition": {"estimator": "nce_estimated", "negatives": 16},
-            "local_aggregation": {
-                "clusters": 4,
-                "clusterings": 2,
-                "kmeans_iterations": 5,
-                "neighbours": 10,
-            },
-            "order_prediction": {"hidden": 8, "frame_shift": 1, "channel_dropping": True},
-            "rotation": {"hidden": 6},
-        },
-        "optimiser": {"batch": 5, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4},
-        "schedule": {
+    from tests.golden import synthetic
+
+    return synthetic.recipe(
+        encoder={"network": "single", "width": 2, "embedding": 8, "bn_momentum": 0.1},
+        clip="single",
+        schedule={
             "instance_recognition": "10 steps",
             "local_aggregation": "13 steps",
             "lr_drops": ["8 steps", "4 epochs"],
         },
-        "monitor": {"every": "1 epochs", "neighbours": 3, "clips": 2},
-    }
+        monitor={"every": "1 epochs", "neighbours": 3, "clips": 2},
+    )
+
+
+@pytest.fixture(scope="module")
+def paper():
+    """The config of the paper's experiment."""
+    from vie.config.load import load_config
+
+    return load_config(ROOT / "config.yaml", ROOT / "experiments" / "kinetics400.yaml")
 
 
 @pytest.fixture

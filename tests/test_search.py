@@ -1,9 +1,7 @@
 """Searching a table of features for videos that are like a video."""
 
-import json
 import shutil
 
-import faiss
 import numpy as np
 import pytest
 
@@ -11,14 +9,13 @@ import vie
 from vie.clips.transform import ClipTransform
 from vie.datasets.synthetic.render import render
 from vie.datasets.synthetic.write_videos import encode
-from vie.engine.feature_table import FeatureTable, read_features, write_features
+from vie.engine.feature_table import read_features, write_features
 from vie.extract import main as extract_main
 from vie.models.checkpoint_format import describe
 from vie.models.encoders import build_encoder
 from vie.runtime import torch_files
 from vie.runtime.errors import VieError
-from vie.runtime.files import digest
-from vie.search import faiss_index, main, search
+from vie.search import main, search
 
 FRAMES = ("--frames", "25", "40", "3")
 
@@ -65,43 +62,6 @@ def test_a_video_finds_itself_and_then_what_is_near(encoder, features, videos, t
     assert [line.split("  ")[2] for line in lines[1:]] == [f"v {i}.mp4" for i in order[:3]]
     found = search(encoder, features, [query, videos / "v 0.mp4"], 99, frames=FRAMES[1:])
     assert sorted(map(len, found.values())) == [6, 6]  # no more than there are
-
-
-def test_the_index_is_built_once_and_again_if_the_features_change(tmp_path):
-    rng = np.random.default_rng(0)
-
-    def write(n):
-        vectors = rng.normal(size=(n, 8)).astype(np.float32)
-        places = np.zeros(n), np.ones(n)
-        names = [str(i) for i in range(n)]
-        table = FeatureTable(names, *places, [""] * n, [""] * n, {"embedding": vectors}, {})
-        write_features(table, path)
-        return table
-
-    path, beside = tmp_path / "f.parquet", tmp_path / "f.parquet.faiss"
-    table = write(50)
-    assert faiss_index(table, path).ntotal == 50
-    before = beside.stat()
-    again = faiss_index(table, path)
-    assert (again.ntotal, beside.stat().st_mtime_ns) == (50, before.st_mtime_ns)
-    assert faiss_index(write(60), path).ntotal == 60  # stale
-    beside.write_bytes(beside.read_bytes()[:-100])  # damaged
-    assert faiss_index(write(60), path).ntotal == 60
-    small = faiss.IndexFlatIP(8)  # of other features, with a note that fits
-    faiss.write_index(small, str(beside))
-    known = {"features": digest(path), "index": digest(beside)}
-    (tmp_path / "f.parquet.faiss.json").write_text(json.dumps(known))
-    assert faiss_index(read_features(path), path).ntotal == 60
-    (tmp_path / "f.parquet.faiss.json").write_text("{")
-    table = write(70)
-    index = faiss_index(table, path)
-    assert json.loads((tmp_path / "f.parquet.faiss.json").read_text())["features"]
-    vectors = table.vectors["embedding"]
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    cosines, rows = index.search(vectors[:5], 4)
-    expected = vectors[:5] @ vectors.T
-    np.testing.assert_array_equal(rows, np.argsort(-expected, axis=1)[:, :4])
-    np.testing.assert_allclose(cosines, np.sort(-expected, axis=1)[:, :4] * -1, atol=1e-6)
 
 
 def test_features_of_another_encoder_are_refused(encoder, features, videos, tmp_path, recipe):

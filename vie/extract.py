@@ -22,7 +22,8 @@ import numpy as np
 
 from vie.clips.transform import ClipTransform
 from vie.clips.video_files import FileClips, VideoFile
-from vie.config.settings import VECTORS
+from vie.config.clip_frames import FPS, QUALITIES, SIDES
+from vie.config.settings import PRECISIONS, VECTORS
 from vie.datasets.file_names import as_text, on_disk
 from vie.datasets.finding import Found, find_videos
 from vie.engine.feature_parts import Parts, Rejected
@@ -247,11 +248,8 @@ def _checked(frames: Any) -> tuple[float, int, int | str]:
     try:
         fps, side, quality = values
         found = float(fps), int(side), quality if quality == "default" else int(quality)
-        if (
-            0 < found[0] <= 1000
-            and 1 <= found[1] <= 8192
-            and found[2] in ("default", *range(2, 32))
-        ):
+        bounds = zip(found, (FPS, SIDES, QUALITIES), strict=True)
+        if all(one == "default" or low <= one <= high for one, (low, high) in bounds):
             return found
     except (TypeError, ValueError):
         pass
@@ -273,15 +271,20 @@ def _parser() -> argparse.ArgumentParser:
         "--stride-seconds", type=float, metavar="S", help="a row for each clip, one every S seconds"
     )
     parser.add_argument("--npy", action="store_true", help="arrays and a CSV beside the table, too")
-    parser.add_argument("--precision", default="float32", choices=("float32", "tf32", "bf16"))
+    parser.add_argument("--precision", default="float32", choices=PRECISIONS)
     parser.add_argument("--threads", type=int, help="default: all")
+    add_frames(parser)
+    return parser
+
+
+def add_frames(parser: argparse.ArgumentParser) -> None:
+    """The option of commands that read videos."""
     parser.add_argument(
         "--frames",
         nargs=3,
         metavar=("FPS", "SHORTER_SIDE", "QUALITY"),
         help="how videos become frames, if the encoder does not say so",
     )
-    return parser
 
 
 def _write_arrays(table: FeatureTable, output: Path) -> None:

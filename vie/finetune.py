@@ -29,7 +29,13 @@ from vie.engine.schedules import finetuning_schedule
 from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
 from vie.metrics.top_k import top_k
-from vie.models.checkpoint_format import describe, encoder_of, read
+from vie.models.checkpoint_format import (
+    describe,
+    encoder_of,
+    network_digest,
+    network_metadata,
+    read,
+)
 from vie.models.classifiers import Classifier
 from vie.models.resnet import channels_last
 from vie.runtime.errors import VieError
@@ -161,9 +167,7 @@ def train_finetuned(
     plateau = Plateau(**saturation)
     task = Finetuning(classifier, optimiser, schedule, plateau, validate, every, run.precision)
     own = {
-        "network": _alone(
-            [content_digest([one["recipe"]["encoder"], one["encoder"]]) for one in contents]
-        ),
+        "network": _alone([network_digest(one) for one in contents]),
         "optimiser": optimiser,
         "plateau": {"every": every} | saturation,
         "transform": clips.transform.to_dict(),
@@ -269,17 +273,8 @@ def _metadata(
     task: Finetuning,
 ) -> dict[str, Any]:
     """What a run says of its network (or of each of them), its frames, settings and course."""
-    networks = [
-        {
-            "steps": content["step"],
-            "encoder": content["recipe"]["encoder"],
-            "objective": content.get("objectives"),
-            "imported_from": content.get("imported_from"),  # a file, in place of training
-        }
-        for content in contents
-    ]
     return {
-        "network": _alone(networks),
+        "network": _alone([network_metadata(content) for content in contents]),
         "frames": {"fps": index.fps, "shorter_side": index.shorter_side},
         "validation": settings["validation"],
         "schedule": settings["schedule"],

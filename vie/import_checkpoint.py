@@ -10,9 +10,8 @@ from typing import Any
 import yaml
 
 from vie.config.load import load_config
-from vie.config.settings import CHECKPOINT, RELEASE
+from vie.config.settings import CHECKPOINT, RELEASE, RELEASED
 from vie.models.imported import import_weights
-from vie.models.release import NETWORK
 from vie.runtime.errors import VieError
 from vie.runtime.home import HOME
 from vie.runtime.logs import run_command
@@ -78,13 +77,13 @@ def _recipe(configs: list[Path], name: str) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         problem = " ".join(str(error).split())
         raise VieError(f"--configfile {' '.join(map(str, configs))}: {problem}") from None
-    fitting = [one for one in recipes if recipes[one]["encoder"]["network"] == NETWORK]
+    fitting = [one for one in recipes if recipes[one]["encoder"]["network"] == RELEASED]
     if name not in recipes:
         raise VieError(f"--recipe {name}: the config has {', '.join(fitting)}")
     if name not in fitting:
         found = recipes[name]["encoder"]["network"]
         raise VieError(
-            f"--recipe {name}: its network is {found}, and the authors' is {NETWORK}: name one of "
+            f"--recipe {name}: its network is {found}, and the authors' is {RELEASED}: name one of "
             f"{', '.join(fitting)}"
         )
     return recipes[name]

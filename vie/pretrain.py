@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vie.clips.loader import Batch, long_enough, steps_per_epoch
 from vie.config.clip_frames import trained_clip
-from vie.config.settings import resolve_steps
+from vie.config.settings import UNTRAINED, resolve_steps
 from vie.engine.device import accelerator, at_least_float32, described, to_device
 from vie.engine.monitor import Monitor, bank_measures, build_monitor
 from vie.engine.recorder import Points
@@ -35,8 +35,6 @@ from vie.runtime.randomness import torch_seed
 from vie.runtime.torch_files import content_digest
 
 log = logging.getLogger(__name__)
-# Of a recipe: what its training does not read, and its durations, which `same_so_far` compares.
-NOT_IN_THE_KEY = ("label", "start_from", "start_first", "monitor", "schedule")
 
 
 class EncoderWithLoss(torch.nn.Module):
@@ -262,6 +260,9 @@ def train_stage(
 
     The result is another name of the checkpoint in the work folder, which stays there: Snakemake
     removes a result before it makes it again, and a longer schedule goes on from this one's end.
+
+    Raises:
+        VieError, StoppedError: as `pretrain` and `fit`.
     """
     workers = run.use_threads()
     index, videos = load_index(data.train), long_enough(data.train, recipe.get("min_frames", 1))
@@ -310,7 +311,8 @@ def train_stage(
 
 def _key(recipe: dict[str, Any], stage: str, previous: dict[str, Any] | None) -> dict[str, Any]:
     """What the steps of a stage depend on besides data, seed and schedule."""
-    trains = {name: value for name, value in recipe.items() if name not in NOT_IN_THE_KEY}
+    left_out = {*UNTRAINED, "start_from", "schedule"}  # `same_so_far` compares the durations
+    trains = {name: value for name, value in recipe.items() if name not in left_out}
     # Mappings are settings of a stage.
     objective = recipe["objective"].items()
     trains["objective"] = {k: v for k, v in objective if k == stage or not isinstance(v, dict)}

@@ -23,12 +23,11 @@ from vie.frames.index import Index, load_index
 from vie.frames.manifest import read_classes
 from vie.metrics.knn import knn_predict
 from vie.metrics.top_k import top_k
-from vie.models.checkpoint_format import encoder_of, read
+from vie.models.checkpoint_format import encoder_of, network_digest, network_metadata, read
 from vie.models.classifiers import Classifiers, FrozenEncoders
 from vie.models.encoders import feature_shapes
 from vie.runtime.metadata_file import write_metadata
 from vie.runtime.randomness import torch_seed
-from vie.runtime.torch_files import content_digest
 
 
 def build_classifiers(
@@ -116,9 +115,7 @@ def train_probe(
         TrainingClips(data.train, transform, videos, batch, "probe"),
         schedule,
         key={
-            "networks": [
-                content_digest([one["recipe"]["encoder"], one["encoder"]]) for one in networks
-            ],
+            "networks": [network_digest(one) for one in networks],
             "probe": {k: v for k, v in settings.items() if k not in ("schedule", "clips")},
             "transform": trains,
             "classes": len(labels),
@@ -232,13 +229,8 @@ def _metadata(
 
 
 def _network_metadata(content: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "steps": content["step"],
-        "encoder": content["recipe"]["encoder"],
-        "batch": content["recipe"].get("optimiser", {}).get("batch"),
-        "objective": content.get("objectives"),
-        "imported_from": content.get("imported_from"),  # a file, in place of training
-    }
+    batch = content["recipe"].get("optimiser", {}).get("batch")
+    return network_metadata(content) | {"batch": batch}
 
 
 def _write_predictions(val: Index, probabilities: dict[str, np.ndarray], path: Path) -> None:

@@ -2,30 +2,23 @@
 
     uv run python -m vie.search ENCODER FEATURES.parquet QUERY_VIDEO... [-k 5]
 
-The first search builds an index of faiss beside the features, `FEATURES.parquet.faiss`. A search
-compares all vectors, which have to fit memory. An index that does not match the features is deleted
-and built again. Do not use one of a stranger, as faiss reads it without checks: delete the files
-`.faiss` and `.faiss.json` that come with features.
+A search compares all vectors, which have to fit memory.
 """
 
 import argparse
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vie.engine.feature_table import FeatureTable, read_features
-from vie.extract import extract
+from vie.extract import add_frames, extract
 from vie.features import EMBEDDING
 from vie.metrics.retrieval import unit
 from vie.models.checkpoint_format import load_encoder
 from vie.runtime.errors import VieError, shown
-from vie.runtime.files import atomic_write, digest, write_json
 from vie.runtime.logs import run_command
 from vie.runtime.torch_files import content_digest
-
-log = logging.getLogger(__name__)
 
 
 class Neighbour(NamedTuple):
@@ -55,6 +48,8 @@ def search(
     Raises:
         VieError: the table is of another encoder or has no embeddings, or no video can be used.
     """
+    import faiss
+
     if k < 1:
         raise VieError(f"-k {k}: at least 1 neighbour is needed")
     table, network = read_features(features), load_encoder(encoder)
@@ -66,14 +61,16 @@ def search(
         )
     if EMBEDDING not in table.vectors:
         raise VieError(f"{features} has no embeddings: make it again with --layers {EMBEDDING}")
-    index = faiss_index(table, features)
     clips = table.metadata.get("clips", "5")
     if not clips.isdecimal():
         raise VieError(f"{features}: its clips are {shown(clips)}, and have to be a number")
     found, vectors = extract(network, videos, clips=int(clips), **settings)
+    gallery = unit(table.vectors[EMBEDDING])
+    index: Any = faiss.IndexFlatIP(gallery.shape[1])  # inner products of unit vectors: cosines
+    index.add(gallery)
     cosines, rows = index.search(unit(vectors), min(k, len(table.ids)))
     return {
-        video: [_neighbour(table, *one) for one in zip(*near, strict=True) if one[1] >= 0]
+        video: [_neighbour(table, *one) for one in zip(*near, strict=True)]
         for video, *near in zip(found, cosines.tolist(), rows.tolist(), strict=True)
     }
 
@@ -81,46 +78,6 @@ def search(
 def _neighbour(table: FeatureTable, cosine: float, row: int) -> Neighbour:
     place = float(table.starts[row]), float(table.ends[row])
     return Neighbour(cosine, table.ids[row], *place, table.labels[row])
-
-
-def faiss_index(table: FeatureTable, path: Path) -> Any:
-    """An index of a table's embeddings by inner product: the one beside it, or a new one.
-
-    Args:
-        table: what `path` holds.
-        path: of the table.
-
-    Returns:
-        A faiss index, whose numbers are rows of the table.
-    """
-    import faiss
-
-    place, note = path.with_name(f"{path.name}.faiss"), path.with_name(f"{path.name}.faiss.json")
-    vectors = unit(table.vectors[EMBEDDING])
-    if place.exists() and note.exists() and _read(note) == _about(path, place):
-        index: Any = faiss.read_index(str(place))
-        if (index.ntotal, index.d) == vectors.shape:
-            return index
-    place.unlink(missing_ok=True)
-    index = faiss.IndexFlatIP(vectors.shape[1])
-    index.add(vectors)
-    with atomic_write(place) as temporary:
-        faiss.write_index(index, str(temporary))
-    write_json(_about(path, place), note)
-    log.info("%s: index of %d videos", place, len(vectors))
-    return index
-
-
-def _about(path: Path, place: Path) -> dict[str, Any]:
-    """What tells whether an index is of a table, and whole."""
-    return {"features": digest(path), "index": digest(place)}
-
-
-def _read(note: Path) -> Any:
-    try:
-        return json.loads(note.read_text(encoding="utf-8"))
-    except ValueError:
-        return None
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -134,12 +91,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("features", type=Path, help="a .parquet that this encoder made")
     parser.add_argument("videos", nargs="+", help="videos to look for; also folders and lists")
     parser.add_argument("-k", type=int, default=5, help="neighbours of each; default 5")
-    parser.add_argument(
-        "--frames",
-        nargs=3,
-        metavar=("FPS", "SHORTER_SIDE", "QUALITY"),
-        help="how videos become frames, if the encoder does not say so",
-    )
+    add_frames(parser)
     asked = parser.parse_args(arguments)
     try:
         found = search(asked.encoder, asked.features, asked.videos, asked.k, frames=asked.frames)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from vie.clips.transform import ClipTransform
 from vie.features import Split, write_index_features
-from vie.runtime.importing import trust
 from vie.runtime.logs import job
 from vie.workflow.run_of import run_of
 
@@ -12,7 +11,6 @@ source, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcar
 output = Path(snakemake.output[0])
 names = [Path(path).parent.name for path in source.indexes]
 files = zip(names, map(Path, source.indexes), map(Path, source.manifests), strict=True)
-trust(snakemake.config.get("networks", {}).values())
 with job(snakemake.log[0]):
     write_index_features(
         [Path(network) for network in source.networks],

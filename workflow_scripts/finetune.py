@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from vie.finetune import PIPELINES, FinetuneOutputs, SplitData, finetune
-from vie.runtime.importing import trust
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
 from vie.workflow.run_of import run_of
@@ -12,7 +11,6 @@ params, source, output = snakemake.params, snakemake.input, snakemake.output
 wildcards, predictions = snakemake.wildcards, Path(output.predictions)
 how = {"trained": "finetune", "untrained": "from scratch"}[wildcards.weights]
 what = f"{how} {wildcards.evaluation} {wildcards.target} {wildcards.pipeline}"
-trust(snakemake.config.get("networks", {}).values())
 with job(snakemake.log[0]), resumable(predictions.with_name("state")) as work:
     finetune(
         [Path(path) for path in source.networks],

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vie.reporting.finetune_tables import finetuning_seeds, finetuning_table
-from vie.reporting.html_table import write_page
+from vie.reporting.html_table import publish
 from vie.reporting.plots import SPELT, Target, plot_finetuned
 from vie.reporting.published import read_published_finetuned
 from vie.reporting.runs import read_runs
@@ -17,14 +17,13 @@ with job(snakemake.log[0]):
     models, targets = (list(dict.fromkeys(found[key])) for key in ("model", "target"))
     theirs = read_published_finetuned(PUBLISHED, models, targets, pipeline)
     table = finetuning_table(found, theirs)
-    write_csv(table, Path(output.table))
     write_csv(finetuning_seeds(found), Path(output.seeds))
     number = snakemake.wildcards.table.removeprefix("table_")
     title = "Does pretraining help when all layers are trained with labels? "
     title += f"(Table {number}, {SPELT[pipeline]} preprocessing)"
-    write_page(table, Path(output.page), title)
+    plots = publish(table, output, title)
     classes = {run.target: run.metadata["classes"] for run in found.itertuples()}
     titles, ceilings = snakemake.params.titles, snakemake.params.ceilings
     shown = {name: Target(titles[name], 100 / classes[name], ceilings[name]) for name in targets}
     groups = [snakemake.params.groups[model] for model in models]
-    plot_finetuned(table, shown, groups, title, [Path(output.svg), Path(output.png)])
+    plot_finetuned(table, shown, groups, title, plots)

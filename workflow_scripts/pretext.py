@@ -3,13 +3,11 @@
 from pathlib import Path
 
 from vie.pretext import pretext
-from vie.runtime.importing import trust
 from vie.runtime.logs import job
 from vie.workflow.run_of import run_of
 
 wildcards, motion = snakemake.wildcards, snakemake.input.get("motion")
 answers = Path(snakemake.output.answers)
-trust((snakemake.config.get("networks", {}) | snakemake.config.get("objectives", {})).values())
 with job(snakemake.log[0]):
     pretext(
         Path(snakemake.input.checkpoint),

@@ -5,7 +5,6 @@ from pathlib import Path
 from vie.clips.transform import ClipTransform
 from vie.engine.run import Data
 from vie.probe import ProbeOutputs, probe
-from vie.runtime.importing import trust
 from vie.runtime.logs import job
 from vie.runtime.signals import resumable
 from vie.workflow.run_of import run_of
@@ -13,7 +12,6 @@ from vie.workflow.run_of import run_of
 source, params, output = snakemake.input, snakemake.params, snakemake.output
 kind = snakemake.rule.replace("_", " ")
 wildcards, predictions = snakemake.wildcards, Path(output.predictions)
-trust(snakemake.config.get("networks", {}).values())
 with job(snakemake.log[0]), resumable(predictions.with_name("state")) as work:
     probe(
         [Path(network) for network in source.networks],

@@ -2,22 +2,14 @@
 
 import copy
 from itertools import product
-from pathlib import Path
 
 import pytest
 
 from vie.config.ablations import without_ablations
-from vie.config.load import load_config
 from vie.config.settings import probe_of
 from vie.workflow.finetuning import optimiser, schedule
 
-ROOT = Path(__file__).parents[2]
 EPOCH = 239_888 // 128  # steps
-
-
-@pytest.fixture(scope="module")
-def paper():
-    return load_config(ROOT / "config.yaml", ROOT / "experiments" / "kinetics400.yaml")
 
 
 # Section 7: epochs after which the rate drops, rounded in the protocol; the range of ends.

@@ -277,15 +277,11 @@ def test_objectives_and_networks_of_ones_own(tmp_path):
 
 
 def test_the_configs_networks_are_the_builders():
-    """The config fills in what the builders have as defaults; it cannot ask them without torch."""
-    from vie.models.encoders import BUILDERS
+    """It cannot ask for them without torch."""
+    from vie.models.encoders import BUILDERS, SHARED
 
     assert list(BUILDERS) == list(NETWORKS)
-    for name, (_, defaults) in BUILDERS.items():
-        assert NETWORKS[name] == {
-            k: v for k, v in defaults.items() if k not in ("embedding", "embedding_norm", "form")
-        }
-        assert defaults["embedding"] == Encoder(network=name).embedding
+    assert SHARED["embedding"] == Encoder(network="single").embedding
 
 
 def test_the_configs_layouts_are_those_that_can_be_read():

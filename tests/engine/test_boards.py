@@ -161,21 +161,20 @@ def test_the_first_clips_are_shown_as_the_network_sees_them(recipe, small_datase
 
 
 def test_a_grid_has_rows_of_videos_and_evenly_spaced_frames():
-    """Clips of one colour each: frame t of view v of video i is 50 v + 10 i + t."""
-    values = torch.arange(2)[:, None, None] * 50 + torch.arange(5)[:, None] * 10 + torch.arange(15)
-    clips = values.flatten(0, 1).byte()[:, None, :, None, None].expand(10, 3, 15, 4, 4)
-    batch = Batch(clips, torch.arange(5), torch.zeros(5), None)
-    few = first_videos(batch, 3)
-    assert few.clips[:, 0, 0, 0, 0].tolist() == [0, 10, 20, 50, 60, 70]
-    grid = clip_grid(normalise(few.clips), 3)
+    """Clips of one colour each: frame t of view v of video i is 100 v + 10 i + t."""
+    values = torch.arange(2)[:, None, None] * 100 + torch.arange(9)[:, None] * 10 + torch.arange(15)
+    clips = values.flatten(0, 1).byte()[:, None, :, None, None].expand(18, 3, 15, 4, 4)
+    batch = Batch(clips, torch.arange(9), torch.zeros(9), None)
+    few = first_videos(batch)
+    assert few.clips[:, 0, 0, 0, 0].tolist() == [*range(0, 80, 10), *range(100, 180, 10)]
+    grid = clip_grid(normalise(few.clips), 8)
     side = 4 + GAP
-    assert grid.shape == (3, 6 * side, 8 * side)
-    assert grid[0, ::side, 0].tolist() == [0, 50, 10, 60, 20, 70]
+    assert grid.shape == (3, 8 * side, 8 * side)  # at most
+    assert grid[0, ::side, 0].tolist() == [0, 100, 10, 110, 20, 120, 30, 130]
     assert grid[0, 0, ::side].tolist() == [0, 2, 4, 6, 8, 10, 12, 14]
     assert grid[0, 4].tolist() == [255] * 8 * side  # the gap
-    single = clip_grid(normalise(few.clips[:, :, :1]), 3)
-    assert single[0, 0, ::side].tolist() == [0, 50, 10, 60, 20, 70]
-    assert len(clip_grid(normalise(clips), 5)[0]) == 8 * side  # at most
+    single = clip_grid(normalise(few.clips[:, :, :1]), 8)
+    assert single[0, 0, ::side].tolist() == [0, 100, 10, 110, 20, 120, 30, 130]
 
 
 def test_all_rotations_of_a_clip_are_shown_below_each_other(

@@ -332,6 +332,7 @@ def tables(folder: Path) -> Numbers:
     return {
         "one seed": interval(right[0]),
         "three seeds": interval(right),
+        "seeds that differ": interval(np.arange(60).reshape(3, 20) % 13 > 6),
         "groups": interval(right, groups),
         "top_k": [top_k(scores, np.arange(8) % 5, k).tolist() for k in (1, 2, 3)],
     }

@@ -34,14 +34,6 @@ def recipe():
     return config["recipes"]["vie_3dresnet"]
 
 
-@pytest.fixture
-def bundle(tmp_path):
-    """A copy of the checkpoint, to damage; its index."""
-    for name in (f"{NAME}.index", DATA):
-        shutil.copy(RELEASED / name, tmp_path)
-    return tmp_path / f"{NAME}.index"
-
-
 def test_the_network_gives_what_the_authors_code_gave(recipe):
     network = encoder_of(read_release(RELEASED / f"{NAME}.index", recipe))
     outputs = np.load(RELEASED / "outputs.npz")

@@ -12,7 +12,6 @@ from tests.models.bundles import (
     DATA,
     HEADER,
     NAME,
-    RELEASED,
     block,
     entry,
     item,
@@ -26,14 +25,6 @@ from vie.models.tensorflow_files import BLOCK, MOST_HEADERS, Part
 from vie.runtime.errors import VieError
 
 SCALAR = entry(np.zeros((), "<f4"), 0, 0, 1)
-
-
-@pytest.fixture
-def bundle(tmp_path):
-    """A copy of the checkpoint, to damage; its index."""
-    for name in (f"{NAME}.index", DATA):
-        shutil.copy(RELEASED / name, tmp_path)
-    return tmp_path / f"{NAME}.index"
 
 
 def test_a_tar_is_read_where_it_lies(bundle, tmp_path):

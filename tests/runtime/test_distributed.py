@@ -16,11 +16,12 @@ import pytest
 import torch
 from torch import nn
 
+from tests.loading import data_of
 from tests.processes import all_end
 from vie import pretrain as pretraining
 from vie.clips.color_jitter import apply_color_jitter, normalise
 from vie.engine import device, loop
-from vie.engine.run import Data, Run
+from vie.engine.run import Run
 from vie.models.batchnorm import SharedBatchNorm
 from vie.models.untrained import new_encoder
 from vie.pretrain import PretrainOutputs
@@ -67,11 +68,6 @@ def every_step(double, **settings):
     pretraining.new_encoder = in_double if double else new_encoder
     device.apply_color_jitter = product if double else apply_color_jitter
     pretraining.train_stage(**settings)
-
-
-def data_of(dataset):
-    indexes = (dataset / split / "index.parquet" for split in ("train", "val"))
-    return Data(*indexes, dataset / "classes.csv")
 
 
 def train(processes, recipe, stage, dataset, folder, start_from=None, double=True, nodes=1):

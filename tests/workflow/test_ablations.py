@@ -24,11 +24,6 @@ def experiment():
     return Experiment(load_config(ROOT / "config.yaml"))
 
 
-@pytest.fixture(scope="module")
-def paper():
-    return load_config(ROOT / "config.yaml", ROOT / "experiments" / "kinetics400.yaml")
-
-
 @pytest.mark.parametrize(
     ("name", "shared"),
     [

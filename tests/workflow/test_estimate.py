@@ -33,11 +33,6 @@ Usage = collections.namedtuple("Usage", "total used free")
 FORWARD = 3_652_943_872  # FLOPs of VIE-Single for a frame of 224 x 224, checked below
 
 
-@pytest.fixture(scope="module")
-def paper():
-    return load_config(ROOT / "config.yaml", ROOT / "experiments" / "kinetics400.yaml")
-
-
 @pytest.fixture(autouse=True)
 def large_disk(monkeypatch):
     monkeypatch.chdir(ROOT)

@@ -28,8 +28,8 @@ def demo():
 
 
 @pytest.fixture(scope="module")
-def paper():
-    return Experiment(load_config(ROOT / "config.yaml", ROOT / "experiments/kinetics400.yaml"))
+def paper(paper):
+    return Experiment(paper)
 
 
 def test_files_of_the_table(demo):

@@ -26,11 +26,6 @@ def config():
     return load_config(ROOT / "config.yaml")
 
 
-@pytest.fixture(scope="module")
-def paper():
-    return load_config(ROOT / "config.yaml", ROOT / "experiments" / "kinetics400.yaml")
-
-
 def test_pretraining_on_a_gpu_by_hand(paper):
     """SlowFast: 23 workers of training and 23 of the monitor. Of its batches, of 154 and 308 MB,
     one waits for each: more would be over 4 GB."""

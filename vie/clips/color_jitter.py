@@ -85,7 +85,7 @@ def _apply_color_jitter(frames: Tensor, factors: Tensor, orders: Tensor, grey: T
         for operation in sorted(set(orders[:, place].tolist())):
             function = OPERATIONS[operation]
             chosen = (orders[:, place] == operation).nonzero()[:, 0]
-            factor = factors[chosen, operation].view(-1, 1, 1, 1).to(device)
+            factor = factors[chosen, operation].view(-1, 1, 1, 1).to(device)  # (k,) -> (k, 1, 1, 1)
             if len(chosen) == len(frames):
                 frames = function(frames, factor)
             else:
@@ -110,7 +110,7 @@ def to_grey(frames: Tensor) -> Tensor:
 
 
 def adjust_brightness(frames: Tensor, factor: Tensor) -> Tensor:
-    """factor * frame, clamped to [0, 1]."""
+    """factor * frame, clamped to [0, 1]: (n, 3, H, W), with `factor` (n, 1, 1, 1), as below."""
     return (frames * factor).clamp_(0, 1)
 
 
@@ -126,7 +126,7 @@ def adjust_saturation(frames: Tensor, factor: Tensor) -> Tensor:
 
 
 def adjust_hue(frames: Tensor, shift: Tensor) -> Tensor:
-    """Turn the hue by `shift` turns in HSV space.
+    """Turn the hue by `shift` turns, (n, 1, 1, 1), in HSV space.
 
     Value v, chroma c and m = v - c stay. With the turned hue h in [0, 6) sixths of a turn, the
     channels are m + c * clamp(x, 0, 1) with x = |h - 3| - 1 for red, 2 - |h - 2| for green and
@@ -140,7 +140,7 @@ def adjust_hue(frames: Tensor, shift: Tensor) -> Tensor:
     scale = (chroma + 1e-12).reciprocal_()
     hue = torch.where(g == value, (b - r).mul_(scale).add_(2), (r - g).mul_(scale).add_(4))
     hue = torch.where(r == value, (g - b).mul_(scale), hue)  # (n, H, W) in [-1, 5]
-    hue.mul_(1 / 6).add_(shift.view(-1, 1, 1))
+    hue.mul_(1 / 6).add_(shift.view(-1, 1, 1))  # (n, 1, 1, 1) -> (n, 1, 1)
     hue.sub_(hue.floor()).mul_(6)  # remainder_() does the same several times slower
     # clamp(x, 0, 1) is clamp(|h - 3|, 1, 2) - 1 or 2 - clamp(|h - centre|, 1, 2).
     below, above = least - chroma, torch.add(least, chroma, alpha=2)

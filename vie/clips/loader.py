@@ -56,6 +56,9 @@ def load_clip(
     """(3, T, size, size) uint8 of one clip; a frame that occurs twice is decoded once.
 
     `frames` (T,) are numbers of frames, `shifts` (T, 2) as in `crop_frames`.
+
+    Raises:
+        VieError: a frame is not there, or cannot be decoded.
     """
     try:
         return cut_clip(partial(index.read_frames, instance), frames, crop, size, shifts)
@@ -149,7 +152,7 @@ class VideoClips(ClipDataset):
         clips = _room((sum(counts), 3, every[0].shape[1], size, size))
         places = clips.split(counts)
         for instance, frames, place in zip(rows.tolist(), every, places, strict=True):
-            # All clips at once: frames that several of them have are decoded once.
+            # All clips at once, (clips, T) -> (clips * T,): what several have is decoded once.
             many = load_clip(self.index, instance, frames.ravel(), crop, size)
             # (3, clips * T, H, W) -> (3, clips, T, H, W) -> (clips, 3, T, H, W)
             place.copy_(many.unflatten(1, frames.shape).transpose(0, 1))

@@ -143,7 +143,8 @@ class Sampling(ClipFrames):
 
 
 def wrap(indices: np.ndarray, n_frames: int) -> np.ndarray:
-    """A video shorter than the clip starts again from its first frame (protocol section 2)."""
+    """Numbers of frames, of any shape, within the video: one that is shorter than the clip starts
+    again from its first frame (protocol section 2)."""
     return indices % n_frames
 
 

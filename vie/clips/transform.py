@@ -6,7 +6,7 @@ from typing import Any
 
 from vie.clips.crops import CropPolicy, RandomResizedCrop, RandomSizedCrop, ScaleCrop
 from vie.clips.sampling import Sampling, sampling
-from vie.config.clip_frames import LARGEST, MOST, MOST_PIXELS
+from vie.config.clip_frames import COLOR_JITTER, LARGEST, MOST, MOST_PIXELS, SIDES
 from vie.runtime.errors import VieError, shown
 from vie.runtime.values import check_kind, check_real, check_whole
 
@@ -104,11 +104,13 @@ class ClipTransform:
                 check_real("transform.crop.scales", scale, SMALLEST_SCALE, 1)
         else:
             check_kind("transform.crop.squeeze", crop.squeeze, bool)
-            check_whole("transform.crop.test_shorter_side", crop.test_shorter_side, crop.size, MOST)
+            check_whole(
+                "transform.crop.test_shorter_side", crop.test_shorter_side, crop.size, SIDES[1]
+            )
         if isinstance(crop, RandomResizedCrop):
             low, high = _two("train_shorter_side", crop.train_shorter_side)
-            check_whole("transform.crop.train_shorter_side", low, crop.size, MOST)
-            check_whole("transform.crop.train_shorter_side", high, low, MOST)
+            check_whole("transform.crop.train_shorter_side", low, crop.size, SIDES[1])
+            check_whole("transform.crop.train_shorter_side", high, low, SIDES[1])
         elif isinstance(crop, RandomSizedCrop):
             bounds = {"area": (SMALLEST_SCALE**2, 1), "aspect": ASPECTS}
             for key, (least, most) in bounds.items():
@@ -118,7 +120,9 @@ class ClipTransform:
         if self.color_jitter is not None:
             check_kind("transform.color_jitter", self.color_jitter, dict)
             for key, value in self.color_jitter.items():
-                check_real(f"transform.color_jitter.{shown(key)}", value, 0, 1)
+                if key not in COLOR_JITTER:
+                    raise VieError(f"transform.color_jitter has an unknown key {shown(key)}")
+                check_real(f"transform.color_jitter.{key}", value, 0, COLOR_JITTER[key])
         check_whole("transform.frame_shift", self.frame_shift, 0, LARGEST)
         check_kind("transform.channel_dropping", self.channel_dropping, bool)
 

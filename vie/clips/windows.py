@@ -16,14 +16,14 @@ WINDOW = 16  # frames, protocol section 8
 CLIPS_TOGETHER = 64  # most clips of a batch, unless a single video has more
 
 
-def window_length(sampling: Sampling, window: int = WINDOW) -> int:
-    """Frames of a window: `window`, or the span of a clip where that is longer."""
-    return max(window, sampling.span)
+def window_length(sampling: Sampling) -> int:
+    """Frames of a window: `WINDOW`, or the span of a clip where that is longer."""
+    return max(WINDOW, sampling.span)
 
 
-def windows(sampling: Sampling, n_frames: int, window: int = WINDOW) -> np.ndarray:
+def windows(sampling: Sampling, n_frames: int) -> np.ndarray:
     """Frames of the clip in the middle of every window -> (windows, frames) int64."""
-    length = window_length(sampling, window)
+    length = window_length(sampling)
     starts = np.arange(0, max(n_frames - length, 0) + 1, length)
     if (left := n_frames - length - starts[-1]) > 0:
         starts = np.append(starts, starts[-1] + left)

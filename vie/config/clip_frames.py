@@ -1,4 +1,5 @@
-"""How the frames of a clip are spaced: the named clips of the paper, and what any clip must fulfil.
+"""How the frames of a clip are spaced: the named clips of the paper, and what any clip must fulfil,
+in the config as in files of strangers.
 
 `vie.clips.sampling` draws the clips.
 """
@@ -14,6 +15,10 @@ from vie.runtime.errors import VieError
 TEST_STARTS = ("inside", "ends", "parts")
 MOST = 10**5  # frames or pixels of a length
 LARGEST = 4096  # frames of a clip, pixels of the input
+FPS = 0.01, 1000  # frames per second
+SIDES = 16, 8192  # pixels of a frame's shorter side
+QUALITIES = 2, 31  # of ffmpeg's JPEGs, best first
+COLOR_JITTER = {"strength": 1, "hue": 0.5, "grey": 1}  # at most; at least 0
 MOST_PIXELS = 2**28  # of a clip: 3 GB as float32 in three channels
 
 

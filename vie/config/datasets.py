@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from vie.config.fields import Count, Model, Natural, OneOf, Seed, Share, Text, real, whole
+from vie.config.clip_frames import FPS, QUALITIES
+from vie.config.fields import Count, Model, Natural, OneOf, Seed, Share, Side, Text, real, whole
 from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES
 
 Generated = Annotated[int, *whole(ge=1, le=10_000)]
@@ -51,12 +52,14 @@ OF_VIDEOS: dict[str, Any] = {
 class Frames(Model):
     """How videos become JPEG frames. Images (layout imagefolder) have shorter_side alone."""
 
-    fps: Annotated[float, *real(ge=0.01, le=1000)] | None = None
+    fps: Annotated[float, *real(ge=FPS[0], le=FPS[1])] | None = None
     """frames per second (paper's release: 25; default: 25)"""
-    shorter_side: Annotated[int, *whole(ge=16, le=8192)] = 128
+    shorter_side: Side = 128
     """pixels of a frame's shorter side (paper's release: 320). Images are made smaller, never
     larger: those that are small enough keep their bytes"""
-    quality: Annotated[int, *whole(ge=2, le=31)] | Literal["default"] | None = None
+    quality: (
+        Annotated[int, *whole(ge=QUALITIES[0], le=QUALITIES[1])] | Literal["default"] | None
+    ) = None
     """ffmpeg's JPEG quality, from 2 (best) to 31 (default: 3). default: what ffmpeg does when not
     told, which aims at 200 kbit/s and gives coarse frames (paper's release)"""
     timeout_seconds: Annotated[float, *real(ge=1, le=10**6)] | None = None

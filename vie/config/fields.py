@@ -22,7 +22,16 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from vie.config.clip_frames import CLIPS, LARGEST, MOST, TEST_STARTS, ClipFrames, clip_frames
+from vie.config.clip_frames import (
+    CLIPS,
+    COLOR_JITTER,
+    LARGEST,
+    MOST,
+    SIDES,
+    TEST_STARTS,
+    ClipFrames,
+    clip_frames,
+)
 from vie.config.settings import canonical
 from vie.runtime.errors import VieError
 
@@ -84,6 +93,7 @@ def _no_repeats(values: list[Any]) -> list[Any]:
 # Every number has an end: what is far beyond any use is a slip, and ends in no memory or no time.
 Natural = Annotated[int, *whole(ge=1, le=10**6)]
 Count = Annotated[int, *whole(ge=0, le=10**6)]
+Side = Annotated[int, *whole(ge=SIDES[0], le=SIDES[1])]
 Clips = Annotated[int, *whole(ge=1, le=1000)]
 Seed = Annotated[int, *whole(ge=0, le=2**32 - 1)]
 Rate = Annotated[float, *real(ge=1e-9, le=10)]
@@ -183,11 +193,11 @@ Clip = Annotated[
 class ColorJitter(Model):
     """Random changes of colour (protocol section 3)."""
 
-    strength: Annotated[float, *real(ge=0, le=1)]
+    strength: Annotated[float, *real(ge=0, le=COLOR_JITTER["strength"])]
     """brightness, contrast and saturation are multiplied by 1 - this to 1 + this"""
-    hue: Annotated[float, *real(ge=0, le=0.5)]
+    hue: Annotated[float, *real(ge=0, le=COLOR_JITTER["hue"])]
     """the hue is turned by up to this share of the colour circle, either way"""
-    grey: Annotated[float, *real(ge=0, le=1)]
+    grey: Annotated[float, *real(ge=0, le=COLOR_JITTER["grey"])]
     """probability that a clip loses its colour"""
 
 

@@ -6,7 +6,7 @@ patterns in tables become the names that they match. `Config.as_dict` is the sam
 
 import fnmatch
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -33,7 +33,7 @@ from vie.config.fields import (
     whole,
 )
 from vie.config.recipes import ClassPath, Encoder, Objective, Recipe, Schedule
-from vie.config.settings import BOARDS, TENSORBOARD
+from vie.config.settings import BOARDS, PRECISIONS, TENSORBOARD
 
 Processors = Annotated[int, *whole(ge=1, le=1024)]
 
@@ -76,7 +76,7 @@ class Config(Model):
     nodes: Annotated[int, *whole(ge=1, le=64)] = 1
     """nodes of a SLURM cluster for one pretraining job, each with its gpus and threads; they share
     each batch"""
-    precision: Literal["bf16", "tf32", "float32"] = "bf16"
+    precision: Annotated[str, OneOf(PRECISIONS)] = "bf16"
     """of networks on a GPU. bf16: autocast, where the GPU has it; tf32: convolutions in TF32;
     float32: neither. On CPUs, and for losses and the memory bank, always float32"""
     datasets: dict[Name, Dataset] = Field(min_length=1)

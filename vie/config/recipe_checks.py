@@ -9,7 +9,9 @@ from vie.config.recipes import PRETEXTS, STAGES, VIE, Objective
 from vie.config.settings import (
     CHECKPOINT,
     NETWORKS,
+    OPN_FRAMES,
     RELEASE,
+    RELEASED,
     STATE,
     stages,
     weights_file,
@@ -17,6 +19,7 @@ from vie.config.settings import (
 
 
 def geometry(key: str, geometry: dict[str, Any]) -> Iterator[str]:
+    """Sides of crops that do not fit each other."""
     (low, high), size = geometry["train_shorter_side"], geometry["size"]
     if not size <= low <= high:
         yield (
@@ -29,6 +32,7 @@ def geometry(key: str, geometry: dict[str, Any]) -> Iterator[str]:
 
 
 def recipe_problems(name: str, recipe: dict[str, Any], config: dict[str, Any]) -> Iterator[str]:
+    """What of a recipe does not fit the rest of it, or of the config."""
     key = f"recipes.{name}"
     yield from geometry(key, recipe["geometry"])
     yield from pixels(key, recipe["clip"], recipe["geometry"])
@@ -114,9 +118,9 @@ def _weights(key: str, recipe: dict[str, Any]) -> Iterator[str]:
         )
     if {"{", "}"} & set(recipe["weights"]):
         yield f"{key}.weights: {recipe['weights']!r}: Snakemake reads no path with braces"
-    if suffix in RELEASE and network != "3dresnet":
+    if suffix in RELEASE and network != RELEASED:
         yield (
-            f"{key}.encoder.network: {suffix} is the authors' checkpoint, which holds 3dresnet, "
+            f"{key}.encoder.network: {suffix} is the authors' checkpoint, which holds {RELEASED}, "
             f"not {network}"
         )
     if "start_from" in recipe:
@@ -148,7 +152,7 @@ def _order(key: str, recipe: dict[str, Any]) -> Iterator[str]:
             f"{key}.encoder.network: order prediction shuffles features of single frames, so it "
             f"needs single, not {network}"
         )
-    if not 3 <= clip.frames <= 5:
+    if clip.frames not in OPN_FRAMES:
         yield f"{key}.clip: order prediction needs 3 to 5 frames, not {clip.frames}"
     if recipe["min_frames"] < clip.span:
         yield (

@@ -16,18 +16,19 @@ from vie.config.fields import (
     Model,
     Name,
     Natural,
+    OneOf,
     Optimiser,
     Share,
+    Side,
     Text,
     real,
     whole,
 )
-from vie.config.settings import NETWORKS, canonical
+from vie.config.settings import ESTIMATORS, NETWORKS, canonical
 
 WIDEST = 16_384  # units of a layer
 Filters = Annotated[int, *whole(ge=1, le=1024)]
 Units = Annotated[int, *whole(ge=1, le=WIDEST)]
-Side = Annotated[int, *whole(ge=16, le=8192)]
 
 ClassPath = Annotated[
     str,
@@ -147,7 +148,7 @@ class Geometry(Model):
 class InstanceRecognition(Model):
     """VIE's first stage."""
 
-    estimator: Literal["nce_paper", "nce_estimated", "softmax"]
+    estimator: Annotated[str, OneOf(ESTIMATORS)]
     """nce_paper has the paper's constant Z; nce_estimated measures Z in its first batches; softmax
     is exact, for small datasets"""
     negatives: Natural

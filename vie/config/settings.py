@@ -20,9 +20,13 @@ NETWORKS: dict[str, dict[str, int | float]] = {
 }
 LAYERS = ("conv3", "conv4", "conv5")  # that classifiers read, protocol section 7
 VECTORS = ("embedding", *LAYERS)  # of a whole video, that can be written to files
+RELEASED = "3dresnet"  # the only network whose weights were released
 # Files that a recipe's `weights` may name: the authors' checkpoint, one of vie, a state_dict.
 RELEASE, CHECKPOINT, STATE = (".tar", ".index"), ".pt", ".safetensors"
-SPLITS = (1, 2, 3)  # of a target that is all splits
+ESTIMATORS = ("nce_paper", "nce_estimated", "softmax")  # of instance recognition
+OPN_FRAMES = (3, 4, 5)  # of a clip; OPN has 4
+PRECISIONS = ("bf16", "tf32", "float32")
+SPLITS = (1, 2, 3)  # the official ones of UCF101 and HMDB51
 TENSORBOARD = "tensorboard"
 # What may show the metrics of a training: TensorBoard, and the trackers that Accelerate knows.
 BOARDS = (
@@ -36,6 +40,7 @@ BOARDS = (
     "trackio",
     "wandb",
 )
+UNTRAINED = ("label", "monitor", "start_first")  # keys of a recipe that change no number
 IMPORTED = "imported"  # in place of a stage's name: the network of a recipe that has `weights`
 
 

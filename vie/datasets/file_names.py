@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 
 STRANGE = re.compile("[\x00-\x1f\x7f-\x9f\udc80-\udcff]")
 WRITTEN = re.compile(rb"\\x(0[1-9a-f]|1[0-9a-f]|7f|[89a-f][0-9a-f])")
+MOST_KINDS = 12  # of files, in a message
 
 
 def as_text(name: str) -> str:
@@ -55,7 +56,7 @@ def listed(names: Iterable[str], at_most: int = 5) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def by_kind(names: Iterable[str], at_most: int = 12) -> str:
+def by_kind(names: Iterable[str]) -> str:
     """How many files there are of each kind, which is the extension, and the names of some.
 
     "3 .txt, 1 hidden: 'a.txt', '.x', 'b.txt', 'c.txt'": the first name is of the largest kind.
@@ -64,9 +65,9 @@ def by_kind(names: Iterable[str], at_most: int = 12) -> str:
     for name in sorted(names):
         kinds.setdefault(kind_of(name), []).append(name)
     order = sorted(kinds, key=lambda kind: (-len(kinds[kind]), kind))
-    counts = [f"{len(kinds[kind])} {kind}" for kind in order[:at_most]]
-    if len(order) > at_most:
-        counts.append(f"{len(order) - at_most} other kinds")
+    counts = [f"{len(kinds[kind])} {kind}" for kind in order[:MOST_KINDS]]
+    if len(order) > MOST_KINDS:
+        counts.append(f"{len(order) - MOST_KINDS} other kinds")
     firsts = [kinds[kind][0] for kind in order]
     rest = [name for kind in order for name in kinds[kind][1:]]
     return f"{', '.join(counts)}: {listed(firsts + rest)}"

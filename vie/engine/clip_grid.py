@@ -11,17 +11,17 @@ ROWS, FRAMES = 8, 8  # at most, of a picture
 GAP = 2  # pixels between frames
 
 
-def first_videos(batch: Batch, videos: int = ROWS) -> Batch:
-    """All views of the first videos of a batch."""
+def first_videos(batch: Batch) -> Batch:
+    """All views of the first `ROWS` videos of a batch."""
 
-    def of_clips(part: Tensor) -> Tensor:  # (V * B, ...) -> (V * videos, ...)
+    def of_clips(part: Tensor) -> Tensor:  # (V * B, ...) -> (V * ROWS, ...)
         views = part.view(-1, len(batch.instances), *part.shape[1:])
-        return views[:, :videos].flatten(0, 1)
+        return views[:, :ROWS].flatten(0, 1)
 
     draws = batch.color_jitter
     if draws is not None:
         draws = ColorJitterDraws(*(of_clips(torch.as_tensor(part)) for part in draws))
-    return Batch(of_clips(batch.clips), batch.instances[:videos], batch.labels[:videos], draws)
+    return Batch(of_clips(batch.clips), batch.instances[:ROWS], batch.labels[:ROWS], draws)
 
 
 def clip_grid(clips: Tensor, videos: int) -> Tensor:
@@ -34,6 +34,7 @@ def clip_grid(clips: Tensor, videos: int) -> Tensor:
     Returns:
         (3, height, width) uint8 on the CPU.
     """
+    # (V * videos, ...) -> (V, videos, ...) -> (videos * V, ...)
     rows = clips.detach().unflatten(0, (-1, videos)).transpose(0, 1).flatten(0, 1)[:ROWS]
     T = rows.shape[2]
     frames = torch.linspace(0, T - 1, min(T, FRAMES)).round().long()

@@ -105,8 +105,13 @@ def run(
         if means.steps:  # finished before its schedule
             recorder.write(step - 1, **means.row(step - 1, resumable.advice()))
         resumable.save_end(end, task.state())
-        if last := task.at_end(steps.stop):
-            recorder.write(steps.stop, **last)
-            recorder.show(steps.stop, task.shown_at_times)
-        if points := task.points():
-            recorder.points("validation", points)
+        _measure(task, steps.stop, recorder)
+
+
+def _measure(task: Task[Any], end: int, recorder: Recorder) -> None:
+    """What is measured once, at the end."""
+    if last := task.at_end(end):
+        recorder.write(end, **last)
+        recorder.show(end, task.shown_at_times)
+    if points := task.points():
+        recorder.points("validation", points)

@@ -52,6 +52,7 @@ class Plateau:
         return self.dropped > self.drops
 
     def lr(self, base: float) -> float:
+        """The rate after the drops so far."""
         return divided(base, self.dropped)
 
 
@@ -114,6 +115,7 @@ class Finetuning(Task[Classifier]):
         }
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
+        """One step of the whole network; also {"top1": () in percent}."""
         with self.accelerator.autocast():
             clips, _, labels, _ = to_device(batch, self.accelerator.device)
             logits = self.model(clips)

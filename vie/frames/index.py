@@ -79,7 +79,6 @@ class Index:
     first_frames: np.ndarray  # (N,) int64, rows of `jpegs`
     first_numbers: np.ndarray  # (N,) int32, numbers of the first frames in the shards
     jpegs: np.ndarray  # (F, 2) uint32, size in bytes and CRC-32 of each JPEG, mapped into memory
-    jpegs_path: Path  # the file of that array
     seal: str  # tells this index, or that of the whole videos, from others
     classes: str | None  # digest of the labels of the classes (`vie.frames.manifest`)
     reader: ShardReader  # each process opens its own files
@@ -262,7 +261,6 @@ def load_index(path: Path) -> Index:
         first_frames=first_frames,
         first_numbers=first_numbers,
         jpegs=jpegs,
-        jpegs_path=sizes_path,
         seal=metadata.get("whole", seal_of(table)),
         classes=metadata.get(CLASSES),
         reader=ShardReader(

@@ -118,6 +118,10 @@ def stream_output(
     `heard` is called with every line that ffmpeg says, before the output that follows it. Memory
     is what frames of `max_pixels` need. A process that is killed, as by a system without memory, is
     run again when no other one of this job runs; what it gave before is not given again.
+
+    Raises:
+        UnusableVideoError: the message is the reason.
+        VieError: ffmpeg is missing or was killed from outside.
     """
     # -timelimit: CPU seconds, which end ffmpeg if this process is gone. (A pipe that nobody reads
     # ends it, too.)
@@ -258,14 +262,8 @@ def _peak(pid: int) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-def _run(
-    argv: list[str], timeout_seconds: float, in_all: bool, output: _Output
-) -> Generator[bytes, None, int]:
-    """Run ffmpeg in bounded time and memory: its stdout in pieces -> its exit code.
-
-    It is killed where the generator is closed early.
-    """
-    left = timeout_seconds
+def _started(argv: list[str], memory: int) -> subprocess.Popen[bytes]:
+    """A process with so many bytes of memory, and pipes for what it writes."""
     process = subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -275,9 +273,21 @@ def _run(
         # Else every thread of it would reserve address space.
         env=os.environ | {"MALLOC_ARENA_MAX": "1"},
     )
-    output.pid = process.pid
     if sys.platform == "linux":  # a file may ask for any number of frames between two of its own
-        resource.prlimit(process.pid, resource.RLIMIT_AS, (output.memory, output.memory))
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (memory, memory))
+    return process
+
+
+def _run(
+    argv: list[str], timeout_seconds: float, in_all: bool, output: _Output
+) -> Generator[bytes, None, int]:
+    """Run ffmpeg in bounded time and memory: its stdout in pieces -> its exit code.
+
+    It is killed where the generator is closed early.
+    """
+    left = timeout_seconds
+    process = _started(argv, output.memory)
+    output.pid = process.pid
     assert process.stdout is not None  # both are pipes
     assert process.stderr is not None
     try:

@@ -67,6 +67,21 @@ def describe(
     }
 
 
+def network_digest(content: dict[str, Any]) -> str:
+    """Of the network in a checkpoint of pretraining: its settings and its weights."""
+    return content_digest([content["recipe"]["encoder"], content["encoder"]])
+
+
+def network_metadata(content: dict[str, Any]) -> dict[str, Any]:
+    """What results of the network in a checkpoint of pretraining say of it."""
+    return {
+        "steps": content["step"],
+        "encoder": content["recipe"]["encoder"],
+        "objective": content.get("objectives"),
+        "imported_from": content.get("imported_from"),  # a file, in place of training
+    }
+
+
 def read(path: str | Path, weights: str = ENCODER) -> dict[str, Any]:
     """Content of a checkpoint on the CPU. Its kind is that of `weights`: ENCODER or CLASSIFIER.
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vie.config.settings import NETWORKS
 from vie.models.input import InputSpec
 from vie.models.resnet import BN_EPS, ResNet18
 from vie.models.trunks import FAST_KERNELS, SLOW_KERNELS, ResNetTrunk, SlowFast, TRNTrunk, Trunk
@@ -119,15 +120,6 @@ class TRNEncoder(Encoder):
         super().init_from(state)
 
 
-FAMILY: dict[str, Any] = {
-    "width": 64,
-    "embedding": 128,
-    "embedding_norm": None,
-    "bn_momentum": 0.003,
-    "form": "preactivation",
-}
-
-
 def build_resnet(*, embedding: int | str, embedding_norm: str | None, **settings: Any) -> Encoder:
     """One `ResNet18`, which sees all frames of a clip (a 2D one each on its own)."""
     trunk = ResNetTrunk(ResNet18(**settings))
@@ -158,23 +150,24 @@ build_3dresnet = partial(
     temporal_strides=(1, 2, 2, 2),
 )
 
-# Name -> builder, and its settings with the paper's values (protocol section 4).
-BUILDERS: dict[str, tuple[Callable[..., Encoder], dict[str, Any]]] = {
-    "single": (build_resnet, FAMILY),
-    "trn": (build_trn, FAMILY | {"frames": 4}),
-    "slow": (build_slow, FAMILY),
-    "fast": (build_fast, FAMILY | {"width": 8}),
-    "slowfast": (build_slowfast, FAMILY | {"fast_width": 8, "stride": 4}),
-    "3dresnet": (build_3dresnet, FAMILY),
+# Of the names in `NETWORKS`, which has their own settings.
+BUILDERS: dict[str, Callable[..., Encoder]] = {
+    "single": build_resnet,
+    "trn": build_trn,
+    "slow": build_slow,
+    "fast": build_fast,
+    "slowfast": build_slowfast,
+    "3dresnet": build_3dresnet,
 }
+SHARED = {"embedding": 128, "embedding_norm": None, "form": "preactivation"}  # settings of all
 
 
 def build_encoder(settings: dict[str, Any], classes: dict[str, str] | None = None) -> Encoder:
     """Encoder of a recipe, with random weights from torch's global generator.
 
     Args:
-        settings: "network" names the builder; the others are its settings in `BUILDERS`, with the
-            paper's values where left out.
+        settings: "network" names the builder; the others are its settings in `NETWORKS` and
+            `SHARED`, with the paper's values where left out.
         classes: `classes` of the recipe: networks of the user's own by name, "module:callable".
             A network may also be such a path itself.
 
@@ -191,14 +184,14 @@ def build_encoder(settings: dict[str, Any], classes: dict[str, str] | None = Non
             f"network {network!r} is unknown; use one of: {', '.join(BUILDERS)}, or add its name "
             'and "module:callable" to networks in the config'
         )
-    builder, defaults = BUILDERS[network]
+    defaults = SHARED | NETWORKS[network]
     unknown = set(settings) - set(defaults)
     if unknown:
         raise VieError(
             f"network {network!r} has no setting {', '.join(sorted(unknown))}; it takes: "
             f"{', '.join(defaults)}"
         )
-    return builder(**(defaults | settings))
+    return BUILDERS[network](**(defaults | settings))
 
 
 def _own(path: str, settings: dict[str, Any]) -> Encoder:

@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 
 from vie.clips.transform import ClipTransform
-from vie.models.encoders import BUILDERS, POOLED
+from vie.config.clip_frames import FPS, QUALITIES, SIDES
+from vie.config.settings import NETWORKS
+from vie.models.encoders import POOLED, SHARED
 from vie.models.safetensors_file import DTYPES
 from vie.runtime.errors import VieError, shown
 from vie.runtime.values import check_kind, check_real, check_whole
 
 WIDEST, LONGEST_VECTOR = 4096, 65536
-FPS = (1e-9, 1000.0)
 MOST_TOGETHER = 4  # networks side by side
 LARGEST_HEAD = 2**28  # numbers that a network which is built to be compared may take: 1 GB
-SIDES, QUALITIES = (16, 10**5), (2, 31)  # as the config allows
 # Settings of vie's own networks that are counts.
 COUNTS = ("width", "fast_width", "frames", "stride")
 
@@ -89,10 +89,9 @@ def _check_encoder(recipe: dict[str, Any], held: int, largest_head: int) -> None
     if classes is not None:
         check_kind("recipe.classes", classes, dict)
     check_kind("recipe.encoder.network", settings.get("network"), str)
-    if settings["network"] not in BUILDERS or settings["network"] in (classes or {}):
+    if settings["network"] not in NETWORKS or settings["network"] in (classes or {}):
         return  # one of the user's own: its settings are for its code to check
-    defaults = BUILDERS[settings["network"]][1]
-    settings = defaults | settings
+    settings = SHARED | NETWORKS[settings["network"]] | settings
     for key in (key for key in COUNTS if key in settings):
         check_whole(f"recipe.encoder.{key}", settings[key], 1, WIDEST)
     if settings["embedding"] != POOLED:

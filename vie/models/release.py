@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vie.clips.transform import ClipTransform
+from vie.config.settings import RELEASED
 from vie.frames.index import load_index
 from vie.models.checkpoint_format import ENCODER, describe
 from vie.models.encoders import Encoder, build_encoder
@@ -22,7 +23,6 @@ from vie.models.tensorflow_checkpoint import TensorBundle
 from vie.runtime.errors import VieError, shown
 
 log = logging.getLogger(__name__)
-NETWORK = "3dresnet"  # the only one whose weights were released
 FPS = 25  # of the frames that it was trained on; protocol section 1
 STEP, BANK, LABELS = "global_step", "instance/memory_bank", "instance/all_labels"
 BATCH_NORM = {
@@ -179,7 +179,7 @@ def _sizes(bundle: TensorBundle) -> dict[str, Any]:
             f"{bundle.path} does not hold the authors' VIE-3DResNet: its first and last "
             f"convolution and linear layer have the shapes {stem}, {last}, {dense}"
         )
-    return {"network": NETWORK, "width": width, "embedding": dense[1]}
+    return {"network": RELEASED, "width": width, "embedding": dense[1]}
 
 
 def _check_shape(bundle: TensorBundle, name: str, ours: Tensor) -> None:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from vie.config.settings import resolve_steps
+from vie.config.settings import ESTIMATORS, resolve_steps
 from vie.models.encoders import Encoder
 from vie.objectives.bank import similarities
 from vie.objectives.base import Objective, Settings
@@ -18,7 +18,6 @@ from vie.runtime.errors import VieError
 # Z of the release: the constant that Wu et al. (2018) estimated on ImageNet, scaled to N.
 PAPER_Z_PER_INSTANCE = 2876934.2 / 1281167
 EPSILON = 1e-7  # added to each denominator, protocol section 5
-ESTIMATORS = ("nce_paper", "nce_estimated", "softmax")
 
 
 class InstanceRecognition(Objective):

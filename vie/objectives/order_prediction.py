@@ -8,13 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vie.clips.transform import ClipTransform
+from vie.config.settings import OPN_FRAMES
 from vie.models.encoders import Encoder, glorot_
 from vie.models.trunks import frame_pool
 from vie.objectives.base import Pretext, Settings
 from vie.objectives.table import BUILTIN
 from vie.runtime.errors import VieError
-
-FRAMES = (3, 4, 5)  # of a clip; OPN has 4
 
 
 def orders(frames: int) -> tuple[Tensor, Tensor]:
@@ -53,10 +52,10 @@ class OrderPrediction(Pretext):
 
     def __init__(self, channels: int, *, frames: int = 4, hidden: int = 512) -> None:
         super().__init__()
-        if frames not in FRAMES:
+        if frames not in OPN_FRAMES:
             raise VieError(
                 f"order prediction of clips with {frames} frames: use one of "
-                f"{', '.join(map(str, FRAMES))}"
+                f"{', '.join(map(str, OPN_FRAMES))}"
             )
         shown, classes = orders(frames)
         pairs = torch.tensor(list(itertools.combinations(range(frames), 2)))  # (P, 2) places

@@ -43,16 +43,16 @@ def no_scratch(batch: int, instances: int, dimensions: int, settings: dict[str, 
 
 def _noise(batch: int, instances: int, dimensions: int, settings: dict[str, Any]) -> int:
     """The entries drawn for each clip, (B, K, D), and their probabilities; or all of the bank's."""
-    if settings.get("estimator") == "softmax":
+    if settings["estimator"] == "softmax":
         return 3 * FLOAT * batch * instances
-    negatives: int = settings.get("negatives", 4096)
+    negatives: int = settings["negatives"]
     return FLOAT * batch * negatives * (dimensions + 8)
 
 
 def _neighbours(batch: int, instances: int, dimensions: int, settings: dict[str, Any]) -> int:
     """The larger of k-means over a copy of the bank and the similarities to a part of it."""
     similarities = 2 * batch * min(instances, CHUNK)
-    neighbours: int = settings.get("neighbours", 512)
+    neighbours: int = settings["neighbours"]
     gathered = batch * neighbours * dimensions
     return FLOAT * max(instances * dimensions, similarities + gathered)
 
@@ -66,7 +66,7 @@ def _few_negatives(settings: dict[str, Any], instances: int) -> list[str]:
     """Noise that is drawn from the bank, and videos to be told apart."""
     if instances < 2:
         return ["estimator: one video cannot be told from others: use more videos"]
-    estimator, negatives = settings.get("estimator"), settings.get("negatives", 4096)
+    estimator, negatives = settings["estimator"], settings["negatives"]
     if estimator == "softmax" or not too_many("negatives", negatives, instances):
         return []
     return [
@@ -77,8 +77,8 @@ def _few_negatives(settings: dict[str, Any], instances: int) -> list[str]:
 
 def _few_videos(settings: dict[str, Any], instances: int) -> list[str]:
     """Clusters and neighbours."""
-    asked = {key: settings[key] for key in ("clusters", "neighbours") if key in settings}
-    return [text for key, n in asked.items() for text in too_many(key, n, instances)]
+    keys = ("clusters", "neighbours")
+    return [text for key in keys for text in too_many(key, settings[key], instances)]
 
 
 @dataclass(frozen=True)
@@ -205,13 +205,10 @@ def build_objective(
             raise VieError(f"objective.{stage} of the recipe does not fit: {error}") from error
 
 
-def objective_of(
-    content: dict[str, Any], encoder: "Encoder", *, source: str = "the checkpoint"
-) -> "Objective":
+def objective_of(content: dict[str, Any], encoder: "Encoder") -> "Objective":
     """The objective in a checkpoint of pretraining, in evaluation mode.
 
-    `content` is what `vie.models.checkpoint_format.read` returned, `encoder` the network in it, and
-    `source` its name for messages.
+    `content` is what `vie.models.checkpoint_format.read` returned, and `encoder` the network in it.
 
     Raises:
         VieError: the objective is a user's own, and this process's config does not name it.
@@ -219,7 +216,7 @@ def objective_of(
     import torch
 
     recipe, stage = content["recipe"], content["stage"]
-    check_trusted(path_of(recipe, stage), source)
+    check_trusted(path_of(recipe, stage), "the checkpoint")
     objective = build_objective(recipe, stage, torch.empty(0), content["seed"], encoder)
     objective.load_state_dict(content["objective"])
     return objective.eval()

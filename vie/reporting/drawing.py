@@ -292,30 +292,22 @@ def draw_published(axis: "Axes", x: ArrayLike, y: ArrayLike, comparable: ArrayLi
             )
 
 
-def draw_groups(
-    axis: "Axes", groups: Sequence[str], *, upright: bool = False, written: bool = True
-) -> None:
+def draw_groups(axis: "Axes", groups: Sequence[str], *, written: bool = True) -> None:
     """Bands behind rows that follow each other and are of one group, every other one tinted.
 
     Args:
         axis: with a row at 0, 1, ...
         groups: of each row, in words, which stand at the end of its band.
-        upright: whether rows stand side by side, not below each other.
         written: whether the words are written.
     """
     style: dict[str, Any] = {"fontsize": SMALL, "color": "#555555", "style": "italic"}
-    band = axis.axvspan if upright else axis.axhspan
     for number, (start, end) in enumerate(spans(groups)):
         if number % 2 == 0:
-            band(start - 0.5, end - 0.5, color=FAINT, lw=0, zorder=-1)
+            axis.axhspan(start - 0.5, end - 0.5, color=FAINT, lw=0, zorder=-1)
         middle = (start + end - 1) / 2
         words = groups[start] if written else ""
-        if upright:
-            height = axis.get_xaxis_transform()
-            axis.text(middle, 0.99, words, ha="center", va="top", transform=height, **style)
-        else:
-            across = axis.get_yaxis_transform()
-            axis.text(1.01, middle, words, va="center", transform=across, **style)
+        across = axis.get_yaxis_transform()
+        axis.text(1.01, middle, words, va="center", transform=across, **style)
 
 
 def spans(groups: Sequence[str]) -> list[tuple[int, int]]:

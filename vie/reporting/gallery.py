@@ -17,7 +17,7 @@ from vie.config.settings import VECTORS
 from vie.datasets.finding import file_of
 from vie.engine.feature_table import FeatureTable
 from vie.frames.index import Index, load_index
-from vie.metrics.retrieval import nearest, rank
+from vie.metrics.retrieval import Ranking, nearest, rank
 from vie.reporting.drawing import empty_figure, named, save
 from vie.reporting.statistics import interval, percent
 from vie.reporting.style import DARK, GREEN, VERMILLION, styled
@@ -95,6 +95,9 @@ def make_sheet(
         sampling, clips: of the features: the frames of so many clips are what was looked at.
         model, dataset: what they are called.
         seed: of the network, and of the draw.
+
+    Raises:
+        VieError: there are fewer than 2 videos, or the indexes do not have them.
     """
     splits, labels, layer = np.array(table.splits), np.array(table.labels), main_layer(table)
     tested, gallery = np.flatnonzero(splits == "val"), np.flatnonzero(splits == "train")
@@ -134,14 +137,18 @@ def make_sheet(
             *(vectors[tested], labels[tested], vectors[gallery], labels[gallery]),
             left_out=tested if alone else None,
         )
-        mean, half = map(percent, interval(ranking.hits(1)))
-        words.append(
-            f"Green: of the query's class; red: of another. For {mean:.1f} \N{PLUS-MINUS SIGN} "
-            f"{half:.1f} % of all {len(tested)} videos the nearest is of their class (R@1, 95 % "
-            f"interval; {percent(ranking.chance):.1f} % if the order were random)."
-        )
+        words.append(_right(ranking, len(tested)))
     title = f"Which videos does {model} find alike? Nearest neighbours in {the(dataset)}"
     return Sheet(title, "\n".join(words), rows)
+
+
+def _right(ranking: Ranking, videos: int) -> str:
+    mean, half = map(percent, interval(ranking.hits(1)))
+    return (
+        f"Green: of the query's class; red: of another. For {mean:.1f} \N{PLUS-MINUS SIGN} "
+        f"{half:.1f} % of all {videos} videos the nearest is of their class (R@1, 95 % interval; "
+        f"{percent(ranking.chance):.1f} % if the order were random)."
+    )
 
 
 def _among(alone: bool, tested: int, gallery: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from vie.reporting.tables import write_csv
 from vie.runtime.files import atomic_write
 
 CI, PUBLISHED, COMPARABLE = "_ci95", "_published", "comparable"
@@ -53,6 +54,13 @@ for (const button of table.querySelectorAll("thead button")) button.onclick = ()
   }));
 };
 """
+
+
+def publish(table: pd.DataFrame, output: Any, title: str) -> list[Path]:
+    """Write a table as the CSV and the page of a rule; returns the paths of its plot."""
+    write_csv(table, Path(output.table))
+    write_page(table, Path(output.page), title)
+    return [Path(output.svg), Path(output.png)]
 
 
 def write_page(table: pd.DataFrame, path: Path, title: str) -> None:

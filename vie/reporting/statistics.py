@@ -8,11 +8,6 @@ import numpy as np
 from vie.runtime.errors import VieError
 
 Z95 = 1.959964  # 97.5 % quantile of the normal distribution
-# 97.5 % quantiles of Student's t with 1, 2, ... 20 degrees of freedom.
-T95 = (
-    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
-    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
-)
 
 
 class Added(NamedTuple):
@@ -76,7 +71,9 @@ def interval(
     squares = (sums**2).sum() + added.weight * ((extra - mean) ** 2).sum()
     squared = Z95**2 * squares / total**2
     if S > 1:
-        t = T95[S - 2] if len(T95) > S - 2 else Z95 + 2.4 / (S - 1)
+        from scipy.special import stdtrit  # takes a while to import
+
+        t = stdtrit(S - 1, 0.975)
         squared += t**2 * (correct @ weights / n).var(ddof=1) / S
     return float((means * weights).sum() / n), float(np.sqrt(squared))
 

@@ -80,3 +80,12 @@ def read_rows(path: Path, header: Sequence[str]) -> list[list[str]]:
                 f"{path}: its digest is not that in {seal.name}: it is damaged; {made_anew(path)}"
             )
     return rows
+
+
+def seconds_in(benchmark: str | Path) -> float | None:
+    """That the job of a file of Snakemake's `benchmark` took the last time; None without a file."""
+    if not Path(benchmark).is_file():
+        return None
+    with Path(benchmark).open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    return float(rows[-1]["s"]) if rows else None

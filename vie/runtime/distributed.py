@@ -91,7 +91,7 @@ class _Gather(torch.autograd.Function):
 
 
 def gather_with_gradient(values: Tensor) -> Tensor:
-    """`gather` with a gradient.
+    """`gather`, (B, ...) -> (processes * B, ...), with a gradient.
 
     The gradient of the mean of all processes' losses is right where each process differentiates its
     own loss and gradients are then averaged, as in training.
@@ -103,7 +103,7 @@ def gather_with_gradient(values: Tensor) -> Tensor:
 
 
 def mean(values: Tensor) -> Tensor:
-    """Mean over all processes, without gradient."""
+    """Mean over all processes, of any shape, without gradient."""
     if world_size() > 1:
         values = values.clone()
         dist.all_reduce(values)

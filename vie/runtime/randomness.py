@@ -18,6 +18,6 @@ def generator(
     return np.random.Generator(np.random.Philox(key=key))
 
 
-def torch_seed(seed: int, stage: str, epoch: int = 0, instance: int = 0) -> int:
+def torch_seed(seed: int, stage: str, epoch: int = 0) -> int:
     """A 63-bit seed of the same address for `torch.Generator.manual_seed`."""
-    return int(generator(seed, stage, epoch, instance).integers(2**63 - 1))
+    return int(generator(seed, stage, epoch).integers(2**63 - 1))

@@ -8,11 +8,10 @@ from typing import Any
 
 from vie.config.ablations import base_of
 from vie.config.layouts import title_of
+from vie.config.settings import UNTRAINED
 from vie.runtime.errors import VieError
 from vie.workflow.paths import Experiment
 from vie.workflow.status import differences
-
-NOT_TRAINED = ("label", "monitor", "start_first")  # keys of a recipe that change no number
 
 
 def ablation_rows(experiment: Experiment) -> dict[str, str]:
@@ -32,7 +31,7 @@ def changed(experiment: Experiment, name: str) -> str:
         recipe, row = experiment.recipes[one], experiment.evaluations[one]
         shown = {key: row.get(key, {}) for key in ("clip", "schedule")}
         parts.append(
-            {key: value for key, value in recipe.items() if key not in NOT_TRAINED}
+            {key: value for key, value in recipe.items() if key not in UNTRAINED}
             | {"instances": recipe.get("instances", {})}
             | {"evaluation": shown | experiment.transform(one)}
         )

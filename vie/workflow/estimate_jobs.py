@@ -8,8 +8,7 @@ from collections import namedtuple
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
+from vie.runtime.csv_files import seconds_in
 from vie.runtime.errors import VieError
 from vie.workflow.run_of import gpus_of
 
@@ -49,6 +48,6 @@ def jobs_of(arguments: Sequence[str]) -> list[Job]:
 def seconds_of_like(benchmark: str) -> float | None:
     """Median seconds of finished jobs that differ from a job in seed and shard alone, if any."""
     like = re.sub(r"(?<=seed)\d+|\d+(?=-of-)", "*", benchmark)
-    tables = [pd.read_csv(path, sep="\t") for path in Path().glob(like)] if benchmark else []
-    found = [float(table["s"].iloc[-1]) for table in tables if len(table)]
+    every = map(seconds_in, Path().glob(like) if benchmark else [])
+    found = [seconds for seconds in every if seconds is not None]
     return statistics.median(found) if found else None

@@ -161,10 +161,8 @@ def _crops(size: int) -> dict[str, Any]:
 
 def _recipes(found: Numbers, preset: Preset, aggregation: int, why: str) -> Config:
     """Settings of all five networks: the first says why, the others refer to it."""
-    total, per_epoch = found.recognition + aggregation, found.videos // found.batch
-    steps = total * per_epoch
-    drops = [f"{min(round(share * total), total - 1)} epochs" for share in (0.81, 0.97)]
-    large = found.videos >= LARGE
+    total, large = found.recognition + aggregation, found.videos >= LARGE
+    steps = total * (found.videos // found.batch)
     encoder = {
         "width": Why(preset.width, why),
         **HEAD[large],
@@ -175,20 +173,9 @@ def _recipes(found: Numbers, preset: Preset, aggregation: int, why: str) -> Conf
     }
     batch = Why(
         found.batch,
-        "the paper's, of several frames"
-        if found.videos >= LARGE
-        else "at most a fourth of the videos, at most 32",
+        "the paper's, of several frames" if large else "at most a fourth of the videos, at most 32",
     )
     rate = "the paper's" if large else "the demo's, times the root of batch / 32"
-    schedule = {
-        "instance_recognition": Why(f"{found.recognition} epochs", _recognition_why(found)),
-        "local_aggregation": Why(
-            f"{aggregation} epochs",
-            "the demo has 3 to 8 for 480 videos, the paper about 370 for 240,000: up to "
-            f"{found.most} here, as far as the hours allow",
-        ),
-        "lr_drops": Why(drops, "at the paper's shares of the whole, 0.81 and 0.97"),
-    }
     monitor = {
         "every": Why(f"{max(1, total // 8)} epochs", "eight times in all"),
         "neighbours": min(10, max(1, found.videos // 4)),
@@ -202,7 +189,7 @@ def _recipes(found: Numbers, preset: Preset, aggregation: int, why: str) -> Conf
         "geometry": Anchor("geometry", _crops(preset.size)),
         "objective": Anchor("objective", _objective(found)),
         "optimiser": Anchor("optimiser", optimiser),
-        "schedule": Anchor("schedule", schedule),
+        "schedule": Anchor("schedule", _schedule(found, aggregation)),
         "monitor": Anchor("monitor", monitor),
     }
     shared = {
@@ -216,13 +203,24 @@ def _recipes(found: Numbers, preset: Preset, aggregation: int, why: str) -> Conf
     # A drop comes before the end.
     last = [f"{total + min(math.ceil(0.7 * again), again - 1)} epochs"] if again > 1 else []
     recipes[TRN]["schedule"] = Why(
-        {
-            "local_aggregation": f"{again} epochs",
-            "lr_drops": last,
-        },
+        {"local_aggregation": f"{again} epochs", "lr_drops": last},
         "it goes on from VIE-Single's end, and counts from its start",
     )
     return recipes
+
+
+def _schedule(found: Numbers, aggregation: int) -> Config:
+    total = found.recognition + aggregation
+    drops = [f"{min(round(share * total), total - 1)} epochs" for share in (0.81, 0.97)]
+    return {
+        "instance_recognition": Why(f"{found.recognition} epochs", _recognition_why(found)),
+        "local_aggregation": Why(
+            f"{aggregation} epochs",
+            "the demo has 3 to 8 for 480 videos, the paper about 370 for 240,000: up to "
+            f"{found.most} here, as far as the hours allow",
+        ),
+        "lr_drops": Why(drops, "at the paper's shares of the whole, 0.81 and 0.97"),
+    }
 
 
 def _recognition_why(found: Numbers) -> str:

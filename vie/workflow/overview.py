@@ -12,6 +12,7 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 
 from vie import __version__
+from vie.runtime.csv_files import seconds_in
 from vie.runtime.errors import VieError
 from vie.workflow.paths import Experiment
 from vie.workflow.titles import dataset_title
@@ -67,11 +68,7 @@ def _computing(spent: float) -> str:
 
 def hours(benchmarks: Path) -> float:
     """Of all jobs of an experiment one after the other, as they last ran."""
-    seconds = 0.0
-    for path in benchmarks.rglob("*.tsv"):
-        with path.open(newline="") as file:
-            seconds += sum(float(row["s"]) for row in csv.DictReader(file, delimiter="\t"))
-    return seconds / 3600
+    return sum(seconds_in(path) or 0 for path in benchmarks.rglob("*.tsv")) / 3600
 
 
 def trained_on(logs: Path) -> str:

@@ -11,7 +11,7 @@ from vie.config.ablations import base_of, without_ablations
 from vie.config.clip_frames import clip_frames
 from vie.config.layouts import LAYOUTS
 from vie.config.recipes import PRETEXTS, STAGES
-from vie.config.settings import IMPORTED, recipes_of, single_splits, stages
+from vie.config.settings import IMPORTED, UNTRAINED, recipes_of, single_splits, stages
 from vie.workflow.instances import instances_index
 from vie.workflow.versions import version
 
@@ -19,9 +19,7 @@ Entries = dict[str, dict[str, Any]]
 IMAGES_TABLE = "table_1_imagenet"
 PIPELINES = {"table_2": "scale_crop", "table_3": "color_jitter"}
 PUBLISHED = Path(__file__).parents[1] / "reporting" / "published"  # the paper's values
-# Keys of a recipe that no weight depends on. What it starts from is an input.
 TRAINED_KEYS = ("objective", "optimiser", "schedule", "min_frames", "instances", "start_from")
-UNTRAINED_KEYS = ("label", "start_from", "start_first", "monitor")
 
 
 class Experiment:
@@ -161,7 +159,8 @@ class Experiment:
         """
         whole = self.recipes[recipe]
         others = {*STAGES, *self.config.get("objectives", {})} - {stage}
-        needed = {key: value for key, value in whole.items() if key not in UNTRAINED_KEYS}
+        left_out = {*UNTRAINED, "start_from"}  # what it starts from is an input
+        needed = {key: value for key, value in whole.items() if key not in left_out}
         for key in needed.keys() & {"objective", "schedule", "classes"}:
             settings = needed[key] or {}
             needed[key] = {k: v for k, v in settings.items() if k not in others}
@@ -249,12 +248,11 @@ class Experiment:
     def provenance(self, recipe: str) -> dict[str, Any]:
         """What the file of an encoder says of where it comes from, as far as the config knows."""
         whole = self.recipes[recipe]
+        dataset = "" if "weights" in whole else self.dataset
         return {
             "experiment": self.name,
-            "dataset": None if "weights" in whole else self.dataset,
-            "official_name": None
-            if "weights" in whole
-            else self.datasets[self.dataset].get("official_name"),
+            "dataset": dataset or None,
+            "official_name": self.datasets.get(dataset, {}).get("official_name"),
             "stages": stages(whole),
         }
 
@@ -335,8 +333,7 @@ class Experiment:
         names += [f"{table}_{target}_classes" for table in PIPELINES for target in self.targets]
         names += ["pretext"] if self.pretext_rows() else []
         names += ["ablations"] if self.config.get("ablations") else []
-        names += ["published"]
-        names += [f"summary_{dataset}" for dataset in self.datasets_used()]
+        names += ["published", *(f"summary_{dataset}" for dataset in self.datasets_used())]
         names += [f"summary_{self.config['image_probe']['dataset']}"] if self.has_images else []
         return [f"results/{name}.csv" for name in names]
 
@@ -345,10 +342,9 @@ class Experiment:
         return ["table_1", *PIPELINES, *(["ablations"] if self.config.get("ablations") else [])]
 
     def _unlabelled_files(self) -> list[str]:
-        recipes = [recipes_of(self.evaluations[name])[0] for name in self.rows["retrieval"]]
+        rows = [self.evaluations[name] for name in self.rows["retrieval"]]
+        recipes = dict.fromkeys(recipes_of(one)[0] for one in rows)
         names = ("encoders/{}.pt", "features/{}.parquet", "neighbours_{}.png", "map_{}.svg")
-        own = [
-            f"{self.folder}/{name}".format(one) for one in dict.fromkeys(recipes) for name in names
-        ]
+        own = [f"{self.folder}/{name}".format(one) for one in recipes for name in names]
         curves = ["learning_curves"] if self.curves("retrieval") else []
         return [*own, *(f"results/{name}.csv" for name in (*curves, f"summary_{self.dataset}"))]

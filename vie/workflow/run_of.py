@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from vie.engine.run import Run
+from vie.runtime.importing import trust
 from vie.workflow.fingerprint import code_digest
 
 
@@ -20,8 +21,13 @@ def gpus_of(resources: Any, most: int) -> int:
 
 
 def run_of(snakemake: Any, work: Path, name: str) -> Run:
-    """What a job with a seed and GPUs says of itself; `name` is without the seed."""
+    """What a job with a seed and GPUs says of itself; `name` is without the seed.
+
+    The networks and objectives that its config names are trusted from then on.
+    """
     params, seed = snakemake.params, snakemake.wildcards.seed
+    for kind in ("networks", "objectives"):
+        trust(snakemake.config.get(kind, {}).values())
     return Run(
         work,
         seed=int(seed),

@@ -2,13 +2,13 @@
 
 import ast
 import contextlib
-import csv
 import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vie.runtime.csv_files import seconds_in
 from vie.workflow.versions import VERSIONS
 
 OTHER_CODE = "code"  # the reason that makes nothing run again
@@ -71,7 +71,7 @@ def _judged(dag: Any, job: Any, code: str) -> Row | None:
         return None
     else:
         reason, details = OTHER_CODE, f"{made} -> {code}"
-    return Row(str(job.output[0]), reason, details, _seconds(job.benchmark))
+    return Row(str(job.output[0]), reason, details, seconds_in(job.benchmark or ""))
 
 
 def _explained(reason: Any) -> tuple[str, str]:
@@ -106,11 +106,3 @@ def _code_in(log: Path) -> str | None:
     with log.open(encoding="utf-8", errors="replace") as file:
         found = re.search(r"code (\w{12}) of ", file.readline())
     return found[1] if found else None
-
-
-def _seconds(benchmark: Any) -> float | None:
-    if not benchmark or not Path(benchmark).exists():
-        return None
-    with Path(benchmark).open(newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    return float(rows[-1]["s"]) if rows else None

@@ -63,9 +63,9 @@ VERSIONS: dict[str, Version] = {
     "features": Version(1, "first version"),
     "pretext": Version(2, "the heads of its networks changed"),
     # ranking, sheets of neighbours, maps
-    "retrieval": Version(2, "its table has a page; colours for the colour-blind, limits, alt text"),
+    "retrieval": Version(3, "Student's t in its intervals has all its digits"),
     "advice": Version(1, "first version"),
-    "tables": Version(5, "each has a page; plots by families, with limits and alt text"),
+    "tables": Version(6, "Student's t in their intervals has all its digits"),
 }
 
 

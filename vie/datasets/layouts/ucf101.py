@@ -13,13 +13,13 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from vie.config.settings import SPLITS
 from vie.datasets.layouts.action_files import find_listed
 from vie.datasets.layouts.video_files import lines_of, plain_name
 from vie.datasets.split_assignment import TEST, TRAIN, SplitRow
 from vie.datasets.video import Video
 from vie.runtime.errors import VieError
 
-NUMBERS = (1, 2, 3)  # of the official splits
 LISTS = {TRAIN: "trainlist{:02d}.txt", TEST: "testlist{:02d}.txt"}
 FILE = re.compile(r"v_(?P<label>.+)_g(?P<group>\d+)_c\d+\.avi")
 
@@ -32,14 +32,12 @@ def read_ucf101(videos: Path, annotations: Path, split: str = "all") -> list[Vid
 def list_ucf101(videos: Path, annotations: Path, split: str = "all") -> list[Video]:
     """All videos of all lists that are found; those of one split are enough."""
     found = [
-        n
-        for n in NUMBERS
-        if any((annotations / name.format(n)).exists() for name in LISTS.values())
+        n for n in SPLITS if any((annotations / name.format(n)).exists() for name in LISTS.values())
     ]
     if not found:
         raise VieError(
             f"{annotations}: holds no list of a split; it should hold classInd.txt, "
-            f"{', '.join(name.format(n) for n in NUMBERS for name in LISTS.values())}"
+            f"{', '.join(name.format(n) for n in SPLITS for name in LISTS.values())}"
         )
     rows = {row.video: row for n in found for row in assign_ucf101((), annotations, n)}
     used = {row.label for row in rows.values()}

@@ -78,11 +78,6 @@ def short_id(name: str, path: str) -> str:
     return f"{mark}~{coded[-(LONGEST_ID - 13) :].decode(errors='ignore').lstrip('/')}"
 
 
-def is_video(name: str) -> bool:
-    """Whether a file is a video by its name; hidden files are not."""
-    return os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")
-
-
 @contextlib.contextmanager
 def scan(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
     """`os.scandir`, and a VieError where a folder cannot be read."""

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vie.config.settings import SPLITS
 from vie.datasets.synthetic.actions import HMDB51, UCF101, Action, render_action
 from vie.datasets.synthetic.write_videos import complete_folder, encode, truncate, write_videos
 
 MPEG4 = {"c:v": "mpeg4", "q:v": 3}
-SPLITS = (1, 2, 3)
 SPARE = 1  # groups of each class that a split of HMDB51 uses neither to train nor to test
 # Titles as those of HMDB51's films, with signs that are special to a shell, a tar or a CSV.
 FILMS = (

@@ -189,6 +189,7 @@ def _background(
     tint = rng.uniform(-0.03, 0.03, size=3)
     clouds = (colours + (level + tint)[:, None, None, None]).astype(np.float32)
     t, y, x = clouds.shape[1:]
+    # (T, t) @ (3, t, y * x) -> (3, T, y * x) -> (3, T, y, x)
     clouds = (linear(T, t) @ clouds.reshape(3, t, y * x)).reshape(3, T, y, x)
     # (H, y) @ ((3, T, y, x) @ (x, W)) -> (3, T, H, W)
     return linear(HEIGHT, y) @ (clouds @ linear(W, x).T), level

@@ -126,7 +126,11 @@ def write_videos(
 
 
 def plan(settings: dict[str, Any]) -> list[EmbeddedVideo]:
-    """Every video of the dataset, good and bad, in the order of the annotations."""
+    """Every video of the dataset, good and bad, in the order of the annotations.
+
+    Raises:
+        VieError: a split has no videos.
+    """
     listed: list[EmbeddedVideo] = []
     classes = SCENE_CLASSES if "scene" in settings else CLASSES
     for split in SPLITS:
