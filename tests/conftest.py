@@ -5,6 +5,7 @@ import io
 import os
 import random
 import shutil
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -26,6 +27,13 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 GPU = DRIVER.exists() or Path("/dev/nvidiactl").exists() or "VIE_EXPECT_GPU" in os.environ
 if not GPU:  # kernels run as Python; read when Triton is imported
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Quick tests run in a process for each core. The others share runs of the workflow, or need
+    the machine or its GPU for themselves."""
+    alone = any(map(config.getoption, ("runslow", "runslurm", "campaigns", "record")))
+    return 0 if alone or os.environ.get("VIE_EXPECT_GPU") else None
 
 
 def pytest_addoption(parser):
@@ -99,6 +107,12 @@ def show_gpus(shown):
         os.environ.pop("CUDA_VISIBLE_DEVICES", None)
     else:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible if shown else ""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible():
+    """Workers of pytest-xdist ignore SIGINT, and so would the processes that they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
