@@ -14,16 +14,25 @@ from pathlib import Path
 
 import pandas as pd
 
-from vie.reporting.findings import ABSENT, SOURCES
+from vie.reporting.findings import ABSENT, SOURCES, find, read_seeds
+from vie.reporting.tables import read_csv, write_csv
 
 PAGE = Path(__file__).parent / "evening.md"
 FOLDER = Path(__file__).parent / "evening"
 PLOTS = ("findings.png", "learning_curves.png", "table_1.png")
+COMMAND = "python -m vie.reporting.findings docs/evening"
 BEGIN, END = "<!-- generated -->\n", "<!-- end -->\n"
 
 
-def generated(found: pd.DataFrame) -> str:
-    """What stands between the marks, of `findings.csv`."""
+def findings_of(folder: Path) -> pd.DataFrame:
+    """The findings of the accuracies of every seed in a folder."""
+    return find(read_seeds(folder), COMMAND)
+
+
+def generated(folder: Path) -> str:
+    """What stands between the marks, of the `*_seeds.csv` of a folder."""
+    found, accuracies = findings_of(folder), read_csv(folder / "table_1_seeds.csv")
+    seeds = ", ".join(map(str, sorted(accuracies["seed"].unique())))
     lines = ["| | finding | verdict |", "|---|---|---|"]
     for number, part in found.groupby("finding"):
         lines.append(f"| {number} | {part.iloc[0]['says']} | {part.iloc[0]['finding_verdict']} |")
@@ -33,13 +42,19 @@ def generated(found: pd.DataFrame) -> str:
         sides = f"{row.higher} {row.higher_accuracy:.1f} | {row.lower} {row.lower_accuracy:.1f}"
         numbers = f"{row.difference:.1f} | {row.standard_error:.1f}"
         lines.append(f"| {row.finding} | {sides} | {numbers} | {row.verdict} |")
+    lines += ["", f"Accuracies (%) on {accuracies['n_val'].max()} validation videos, means of the"]
+    lines += [f"seeds {seeds}:", "", "| network | Conv3 | Conv4 | Conv5 | 10 nearest neighbours |"]
+    lines.append("|---|---|---|---|---|")
+    means = accuracies.groupby("model", sort=False)[["conv3", "conv4", "conv5", "knn10"]].mean()
+    for model, row in means.iterrows():
+        lines.append(f"| {model} | {' | '.join(f'{value:.1f}' for value in row)} |")
     return "\n".join(lines)
 
 
-def renewed(page: str, found: pd.DataFrame) -> str:
+def renewed(page: str, folder: Path) -> str:
     """The page with what is generated made anew."""
     before, _, rest = page.partition(BEGIN)
-    return f"{before}{BEGIN}\n{generated(found)}\n\n{END}{rest.partition(END)[2]}"
+    return f"{before}{BEGIN}\n{generated(folder)}\n\n{END}{rest.partition(END)[2]}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -48,9 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("results", type=Path, help="results/<experiment>")
     results = parser.parse_args(arguments).results
     FOLDER.mkdir(exist_ok=True)
-    for name in ("findings.csv", *PLOTS, *(f"{source}_seeds.csv" for source in SOURCES)):
+    for name in (*PLOTS, *(f"{source}_seeds.csv" for source in SOURCES)):
         shutil.copy(results / name, FOLDER / name)
-    PAGE.write_text(renewed(PAGE.read_text(), pd.read_csv(FOLDER / "findings.csv")))
+    write_csv(findings_of(FOLDER), FOLDER / "findings.csv")
+    PAGE.write_text(renewed(PAGE.read_text(), FOLDER))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""docs/reproduction.md has every published number, as the files have it."""
+"""Pages of results are as the files have it that they are made of."""
 
 import importlib.util
 import re
+import shutil
 from pathlib import Path
 
 from vie.config.load import load_config
 from vie.reporting.published_table import published_table
+from vie.reporting.tables import read_csv, write_csv
 from vie.workflow.paths import Experiment
 from vie.workflow.published import published_rows
 
@@ -13,15 +15,15 @@ ROOT = Path(__file__).parents[1]
 DEMO = re.compile(r"^((?:\|[^|\n]*){4})\|[^|\n]*(\|[^|\n]*\|)$", re.M)  # the last cell but one
 
 
-def script():
-    spec = importlib.util.spec_from_file_location("page", ROOT / "docs" / "make_reproduction.py")
+def script(name):
+    spec = importlib.util.spec_from_file_location("page", ROOT / "docs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 def test_the_page_is_up_to_date_but_for_the_demos_own_numbers():
-    made = script()
+    made = script("make_reproduction")
     rows = published_rows(Experiment(load_config(ROOT / "config.yaml")))
     table = published_table([row | {"files": [], "missing": ""} for row in rows])
     page = made.PAGE.read_text()
@@ -39,3 +41,15 @@ def test_the_page_is_up_to_date_but_for_the_demos_own_numbers():
     assert "known here, 2 were reproduced" in made.status(
         some.assign(comparable=[True, True] + [False] * (len(some) - 2))
     )
+
+
+def test_the_evenings_findings_are_those_of_its_seeds(tmp_path):
+    made = script("make_evening")
+    write_csv(made.findings_of(made.FOLDER), tmp_path / "findings.csv")
+    assert (tmp_path / "findings.csv").read_text() == (made.FOLDER / "findings.csv").read_text()
+    page = made.PAGE.read_text()
+    assert made.renewed(page, made.FOLDER) == page
+    shutil.copytree(made.FOLDER, tmp_path / "others")
+    seeds = read_csv(tmp_path / "others" / "table_1_seeds.csv")
+    write_csv(seeds.assign(conv5=seeds["conv5"] + 1), tmp_path / "others" / "table_1_seeds.csv")
+    assert made.renewed(page, tmp_path / "others") != page
