@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from vie.reporting.html_table import publish
+from vie.reporting.html_table import write_outputs
 from vie.reporting.plots import plot_comparison
 from vie.reporting.tables import compare
 from vie.runtime.logs import job
 
 with job(snakemake.log[0]):
     rows = compare([Path(path) for path in snakemake.input])
-    plots = publish(rows, snakemake.output, "Tables 1 and S1 of all experiments")
+    plots = write_outputs(rows, snakemake.output, "Tables 1 and S1 of all experiments")
     plot_comparison(rows, plots)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from vie.frames.manifest import read_classes
 from vie.reporting.finetune_tables import best_recipe, class_table, confusion_table
-from vie.reporting.html_table import publish
+from vie.reporting.html_table import write_outputs
 from vie.reporting.plots import SPELT, Target, plot_classes
 from vie.reporting.runs import read_runs
 from vie.reporting.tables import write_csv
@@ -21,6 +21,6 @@ with job(snakemake.log[0]):
     number = snakemake.wildcards.table.removeprefix("table_")
     title = f"Which actions does {best['model'].iloc[0]}, the best finetuned network, recognise? "
     title += f"(Table {number}, {pipeline} preprocessing)"
-    plots = publish(classes, output, title)
+    plots = write_outputs(classes, output, title)
     shown = Target(snakemake.params.title, 100 / len(labels), snakemake.params.ceiling)
     plot_classes(classes, confusion, shown, title, plots)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vie.reporting.finetune_tables import finetuning_seeds, finetuning_table
-from vie.reporting.html_table import publish
+from vie.reporting.html_table import write_outputs
 from vie.reporting.plots import SPELT, Target, plot_finetuned
 from vie.reporting.published import read_published_finetuned
 from vie.reporting.runs import read_runs
@@ -21,7 +21,7 @@ with job(snakemake.log[0]):
     number = snakemake.wildcards.table.removeprefix("table_")
     title = "Does pretraining help when all layers are trained with labels? "
     title += f"(Table {number}, {SPELT[pipeline]} preprocessing)"
-    plots = publish(table, output, title)
+    plots = write_outputs(table, output, title)
     classes = {run.target: run.metadata["classes"] for run in found.itertuples()}
     titles, ceilings = snakemake.params.titles, snakemake.params.ceilings
     shown = {name: Target(titles[name], 100 / classes[name], ceilings[name]) for name in targets}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vie.reporting.html_table import publish
+from vie.reporting.html_table import write_outputs
 from vie.reporting.plots import plot_pretext
 from vie.reporting.pretext_table import pretext_seeds, pretext_table
 from vie.reporting.published import read_published_pretext
@@ -17,6 +17,6 @@ with job(snakemake.log[0]):
     labels = list(dict.fromkeys(answers["model"]))
     theirs = read_published_pretext(PUBLISHED, labels)
     table = pretext_table(answers, theirs, snakemake.params.dataset)
-    plots = publish(table, output, "How well do pretext networks solve their own tasks?")
+    plots = write_outputs(table, output, "How well do pretext networks solve their own tasks?")
     write_csv(pretext_seeds(answers), Path(output.seeds))
     plot_pretext(table, plots)

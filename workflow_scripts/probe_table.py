@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vie.reporting.differences import DATASET, IMAGENET
-from vie.reporting.html_table import publish
+from vie.reporting.html_table import write_outputs
 from vie.reporting.plots import plot_bars, plot_points
 from vie.reporting.published import read_published
 from vie.reporting.tables import (
@@ -34,5 +34,5 @@ with job(snakemake.log[0]):
     else:
         control = read_csv(source.control) if name == "table_s1" else None
         plot_bars(table, control, params.title, plots, params.ceiling)
-    publish(table, output, params.title)
+    write_outputs(table, output, params.title)
     write_csv(seed_table(evaluations), Path(output.seeds))

@@ -56,7 +56,7 @@ for (const button of table.querySelectorAll("thead button")) button.onclick = ()
 """
 
 
-def publish(table: pd.DataFrame, output: Any, title: str) -> list[Path]:
+def write_outputs(table: pd.DataFrame, output: Any, title: str) -> list[Path]:
     """Write a table as the CSV and the page of a rule; returns the paths of its plot."""
     write_csv(table, Path(output.table))
     write_page(table, Path(output.page), title)
