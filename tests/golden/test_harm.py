@@ -146,7 +146,7 @@ HARM = {
     "padding of the pool": ("networks", resnet.ResNet18._pool, "size % 2 if", "1 if"),
     "width of the first weights": (
         *("untrained", convolutions.variance_scaling_),
-        *("scale / weight[0].numel()", "scale / len(weight)"),
+        *("1 / weight[0].numel()", "1 / len(weight)"),
     ),
     "no final ReLU": (
         "softmax",

@@ -1,6 +1,7 @@
 """Classifiers: linear ones on frozen networks (protocol section 7), and a whole network that is
 trained with labels (section 8)."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -9,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vie.config.settings import LAYERS
-from vie.models.convolutions import variance_scaling_
 from vie.models.encoders import Encoder
 from vie.models.input import InputSpec
 from vie.models.resnet import channels_last
@@ -73,9 +73,10 @@ class FrozenEncoders(nn.Module):
 
 
 def new_classifier(width: int, classes: int) -> nn.Linear:
-    """A classifier before its first step: variance 2 / fan-in, no bias (protocol section 4)."""
+    """A classifier before its first step: normal of variance 2 / fan-in, no bias (protocol section
+    4)."""
     head = nn.Linear(width, classes)
-    variance_scaling_(head.weight, 2)
+    nn.init.normal_(head.weight, std=math.sqrt(2 / width))
     nn.init.zeros_(head.bias)
     return head
 

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 CUT_NORMAL = 0.8796256610342398  # deviation of a standard normal without |x| > 2
 
 
-def variance_scaling_(weight: Tensor, scale: float = 1) -> None:
-    """Draw weights (O, I, ...) from a normal distribution of variance scale / fan-in, without what
+def variance_scaling_(weight: Tensor) -> None:
+    """Draw weights (O, I, ...) from a normal distribution of variance 1 / fan-in, without what
     lies beyond two standard deviations of the distribution that is cut: TensorFlow's default.
     """
-    deviation = math.sqrt(scale / weight[0].numel()) / CUT_NORMAL
+    deviation = math.sqrt(1 / weight[0].numel()) / CUT_NORMAL
     nn.init.trunc_normal_(weight, std=deviation, a=-2 * deviation, b=2 * deviation)
 
 

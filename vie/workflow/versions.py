@@ -52,13 +52,9 @@ VERSIONS: dict[str, Version] = {
         2, "Glorot's weights; motion above that of the least window"
     ),
     "pretrain.rotation": Version(2, "no non-linearity in the head"),
-    "probe": Version(
-        2, "test clips, first weights, two networks' maps and nearest neighbours are the release's"
-    ),
+    "probe": Version(3, "the classifiers' first weights are not cut, as the release's"),
     "probe.images": Version(1, "first version"),
-    "finetune": Version(
-        2, "first weights, decay of the new layer alone, windows' middles are the release's"
-    ),
+    "finetune": Version(3, "the new layer's first weights are not cut, as the release's"),
     "encoder": Version(1, "first version"),  # encoder files
     "features": Version(1, "first version"),
     "pretext": Version(2, "the heads of its networks changed"),
