@@ -122,7 +122,7 @@ def plot_curves(
             draw_ceiling(axes[0, column], ceiling)
         if gained[column]:
             ends = _draw_family(axes[1, column], rows.dropna(subset="gained"), "gained")
-            _name_ends(axes[1, column], ends)
+            _name_ends(axes[1, column], ends, APART * 3 / 2)  # by the ratio of heights
             axes[1, column].axhline(BEGUN, color=GREY, lw=1, ls=(0, (1, 3)))
             axes[1, column].set_title("nats that instance recognition gained")
             axes[1, column].tick_params(labelleft=True)
@@ -169,14 +169,14 @@ def _draw_family(axis: "Axes", rows: pd.DataFrame, column: str) -> list[End]:
     return ends
 
 
-def _name_ends(axis: "Axes", ends: Sequence[End]) -> None:
-    """Write names beside the ends of lines, so far apart that none hides another."""
+def _name_ends(axis: "Axes", ends: Sequence[End], apart: float = APART) -> None:
+    """Write names beside the ends of lines, at least so many heights of the axis apart."""
     from scipy.optimize import isotonic_regression
 
     ends = sorted(ends, key=lambda end: end.y)
     (left, right), (bottom, top) = axis.get_xlim(), axis.get_ylim()
-    apart = APART * (top - bottom) * np.arange(len(ends))
-    heights = isotonic_regression(np.array([end.y for end in ends]) - apart).x + apart
+    steps = apart * (top - bottom) * np.arange(len(ends))
+    heights = isotonic_regression(np.array([end.y for end in ends]) - steps).x + steps
     for (x, y, name, colour), height in zip(ends, heights, strict=True):
         line: dict[str, Any] = {"arrowstyle": "-", "color": colour, "lw": 0.8, "shrinkA": 0}
         style: dict[str, Any] = {
