@@ -5,6 +5,8 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from vie.config.load import load_config
 from vie.reporting.published_table import published_table
 from vie.reporting.tables import read_csv, write_csv
@@ -43,13 +45,15 @@ def test_the_page_is_up_to_date_but_for_the_demos_own_numbers():
     )
 
 
-def test_the_evenings_findings_are_those_of_its_seeds(tmp_path):
-    made = script("make_evening")
-    write_csv(made.findings_of(made.FOLDER), tmp_path / "findings.csv")
-    assert (tmp_path / "findings.csv").read_text() == (made.FOLDER / "findings.csv").read_text()
-    page = made.PAGE.read_text()
-    assert made.renewed(page, made.FOLDER) == page
-    shutil.copytree(made.FOLDER, tmp_path / "others")
-    seeds = read_csv(tmp_path / "others" / "table_1_seeds.csv")
-    write_csv(seeds.assign(conv5=seeds["conv5"] + 1), tmp_path / "others" / "table_1_seeds.csv")
-    assert made.renewed(page, tmp_path / "others") != page
+@pytest.mark.parametrize("experiment", ["evening"])
+def test_measured_numbers_are_those_of_the_seeds(experiment, tmp_path):
+    made = script("make_measured")
+    folder, others = made.DOCS / experiment, tmp_path / experiment
+    write_csv(made.findings_of(folder), tmp_path / "findings.csv")
+    assert (tmp_path / "findings.csv").read_text() == (folder / "findings.csv").read_text()
+    page = made.PAGES[experiment].read_text()
+    assert made.renewed(page, folder) == page
+    shutil.copytree(folder, others)
+    seeds = read_csv(others / "table_1_seeds.csv")
+    write_csv(seeds.assign(conv5=seeds["conv5"] + 1), others / "table_1_seeds.csv")
+    assert made.renewed(page, others) != page
