@@ -121,7 +121,7 @@ HARMLESS = {
         overlay(recipes={"vie_single": {"optimiser": {"momentum": 0.9, "batch": 16}}}),
         overlay(recipes={"vie_single": {"monitor": {"every": "1 epochs", "clips": 2}}}),
         overlay(report_to=["tensorboard", "wandb"]),
-        overlay(threads={"pretrain": 2, "probe": 1}),
+        overlay(threads={"pretrain": 3, "probe": 2}),
         overlay(recipes={"vie_trn": {"start_first": True}}),
         # Drops of finetuning that no row has.
         overlay(
