@@ -1,12 +1,17 @@
 """Links and pictures of README and docs lead somewhere, on GitHub and on the site."""
 
+import functools
+import http.server
 import importlib.util
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+
+from tests.workflow.browser import LOOK, opened
 
 ROOT = Path(__file__).parents[1]
 TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -81,3 +86,31 @@ def test_links_of_the_site_lead_somewhere(site):
                         page.name,
                         link,
                     )
+
+
+@pytest.fixture
+def served(site):
+    """The address under which the site is served."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=site)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.slow
+def test_pages_of_the_site_open_without_an_error(site, served):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    pages = sorted({page.relative_to(site) for page in site.rglob("*.html")} - {Path("404.html")})
+    with opened(f"{served}/index.html") as driver:
+        wait = WebDriverWait(driver, 60)
+        for page in pages:
+            driver.get(f"{served}/{page}")
+            # A picture further down is loaded once it comes into view.
+            driver.execute_script("for (const one of document.images) { one.loading = 'eager'; }")
+            _, widths, text = wait.until(lambda _: driver.execute_script(LOOK))
+            assert all(widths), page
+            assert len(text) > 200, page
+            said = [one for one in driver.get_log("browser") if one["level"] == "SEVERE"]
+            assert not said, (page, said)

@@ -1,4 +1,4 @@
-"""A report of Snakemake in a browser without a window."""
+"""A report of Snakemake, or the docs, in a browser without a window."""
 
 import contextlib
 import os
@@ -19,8 +19,8 @@ return [rows, pictures.map(one => one.naturalWidth), text];
 
 
 @contextlib.contextmanager
-def opened(page):
-    """Chromium with a page; the test is skipped where there is none."""
+def opened(address):
+    """Chromium with the page of an address; the test is skipped where there is no Chromium."""
     if CHROMIUM is None or DRIVER is None:
         pytest.skip("no chromium and chromedriver: apt-get install chromium chromium-driver")
     from selenium import webdriver
@@ -34,7 +34,7 @@ def opened(page):
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
     try:
-        driver.get(page.as_uri())
+        driver.get(address)
         yield driver
     finally:
         driver.quit()

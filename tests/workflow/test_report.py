@@ -26,7 +26,7 @@ def reported(ran, snakemake):
 @pytest.mark.slow
 @pytest.mark.parametrize("archive", [False, True])
 def test_all_that_a_report_shows_is_seen_in_a_browser(reported, archive):
-    with opened(reported[archive]) as driver:
+    with opened(reported[archive].as_uri()) as driver:
         shown = [link.text for link in driver.find_elements("css selector", LINKS)]
         assert {*shown} == {"table", "plot", "rejected files", "map", "where it comes from"} | {
             f"neighbours, {kind}" for kind in ("moving", "sheet")
@@ -46,7 +46,7 @@ def test_all_that_a_report_shows_is_seen_in_a_browser(reported, archive):
 
 @pytest.mark.slow
 def test_the_first_page_of_a_report_says_what_it_is_of(reported):
-    with opened(reported[0]) as driver:
+    with opened(reported[0].as_uri()) as driver:
         first = driver.find_element("css selector", ".prose")
         text, top = first.text, first.find_element("css selector", "h1").rect["y"]
     assert top >= 0  # nothing is above what can be scrolled to
@@ -61,7 +61,7 @@ def test_the_first_page_of_a_report_says_what_it_is_of(reported):
 def test_tables_of_a_report_are_sorted(reported):
     path = reported[0].parent / "results" / "smoke" / "table_1.csv"
     accuracies = pd.read_csv(path, index_col="model")["conv4"]
-    with opened(reported[0]) as driver:
+    with opened(reported[0].as_uri()) as driver:
         links = driver.find_elements("css selector", LINKS)
         made_by = [link.get_attribute("onclick") for link in links]
         follow(driver, next(i for i, code in enumerate(made_by) if "/table_1.html" in code))
