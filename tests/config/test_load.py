@@ -166,6 +166,7 @@ def test_every_gpu_needs_a_thread_that_loads():
 
 def test_gpus_that_cannot_share_a_batch_are_refused():
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["threads"]["pretrain"] = 32
     validate(config | {"gpus": 2})
     with pytest.raises(VieError, match="gpus: 3 GPUs cannot share the batch of 32 in recipes"):
         validate(config | {"gpus": 3})
