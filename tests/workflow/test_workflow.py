@@ -280,7 +280,8 @@ def test_nodes_are_asked_for_as_slurm_counts_them(copy, snakemake):
     """`--gres` is for each node; without GPUs there is a task for each."""
     target = "results/demo/pretrain/vie_single/seed0/instance_recognition.pt"
     for gpus, asked in ((2, "gpu=0, nodes=2, gres=gpu:2"), (0, "gpu=0, nodes=2, tasks=2")):
-        arguments = ("-n", "--cores", "2", "--config", "nodes=2", f"gpus={gpus}", "--", target)
+        config = ("nodes=2", f"gpus={gpus}", "threads={pretrain: 4}")
+        arguments = ("-n", "--cores", "2", "--config", *config, "--", target)
         assert asked in snakemake(copy, *arguments)
 
 
