@@ -49,10 +49,12 @@ def findings_lines(found: pd.DataFrame) -> Iterator[str]:
 
 def accuracy_lines(accuracies: pd.DataFrame) -> Iterator[str]:
     """Means over seeds and, of the layer that is best in the mean, each seed and the deviation."""
-    seeds = ", ".join(map(str, sorted(accuracies["seed"].unique())))
-    yield f"Accuracies (%) on {accuracies['n_val'].max()} validation videos, means of the seeds"
-    yield f"{seeds}. Right: every seed of the layer that is best in the mean, and the standard"
-    yield from ("deviation of seeds:", "")
+    accuracies = accuracies.sort_values("seed", kind="stable")
+    seeds = ", ".join(map(str, accuracies["seed"].unique()))
+    videos = accuracies["n_val"].max()
+    yield f"Accuracies (%) on {videos} validation videos, means of the seeds {seeds}."
+    yield "The columns on the right have the accuracy of each seed at the layer that is best on"
+    yield from ("average, and the standard deviation over seeds.", "")
     yield (
         "| network | Conv3 | Conv4 | Conv5 | 10 nearest neighbours | "
         f"best layer, seeds {seeds} | deviation |"
@@ -72,8 +74,14 @@ def generated(folder: Path) -> str:
 
 
 def renewed(page: str, folder: Path) -> str:
-    """The page with what is generated made anew."""
-    before, _, rest = page.partition(BEGIN)
+    """The page with what is generated made anew.
+
+    Raises:
+        ValueError: the page has no marks.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    if not begin:
+        raise ValueError(f"the page lacks the line {BEGIN.strip()}")
     return f"{before}{BEGIN}\n{generated(folder)}\n\n{END}{rest.partition(END)[2]}"
 
 
@@ -87,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in (*PLOTS, *(f"{source}_seeds.csv" for source in SOURCES)):
         if (results / name).exists():
             shutil.copy(results / name, folder / name)
+        else:  # of an earlier run
+            (folder / name).unlink(missing_ok=True)
     write_csv(findings_of(folder), folder / "findings.csv")
     page.write_text(renewed(page.read_text(), folder))
 

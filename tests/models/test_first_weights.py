@@ -31,7 +31,7 @@ def assert_cut_normal(weight, variance):
 
 
 def assert_normal(weight, variance):
-    """A whole normal distribution: of 2,000 weights, one lies beyond three deviations."""
+    """A whole normal distribution: one weight of 370 lies beyond three deviations."""
     assert 3 < largest(weight, variance) < 7
 
 

@@ -23,7 +23,7 @@ SOFTMAX = 100_000
 # Videos from which on rates, batches, the temperature and the head are the paper's and not the
 # demo's, whose batch norm and falling temperature are for few videos.
 LARGE = 20_000
-LEAST_STEPS = 600  # of instance recognition; the demo's VIE-Single has 900, its VIE-Slow 360
+LEAST_STEPS = 600  # of instance recognition; the demo's VIE-Single has 900, its VIE-Slow 600
 PER_SHARD = 1000  # videos
 # More than these are refused by the config.
 MOST_SHARDS, MOST_CLUSTERS = 10_000, 1_000_000
@@ -59,7 +59,7 @@ PRESETS = (
     Preset(64, 224, 112, 5_000),
     Preset(64, 112, 64, 1_000),
     Preset(32, 112, 64, 100),
-    Preset(16, 64, 40, 0),
+    Preset(16, 64, 48, 0),
 )
 
 
@@ -91,10 +91,10 @@ def numbers(videos: int, gpus: int = 1) -> Numbers:
     batch = 2 ** int(math.log2(min(max(videos // 4, 2), 64 if videos >= LARGE else 32)))
     batch = max(1, batch // gpus) * gpus
     growth = max(videos / 500, 1)
-    # 40 epochs where the demo has 24 to 60, 15 at the paper's size; where an epoch has few steps,
+    # 40 epochs where the demo has 36 to 60, 15 at the paper's size; where an epoch has few steps,
     # more.
     recognition = max(10, math.ceil(40 * growth**-0.16), math.ceil(LEAST_STEPS / (videos // batch)))
-    # 6 epochs where the demo has 3 to 8, about 370 at the paper's size.
+    # 6 epochs where the demo has 4 to 8, about 370 at the paper's size.
     most = max(math.ceil(0.15 * recognition), math.ceil(6 * growth ** (2 / 3)))
     least = math.ceil(0.15 * recognition)
     usual = max(least, math.ceil(most / 4))
@@ -149,6 +149,7 @@ def overlay_of(
                 max(machine.cores, 2 * config["gpus"]), "all cores: one training after the other"
             ),
             "frames": min(machine.cores, 8),
+            "probe": min(machine.cores, 8),
         },
     }
 
@@ -216,7 +217,7 @@ def _schedule(found: Numbers, aggregation: int) -> Config:
         "instance_recognition": Why(f"{found.recognition} epochs", _recognition_why(found)),
         "local_aggregation": Why(
             f"{aggregation} epochs",
-            "the demo has 3 to 8 for 480 videos, the paper about 370 for 240,000: up to "
+            "the demo has 4 to 8 for 480 videos, the paper about 370 for 240,000: up to "
             f"{found.most} here, as far as the hours allow",
         ),
         "lr_drops": Why(drops, "at the paper's shares of the whole, 0.81 and 0.97"),
@@ -227,7 +228,7 @@ def _recognition_why(found: Numbers) -> str:
     per_epoch = found.videos // found.batch
     if found.recognition * per_epoch <= LEAST_STEPS + per_epoch:
         return f"about {LEAST_STEPS} steps, which networks need until they tell videos apart"
-    return "the demo has 24 to 60 for 480 videos, the paper 13 for 240,000"
+    return "the demo has 36 to 60 for 480 videos, the paper 13 for 240,000"
 
 
 def _objective(found: Numbers) -> Config:

@@ -60,7 +60,7 @@ VERSIONS: dict[str, Version] = {
     "pretext": Version(2, "the heads of its networks changed"),
     # ranking, sheets of neighbours, maps
     "retrieval": Version(3, "Student's t in its intervals has all its digits"),
-    "advice": Version(1, "first version"),
+    "advice": Version(2, "it gives threads to the job of features"),
     "tables": Version(6, "Student's t in their intervals has all its digits"),
 }
 
