@@ -1,16 +1,18 @@
-"""Renew the measured numbers of a page from an experiment's results:
+"""Renew the measured numbers and plots of the docs from an experiment's results:
 
-    uv run snakemake --cores 8 -- results/{table_1,learning_curves}.csv
+    uv run snakemake --cores 8 -- results/{table_1,table_s1,learning_curves}.csv
     uv run python docs/make_measured.py results/demo
     uv run snakemake --cores 8 --configfile experiments/evening.yaml -- \\
         results/evening/{findings,learning_curves}.csv
     uv run python docs/make_measured.py results/evening
 
-`docs/demo/` and `docs/evening/` have the accuracies of every seed, and the findings that are made
-of them alone.
+Pages name what they show: a block between `<!-- generated NAME -->` and `<!-- end -->` is the table
+NAME.csv, or one of `MADE`. `docs/demo/` and `docs/evening/` have the files that they are made of,
+those that the results lack stay as they are.
 """
 
 import argparse
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,12 +21,15 @@ import pandas as pd
 
 from vie.config.settings import LAYERS
 from vie.reporting.findings import ABSENT, SOURCES, find, read_seeds
+from vie.reporting.html_table import CI
 from vie.reporting.tables import read_csv, write_csv
 
 DOCS = Path(__file__).parent
-PAGES = {"demo": DOCS / "embedded-dataset.md", "evening": DOCS / "evening.md"}
-PLOTS = ("findings.png", "learning_curves.png", "table_1.png")
-BEGIN, END = "<!-- generated -->\n", "<!-- end -->\n"
+PAGES = {
+    "demo": ("embedded-dataset.md", "finetuning.md", "ablations.md"),
+    "evening": ("evening.md",),
+}
+BLOCK = re.compile(r"<!-- generated (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 COLUMNS = [*LAYERS, "knn10"]
 
 
@@ -33,8 +38,9 @@ def findings_of(folder: Path) -> pd.DataFrame:
     return find(read_seeds(folder), f"python -m vie.reporting.findings docs/{folder.name}")
 
 
-def findings_lines(found: pd.DataFrame) -> Iterator[str]:
+def findings_lines(folder: Path) -> Iterator[str]:
     """The findings and, of each, the differences that were tested."""
+    found = findings_of(folder)
     found = found[found["verdict"] != ABSENT]
     yield from ("| | finding | verdict |", "|---|---|---|")
     for number, part in found.groupby("finding"):
@@ -47,9 +53,9 @@ def findings_lines(found: pd.DataFrame) -> Iterator[str]:
         yield f"| {row.finding} | {sides} | {numbers} | {row.verdict} |"
 
 
-def accuracy_lines(accuracies: pd.DataFrame) -> Iterator[str]:
+def accuracy_lines(folder: Path) -> Iterator[str]:
     """Means over seeds and, of the layer that is best in the mean, each seed and the deviation."""
-    accuracies = accuracies.sort_values("seed", kind="stable")
+    accuracies = read_csv(folder / "table_1_seeds.csv").sort_values("seed", kind="stable")
     seeds = ", ".join(map(str, accuracies["seed"].unique()))
     videos = accuracies["n_val"].max()
     yield f"Accuracies (%) on {videos} validation videos, means of the seeds {seeds}."
@@ -67,38 +73,55 @@ def accuracy_lines(accuracies: pd.DataFrame) -> Iterator[str]:
         yield f"| {model} | {means} | {each} | {best.std():.1f} |"
 
 
-def generated(folder: Path) -> str:
-    """What stands between the marks, of the `*_seeds.csv` of a folder."""
-    accuracies = read_csv(folder / "table_1_seeds.csv")
-    return "\n".join([*findings_lines(findings_of(folder)), "", *accuracy_lines(accuracies)])
+MADE = {"findings": findings_lines, "accuracies": accuracy_lines}
+
+
+def table_lines(path: Path) -> Iterator[str]:
+    """A table of results: what rows are of, and values with the half-widths of their intervals."""
+    table = read_csv(path)
+    values = [name for name in table if f"{name}{CI}" in table]
+    labels = list(table.columns[: table.columns.get_loc(values[0])])
+    yield f"| {' | '.join([*labels, *values])} |"
+    yield f"|{'---|' * len([*labels, *values])}"
+    for row in table.to_dict("records"):
+        cells = [str(row[name]) for name in labels]
+        cells += [f"{row[name]:.1f} ± {row[f'{name}{CI}']:.1f}" for name in values]
+        yield f"| {' | '.join(cells)} |"
 
 
 def renewed(page: str, folder: Path) -> str:
-    """The page with what is generated made anew.
+    """The page with its blocks made anew."""
 
-    Raises:
-        ValueError: the page has no marks.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    if not begin:
-        raise ValueError(f"the page lacks the line {BEGIN.strip()}")
-    return f"{before}{BEGIN}\n{generated(folder)}\n\n{END}{rest.partition(END)[2]}"
+    def block(found: re.Match[str]) -> str:
+        name = found[1]
+        lines = MADE[name](folder) if name in MADE else table_lines(folder / f"{name}.csv")
+        return "\n".join((f"<!-- generated {name} -->\n", *lines, "\n<!-- end -->\n"))
+
+    return BLOCK.sub(block, page)
+
+
+def shown(name: str) -> set[str]:
+    """Files of docs/demo or docs/evening that pages are made of or show."""
+    text = "".join((DOCS / page).read_text() for page in PAGES[name])
+    text += (DOCS.parent / "README.md").read_text()
+    tables = {f"{table}.csv" for table in BLOCK.findall(text) if table not in MADE}
+    pictures = set(re.findall(rf"\]\((?:docs/)?{name}/(\w+\.png)\)", text))
+    return tables | pictures | {f"{source}_seeds.csv" for source in SOURCES}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Copy the files and renew the page."""
+    """Copy the files and renew the pages."""
     parser = argparse.ArgumentParser(description="Renew measured numbers in the docs.")
     parser.add_argument("results", type=Path, help="results/demo or results/evening")
     results = parser.parse_args(arguments).results
-    page, folder = PAGES[results.name], DOCS / results.name
+    folder = DOCS / results.name
     folder.mkdir(exist_ok=True)
-    for name in (*PLOTS, *(f"{source}_seeds.csv" for source in SOURCES)):
+    for name in sorted(shown(results.name)):
         if (results / name).exists():
             shutil.copy(results / name, folder / name)
-        else:  # of an earlier run
-            (folder / name).unlink(missing_ok=True)
     write_csv(findings_of(folder), folder / "findings.csv")
-    page.write_text(renewed(page.read_text(), folder))
+    for page in (DOCS / name for name in PAGES[results.name]):
+        page.write_text(renewed(page.read_text(), folder))
 
 
 if __name__ == "__main__":
