@@ -59,3 +59,21 @@ def test_a_target_that_is_taken_for_a_config_file_is_named(vie):
     words = ("--configfile", "experiments/smoke.yaml", "results/table_s1.csv")
     with pytest.raises(SystemExit, match=r"no file results/table_s1.csv; .* put -- before it"):
         vie("run", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--config", "seeds=[0]", "results/table_s1.csv"),
+            "results/table_s1.csv is not KEY=VALUE",
+        ),
+        (("--configfile", "tab.yaml", "--", "a"), "tab.yaml: cannot be read as YAML: line 2, "),
+        (("--configfile", "text.yaml", "--", "a"), "text.yaml: has no keys"),
+    ],
+)
+def test_other_words_that_snakemake_cannot_read_are_explained(vie, tmp_path, words, said):
+    (tmp_path / "tab.yaml").write_text("threads:\n\tpretrain: 2\n")
+    (tmp_path / "text.yaml").write_text("a text\n")
+    with pytest.raises(SystemExit, match=said):
+        vie("run", *words)

@@ -41,7 +41,7 @@ def commands(start):
     return sorted({shlex.join(shlex.split(a or b, comments=True)) for a, b in found})
 
 
-SNAKEMAKE = commands("(?:uv run )?snakemake")
+SNAKEMAKE = commands("(?:uv run )?(?:snakemake|vie run)")
 
 
 @pytest.mark.parametrize("code", blocks("python"))

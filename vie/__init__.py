@@ -31,7 +31,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'vie' has no attribute {name!r}")
+        known = ", ".join(sorted(_HOMES))
+        raise AttributeError(f"module 'vie' has no attribute {name!r}; it has {known}")
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

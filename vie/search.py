@@ -52,6 +52,8 @@ def search(
 
     if k < 1:
         raise VieError(f"-k {k}: at least 1 neighbour is needed")
+    if str(encoder).endswith(".parquet"):
+        raise VieError(f"{encoder}: the encoder comes first, then the table of features")
     table, network = read_features(features), load_encoder(encoder)
     if table.metadata.get("encoder") != content_digest(network.state_dict()):
         label = shown(table.metadata.get("recipe") or "another")

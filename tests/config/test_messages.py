@@ -34,6 +34,11 @@ WRONG = [
         lambda c: c.update(sedes=[1]),
         ["(top level): unknown key sedes (did you mean seeds?); known here: ", "datasets"],
     ),
+    (
+        lambda c: c["recipes"].update(vie_singel={}),
+        ["recipes.vie_singel (did you mean vie_single?): no such entry to change, and a new one "],
+    ),
+    (lambda c: c.update(seeds=0), ["seeds: 0 is not a list", "such as [0, 1, 2]"]),
     (lambda c: c.pop("probe"), ["probe: is missing (Linear classifiers on frozen features"]),
     (lambda c: c.update(dataset="kinetics"), ["dataset: 'kinetics'", "embedded"]),
     (

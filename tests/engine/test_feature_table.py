@@ -70,7 +70,7 @@ def test_other_files_are_refused(tmp_path):
         read_features(path)
     path.write_bytes(b"PAR1 no")
     with pytest.raises(
-        VieError, match=r"cannot be read as a table of features: .*; delete it and make it again"
+        VieError, match=r"cannot be read as a table of features: .*; name a .parquet that"
     ):
         read_features(path)
     write_features(table(["a"]), path)

@@ -12,6 +12,7 @@ from vie.config.clip_frames import clip_frames
 from vie.config.datasets import OF_VIDEOS
 from vie.config.finetuning_checks import lengths, split_names
 from vie.config.layouts import LAYOUTS, OFFICIAL_NAMES, misnamed
+from vie.config.messages import nearest
 from vie.config.probe_checks import image_probe, schedule
 from vie.config.recipe_checks import geometry, pixels, recipe_problems
 from vie.config.recipes import PRETEXTS, Objective, Schedule
@@ -64,7 +65,8 @@ def across(config: dict[str, Any]) -> Iterator[str]:
 
 
 def _absent(key: str, value: str, kind: str, known: Iterable[str]) -> str:
-    return f"{key}: {value!r} is not among {kind}: {', '.join(known)}"
+    names = [*known]
+    return f"{key}: {value!r} is not among {kind}: {', '.join(names)}{nearest(value, names)}"
 
 
 def _twice(values: Iterable[Any]) -> set[Any]:

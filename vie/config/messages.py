@@ -1,6 +1,7 @@
 """What is wrong with a config, one sentence for each problem: where, the value, what is allowed."""
 
 import difflib
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,6 +24,7 @@ BOUNDS = {
     "maximum": "of at most {}",
     "exclusiveMaximum": "below {}",
 }
+NAMED = ("recipes", "evaluations", "datasets")  # whose keys are names that users choose
 LONGEST = 100  # characters of a value in a message
 
 Place = tuple[str, ...]
@@ -44,6 +46,7 @@ def explain(error: ValidationError, schema: Schema, given: Any = None) -> list[s
     """
     unknown: dict[Place, tuple[Schema, list[str]]] = {}
     wrong: dict[Place, str] = {}
+    absent: list[Place] = []
     general: dict[Place, str] = {}  # where none of several kinds of value fits
     for one in error.errors(include_url=False, include_context=False):
         *parents, key = one["loc"] or ("",)
@@ -56,6 +59,12 @@ def explain(error: ValidationError, schema: Schema, given: Any = None) -> list[s
         found = general if choice and one["type"] != "value_error" else wrong
         empty = one["type"] == "missing" and _is_null(given, place)
         found.setdefault(place, _sentence(place, node, one, empty=empty))
+        if one["type"] == "missing" and found is wrong and not empty:
+            absent.append(place)
+    for entry, missing in _misspelt(absent, given).items():
+        wrong[entry] = _no_entry(entry, [place[-1] for place in missing], given)
+        for place in missing:
+            del wrong[place]
     precise = [*unknown, *wrong]
     sentences = [_unknown(place, *found) for place, found in unknown.items()]
     sentences += wrong.values()
@@ -64,6 +73,21 @@ def explain(error: ValidationError, schema: Schema, given: Any = None) -> list[s
         for place, text in general.items()
         if not any(other[: len(place)] == place for other in precise)
     ]
+
+
+def _misspelt(absent: Iterable[Place], given: Any) -> dict[Place, list[Place]]:
+    """Entries under names that users choose which lack most: an overlay meant another name."""
+    found: dict[Place, list[Place]] = defaultdict(list)
+    for place in absent:
+        if len(place) == 3 and place[0] in NAMED and isinstance(given, dict):
+            found[place[:2]].append(place)
+    return {entry: missing for entry, missing in found.items() if len(missing) > 2}
+
+
+def _no_entry(entry: Place, lacks: Iterable[str], given: Any) -> str:
+    near = nearest(entry[1], [name for name in given[entry[0]] if name != entry[1]])
+    text = f"no such entry to change, and a new one lacks {', '.join(lacks)}"
+    return f"{_written(entry)}{near}: {text}"
 
 
 def _find(node: Schema, loc: Iterable[Any], defs: Schema) -> tuple[Place, Schema, bool]:
@@ -109,7 +133,7 @@ def _resolved(node: Schema, defs: Schema) -> Schema:
 
 def _unknown(place: Place, node: Schema, keys: list[str]) -> str:
     known = sorted(node.get("properties", {}))
-    words = ", ".join(key + _nearest(RENAMED.get(key, key), known) for key in keys)
+    words = ", ".join(key + nearest(RENAMED.get(key, key), known) for key in keys)
     return f"{_written(place)}: unknown key {words}; known here: {', '.join(known)}"
 
 
@@ -134,7 +158,7 @@ def _sentence(place: Place, node: Schema, error: Any, *, empty: bool = False) ->
         wanted += f" (one line of at most {node['maxLength']} characters)"
     if error["type"] == "value_error":
         return f"{where}: {value}: {error['msg'].removeprefix('Value error, ')}"
-    near = _nearest(error["input"], node.get("enum", []))
+    near = nearest(error["input"], node.get("enum", []))
     return f"{where}: {value} is not {wanted}{near}" + (f" ({about})" if about else "")
 
 
@@ -142,9 +166,9 @@ def _written(place: Place) -> str:
     return ".".join(place) or "(top level)"
 
 
-def _nearest(word: Any, known: list[str]) -> str:
+def nearest(word: Any, known: Iterable[str]) -> str:
     """The known word that was probably meant."""
-    found = difflib.get_close_matches(str(word), known, 1)
+    found = difflib.get_close_matches(str(word), [*known], 1)
     return f" (did you mean {found[0]}?)" if found else ""
 
 
@@ -179,9 +203,10 @@ def allowed(node: Schema) -> str:
             least, most = node.get("minItems", 0), node.get("maxItems")
             if least == most:
                 return f"a list of {least}"
+            such = "".join(f", such as {one}" for one in node.get("examples", [])[:1])
             ends = ((f"at least {least}", least), (f"at most {most}", most))
             bounds = " and ".join(text for text, given in ends if given)
-            return f"a list of {bounds}" if bounds else "a list"
+            return (f"a list of {bounds}" if bounds else "a list") + such
     if keys := node.get("properties"):
         return "a mapping with " + ", ".join(f"{k} ({allowed(v)})" for k, v in keys.items())
     return "a mapping" + (" with at least one key" if node.get("minProperties") else "")

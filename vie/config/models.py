@@ -67,7 +67,7 @@ class Config(Model):
     dataset: Text
     """name in datasets: what networks are pretrained and evaluated on"""
     seeds: list[Annotated[Seed, Field(description="one seed")]] = Field(
-        min_length=1, max_length=100
+        min_length=1, max_length=100, examples=[[0, 1, 2]]
     )
     """seeds of networks, pretraining and evaluations; tables average over them"""
     gpus: Annotated[int, *whole(ge=0, le=64)] = 1

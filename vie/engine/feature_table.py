@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
         ("split", pa.string()),
     ]
 )
+WRITTEN = "name a .parquet that vie.extract or the workflow wrote, or make this one again"
 
 
 class FeatureTable(NamedTuple):
@@ -58,7 +59,7 @@ def read_features(path: Path) -> FeatureTable:
     Raises:
         VieError: it is no such file.
     """
-    with open_table(path, "a table of features", "delete it and make it again") as (file, _):
+    with open_table(path, "a table of features", WRITTEN) as (file, _):
         schema = file.schema_arrow
         layers = [field for field in schema if field.name not in SCHEMA.names]
         if [*schema][: len(SCHEMA)] != [*SCHEMA] or not all(map(_is_layer, layers)):

@@ -73,6 +73,8 @@ def write_flat(
         for one in videos
         if one.id not in left_out
     ]
+    if gone := sorted({row.path for row in rows if not row.file_found}):
+        log.warning("files that are not there, and will be rejected: %s", listed(gone))
     parts = {
         outputs.train: [row for row in rows if row.video not in val],
         outputs.val: [row for row in rows if row.video in val],

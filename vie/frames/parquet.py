@@ -98,7 +98,9 @@ def open_table(
         raise VieError(f"{path}: no such file") from error
     except (pa.ArrowException, MemoryError, OSError, ValueError) as error:
         check_machine(error, path)
-        raise VieError(f"{path}: cannot be read as {kind}: {error}; {advice}") from error
+        raise VieError(
+            f"{path}: cannot be read as {kind}: {str(error).rstrip('.')}; {advice}"
+        ) from error
 
 
 def read_table(

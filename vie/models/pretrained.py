@@ -27,6 +27,8 @@ def located(name: str | Path) -> Path:
     path = Path(name)
     if os.path.isfile(path):  # False, too, of names that no file can have
         return path
+    if str(name) and os.path.isdir(path):
+        raise VieError(f"{path} is a folder: name the file of an encoder")
     known = pretrained()
     if path.as_posix() not in known:
         raise VieError(

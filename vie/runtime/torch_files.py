@@ -42,9 +42,10 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
         reason = shown(next(iter(str(error).splitlines()), type(error).__name__), longest=300)
         raise VieError(
             f"{path} is not a checkpoint that can be read ({reason}). If a rule made it, "
-            f"{made_anew(path, *_state_of(path))}; the authors' .tar goes through "
+            f"{made_anew(path, *_state_of(path))}; else name another file, such as "
+            "results/<experiment>/encoders/<recipe>.pt; the authors' .tar goes through "
             "python -m vie.import_checkpoint"
-        ) from error
+        ) from None
 
 
 def _state_of(path: Path) -> list[Path]:

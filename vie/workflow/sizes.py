@@ -189,7 +189,10 @@ def refuse(
         lines += ["Where classifiers are trained, nor do:", *(f"  - {text}" for text in besides)]
     if any(text.startswith(tuple(f"recipes.{name}." for name in RECIPES)) for text in found):
         target = f"results/{config['experiment']}/advice.yaml"
-        lines.append(f"Settings of VIE's recipes that fit are written by the target {target}.")
+        lines.append(
+            f"Settings of VIE's recipes that fit: make {target} (after --), and then name this "
+            "file as the last config file."
+        )
     raise VieError("\n".join(lines))
 
 

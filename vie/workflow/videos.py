@@ -159,7 +159,8 @@ def labels_of(config: dict[str, Any], dataset: str) -> str:
         raise VieError(
             f"the videos of {dataset} have no labels, and this needs them: probes, supervised "
             "networks, and the tables and curves of these. Without labels there are encoders, "
-            "features, neighbours and maps: name no file, or see docs/own-videos.md"
+            "features, neighbours and maps: name no file, or see docs/own-videos.md. A list of "
+            "videos has them in the column label"
         )
     return f"resources/{dataset}/classes.csv"
 
