@@ -49,7 +49,7 @@ from vie.runtime.logs import BESIDE, CODE
 from vie.runtime.threads import PROMISED
 from vie.workflow import finetuning, resources, sizes, targets, videos
 from vie.workflow.ablations import ablation_runs
-from vie.workflow.fingerprint import code_digest
+from vie.workflow.fingerprint import code_digest, own_code
 from vie.workflow.frame_files import frame_files, image_frame_files, sizes_of, target_frame_files
 from vie.workflow.generated import check_generated
 from vie.workflow.image_probes import (
@@ -112,7 +112,7 @@ if workflow.remote_exec or settings.nodes is not None or settings.cores is None:
     os.environ.pop(PROMISED, None)
 elif not workflow.subprocess_exec:  # a job of its own Snakemake inherits the first one's
     os.environ[PROMISED] = str(settings.cores)
-os.environ[CODE] = code_digest()  # for the logs of jobs
+os.environ[CODE] = code_digest(own=own_code(config))  # for the logs of jobs
 if (BASE / "vie").is_dir():
     os.environ[BESIDE] = str(BASE)
 

@@ -70,10 +70,12 @@ def test_a_target_that_is_taken_for_a_config_file_is_named(vie):
         ),
         (("--configfile", "tab.yaml", "--", "a"), "tab.yaml: cannot be read as YAML: line 2, "),
         (("--configfile", "text.yaml", "--", "a"), "text.yaml: has no keys"),
+        (("--configfile", "text.csv"), "no config file text.csv; if it is a file to make, put --"),
     ],
 )
 def test_other_words_that_snakemake_cannot_read_are_explained(vie, tmp_path, words, said):
     (tmp_path / "tab.yaml").write_text("threads:\n\tpretrain: 2\n")
     (tmp_path / "text.yaml").write_text("a text\n")
+    (tmp_path / "text.csv").write_text("a,b\n")
     with pytest.raises(SystemExit, match=said):
         vie("run", *words)

@@ -28,6 +28,9 @@ MODULES = {
 }
 
 
+CONFIGS = (".yaml", ".yml", ".json")
+
+
 def _found(word: str) -> str:
     """A word of the command line, also --option=word, or the overlay of this name that comes with
     vie."""
@@ -47,9 +50,11 @@ def _refuse(asked: Namespace) -> None:
     from vie.runtime.errors import VieError
 
     for path in asked.configfile or []:
-        if not path.is_file():
+        if not path.is_file() or path.suffix not in CONFIGS:
+            gone = "no config file" if path.is_file() else "there is no file"
             raise SystemExit(
-                f"--configfile: there is no file {path}; if it is a file to make, put -- before it"
+                f"--configfile: {gone} {path}; if it is a file to make, put -- before it (the "
+                "advice on your videos is made so, and is a config file after that)"
             )
         try:
             overlay = read_yaml(path)

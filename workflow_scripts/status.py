@@ -6,16 +6,15 @@ from pathlib import Path
 
 from vie.runtime.files import atomic_write
 from vie.runtime.logs import job
-from vie.workflow.fingerprint import code_digest
+from vie.workflow.fingerprint import code_digest, own_code
 from vie.workflow.status import OTHER_CODE, Row, outdated
 
 SHOWN = 40
 
 with job(snakemake.log[0]):
     params = snakemake.params
-    rows = outdated(
-        Path(params.snakefile), snakemake.config, params.targets, params.triggers, code_digest()
-    )
+    code = code_digest(own=own_code(snakemake.config))
+    rows = outdated(Path(params.snakefile), snakemake.config, params.targets, params.triggers, code)
     with atomic_write(params.table) as temporary, temporary.open("w", newline="") as file:
         csv.writer(file).writerows([Row._fields, *rows])
     for row in rows[:SHOWN]:

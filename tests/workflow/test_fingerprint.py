@@ -1,6 +1,8 @@
 """The digest of the code."""
 
-from vie.workflow.fingerprint import code_digest
+from pathlib import Path
+
+from vie.workflow.fingerprint import code_digest, own_code
 
 
 def test_it_changes_with_every_file_and_name(tmp_path):
@@ -16,3 +18,13 @@ def test_it_changes_with_every_file_and_name(tmp_path):
     assert code_digest(tmp_path) == seen[-1]
     assert len(set(seen)) == 3
     assert all(len(digest) == 12 for digest in seen)
+
+
+def test_own_objectives_and_networks_count(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine").mkdir()
+    Path("mine", "losses.py").write_text("x = 1\n")
+    config = {"objectives": {"mine": "mine.losses:Mine"}, "networks": {"gone": "elsewhere:net"}}
+    before = code_digest(own=own_code(config))
+    Path("mine", "losses.py").write_text("x = 2\n")
+    assert len({code_digest(), before, code_digest(own=own_code(config))}) == 3

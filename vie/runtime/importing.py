@@ -49,19 +49,24 @@ def load_object(path: str) -> Any:
         raise VieError(f"{path}: the module {module_name} has no {name!r}") from error
 
 
+def own_file(path: str) -> Path | None:
+    """The file of `path`'s module in the current folder, if it is there."""
+    file = Path(os.getcwd(), *path.partition(":")[0].split("."))
+    beside = (file.with_suffix(".py"), file / "__init__.py")
+    return next((one for one in beside if one.is_file()), None)
+
+
 def problem_with(path: str) -> str | None:
     """Why `load_object` cannot import `path`, as far as files tell; no module of `path` runs."""
     module_name, _, name = path.partition(":")
-    here = os.getcwd()
-    file = Path(here, *module_name.split("."))
-    beside = [one for one in (file.with_suffix(".py"), file / "__init__.py") if one.is_file()]
+    here, beside = os.getcwd(), own_file(path)
     package = importlib.machinery.PathFinder.find_spec(module_name.split(".")[0])
     places = list(package.submodule_search_locations or [package.origin or ""]) if package else []
     if not beside and all(Path(place).parent == Path(here) for place in places):
         return f"there is no module {module_name!r}, neither installed nor in {here}"
-    text = beside[0].read_text(errors="replace") if beside else name
+    text = beside.read_text(errors="replace") if beside else name
     if not re.search(rf"\b{re.escape(name)}\b|import \*", text):
-        return f"{beside[0]} has no {name!r}"
+        return f"{beside} has no {name!r}"
     return None
 
 

@@ -206,7 +206,7 @@ def _header(
         f"Settings for about {train:,} videos to train on and {val:,} to validate. Later config "
         "files win, so name this one after your own:"
     )
-    lines += [f"#   uv run snakemake --cores {machine.cores} --configfile YOURS.yaml {own}", "#"]
+    lines += [f"#   uv run vie run --cores {machine.cores} --configfile YOURS.yaml {own}", "#"]
     lines += wrapped(
         f"Looked at: {survey.sampled} of {survey.train + survey.val:,} videos{unusable}; the "
         f"others play {shown} and have {survey.shorter_side} pixels on the shorter side (median)."

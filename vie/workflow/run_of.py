@@ -5,7 +5,7 @@ from typing import Any
 
 from vie.engine.run import Run
 from vie.runtime.importing import trust
-from vie.workflow.fingerprint import code_digest
+from vie.workflow.fingerprint import code_digest, own_code
 
 
 def gpus_of(resources: Any, most: int) -> int:
@@ -26,8 +26,8 @@ def run_of(snakemake: Any, work: Path, name: str) -> Run:
     The networks and objectives that its config names are trusted from then on.
     """
     params, seed = snakemake.params, snakemake.wildcards.seed
-    for kind in ("networks", "objectives"):
-        trust(snakemake.config.get(kind, {}).values())
+    own = own_code(snakemake.config)
+    trust(own)
     return Run(
         work,
         seed=int(seed),
@@ -37,7 +37,7 @@ def run_of(snakemake: Any, work: Path, name: str) -> Run:
         nodes=snakemake.config["nodes"],
         precision=params.get("precision", "float32"),
         version=params.version,
-        code=code_digest(),
+        code=code_digest(own=own),
         report_to=tuple(snakemake.config["report_to"]),
         experiment=snakemake.config["experiment"],
     )

@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+import itertools
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,16 @@ def outcome(files: Sequence[str]) -> str:
     """What was asked for, as text: rows of tables, if they are few, and paths."""
     tables = [path for path in map(Path, files) if path.suffix == ".csv" and path.is_file()]
     parts = [_rows(path) for path in tables] if len(tables) <= SHOWN_TABLES else []
+    parts += [_opening(Path(path)) for path in files if path.endswith("advice.yaml")]
     plots = {str(path.with_suffix(".png")) for path in tables}
     paths = [f"  {path}" for path in sorted({*files} | plots) if Path(path).exists()]
     return "\n\n".join([*filter(None, parts), "\n".join(["Results:", *paths])]) if paths else ""
+
+
+def _opening(path: Path) -> str:
+    """The comment at the head of a file of YAML."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return "\n".join(line[2:] for line in itertools.takewhile(lambda one: one[:1] == "#", lines))
 
 
 def _rows(path: Path) -> str:
