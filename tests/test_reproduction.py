@@ -45,7 +45,7 @@ def test_the_page_is_up_to_date_but_for_the_demos_own_numbers():
     )
 
 
-@pytest.mark.parametrize("experiment", ["evening"])
+@pytest.mark.parametrize("experiment", ["evening", "demo"])
 def test_measured_numbers_are_those_of_the_seeds(experiment, tmp_path):
     made = script("make_measured")
     folder, others = made.DOCS / experiment, tmp_path / experiment

@@ -16,7 +16,8 @@ from tests.reporting.test_names import ODD, PLOTS
 from vie.config.settings import LAYERS, NETWORKS
 from vie.reporting import ablation_plot, drawing, findings, style, summary
 from vie.reporting.learning_curves import plot_curves
-from vie.reporting.plots import plot_bars
+from vie.reporting.plots import plot_bars, plot_points
+from vie.reporting.tables import read_csv
 
 SVG = "{http://www.w3.org/2000/svg}"
 # Machado, Oliveira and Fernandes (2009): linear RGB as seen without the green cones.
@@ -170,3 +171,11 @@ def test_the_figure_of_the_method_is_that_of_its_script(tmp_path):
     assert now == shown, "run `uv run python docs/make_method.py` and commit the figure"
     for words in ("128 dimensions", "8,000", "512 nearest", "4,096", "Conv5", "finetuning"):
         assert words in now
+
+
+def test_a_wide_legend_is_not_cut(tmp_path):
+    table = read_csv(Path(__file__).parents[2] / "docs" / "demo" / "table_1_imagenet.csv")
+    path = tmp_path / "images.png"
+    plot_points(table, "Images", [path], "images")
+    pixels = np.asarray(Image.open(path).convert("L"))  # (H, W)
+    assert pixels[:, [0, -1]].min() == 255

@@ -153,7 +153,8 @@ def _seen(figure: "Figure") -> list[str]:
 
 def _columns(labels: Sequence[str], width: float) -> int:
     """Columns of a legend of so many inches: all in one row if there is room."""
-    sizes = [LETTER * len(label) + 0.5 for label in labels]
+    # Letters of a legend are larger, and a mark and a gap stand beside them.
+    sizes = [1.12 * LETTER * len(label) + 0.6 for label in labels]
     if sum(sizes) < width:
         return max(1, len(labels))
     return max(1, min(len(labels), int(width / max(sizes))))

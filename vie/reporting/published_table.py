@@ -188,7 +188,7 @@ def plot_published(table: pd.DataFrame, shown: Sequence[Row], paths: Sequence[Pa
     number = int(full.sum())
     title = f"Published numbers and ours: {number or 'none'} of {len(table)} may be compared"
     own = table.dropna(subset="ours")
-    notes = "Lines through circles: 95 % intervals over videos: "
+    notes = "Lines through circles: 95 % intervals, videos: "
     notes += ", ".join(
         f"{n:,} of {the(title)}" for title, n in own.groupby("ours_on")["n"].max().items()
     )
