@@ -7,8 +7,8 @@
     uv run python docs/make_measured.py results/evening
 
 Pages name what they show: a block between `<!-- generated NAME -->` and `<!-- end -->` is the table
-NAME.csv, or one of `MADE`. `docs/demo/` and `docs/evening/` have the files that they are made of,
-those that the results lack stay as they are.
+NAME.csv, or one of `MADE`. `docs/demo/` and `docs/evening/` have the files that they are made of.
+Files that the results lack stay as they are.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from vie.reporting.tables import read_csv, write_csv
 
 DOCS = Path(__file__).parent
 PAGES = {
-    "demo": ("embedded-dataset.md", "finetuning.md", "ablations.md"),
+    "demo": ("embedded-dataset.md",),
     "evening": ("evening.md",),
 }
 BLOCK = re.compile(r"<!-- generated (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)

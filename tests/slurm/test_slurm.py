@@ -203,7 +203,7 @@ def test_the_demo_outlives_time_limit_cancellation_kill_and_its_node(cluster, co
         [asked] = squeue("%b", "--job", job)  # of each node, as --gres asks and --gpus does not
         assert asked.endswith("gpu:1"), asked
         interrupt(run)
-        assert run.process.wait(timeout=3600) == 0, run.log.read_text()[-5000:]
+        assert run.process.wait(timeout=1200) == 0, run.log.read_text()[-5000:]
     table = pd.read_csv(copy / "results/table_s1.csv")
     models = ["TRN-Input-Single", "Slow-Input-Single", "Sf-Input-Single"]
     assert table["model"].tolist() == models
