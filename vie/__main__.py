@@ -13,7 +13,6 @@ vie import-checkpoint  the authors' released network
 
 import runpy
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 from vie.runtime.home import HOME
@@ -28,9 +27,6 @@ MODULES = {
 }
 
 
-CONFIGS = (".yaml", ".yml", ".json")
-
-
 def _found(word: str) -> str:
     """A word of the command line, also --option=word, or the overlay of this name that comes with
     vie."""
@@ -40,45 +36,24 @@ def _found(word: str) -> str:
     return f"{option}{equals}{ours}" if known and not Path(name).exists() else word
 
 
-def _refuse(asked: Namespace) -> None:
-    """Refuse words of the command line of which Snakemake makes a traceback.
-
-    Raises:
-        SystemExit: a config file is not there or no mapping in YAML, or a setting has no value.
-    """
-    from vie.config.reading import read_yaml
-    from vie.runtime.errors import VieError
-
-    for path in asked.configfile or []:
-        if not path.is_file() or path.suffix not in CONFIGS:
-            gone = "no config file" if path.is_file() else "there is no file"
-            raise SystemExit(
-                f"--configfile: {gone} {path}; if it is a file to make, put -- before it (the "
-                "advice on your videos is made so, and is a config file after that)"
-            )
-        try:
-            overlay = read_yaml(path)
-        except VieError as error:
-            raise SystemExit(str(error)) from None
-        if not isinstance(overlay, dict):
-            raise SystemExit(f"{path}: has no keys; a config file has lines such as `seeds: [0]`")
-    for word in asked.config or []:
-        if "=" not in word:
-            raise SystemExit(
-                f"--config: {word} is not KEY=VALUE; put -- before a file to make, and quotes "
-                "around a value with blanks: --config 'seeds=[0, 1]' -- results/table_s1.csv"
-            )
-
-
 def _of_run(arguments: list[str]) -> list[str]:
     """Arguments of Snakemake: this workflow, on all cores if nothing says otherwise.
 
     A profile could not say that: its `cores` would also limit the jobs of a cluster.
+
+    Raises:
+        SystemExit: words that are neither a config file nor a setting.
     """
     from snakemake.cli import get_argument_parser
 
+    from vie.config.reading import check_words
+    from vie.runtime.errors import VieError
+
     asked = get_argument_parser().parse_known_args(arguments)[0]
-    _refuse(asked)
+    try:
+        check_words(asked.configfile or [], asked.config or [])
+    except VieError as error:
+        raise SystemExit(str(error)) from None
     settings = (asked.cores, asked.jobs, asked.executor, asked.profile, asked.workflow_profile)
     cores = [] if any(settings) else ["--cores", "all"]
     return ["--snakefile", str(HOME / "Snakefile"), *cores, *arguments]

@@ -331,7 +331,7 @@ def test_the_generators_settings_say_how_many_videos_they_write():
         (["--config", "seeds=two"], "seeds: 'two'"),
         (["--configfile", "nothing.yaml"], "nothing.yaml"),
         (["--config", "gpus=[1"], "--config.yaml"),
-        (["--configfile", "experiments/smoke.yaml", "results/x.csv"], "-- between"),
+        (["--configfile", "experiments/smoke.yaml", "results/x.csv"], "put -- before"),
         (["--", "results/nothing.csv"], "results/nothing.csv"),
     ],
 )

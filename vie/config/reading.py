@@ -1,6 +1,6 @@
 """Files of YAML, and what no config may hold: Python's own words for such files name no place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +14,7 @@ LONGEST = 10**7  # bytes of a file
 DEEPEST = 40  # mappings and lists inside each other
 MOST = 10**6  # values, counted each time that an alias repeats them
 DIGITS = 18  # of a whole number
+SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -39,6 +40,29 @@ def read_yaml(path: str | Path) -> Any:
     if problems := form_problems(content):
         raise VieError("\n".join(f"{path}: {one}" for one in problems))
     return content
+
+
+def check_words(configfiles: Sequence[Path], pairs: Sequence[str]) -> None:
+    """Check the words behind --configfile and --config, of which Snakemake makes a traceback.
+
+    Raises:
+        VieError: a config file is not there or no mapping in YAML, or a setting has no value.
+    """
+    for path in configfiles:
+        if not path.is_file() or path.suffix not in SUFFIXES:
+            gone = "no config file" if path.is_file() else "there is no file"
+            raise VieError(
+                f"--configfile: {gone} {path}; if it is a file to make, put -- before it (the "
+                "advice on your videos is made so, and is a config file after that)"
+            )
+        if not isinstance(read_yaml(path), dict):
+            raise VieError(f"{path}: has no keys; a config file has lines such as `seeds: [0]`")
+    for pair in pairs:
+        if "=" not in pair:
+            raise VieError(
+                f"--config: {pair} is not KEY=VALUE; put -- before a file to make, and quotes "
+                "around a value with blanks: --config 'seeds=[0, 1]' -- results/table_s1.csv"
+            )
 
 
 def repeated_keys(path: str | Path) -> list[str]:

@@ -23,6 +23,7 @@ import yaml
 from vie.clips.sampling import sampling
 from vie.config import layouts
 from vie.config.load import load_config
+from vie.config.reading import check_words
 from vie.config.settings import (
     dataset_folder,
     probe_of,
@@ -267,6 +268,7 @@ def disks(every: pd.DataFrame) -> list[str]:
 
 def estimate(asked: argparse.Namespace) -> int:
     """Print the estimate; the exit status."""
+    check_words(asked.configfile, asked.config)
     with tempfile.TemporaryDirectory() as temporary:
         pairs, absent = (Path(temporary, name) for name in ("--config.yaml", "absent.yaml"))
         pairs.write_text("\n".join(pair.replace("=", ": ", 1) for pair in asked.config) or "{}")
@@ -276,7 +278,7 @@ def estimate(asked: argparse.Namespace) -> int:
         # A dry run has one core, also for jobs of a cluster, if none are named.
         options += ["--cores", str(max(config["threads"].values()))]
         options += ["--profile", asked.profile] if asked.profile else []
-        options += ["--configfile", *asked.configfile, str(pairs), str(absent)]
+        options += ["--configfile", *map(str, asked.configfile), str(pairs), str(absent)]
         options += ["--forceall"] * asked.forceall
         jobs = jobs_of([*options, "--", *asked.targets])
     if not jobs:
@@ -308,16 +310,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; errors are for the user."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("targets", nargs="*", help="files to make; default: all tables")
-    parser.add_argument("--configfile", nargs="+", default=[], help="overlays")
+    parser.add_argument("--configfile", nargs="+", type=Path, default=[], help="overlays")
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="single keys")
     parser.add_argument("--profile", help="whose threads, GPUs and nodes jobs have")
     parser.add_argument("--forceall", action="store_true", help="count what is done already too")
     try:
         return estimate(parser.parse_args(argv))
     except (VieError, OSError, yaml.YAMLError) as error:
-        gone = "No such file" in str(error)  # a target that was taken for an overlay
-        hint = "\n(Put -- between overlays and targets.)" if gone else ""
-        print(f"{error}{hint}", file=sys.stderr)
+        print(error, file=sys.stderr)
         return 2
 
 
