@@ -1,14 +1,14 @@
 """Renew the measured numbers and plots of the docs from an experiment's results:
 
-    uv run snakemake --cores 8 -- results/{table_1,table_s1,learning_curves}.csv
+    uv run snakemake --cores 8
     uv run python docs/make_measured.py results/demo
     uv run snakemake --cores 8 --configfile experiments/evening.yaml -- \\
         results/evening/{findings,learning_curves}.csv
     uv run python docs/make_measured.py results/evening
 
 Pages name what they show: a block between `<!-- generated NAME -->` and `<!-- end -->` is the table
-NAME.csv, or one of `MADE`. `docs/demo/` and `docs/evening/` have the files that they are made of.
-Files that the results lack stay as they are.
+NAME.csv, or what `MADE` makes. `docs/demo/` and `docs/evening/` have the files that they are made
+of. Files that the results lack stay as they are.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from vie.reporting.tables import read_csv, write_csv
 
 DOCS = Path(__file__).parent
 PAGES = {
-    "demo": ("embedded-dataset.md",),
+    "demo": ("embedded-dataset.md", "reproduction.md", "../README.md"),
     "evening": ("evening.md",),
 }
 BLOCK = re.compile(r"<!-- generated (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
@@ -73,7 +73,37 @@ def accuracy_lines(folder: Path) -> Iterator[str]:
         yield f"| {model} | {means} | {each} | {best.std():.1f} |"
 
 
-MADE = {"findings": findings_lines, "accuracies": accuracy_lines}
+def published_lines(folder: Path) -> Iterator[str]:
+    """Published numbers beside those of the demo, and the commands that make them."""
+    table = read_csv(folder / "published.csv")
+    yield "| model | quantity | dataset | published | demo | command makes |"
+    yield "|---|---|---|---|---|---|"
+    for row in table.itertuples():
+        ours = "" if pd.isna(row.ours) else f"{row.ours:.2f} ± {row.ours_ci95:.2f}"
+        made = f"`{row.command.rpartition(' ')[2]}`"
+        about = row.model, row.quantity, row.dataset, f"{row.published:g}", ours, made
+        yield f"| {' | '.join(about)} |"
+    yield from ("", "The commands:", "", "```bash", *dict.fromkeys(table["command"]), "```")
+
+
+def status_lines(folder: Path) -> Iterator[str]:
+    """README's sentence on published numbers."""
+    table = read_csv(folder / "published.csv")
+    count = (table["comparable"] & table["ours"].notna()).sum()
+    said = f"{count or 'none'} {'was' if count < 2 else 'were'}"
+    yield (
+        f"**Status:** Of {len(table)} published numbers that are known here, {said} reproduced "
+        "at the paper's scale."
+    )
+
+
+# What blocks of this name show, and the files that it is made of.
+MADE = {
+    "findings": (findings_lines, [f"{source}_seeds.csv" for source in SOURCES]),
+    "accuracies": (accuracy_lines, ["table_1_seeds.csv"]),
+    "published": (published_lines, ["published.csv"]),
+    "status": (status_lines, ["published.csv"]),
+}
 
 
 def table_lines(path: Path) -> Iterator[str]:
@@ -94,19 +124,17 @@ def renewed(page: str, folder: Path) -> str:
 
     def block(found: re.Match[str]) -> str:
         name = found[1]
-        lines = MADE[name](folder) if name in MADE else table_lines(folder / f"{name}.csv")
+        lines = MADE[name][0](folder) if name in MADE else table_lines(folder / f"{name}.csv")
         return "\n".join((f"<!-- generated {name} -->\n", *lines, "\n<!-- end -->\n"))
 
     return BLOCK.sub(block, page)
 
 
-def shown(name: str) -> set[str]:
+def shown(experiment: str) -> set[str]:
     """Files of docs/demo or docs/evening that pages are made of or show."""
-    text = "".join((DOCS / page).read_text() for page in PAGES[name])
-    text += (DOCS.parent / "README.md").read_text()
-    tables = {f"{table}.csv" for table in BLOCK.findall(text) if table not in MADE}
-    pictures = set(re.findall(rf"\]\((?:docs/)?{name}/(\w+\.png)\)", text))
-    return tables | pictures | {f"{source}_seeds.csv" for source in SOURCES}
+    text = "".join((DOCS / page).read_text() for page in PAGES[experiment])
+    files = (MADE[name][1] if name in MADE else [f"{name}.csv"] for name in BLOCK.findall(text))
+    return set(re.findall(rf"\]\((?:docs/)?{experiment}/(\w+\.png)\)", text)).union(*files)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
