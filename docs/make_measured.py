@@ -1,6 +1,6 @@
 """Renew the measured numbers and plots of the docs from an experiment's results:
 
-    uv run snakemake --cores 8
+    uv run snakemake --cores 8 -- all results/demo/{map,neighbours}_vie_slow.png
     uv run python docs/make_measured.py results/demo
     uv run snakemake --cores 8 --configfile experiments/evening.yaml -- \\
         results/evening/{findings,learning_curves}.csv
