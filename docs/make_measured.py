@@ -9,9 +9,12 @@
 Pages name what they show: a block between `<!-- generated NAME -->` and `<!-- end -->` is the table
 NAME.csv, or what `MADE` makes. `docs/demo/` and `docs/evening/` have the files that they are made
 of. Files that the results lack stay as they are.
+`docs/demo/machines/` has table_s1_seeds.csv of other runs, `five_seeds.csv` is table_1_seeds.csv of
+five seeds; the page has their commands.
 """
 
 import argparse
+import functools
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -53,9 +56,9 @@ def findings_lines(folder: Path) -> Iterator[str]:
         yield f"| {row.finding} | {sides} | {numbers} | {row.verdict} |"
 
 
-def accuracy_lines(folder: Path) -> Iterator[str]:
+def accuracy_lines(folder: Path, file: str = "table_1_seeds.csv") -> Iterator[str]:
     """Means over seeds and, of the layer that is best in the mean, each seed and the deviation."""
-    accuracies = read_csv(folder / "table_1_seeds.csv").sort_values("seed", kind="stable")
+    accuracies = read_csv(folder / file).sort_values("seed", kind="stable")
     seeds = ", ".join(map(str, accuracies["seed"].unique()))
     videos = accuracies["n_val"].max()
     yield f"Accuracies (%) on {videos} validation videos, means of the seeds {seeds}."
@@ -71,6 +74,24 @@ def accuracy_lines(folder: Path) -> Iterator[str]:
         means = " | ".join(f"{value:.1f}" for value in own[COLUMNS].mean())
         each = ", ".join(f"{value:.1f}" for value in best)
         yield f"| {model} | {means} | {each} | {best.std():.1f} |"
+
+
+def machine_lines(folder: Path) -> Iterator[str]:
+    """Conv5 of Table S1 in every run of `machines/`, and how many of its means, of three rows and
+    layers, lie in the intervals of the table."""
+    table, layers = read_csv(folder / "table_s1.csv").set_index("model"), list(LAYERS)
+    yield f"| run | seeds | {' | '.join(table.index)} | in the intervals |"
+    yield "|---|---|---|---|---|---|"
+    for path in sorted((folder / "machines").glob("*.csv")):
+        rows = read_csv(path).sort_values("seed", kind="stable").groupby("model")
+        conv5 = [
+            ", ".join(f"{one:.1f}" for one in rows.get_group(m)[layers[-1]]) for m in table.index
+        ]
+        off = (rows[layers].mean().loc[table.index] - table[layers]).abs()
+        inside = (off <= table[[f"{layer}{CI}" for layer in layers]].to_numpy()).to_numpy()
+        seeds = ", ".join(map(str, rows.get_group(table.index[0])["seed"]))
+        about = path.stem.replace("_", " "), seeds, *conv5
+        yield f"| {' | '.join(about)} | {inside.sum()} of {inside.size} |"
 
 
 def published_lines(folder: Path) -> Iterator[str]:
@@ -101,6 +122,8 @@ def status_lines(folder: Path) -> Iterator[str]:
 MADE = {
     "findings": (findings_lines, [f"{source}_seeds.csv" for source in SOURCES]),
     "accuracies": (accuracy_lines, ["table_1_seeds.csv"]),
+    "five_seeds": (functools.partial(accuracy_lines, file="five_seeds.csv"), []),
+    "machines": (machine_lines, ["table_s1.csv"]),
     "published": (published_lines, ["published.csv"]),
     "status": (status_lines, ["published.csv"]),
 }
