@@ -90,21 +90,37 @@ def more_seeds_lines(folder: Path) -> Iterator[str]:
 
 
 def machine_lines(folder: Path) -> Iterator[str]:
-    """Conv5 of Table S1 in every run of `machines/`, and how many of its means, of three rows and
-    layers, lie in the intervals of the table."""
+    """Conv5 of Table S1 in its own run and those of `machines/`; how many means, of three rows and
+    layers, lie in its intervals; the deviation over runs whose numbers differ, with seed 0."""
     table, layers = read_csv(folder / "table_s1.csv").set_index("model"), list(LAYERS)
+    bounds = table[[f"{layer}{CI}" for layer in layers]].to_numpy()
     yield f"| run | seeds | {' | '.join(table.index)} | in the intervals |"
     yield "|---|---|---|---|---|---|"
-    for path in sorted((folder / "machines").glob("*.csv")):
-        rows = read_csv(path).sort_values("seed", kind="stable").groupby("model")
-        conv5 = [
-            ", ".join(f"{one:.1f}" for one in rows.get_group(m)[layers[-1]]) for m in table.index
-        ]
-        off = (rows[layers].mean().loc[table.index] - table[layers]).abs()
-        inside = (off <= table[[f"{layer}{CI}" for layer in layers]].to_numpy()).to_numpy()
-        seeds = ", ".join(map(str, rows.get_group(table.index[0])["seed"]))
-        about = path.stem.replace("_", " "), seeds, *conv5
-        yield f"| {' | '.join(about)} | {inside.sum()} of {inside.size} |"
+    first = []
+    for path in (folder / "table_1_seeds.csv", *sorted((folder / "machines").glob("*.csv"))):
+        rows = read_csv(path).query("model in @table.index").sort_values("seed", kind="stable")
+        inside = (
+            abs(rows.groupby("model")[layers].mean() - table[layers]).loc[table.index] <= bounds
+        )
+        conv5 = rows.pivot(index="seed", columns="model", values=layers[-1])[table.index]
+        first.append(conv5.loc[0])
+        name = "the table's" if path.parent == folder else path.stem.replace("_", " ")
+        cells = [", ".join(f"{one:.1f}" for one in conv5[model]) for model in conv5]
+        about = name, ", ".join(map(str, conv5.index)), *cells
+        yield f"| {' | '.join(about)} | {inside.to_numpy().sum()} of {inside.size} |"
+    deviations = pd.DataFrame(first).drop_duplicates().std()
+    yield f"| deviation over runs | 0 | {' | '.join(f'{one:.1f}' for one in deviations)} | |"
+
+
+def kernel_lines(folder: Path) -> Iterator[str]:
+    """Networks that were trained with other instructions of the same processor, and as usual."""
+    usual = read_csv(folder / "table_1_seeds.csv").set_index(["model", "seed"])[COLUMNS]
+    plain = read_csv(folder / "machines/plain_kernels.csv").set_index(["model", "seed"])[COLUMNS]
+    yield "| network | Conv3 | Conv4 | Conv5 | 10 nearest neighbours |"
+    yield "|---|---|---|---|---|"
+    for key, row in plain.iterrows():
+        pairs = zip(usual.loc[key], row, strict=True)
+        yield f"| {key[0]} | {' | '.join(f'{one:.1f}, {other:.1f}' for one, other in pairs)} |"
 
 
 def published_lines(folder: Path) -> Iterator[str]:
@@ -136,6 +152,7 @@ MADE = {
     "findings": (findings_lines, [f"{source}_seeds.csv" for source in SOURCES]),
     "accuracies": (accuracy_lines, ["table_1_seeds.csv"]),
     "more_seeds": (more_seeds_lines, ["table_1.csv"]),
+    "kernels": (kernel_lines, ["table_1_seeds.csv"]),
     "machines": (machine_lines, ["table_s1.csv"]),
     "published": (published_lines, ["published.csv"]),
     "status": (status_lines, ["published.csv"]),
