@@ -9,8 +9,8 @@
 Pages name what they show: a block between `<!-- generated NAME -->` and `<!-- end -->` is the table
 NAME.csv, or what `MADE` makes. `docs/demo/` and `docs/evening/` have the files that they are made
 of. Files that the results lack stay as they are.
-`docs/demo/machines/` has table_s1_seeds.csv of other runs, `five_seeds.csv` is table_1_seeds.csv of
-five seeds; the page has their commands.
+`docs/demo/machines/` has table_s1_seeds.csv of other runs (plain_kernels.csv more rows), and
+`five_seeds.csv` is table_1_seeds.csv of five seeds; embedded-dataset.md has their commands.
 """
 
 import argparse
@@ -25,14 +25,19 @@ from vie.config.settings import LAYERS
 from vie.reporting.findings import ABSENT, SOURCES, find, read_seeds
 from vie.reporting.html_table import CI
 from vie.reporting.tables import read_csv, write_csv
+from vie.workflow.targets import outcome
 
 DOCS = Path(__file__).parent
 PAGES = {
-    "demo": ("embedded-dataset.md", "reproduction.md", "../README.md"),
+    "demo": (
+        *("embedded-dataset.md", "reproduction.md"),
+        "../README.md",
+    ),
     "evening": ("evening.md",),
 }
 BLOCK = re.compile(r"<!-- generated (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 COLUMNS = [*LAYERS, "knn10"]
+SEEDS = (0, 1, 2)  # of both experiments; pages speak of them
 
 
 def findings_of(folder: Path) -> pd.DataFrame:
@@ -75,41 +80,48 @@ def accuracy_lines(folder: Path, file: str = "table_1_seeds.csv") -> Iterator[st
         yield f"| {model} | {means} | {each} | {best.std():.1f} |"
 
 
+def in_intervals(accuracies: pd.DataFrame, table: pd.DataFrame) -> str:
+    """How many accuracies, in rows that are named as the table's, lie in its 95 % intervals."""
+    expected, names = table.loc[accuracies.index], list(accuracies)
+    off = abs(accuracies - expected[names]).round(2).to_numpy()
+    inside = off <= expected[[f"{name}{CI}" for name in names]].to_numpy()
+    return f"{inside.sum()} of {inside.size}"
+
+
 def more_seeds_lines(folder: Path) -> Iterator[str]:
-    """As `accuracy_lines`, of more seeds than Table 1 has; how many of them its intervals hold."""
+    """As `accuracy_lines`, of more seeds than Table 1 has; how many its intervals hold."""
     yield from accuracy_lines(folder, "five_seeds.csv")
     table = read_csv(folder / "table_1.csv").set_index("model")
-    old, rows = map(int, table["seeds"].iloc[0].split()), read_csv(folder / "five_seeds.csv")
-    rows = rows[~rows["seed"].isin(list(old))]
-    off = (rows[COLUMNS].to_numpy() - table.loc[rows["model"], COLUMNS].to_numpy()).round(2)
-    inside = abs(off) <= table.loc[rows["model"], [f"{name}{CI}" for name in COLUMNS]].to_numpy()
+    rows = read_csv(folder / "five_seeds.csv").query("seed not in @SEEDS").set_index("model")
     seeds = " and ".join(map(str, sorted(rows["seed"].unique())))
-    yield ""
-    said = f"{inside.sum()} of {inside.size} lie in the 95 % intervals of Table 1."
-    yield f"Of the accuracies of seeds {seeds}, {said}"
+    lie = in_intervals(rows[COLUMNS], table)
+    yield from (
+        "",
+        f"Of the accuracies of seeds {seeds}, {lie} lie in the 95 % intervals of Table 1.",
+    )
 
 
 def machine_lines(folder: Path) -> Iterator[str]:
     """Conv5 of Table S1 in its own run and those of `machines/`; how many means, of three rows and
     layers, lie in its intervals; the deviation over runs whose numbers differ, with seed 0."""
     table, layers = read_csv(folder / "table_s1.csv").set_index("model"), list(LAYERS)
-    bounds = table[[f"{layer}{CI}" for layer in layers]].to_numpy()
     yield f"| run | seeds | {' | '.join(table.index)} | in the intervals |"
     yield "|---|---|---|---|---|---|"
-    first = []
-    for path in (folder / "table_1_seeds.csv", *sorted((folder / "machines").glob("*.csv"))):
+    first, means = [], []
+    for path in (folder / "table_s1_seeds.csv", *sorted((folder / "machines").glob("*.csv"))):
         rows = read_csv(path).query("model in @table.index").sort_values("seed", kind="stable")
-        inside = (
-            abs(rows.groupby("model")[layers].mean() - table[layers]).loc[table.index] <= bounds
-        )
         conv5 = rows.pivot(index="seed", columns="model", values=layers[-1])[table.index]
         first.append(conv5.loc[0])
+        means.append(rows.groupby("model")[layers].mean())
         name = "the table's" if path.parent == folder else path.stem.replace("_", " ")
         cells = [", ".join(f"{one:.1f}" for one in conv5[model]) for model in conv5]
         about = name, ", ".join(map(str, conv5.index)), *cells
-        yield f"| {' | '.join(about)} | {inside.to_numpy().sum()} of {inside.size} |"
+        yield f"| {' | '.join(about)} | {in_intervals(means[-1], table)} |"
     deviations = pd.DataFrame(first).drop_duplicates().std()
-    yield f"| deviation over runs | 0 | {' | '.join(f'{one:.1f}' for one in deviations)} | |"
+    cells = [f"{one:.1f}" for one in deviations]
+    others = pd.concat([one for one in means[1:] if not one.equals(means[0])])
+    about = "deviation over runs that differ", "0", *cells
+    yield f"| {' | '.join(about)} | {in_intervals(others, table)} |"
 
 
 def kernel_lines(folder: Path) -> Iterator[str]:
@@ -136,6 +148,12 @@ def published_lines(folder: Path) -> Iterator[str]:
     yield from ("", "The commands:", "", "```bash", *dict.fromkeys(table["command"]), "```")
 
 
+def printed_lines(folder: Path) -> Iterator[str]:
+    """What a run prints of Table S1 when it is done."""
+    text = outcome([str(folder / "table_s1.csv")]).partition("\n\n")[0]
+    yield from ("```", text.replace(str(folder), "results"), "```")
+
+
 def status_lines(folder: Path) -> Iterator[str]:
     """README's sentence on published numbers."""
     table = read_csv(folder / "published.csv")
@@ -153,7 +171,8 @@ MADE = {
     "accuracies": (accuracy_lines, ["table_1_seeds.csv"]),
     "more_seeds": (more_seeds_lines, ["table_1.csv"]),
     "kernels": (kernel_lines, ["table_1_seeds.csv"]),
-    "machines": (machine_lines, ["table_s1.csv"]),
+    "machines": (machine_lines, ["table_s1.csv", "table_s1_seeds.csv"]),
+    "printed": (printed_lines, ["table_s1.csv"]),
     "published": (published_lines, ["published.csv"]),
     "status": (status_lines, ["published.csv"]),
 }
@@ -195,6 +214,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Renew measured numbers in the docs.")
     parser.add_argument("results", type=Path, help="results/demo or results/evening")
     results = parser.parse_args(arguments).results
+    if results.name not in PAGES or not results.is_dir():
+        parser.error(f"{results}: no folder, or none of the experiments {', '.join(PAGES)}")
+    for path in results.glob("table_*1_seeds.csv"):
+        if (seeds := tuple(sorted(set(read_csv(path)["seed"])))) != SEEDS:
+            parser.error(f"{path}: seeds are {seeds}, and the pages are of {SEEDS}")
     folder = DOCS / results.name
     folder.mkdir(exist_ok=True)
     for name in sorted(shown(results.name)):

@@ -27,7 +27,10 @@ def made():
 
 
 def test_published_numbers_are_those_of_today(made, tmp_path):
-    """But for the demo's own numbers, which differ from machine to machine."""
+    """But for the demo's own numbers, which differ from machine to machine.
+
+    The two commands of docs/reproduction.md renew them.
+    """
     rows = published_rows(Experiment(load_config(ROOT / "config.yaml")))
     table = published_table([row | {"files": [], "missing": ""} for row in rows])
     shown = read_csv(made.DOCS / "demo/published.csv")
@@ -51,3 +54,40 @@ def test_measured_numbers_are_those_of_the_seeds(experiment, made, tmp_path):
     pages = [(made.DOCS / name).read_text() for name in made.PAGES[experiment]]
     assert all(made.renewed(page, folder) == page for page in pages)
     assert any(made.renewed(page, others) != page for page in pages)
+
+
+def test_every_block_stands_in_a_page(made):
+    pages = {name for names in made.PAGES.values() for name in names}
+    text = "".join((made.DOCS / name).read_text() for name in pages)
+    assert set(made.MADE) <= set(made.BLOCK.findall(text))
+
+
+@pytest.fixture
+def copied(made, tmp_path, monkeypatch):
+    """docs/ in a copy that may be renewed, and an experiment's results."""
+    (tmp_path / "README.md").write_text((ROOT / "README.md").read_text())
+    monkeypatch.setattr(made, "DOCS", shutil.copytree(made.DOCS, tmp_path / "docs"))
+    results = tmp_path / "results/demo"
+    results.mkdir(parents=True)
+    return results
+
+
+def test_pages_are_renewed_with_what_the_results_have(made, copied):
+    seeds = read_csv(made.DOCS / "demo/table_s1_seeds.csv")
+    write_csv(seeds.assign(conv5=12.3), copied / "table_s1_seeds.csv")
+    (copied / "table_s1.png").write_bytes(b"a plot")
+    page = (made.DOCS / "embedded-dataset.md").read_text()
+    made.main([str(copied)])
+    assert (made.DOCS / "demo/table_s1.png").read_bytes() == b"a plot"
+    renewed = (made.DOCS / "embedded-dataset.md").read_text().splitlines()
+    changed = set(renewed) - set(page.splitlines())
+    assert len(changed) == 2  # the table's run, and the deviation over runs
+    assert any("| 12.3, 12.3, 12.3 |" in line for line in changed)
+
+
+def test_other_results_are_refused(made, copied, capsys):
+    write_csv(read_csv(made.DOCS / "demo/five_seeds.csv"), copied / "table_1_seeds.csv")
+    for results, said in ((copied, "seeds are (0, 1, 2, 3, 4)"), (copied.parent, "none of the")):
+        with pytest.raises(SystemExit):
+            made.main([str(results)])
+        assert said in capsys.readouterr().err

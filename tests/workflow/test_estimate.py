@@ -332,6 +332,7 @@ def test_the_generators_settings_say_how_many_videos_they_write():
         (["--configfile", "nothing.yaml"], "nothing.yaml"),
         (["--config", "gpus=[1"], "--config.yaml"),
         (["--configfile", "experiments/smoke.yaml", "results/x.csv"], "put -- before"),
+        (["--config", "results/x.csv"], "is not KEY=VALUE"),
         (["--", "results/nothing.csv"], "results/nothing.csv"),
     ],
 )
