@@ -22,21 +22,19 @@ from pathlib import Path
 import pandas as pd
 
 from vie.config.settings import LAYERS
-from vie.reporting.findings import ABSENT, SOURCES, find, read_seeds
+from vie.reporting.findings import ABSENT, FINETUNED, SOURCES, find, read_seeds
 from vie.reporting.html_table import CI
 from vie.reporting.tables import read_csv, write_csv
 from vie.workflow.targets import outcome
 
 DOCS = Path(__file__).parent
 PAGES = {
-    "demo": (
-        *("embedded-dataset.md", "reproduction.md"),
-        "../README.md",
-    ),
+    "demo": ("embedded-dataset.md", "finetuning.md", "reproduction.md", "../README.md"),
     "evening": ("evening.md",),
 }
 BLOCK = re.compile(r"<!-- generated (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 COLUMNS = [*LAYERS, "knn10"]
+INPUTS = {"OPN": "Single", "RotNet": "Single", "3DRotNet": "3DResNet"}  # networks of baselines
 SEEDS = (0, 1, 2)  # of both experiments; pages speak of them
 
 
@@ -135,6 +133,22 @@ def kernel_lines(folder: Path) -> Iterator[str]:
         yield f"| {key[0]} | {' | '.join(f'{one:.1f}, {other:.1f}' for one, other in pairs)} |"
 
 
+def gain_lines(folder: Path) -> Iterator[str]:
+    """Accuracy of finetuned networks above the same network from scratch, of each seed: means over
+    datasets and tables."""
+    seeds = pd.concat([read_csv(folder / f"{one}_seeds.csv") for one in FINETUNED])
+    means = seeds.pivot_table(index="seed", columns="model", values="top1", sort=False)
+    each = ", ".join(map(str, means.index))
+    yield f"| network | above | difference, seeds {each} | mean | standard error |"
+    yield "|---|---|---|---|---|"
+    for model in means:
+        scratch = f"Scratch-{INPUTS.get(model, model.partition('-')[2])}"
+        if scratch in means and scratch != model:
+            gains = means[model] - means[scratch]
+            cells = model, scratch, ", ".join(f"{one:+.1f}" for one in gains)
+            yield f"| {' | '.join(cells)} | {gains.mean():+.1f} | {gains.sem():.1f} |"
+
+
 def published_lines(folder: Path) -> Iterator[str]:
     """Published numbers beside those of the demo, and the commands that make them."""
     table = read_csv(folder / "published.csv")
@@ -170,6 +184,7 @@ MADE = {
     "findings": (findings_lines, [f"{source}_seeds.csv" for source in SOURCES]),
     "accuracies": (accuracy_lines, ["table_1_seeds.csv"]),
     "more_seeds": (more_seeds_lines, ["table_1.csv"]),
+    "gains": (gain_lines, [f"{one}_seeds.csv" for one in FINETUNED]),
     "kernels": (kernel_lines, ["table_1_seeds.csv"]),
     "machines": (machine_lines, ["table_s1.csv", "table_s1_seeds.csv"]),
     "printed": (printed_lines, ["table_s1.csv"]),
