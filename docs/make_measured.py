@@ -29,7 +29,10 @@ from vie.workflow.targets import outcome
 
 DOCS = Path(__file__).parent
 PAGES = {
-    "demo": ("embedded-dataset.md", "finetuning.md", "reproduction.md", "../README.md"),
+    "demo": (
+        *("embedded-dataset.md", "finetuning.md", "ablations.md", "reproduction.md"),
+        "../README.md",
+    ),
     "evening": ("evening.md",),
 }
 BLOCK = re.compile(r"<!-- generated (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
@@ -149,6 +152,18 @@ def gain_lines(folder: Path) -> Iterator[str]:
             yield f"| {' | '.join(cells)} | {gains.mean():+.1f} | {gains.sem():.1f} |"
 
 
+def ablation_lines(folder: Path) -> Iterator[str]:
+    """Accuracies and paired differences from the full model above."""
+    yield "| | Conv5, % | difference, points | difference of nearest neighbours |"
+    yield "|---|---|---|---|"
+    for row in read_csv(folder / "ablations.csv").to_dict("records"):
+        cells = [f"{row['conv5']:.1f} ± {row[f'conv5{CI}']:.1f}"]
+        for name in ("conv5_difference", "knn10_difference"):
+            full = pd.isna(row[name])
+            cells.append("" if full else f"{row[name]:+.1f} ± {row[f'{name}{CI}']:.1f}")
+        yield f"| {row['model']} | {' | '.join(cells)} |"
+
+
 def published_lines(folder: Path) -> Iterator[str]:
     """Published numbers beside those of the demo, and the commands that make them."""
     table = read_csv(folder / "published.csv")
@@ -184,6 +199,7 @@ MADE = {
     "findings": (findings_lines, [f"{source}_seeds.csv" for source in SOURCES]),
     "accuracies": (accuracy_lines, ["table_1_seeds.csv"]),
     "more_seeds": (more_seeds_lines, ["table_1.csv"]),
+    "ablations": (ablation_lines, ["ablations.csv"]),
     "gains": (gain_lines, [f"{one}_seeds.csv" for one in FINETUNED]),
     "kernels": (kernel_lines, ["table_1_seeds.csv"]),
     "machines": (machine_lines, ["table_s1.csv", "table_s1_seeds.csv"]),
