@@ -29,12 +29,14 @@ fi
 
 set -m # or Snakemake, in the background, would not hear of SIGINT
 "${snakemake[@]}" "$@" &
-running=$! again='' status=0
-trap 'again=yes; kill -INT "$running"' USR1
-trap 'kill -INT "$running"' TERM
-while kill -0 "$running" 2>/dev/null; do # a signal interrupts `wait`
+running=$! again='' signalled=yes status=127
+trap 'again=yes signalled=yes; kill -INT "$running"' USR1
+trap 'signalled=yes; kill -INT "$running"' TERM
+while [ "$signalled" ]; do # a signal ends `wait` with its own number: wait again
+    signalled=''
     wait "$running"
-    status=$?
+    ended=$?
+    [ "$ended" = 127 ] || status=$ended # 127: it has been waited for already
 done
 if [ "$again" ] && [ "$status" != 0 ]; then scontrol requeue "$SLURM_JOB_ID"; fi
 exit "$status"
