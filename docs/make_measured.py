@@ -30,8 +30,11 @@ from vie.workflow.targets import outcome
 DOCS = Path(__file__).parent
 PAGES = {
     "demo": (
-        *("embedded-dataset.md", "finetuning.md", "ablations.md", "reproduction.md"),
         "../README.md",
+        "embedded-dataset.md",
+        "finetuning.md",
+        "ablations.md",
+        "reproduction.md",
     ),
     "evening": ("evening.md",),
 }

@@ -32,7 +32,8 @@ set -m # or Snakemake, in the background, would not hear of SIGINT
 running=$! again='' signalled=yes status=127
 trap 'again=yes signalled=yes; kill -INT "$running"' USR1
 trap 'signalled=yes; kill -INT "$running"' TERM
-while [ "$signalled" ]; do # a signal ends `wait` with its own number: wait again
+# A signal ends `wait` with its own number, and so does a Snakemake that is suspended: wait again.
+while [ "$signalled" ] || kill -0 "$running" 2>/dev/null; do
     signalled=''
     wait "$running"
     ended=$?

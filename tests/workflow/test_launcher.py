@@ -78,6 +78,21 @@ def test_a_signal_stops_snakemake_and_one_of_them_queues_again(launch, tmp_path,
     assert said(tmp_path)[1:] == then
 
 
+def test_a_suspended_snakemake_is_waited_for(launch, tmp_path):
+    running = launch("all", LONG="yes")
+    deadline = time.monotonic() + 60
+    while not said(tmp_path):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text()
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        os.kill(int(children), number)
+        time.sleep(0.5)
+        assert running.poll() is None
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(60) == 1
+
+
 def test_a_second_time_begins_with_the_jobs_and_the_lock_of_the_first(launch, tmp_path):
     assert launch("all", SLURM_RESTART_COUNT="1").wait(60) == 0
     queue, cancelled, unlocked, ran = said(tmp_path)
